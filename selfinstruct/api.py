@@ -1,0 +1,125 @@
+"""From Python: `run`, and the `Run` it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas
+
+    from selfinstruct.progress import Progress
+    from selfinstruct.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, to read.
+
+    Attributes:
+        folder: the run folder.
+    """
+
+    folder: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` holds."""
+        return dict(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
+
+    def records(self, stage: str | None = None) -> list[dict[str, Any]]:
+        """The records of a stage, as dicts.
+
+        Args:
+            stage: its name, or `rejected` for what was rejected; the last that makes records unless given.
+
+        Raises:
+            FileNotFoundError: where the run has no such stage.
+        """
+        name = stage or [name for name in self.summary["stages"] if self._file(name).exists()][-1]
+        with self._file(name).open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+    def frame(self, stage: str | None = None) -> pandas.DataFrame:
+        """The records of a stage as a pandas frame.
+
+        Raises:
+            ImportError: where pandas is not installed.
+        """
+        import pandas
+
+        return pandas.DataFrame(self.records(stage))
+
+    def _file(self, stage: str) -> Path:
+        return self.folder / f"{stage}.jsonl"
+
+
+def run(recipe: str, overrides: Iterable[str] = (), *, project: str | Path = ".", quiet: bool = False) -> Run:
+    """Run a recipe, or go on with a run of it; the same as the command line does.
+
+    Args:
+        recipe: name of the recipe.
+        overrides: Hydra overrides, such as `target=50` or `model=openai`.
+        project: the folder with your own `recipes`, `conf` and `seeds`; run folders go below it.
+        quiet: show no progress.
+
+    Raises:
+        UserError: for whatever the command line would answer with a message.
+    """
+    from selfinstruct.compose import compose
+    from selfinstruct.progress import Progress
+
+    composed = compose([f"recipe={recipe}", *overrides], Path(project))
+    return execute(composed.recipe(), composed.run_dir(), Progress(quiet=quiet), composed.saved)
+
+
+def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str]) -> Run:
+    """Run a checked recipe in a folder.
+
+    Args:
+        recipe: the recipe.
+        path: the run folder.
+        progress: where progress is shown.
+        saved: files to leave in `.hydra/`, by name.
+    """
+    from selfinstruct.folder import open_folder
+    from selfinstruct.runner import run_recipe
+
+    with open_folder(recipe, path) as folder:
+        for name, text in saved.items():
+            folder.write(f".hydra/{name}", text)
+        _in_a_loop_of_its_own(run_recipe(recipe, folder, progress))
+    return Run(path)
+
+
+def _in_a_loop_of_its_own(work: Any) -> None:
+    """Run a coroutine to its end, also from a notebook, whose thread has a running loop already."""
+    if not _loop_is_running():
+        asyncio.run(work)
+        return
+    failure: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:  # handed to the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,180 @@
+"""Composing a recipe with Hydra's overrides, and saying in our words what Hydra found wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.errors import Fault, RecipeError, UserError, unknown
+from selfinstruct.layout import FAULT_KEY, GROUPS, listing, packaged, register
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from selfinstruct.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed config.
+
+    Attributes:
+        name: the recipe's name.
+        config: the config, without Hydra's own part.
+        project: the user's folder.
+        saved: what goes to `.hydra/`, by file name.
+    """
+
+    name: str
+    config: DictConfig
+    project: Path
+    saved: dict[str, str] = field(default_factory=dict)
+
+    def recipe(self) -> Recipe:
+        """The recipe, checked.
+
+        Raises:
+            RecipeError: with every fault found.
+        """
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        from selfinstruct.recipe import build
+
+        broken = self.config.get(FAULT_KEY)
+        if broken:
+            raise UserError(str(broken))
+        try:
+            keys = OmegaConf.to_container(self.config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            key = getattr(error, "full_key", None) or "the recipe"
+            raise RecipeError([Fault(str(key), str(error).split("\n")[0])], self.name) from error
+        assert isinstance(keys, dict)
+        return build(self.name, {str(key): value for key, value in keys.items()}, self.project)
+
+    def run_dir(self, job_dir: str | None = None) -> Path:
+        """The run folder: as set, or the job's in a sweep, or runs/<recipe>."""
+        given = self.config.get("run_dir") or job_dir or f"runs/{self.name}"
+        return self.project / Path(str(given)).expanduser()
+
+
+def compose(overrides: Sequence[str], project: Path) -> Composed:
+    """Compose a config outside a Hydra application.
+
+    Args:
+        overrides: Hydra overrides, the recipe's among them.
+        project: the user's folder.
+
+    Raises:
+        UserError: for an override, group or recipe that does not exist.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    register(project)
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
+            config = hydra.compose("config", list(overrides), return_hydra_config=True)
+    except Exception as error:
+        raise explain(error, overrides, project) from error
+    return from_hydra(config, project)
+
+
+def from_hydra(config: DictConfig, project: Path) -> Composed:
+    """Split what Hydra composed into the recipe's part and what is kept of Hydra's own.
+
+    Raises:
+        UserError: where no recipe was chosen.
+    """
+    from omegaconf import OmegaConf, open_dict
+
+    hydra = config.hydra
+    name = hydra.runtime.choices.get("recipe")
+    if not name:
+        known = ", ".join(listing("recipes", project))
+        raise UserError(
+            f"choose a recipe: selfinstruct recipe=NAME (known: {known})\n"
+            "  To try it out without a key: selfinstruct recipe=quickstart"
+        )
+    rest = config.copy()
+    with open_dict(rest):
+        del rest["hydra"]
+    choices = {key: value for key, value in hydra.runtime.choices.items() if "hydra" not in str(key)}
+    saved = {
+        "config.yaml": OmegaConf.to_yaml(rest),
+        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": {"runtime": {"choices": choices}}})),
+    }
+    return Composed(str(name), rest, project, saved)
+
+
+def explain(error: Exception, overrides: Sequence[str], project: Path) -> Exception:
+    """What Hydra could not compose, with the nearest names there are; an error of ours or a bug as it is."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):
+        return error
+    text = _text(error)
+    missing = re.search(r"Could not find '([\w-]+)/([^']*)'", text)
+    if missing and missing[1] in (*GROUPS, "recipe"):
+        return UserError(_no_choice(missing[1], missing[2], project))
+    group = re.search(
+        r"Could not (?:override|delete)\D*'(?:override )?/?([^'@]*)[^']*'.*\n?No match in the def", text
+    )
+    if group:
+        return UserError("; ".join(unknown("config group", group[1], (*GROUPS, "recipe"))))
+    key = re.search(r"Could not (?:override|append to config\.|delete from config\.) ?'?([\w.-]*)", text)
+    if (key and "not in struct" in text) or "does not exist" in text:
+        named = re.search(r"'([\w.-]+)'", text)
+        name = named[1] if named else (key[1] if key else "")
+        return UserError(_no_key(name, project, overrides))
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    return UserError("\n  ".join(lines))
+
+
+def _text(error: BaseException) -> str:
+    """The words of an error and of its causes."""
+    parts = [str(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__
+        parts.append(str(error))
+    return "\n".join(parts)
+
+
+def _no_choice(group: str, name: str, project: Path) -> str:
+    folder = "recipes" if group == "recipe" else f"conf/{group}"
+    what, known = unknown(group if group == "recipe" else f"{group} config", name, listing(folder, project))
+    path = {"seeds": "\n  for a seed file of your own: seeds.path=FILE.jsonl"}.get(group, "")
+    return f"{what}\n  {known}{path}"
+
+
+def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
+    """Words for a key that does not exist, with the nearest among those of the recipe without overrides."""
+    chosen = [part for part in overrides if re.match(r"(recipe|" + "|".join(GROUPS) + r")=", part)]
+    try:
+        config = compose(chosen, project).config
+    except UserError:
+        return f"there is no key {name!r}"
+    near = unknown("key", name, [str(key) for key in _keys(config)])[1].split("known:")[0]
+    level: Any = config
+    for part in name.split(".")[:-1]:
+        level = level.get(part) if hasattr(level, "get") and part in level else {}
+    here = f"known there: {', '.join(map(str, level))}" if level else ""
+    return (
+        f"unknown key {name!r}\n  {near}{here}\n  to add a key that the recipe does not have yet: +{name}=…"
+    )
+
+
+def _keys(node: Any, prefix: str = "") -> list[str]:
+    if not hasattr(node, "items"):
+        return []
+    found = []
+    for key in node:
+        path = f"{prefix}{key}"
+        found += [path, *_keys(node._get_node(key), f"{path}.")]
+    return found

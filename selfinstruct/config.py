@@ -1,0 +1,152 @@
+"""The typed shape of a recipe: which keys there are, what they mean and which values they take.
+
+Two kinds of key are told apart. Most shape the data; those marked `Machine` belong to the machine or the
+moment (concurrency, timeouts, addresses) and may change between two starts of one run. To add a key, add a
+field here: `check`, the refusal to continue a changed run and the documentation all follow from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Machine:
+    """Marks a key that changes nothing but how and where a run is done."""
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys and does not convert between types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+
+class Component(BaseModel):
+    """A named part from a registry; what is not `kind` is an option of that part."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    kind: str = ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options, as the recipe has them."""
+        return dict(self.model_extra or {})
+
+
+class ModelConfig(Strict):
+    """A model and how to talk to it."""
+
+    kind: str = Field("litellm", description="litellm, local (embedded) or scripted (tests only)")
+    name: str = Field(description="the name LiteLLM knows it by, provider first: openai/gpt-4o-mini")
+    mode: Literal["chat", "completion"] = Field("chat", description="which kind of request it takes")
+    api_base: Annotated[str | None, Machine] = Field(None, description="address of its server")
+    api_key_env: Annotated[str | None, Machine] = Field(
+        None, description="environment variable that holds its key"
+    )
+    concurrency: Annotated[int, Machine] = Field(8, ge=1, description="requests in flight at most")
+    timeout: Annotated[float, Machine] = Field(120, gt=0, description="seconds to wait for a reply")
+    retries: Annotated[int, Machine] = Field(5, ge=0, description="attempts after the first")
+    sampling: dict[str, Any] = Field(
+        default_factory=dict,
+        description="has the last word over each stage's own sampling; null leaves a parameter out",
+    )
+    seeded: bool = Field(False, description="send each request a seed of its own")
+    options: dict[str, Any] = Field(default_factory=dict, description="what only this kind knows")
+
+
+class SeedsConfig(Strict):
+    """The seed tasks, and what to take from their file."""
+
+    path: str = Field(description="a JSONL file, looked for in your folder, then among ours")
+    language: str = Field("en", description="language of the seeds, as a BCP 47 tag")
+    each: str | None = Field(
+        None,
+        description="the list in a line that holds its instances: a prompt shows the first, an export all",
+    )
+    where: dict[str, Any] = Field(
+        default_factory=dict, description="take only the lines whose fields have these values"
+    )
+
+
+class MixConfig(Strict):
+    """How many examples a prompt shows, and from where."""
+
+    examples: int = Field(8, ge=1, description="few-shot examples in a prompt")
+    machine: int = Field(2, ge=0, description="of these, how many machine-made ones once there are so many")
+
+
+class StageConfig(Component):
+    """One stage of the pipeline; what is not `kind` or `model` is an option of its kind."""
+
+    model: str | dict[str, Any] | None = Field(
+        None, description="a model of its own: a name from conf/model, or the keys that differ"
+    )
+
+
+class PromptConfig(Strict):
+    """A stage's text and how its reply is read."""
+
+    style: Literal["completion", "chat"] = Field("completion", description="what it is written for")
+    system: str | None = Field(None, description="template of the system message")
+    template: str | None = Field(None, description="Jinja template of the text or the user's message")
+    variables: dict[str, Any] = Field(default_factory=dict, description="names for the templates")
+    sampling: dict[str, Any] = Field(
+        default_factory=dict, description="max_tokens, temperature, stop …; stop strings are templates too"
+    )
+    parse: Component | None = Field(None, description="how the reply is read")
+    variants: dict[str, VariantConfig] = Field(
+        default_factory=dict, description="prompts by the value of the field that the stage names in `by`"
+    )
+
+
+class VariantConfig(PromptConfig):
+    """One variant of a prompt: the keys that differ from the prompt's own."""
+
+    when: str | int | bool = Field(description="the value of the field that picks this variant")
+
+
+class RecipeConfig(Strict):
+    """A whole recipe, as Hydra composed it."""
+
+    seeds: SeedsConfig
+    model: ModelConfig
+    mix: MixConfig
+    pipeline: dict[str, StageConfig] = Field(min_length=1, description="the stages, in order")
+    prompts: dict[str, PromptConfig] = Field(description="one section a stage")
+    filters: dict[str, dict[str, Component]] = Field(
+        default_factory=dict, description="one section a stage: its checks by name, in order"
+    )
+    schemas: dict[str, dict[str, Any]] = Field(
+        alias="schema", description="one JSON Schema (2020-12) a stage, and one for the seeds"
+    )
+    export: dict[str, Component] = Field(default_factory=dict, description="the files to write, by name")
+    target: int = Field(100, ge=1, description="records to accept in each bootstrap stage")
+    seed: int = Field(0, description="the seed of every random choice")
+    run_dir: Annotated[str | None, Machine] = Field(None, description="the run folder; runs/<recipe>")
+    fresh: Annotated[bool, Machine] = Field(False, description="set an old run aside and start anew")
+
+
+def shaping(config: BaseModel) -> dict[str, Any]:
+    """The keys that shape the data, flattened to dotted names; `target` is left out since it may grow."""
+    flat: dict[str, Any] = {}
+    _flatten(config, "", flat)
+    flat.pop("target", None)
+    return flat
+
+
+def _flatten(value: Any, prefix: str, into: dict[str, Any]) -> None:
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        items = {
+            field.alias or name: getattr(value, name)
+            for name, field in fields.items()
+            if Machine not in field.metadata
+        }
+        value = {**items, **(value.model_extra or {})}
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            _flatten(inner, f"{prefix}.{key}" if prefix else str(key), into)
+    else:
+        into[prefix] = value

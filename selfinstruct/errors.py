@@ -1,0 +1,68 @@
+"""What goes wrong, in words a user can act on.
+
+Everything a user can mend is a `UserError`: its text says what is wrong, where, and what to do. The
+command line prints that text and exits with status 1; anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake or a circumstance the user can mend; the message says how."""
+
+
+class RecipeError(UserError):
+    """Every fault found in a recipe, together.
+
+    Attributes:
+        faults: the faults, in the order in which the recipe names what is wrong.
+    """
+
+    def __init__(self, faults: Iterable[Fault], name: str = "") -> None:
+        self.faults = list(faults)
+        count = f"{len(self.faults)} faults" if len(self.faults) > 1 else "1 fault"
+        title = f"recipe {name}: {count}" if name else count
+        super().__init__("\n".join([title, *(f"  {fault}" for fault in self.faults)]))
+
+
+class RunFolderError(UserError):
+    """The run folder cannot be used as it is: another run's, locked, or not writable."""
+
+
+class ModelError(UserError):
+    """The model cannot be reached or refuses to work; what was received so far is kept."""
+
+
+class Interrupted(UserError):
+    """The user stopped the run; what was received so far is kept."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a recipe.
+
+    Attributes:
+        where: the config key, or the file and line.
+        what: what is wrong there.
+        remedy: what to do about it, if that does not follow from `what`.
+    """
+
+    where: str
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}\n      {self.remedy}" if self.remedy else text
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> tuple[str, str]:
+    """Words for a name that does not exist: what is wrong, and the nearest name with all there are."""
+    names = sorted(known)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {name!r}", f"{hint}known: {', '.join(names) or 'none'}"

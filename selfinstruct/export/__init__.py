@@ -1,0 +1,87 @@
+"""Exports: from records to the rows of a training format.
+
+A format is made by a factory whose keyword arguments are its options in `export.<name>`. It turns one record
+at a time into a row, with a random stream of that record's own; writing, exact duplicates, shuffling and the
+check against the format's JSON Schema are the same for all. To add a format, write a module and list it here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from selfinstruct.records import Record, Rejection, stream
+from selfinstruct.registry import Registry
+from selfinstruct.schema import compile_schema
+
+
+@dataclass(frozen=True)
+class Export:
+    """A format ready to use.
+
+    Attributes:
+        convert: from a record's fields to a row of the format.
+        schema: JSON Schema of a row.
+        file: name of the file in `dataset/`.
+        fields: the record fields it reads.
+        of: the stage whose records it writes; None for the last that makes some.
+        seed_tasks: whether the seed tasks are written too.
+        shuffle: whether the rows are shuffled.
+    """
+
+    convert: Callable[[dict[str, Any], random.Random], dict[str, Any]]
+    schema: dict[str, Any]
+    file: str
+    fields: tuple[str, ...]
+    of: str | None = None
+    seed_tasks: bool = True
+    shuffle: bool = False
+
+
+EXPORTS: Registry[Export] = Registry(
+    "export format",
+    (
+        "selfinstruct.export.prompt_completion",
+        "selfinstruct.export.alpaca",
+        "selfinstruct.export.messages",
+    ),
+)
+
+
+def convert(
+    name: str, export: Export, records: Iterable[Record], seed: int
+) -> tuple[list[Any], list[Record]]:
+    """The rows of a format and the records it had to leave out.
+
+    Args:
+        name: the export's name in the recipe.
+        export: the format.
+        records: the records to write, in order.
+        seed: the run's seed.
+
+    Returns:
+        The rows, and the records left out, rejected by `duplicate` (an exact duplicate of an earlier row)
+        or `schema` (the row does not satisfy the format's schema).
+    """
+    validate = compile_schema(export.schema, f"export.{name}", [])
+    assert validate, "a format's own schema is valid"
+    rows, rejected, first = [], [], dict[str, str]()
+    for record in records:
+        row = export.convert(record.data, stream(seed, "export", name, record.id))
+        key = json.dumps(row, sort_keys=True)
+        wrong, check = validate(row), "schema"
+        if wrong is None and key in first:
+            wrong, check = Rejection("an exact duplicate", {"nearest": first[key], "score": 1.0}), "duplicate"
+        if wrong is None:
+            first[key] = record.id
+            rows.append(row)
+        else:
+            left = Record(record.id, f"export.{name}", record.request, record.position, row, record.parent)
+            left.reject(check, wrong)
+            rejected.append(left)
+    if export.shuffle:
+        stream(seed, "export", name).shuffle(rows)
+    return rows, rejected

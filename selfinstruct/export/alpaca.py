@@ -1,0 +1,50 @@
+"""Alpaca's format: rows of instruction, input and output."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from selfinstruct.export import EXPORTS, Export
+
+TEXT = {"type": "string"}
+FILLED = {"type": "string", "pattern": r"\S"}
+SCHEMA = {
+    "type": "object",
+    "properties": {"instruction": FILLED, "input": TEXT, "output": FILLED},
+    "required": ["instruction", "input", "output"],
+    "additionalProperties": False,
+}
+
+
+@EXPORTS.register
+def alpaca(
+    *,
+    instruction: str = "instruction",
+    input: str = "input",
+    output: str = "output",
+    of: str | None = None,
+    seed_tasks: bool = False,
+    shuffle: bool = False,
+    file: str = "alpaca.jsonl",
+) -> Export:
+    """Rows of instruction, input and output.
+
+    Args:
+        instruction: the record field that is the instruction.
+        input: the field that is the input; a record without it has an empty one.
+        output: the field that is the output.
+        of: the stage whose records to write; the last that makes some.
+        seed_tasks: write the seed tasks too.
+        shuffle: shuffle the rows.
+        file: name of the file in dataset/.
+    """
+
+    def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        return {
+            "instruction": data.get(instruction),
+            "input": data.get(input, ""),
+            "output": data.get(output),
+        }
+
+    return Export(convert, SCHEMA, file, (instruction, output), of, seed_tasks, shuffle)

@@ -1,0 +1,101 @@
+"""The paper's training format: a prompt in one of several layouts and its completion (section 2.3)."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from selfinstruct.export import EXPORTS, Export
+from selfinstruct.prompts import TemplateFault, render
+
+FILLED = {"type": "string", "pattern": r"\S"}
+SCHEMA = {
+    "type": "object",
+    "properties": {"prompt": FILLED, "completion": FILLED},
+    "required": ["prompt", "completion"],
+    "additionalProperties": False,
+}
+_URL_SCHEMES = {"http", "https", "ftp", "file", "mailto"}
+
+
+class Layout(BaseModel):
+    """One way to write a record: Jinja templates of its prompt and its completion."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prompt: str
+    completion: str
+
+
+@EXPORTS.register
+def prompt_completion(
+    *,
+    with_input: dict[str, Layout],
+    without_input: dict[str, Layout],
+    end: str = "<|endoftext|>",
+    strip_field_name: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    keep_url_scheme: bool = True,
+    instruction: str = "instruction",
+    input: str = "input",
+    output: str = "output",
+    of: str | None = None,
+    seed_tasks: bool = True,
+    shuffle: bool = True,
+    file: str = "prompt_completion.jsonl",
+) -> Export:
+    """Rows of prompt and completion in a layout drawn at random.
+
+    Args:
+        with_input: layouts of records that have an input, by name.
+        without_input: layouts of those that have none.
+        end: what a completion ends in.
+        strip_field_name: with this probability an input with exactly one distinct `word:` name loses
+            everything up to its first colon, and its blank lines are folded.
+        keep_url_scheme: do not take the scheme of a URL for such a name (the original does).
+        instruction: the record field that is the instruction.
+        input: the field that is the input; a record without it has an empty one.
+        output: the field that is the output.
+        of: the stage whose records to write; the last that makes some.
+        seed_tasks: write the seed tasks too.
+        shuffle: shuffle the rows.
+        file: name of the file in dataset/.
+    """
+    if not with_input or not without_input:
+        raise ValueError("with_input and without_input need a layout each")
+    faults = [_try(layout) for layout in [*with_input.values(), *without_input.values()]]
+    if any(faults):
+        raise ValueError(next(filter(None, faults)))
+
+    def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        given = str(data.get(input) or "").strip()
+        if rng.random() < strip_field_name:
+            given = _plain(given, keep_url_scheme)
+        layout = rng.choice(list((with_input if given else without_input).values()))
+        names = {"instruction": data.get(instruction), "input": given, "output": data.get(output)}
+        if not names["instruction"] or not names["output"]:
+            return {"prompt": names["instruction"], "completion": names["output"]}
+        names = {key: str(text).strip() for key, text in names.items()}
+        return {"prompt": render(layout.prompt, names), "completion": render(layout.completion, names) + end}
+
+    return Export(convert, SCHEMA, file, (instruction, output), of, seed_tasks, shuffle)
+
+
+def _plain(text: str, keep_url_scheme: bool) -> str:
+    """Without its only field name, and without blank lines."""
+    names = set(re.findall(r"(\w+):", text))
+    is_scheme = keep_url_scheme and bool(names & _URL_SCHEMES)
+    if len(names) == 1 and not is_scheme:
+        text = text.split(":", 1)[1].strip()
+    return re.sub(r"\n\s*\n", "\n", text)
+
+
+def _try(layout: Layout) -> str | None:
+    try:
+        for template in (layout.prompt, layout.completion):
+            render(template, {"instruction": "text", "input": "text", "output": "text"})
+    except TemplateFault as error:
+        return str(error)
+    return None

@@ -1,0 +1,54 @@
+"""Filters: the checks that a candidate has to pass, by name.
+
+A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three sorts
+of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that are still
+in; and one with `learn` is told of every accepted record and every seed. To add a filter, write a factory in
+the module of its family (or a new one, listed here) and name it in `conf/filters/`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from selfinstruct.records import Record, Rejection
+from selfinstruct.registry import Registry
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A check ready to use; exactly one of `each` and `together` is set.
+
+    Attributes:
+        each: a rejection of one candidate, or None where it passes.
+        together: rejections of the candidates of one reply, by their place in the list; it gets a random
+            stream of its own.
+        learn: told of each record that joins the pool.
+        fields: the fields it reads, checked against the record's when a recipe is checked.
+    """
+
+    each: Callable[[Record], Rejection | None] | None = None
+    together: Callable[[list[Record], random.Random], dict[int, Rejection]] | None = None
+    learn: Callable[[Record], None] | None = None
+    fields: tuple[str, ...] = ()
+
+
+FILTERS: Registry[Filter] = Registry(
+    "filter",
+    (
+        "selfinstruct.filters.text",
+        "selfinstruct.filters.siblings",
+        "selfinstruct.filters.novelty",
+    ),
+)
+
+
+def text_filter(field: str, check: Callable[[str], str | None]) -> Filter:
+    """A filter that looks at one field; `check` gives the reason to reject it, or None."""
+
+    def each(record: Record) -> Rejection | None:
+        reason = check(str(record.data.get(field, "")))
+        return Rejection(reason) if reason else None
+
+    return Filter(each=each, fields=(field,))

@@ -1,0 +1,63 @@
+"""Filters that see the candidates of one reply together."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from typing import Annotated
+
+from pydantic import Field
+
+from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.records import Record, Rejection
+
+
+@FILTERS.register
+def contradicting(*, same: str, differs: str) -> Filter:
+    """Rejects all candidates of a reply if two share a non-empty field and differ in another."""
+
+    def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
+        seen: dict[str, set[str]] = defaultdict(set)
+        for record in records:
+            if record.data[same]:
+                seen[record.data[same]].add(record.data[differs])
+        if all(len(values) == 1 for values in seen.values()):
+            return {}
+        rejection = Rejection(f"two of this reply share the {same} and differ in the {differs}")
+        return dict.fromkeys(range(len(records)), rejection)
+
+    return Filter(together=together, fields=(same, differs))
+
+
+@FILTERS.register
+def duplicate(*, fields: list[str]) -> Filter:
+    """Rejects a candidate that an earlier one of the same reply equals in all of the fields."""
+
+    def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
+        first: dict[tuple[str, ...], str] = {}
+        rejections = {}
+        for place, record in enumerate(records):
+            key = tuple(str(record.data[field]) for field in fields)
+            if key in first:
+                rejections[place] = Rejection(
+                    f"the same as {first[key]}", {"nearest": first[key], "score": 1.0}
+                )
+            else:
+                first[key] = record.id
+        return rejections
+
+    return Filter(together=together, fields=tuple(fields))
+
+
+@FILTERS.register
+def at_most(*, count: Annotated[int, Field(ge=1)]) -> Filter:
+    """Keeps a sample of so many of the candidates of a reply, drawn at random."""
+
+    def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
+        if len(records) <= count:
+            return {}
+        kept = set(rng.sample(range(len(records)), count))
+        rejection = Rejection(f"not among the {count} drawn of {len(records)}")
+        return {place: rejection for place in range(len(records)) if place not in kept}
+
+    return Filter(together=together)

@@ -1,0 +1,123 @@
+"""Filters of one text: its length, its words, its first and last characters (METHOD of arXiv 2212.10560)."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import Annotated
+
+from pydantic import Field
+
+from selfinstruct.filters import FILTERS, Filter, text_filter
+from selfinstruct.parse import Pattern
+from selfinstruct.records import Record, Rejection
+
+
+@FILTERS.register
+def empty(*, field: str) -> Filter:
+    """Rejects a text without a visible character."""
+    return text_filter(field, lambda text: None if text.strip() else f"{field} is empty")
+
+
+@FILTERS.register
+def word_count(
+    *, field: str, minimum: Annotated[int, Field(ge=0)] = 0, maximum: Annotated[int, Field(ge=1)] = 10**9
+) -> Filter:
+    """Rejects a text with fewer words than `minimum` or more than `maximum`, counted between spaces."""
+    if minimum > maximum:
+        raise ValueError(f"minimum ({minimum}) is more than maximum ({maximum})")
+
+    def check(text: str) -> str | None:
+        words = len(text.split())
+        if words < minimum:
+            return f"{words} words, fewer than {minimum}"
+        return f"{words} words, more than {maximum}" if words > maximum else None
+
+    return text_filter(field, check)
+
+
+@FILTERS.register
+def banned_words(*, field: str, words: dict[str, bool]) -> Filter:
+    """Rejects a text that has one of the words as a whole word, whatever its case.
+
+    Args:
+        field: the field to look at.
+        words: word: whether it is banned; a word is let through again with `words.map=false`.
+    """
+    banned = [word for word, on in words.items() if on]
+    if not banned:
+        return text_filter(field, lambda text: None)
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, banned))})\b", re.IGNORECASE)
+
+    def check(text: str) -> str | None:
+        found = pattern.search(text)
+        return f"has the banned word {found[0]!r}" if found else None
+
+    return text_filter(field, check)
+
+
+@FILTERS.register
+def starts_with(*, field: str, text: str, ignore_case: bool = True) -> Filter:
+    """Rejects a text that begins with another."""
+    flags = re.IGNORECASE if ignore_case else 0
+    begins = re.compile(re.escape(text), flags).match
+    return text_filter(field, lambda value: f"starts with {text!r}" if begins(value) else None)
+
+
+@FILTERS.register
+def first_character_punctuation(*, field: str) -> Filter:
+    """Rejects a text whose first character is ASCII punctuation."""
+
+    def check(text: str) -> str | None:
+        return f"starts with {text[0]!r}" if text and text[0] in string.punctuation else None
+
+    return text_filter(field, check)
+
+
+@FILTERS.register
+def first_character_ascii(*, field: str) -> Filter:
+    """Rejects a text whose first character is not ASCII; for English only."""
+
+    def check(text: str) -> str | None:
+        return f"starts with {text[0]!r}, not ASCII" if text and not text[0].isascii() else None
+
+    return text_filter(field, check)
+
+
+@FILTERS.register
+def ends_with(*, text: str, fields: list[str]) -> Filter:
+    """Rejects a record in which one of the fields ends with a text."""
+
+    def each(record: Record) -> Rejection | None:
+        for field in fields:
+            if str(record.data[field]).strip().endswith(text):
+                return Rejection(f"{field} ends with {text!r}")
+        return None
+
+    return Filter(each=each, fields=tuple(fields))
+
+
+@FILTERS.register
+def matches(*, field: str, pattern: Pattern, reject: bool = True) -> Filter:
+    """Rejects a text in which a regular expression is found, or with `reject: false` one in which not."""
+    search = re.compile(pattern).search
+
+    def check(text: str) -> str | None:
+        found = search(text)
+        if bool(found) is not reject:
+            return None
+        return f"has {found[0][:60]!r}" if found else f"has nothing that matches {pattern!r}"
+
+    return text_filter(field, check)
+
+
+@FILTERS.register
+def equal(*, fields: Annotated[list[str], Field(min_length=2, max_length=2)]) -> Filter:
+    """Rejects a record whose two fields are the same."""
+    first, second = fields
+
+    def each(record: Record) -> Rejection | None:
+        same = record.data[first] == record.data[second]
+        return Rejection(f"{first} and {second} are the same") if same else None
+
+    return Filter(each=each, fields=(first, second))

@@ -1,0 +1,194 @@
+"""The run folder: whose it is, who uses it now, and how files get into it.
+
+A run folder belongs to one recipe in one shape. It is never taken over: a folder with other things in it, a
+run of another recipe or of other settings, and a run that another process is at are all refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import shaping
+from selfinstruct.errors import RunFolderError
+from selfinstruct.recipe import Recipe
+from selfinstruct.store import Journal
+
+JOURNAL, LOCK = "run.sqlite", "run.lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """An open run folder; made by `open_folder`."""
+
+    path: Path
+    journal: Journal
+    resumed: bool
+
+    def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
+        """Write rows as JSONL, put in place whole."""
+        return self.write(name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file, put in place whole: a reader sees the old one or the new one, never a part."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        return path
+
+
+@contextmanager
+def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
+    """Open the run folder of a recipe for this process alone, and close it at the end.
+
+    Args:
+        recipe: the recipe; its `fresh` sets an old run aside first.
+        path: the folder; made where it does not exist.
+
+    Raises:
+        RunFolderError: if it is not this recipe's, is in use, or cannot be written.
+    """
+    _refuse_strangers(path)
+    if recipe.config.fresh and (path / JOURNAL).exists():
+        with _locked(path):
+            pass
+        path.rename(_aside(path))
+    with _writable(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        resumed = (path / JOURNAL).exists()
+        journal = Journal(path / JOURNAL)
+        try:
+            _claim(journal, recipe, path)
+            yield RunFolder(path, journal, resumed)
+        finally:
+            journal.close()
+
+
+def look(recipe: Recipe, path: Path) -> str:
+    """What a run would find in the folder, in words; raises what the run would raise, and changes nothing."""
+    _refuse_strangers(path)
+    if not (path / JOURNAL).exists():
+        return "new"
+    if recipe.config.fresh:
+        return f"the run in it is set aside as {_aside(path)}"
+    journal = Journal(path / JOURNAL)
+    try:
+        _compare(journal, recipe, path)
+        done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
+        return f"continues the run in it: {', '.join(done)} accepted so far"
+    finally:
+        journal.close()
+
+
+def _refuse_strangers(path: Path) -> None:
+    """A folder that holds other things than a run is not ours to write to."""
+    if not path.exists() or (path / JOURNAL).exists():
+        return
+    if not path.is_dir():
+        raise RunFolderError(f"run_dir: {path} is a file; choose another run_dir")
+    try:
+        strangers = [entry.name for entry in path.iterdir() if entry.name != LOCK]
+    except OSError as error:
+        raise RunFolderError(f"run_dir: {path} cannot be read: {error.strerror}") from error
+    if strangers:
+        raise RunFolderError(
+            f"run_dir: {path} holds other things than a run ({strangers[0]}, …); choose another run_dir"
+        )
+
+
+def _claim(journal: Journal, recipe: Recipe, path: Path) -> None:
+    if journal.meta("recipe") is None:
+        journal.set_meta("recipe", recipe.name)
+        journal.set_meta("shape", _shape(recipe))
+    _compare(journal, recipe, path)
+    journal.set_meta("target", recipe.config.target)
+
+
+def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
+    """Refuse to continue a run of another recipe, or one whose settings differ where they shape the data."""
+    out = (
+        "Choose another run_dir, or set fresh=true to set the old run aside (nothing is deleted). "
+        f"It is {path}"
+    )
+    name = journal.meta("recipe")
+    if name not in (None, recipe.name):
+        raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
+    old, new = journal.meta("shape", {}), json.loads(json.dumps(_shape(recipe)))
+    changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
+    target = journal.meta("target", 0)
+    lines = [f"  {key}: {_short(old, key)} → {_short(new, key)}" for key in changed[:10]]
+    if len(changed) > 10:
+        lines.append(f"  and {len(changed) - 10} more")
+    if target > recipe.config.target:
+        lines.append(f"  target: {target} → {recipe.config.target} (it may only grow)")
+    if lines and old:
+        raise RunFolderError(
+            "\n".join(["the run folder holds a run with other settings:", *lines, f"  {out}"])
+        )
+
+
+def _shape(recipe: Recipe) -> dict[str, Any]:
+    """What must stay the same: every setting that shapes the records, and the seeds themselves.
+
+    Exports are left out. They are written anew from the journal at every end, and cost nothing.
+    """
+    import hashlib
+
+    shape = {key: value for key, value in shaping(recipe.config).items() if not key.startswith("export.")}
+    shape.pop("seeds.path", None)
+    shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
+    return shape
+
+
+def _short(shape: dict[str, Any], key: str) -> str:
+    text = json.dumps(shape[key], ensure_ascii=False) if key in shape else "not set"
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _aside(path: Path) -> Path:
+    """The first free name for an old run."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.before-{number}")).exists():
+        number += 1
+    return aside
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the folder; the operating system lets go of it when the process ends, however it ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / LOCK)
+    try:
+        with _writable(path):
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunFolderError(
+            f"{path}: another process is at this run; wait for it, or choose another run_dir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunFolderError(
+            f"run_dir: {path} cannot be written: {reason}. Set run_dir=… to a folder of yours"
+        ) from error

@@ -1,0 +1,82 @@
+"""The one place where candidates get their fate.
+
+The filters of a stage run in the order of the recipe. Those that see a whole reply need all of its
+candidates, and those that learn from accepted records need each fate before the next candidate; so the chain
+is cut after the last whole-reply filter: everything up to it runs for all candidates of a reply, the rest for
+one candidate after the other, each ending in the JSON Schema and, accepted, in what the filters learn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+from selfinstruct.errors import Fault
+from selfinstruct.filters import Filter
+from selfinstruct.records import ACCEPTED, WAITING, Record
+from selfinstruct.schema import Validate
+
+SCHEMA_CHECK = "schema"
+
+
+class Judge:
+    """The checks of one stage.
+
+    Args:
+        filters: the stage's filters by name, in order.
+        validate: the stage's JSON Schema.
+    """
+
+    def __init__(self, filters: Mapping[str, Filter], validate: Validate) -> None:
+        checks = list(filters.items())
+        last = max((place for place, (_, check) in enumerate(checks) if check.together), default=-1)
+        self._whole, self._single = checks[: last + 1], checks[last + 1 :]
+        self._validate = validate
+        self._learners = [check.learn for _, check in self._single if check.learn]
+
+    def learn(self, record: Record) -> None:
+        """Tell the filters of a seed or of a record accepted before."""
+        for learn in self._learners:
+            learn(record)
+
+    def learn_all(self, records: Iterable[Record]) -> None:
+        """Tell the filters of several."""
+        for record in records if self._learners else ():
+            self.learn(record)
+
+    def sift(self, records: Sequence[Record], rng: random.Random) -> None:
+        """The first part of the chain, over all the candidates of a reply."""
+        for name, check in self._whole:
+            inside = [record for record in records if record.fate == WAITING]
+            if check.together:
+                for place, rejection in check.together(inside, rng).items():
+                    inside[place].reject(name, rejection)
+            for record in inside:
+                _apply(name, check, record)
+
+    def admit(self, record: Record) -> bool:
+        """The rest for one candidate: the other filters, the schema, and whether it is accepted."""
+        for name, check in self._single:
+            if _apply(name, check, record):
+                return False
+        invalid = self._validate(record.data)
+        if invalid:
+            record.reject(SCHEMA_CHECK, invalid)
+            return False
+        record.fate = ACCEPTED
+        self.learn(record)
+        return True
+
+    def faults(self, where: str) -> list[Fault]:
+        """Filters that learn must come after those that see a whole reply, whose outcome they await."""
+        what = "learns from accepted records, so it must come after all filters that see a whole reply"
+        remedy = "move it to the end of its section"
+        return [Fault(f"{where}.{name}", what, remedy) for name, check in self._whole if check.learn]
+
+
+def _apply(name: str, check: Filter, record: Record) -> bool:
+    """Whether the check rejects the record."""
+    rejection = check.each(record) if check.each else None
+    if rejection:
+        record.reject(name, rejection)
+    return rejection is not None

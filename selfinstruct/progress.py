@@ -1,0 +1,182 @@
+"""What a run shows while it runs: a bar a stage on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+from selfinstruct.records import ACCEPTED, REJECTED, Record, Reply
+from selfinstruct.store import StageStats
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+EVERY_SECONDS = 5.0
+
+
+@dataclass
+class Tally:
+    """Where a stage stands."""
+
+    name: str
+    goal: int
+    done: int
+    accepted: int
+    candidates: int
+    tokens: int
+    cost_usd: float | None
+    in_flight: int = 0
+    began: float = field(default_factory=time.monotonic)
+    done_before: int = 0
+
+    def line(self) -> str:
+        """All of it on one line."""
+        return f"{self.name}: {self.done} of {self.goal}  {self.details()}"
+
+    def details(self) -> str:
+        """All but the name and the bar."""
+        rate = (
+            f"{self.accepted / self.candidates:.0%} of {self.candidates} accepted" if self.candidates else ""
+        )
+        cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
+        parts = [rate, f"{self.in_flight} in flight", f"{_short(self.tokens)} tokens", cost, self._left()]
+        return "  ".join(part for part in parts if part)
+
+    def _left(self) -> str:
+        done = self.done - self.done_before
+        if done <= 0 or self.done >= self.goal:
+            return ""
+        seconds = (time.monotonic() - self.began) / done * (self.goal - self.done)
+        return f"about {_duration(seconds)} left"
+
+
+class Progress:
+    """Shows a run's progress.
+
+    Args:
+        stream: where to show it; standard error unless told.
+        quiet: show nothing.
+    """
+
+    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._tally: Tally | None = None
+        self._by_replies = False
+        self._bars: Bars | None = None
+        self._bar: Any = None
+
+    @contextmanager
+    def stage(self, name: str, goal: int, stats: StageStats, by_replies: bool) -> Iterator[None]:
+        """Show a stage while it runs.
+
+        Args:
+            name: its name.
+            goal: what it works towards.
+            stats: what it has done before.
+            by_replies: count replies rather than accepted records towards the goal.
+        """
+        done = stats.replies if by_replies else stats.accepted
+        self._by_replies = by_replies
+        self._tally = Tally(
+            name, goal, done, stats.accepted, stats.candidates, stats.tokens, stats.cost_usd, done_before=done
+        )
+        with self._bar_of(self._tally) if self._stream.isatty() and not self._quiet else self._lines():
+            yield
+        if not self._bars:
+            self.say(self._tally.line())
+
+    def traffic(self, in_flight: int, reply: Reply | None = None) -> None:
+        """A request was sent, or its reply arrived."""
+        if self._tally is None:
+            return
+        self._tally.in_flight = in_flight
+        if reply:
+            self._tally.tokens += reply.prompt_tokens + reply.completion_tokens
+            self._tally.cost_usd = (self._tally.cost_usd or 0.0) + (reply.cost_usd or 0.0)
+        self._refresh()
+
+    def took(self, records: list[Record]) -> None:
+        """A reply was taken in, and these are its candidates."""
+        tally = self._tally
+        assert tally, "replies belong to a stage"
+        accepted = sum(record.fate == ACCEPTED for record in records)
+        tally.accepted += accepted
+        tally.candidates += accepted + sum(record.fate == REJECTED for record in records)
+        tally.done += 1 if self._by_replies else accepted
+        self._refresh()
+
+    def say(self, text: str) -> None:
+        """Say something beside the bars."""
+        if self._quiet:
+            return
+        if self._bars:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Say what takes a while, if it does."""
+        timer = threading.Timer(2.0, self.say, (f"{what} …",))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _refresh(self) -> None:
+        if self._bars and self._tally:
+            self._bars.update(
+                self._bar, completed=self._tally.done, total=self._tally.goal, details=self._tally.details()
+            )
+
+    @contextmanager
+    def _bar_of(self, tally: Tally) -> Iterator[None]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(file=self._stream)
+        name, details = TextColumn("{task.description:<15}"), TextColumn("{task.fields[details]}")
+        with Progress(name, BarColumn(20), MofNCompleteColumn(), details, console=console) as self._bars:
+            self._bar = self._bars.add_task(tally.name, total=tally.goal, details="")
+            self._refresh()
+            yield
+            self._refresh()
+        self._bars = None
+
+    @contextmanager
+    def _lines(self) -> Iterator[None]:
+        ended = threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(EVERY_SECONDS):
+                if self._tally:
+                    self.say(self._tally.line())
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _short(number: int) -> str:
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,163 @@
+"""Prompts: from a recipe's templates and a record or a few examples to the text that is sent.
+
+Templates are Jinja2, sandboxed, and strict about names: a field that does not exist is a fault of the
+recipe, never an empty string in a prompt. Besides Jinja's own filters there is `one_line`, which puts a
+text on one line without a colon at its end, as in the numbered list of the paper (section 2.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.errors import Fault
+from selfinstruct.parse import PARSERS, Parser
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from selfinstruct.config import PromptConfig
+
+
+class TemplateFault(Exception):
+    """A template that cannot be compiled or filled in."""
+
+
+def one_line(text: str) -> str:
+    """Whitespace collapsed, and no colon at the end."""
+    return re.sub(r"\s+", " ", text).strip().rstrip(":")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One way to ask, ready to be filled in.
+
+    Attributes:
+        name: name of the variant, None where the prompt has no variants.
+        when: the value that picks the variant.
+        style: what it is written for, `completion` or `chat`.
+        template, system: the text, and the system message where there is one.
+        variables: the recipe's own names for the templates.
+        sampling: parameters of the request; strings in `stop` are templates.
+        parse: reads the reply.
+    """
+
+    name: str | None
+    when: str | int | bool | None
+    style: str
+    template: str
+    system: str | None
+    variables: Mapping[str, Any]
+    sampling: Mapping[str, Any]
+    parse: Parser
+
+    def fill(self, names: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
+        """The system message, the text and the sampling for these names.
+
+        Args:
+            names: the record's fields, or `examples`; the recipe's variables are known besides.
+
+        Raises:
+            TemplateFault: if a template names something that does not exist.
+        """
+        known = {**self.variables, **names}
+        system = None if self.system is None else render(self.system, known)
+        sampling = dict(self.sampling)
+        if sampling.get("stop"):
+            sampling["stop"] = [render(text, known) for text in sampling["stop"]]
+        return system, render(self.template, known), sampling
+
+
+def render(template: str, names: Mapping[str, Any]) -> str:
+    """A template filled in.
+
+    Raises:
+        TemplateFault: if it is no Jinja2, or names something that does not exist.
+    """
+    from jinja2 import TemplateError, UndefinedError
+
+    try:
+        return _compile(template).render(names)
+    except UndefinedError as error:
+        raise TemplateFault(_undefined(str(error), names)) from error
+    except TemplateError as error:
+        raise TemplateFault(f"template: {error}") from error
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise TemplateFault(f"template: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _compile(template: str) -> Template:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["one_line"] = one_line
+    return environment.from_string(template)
+
+
+def _undefined(message: str, names: Mapping[str, Any]) -> str:
+    known = set(names)
+    for example in names.get("examples", []):
+        known.update(example)
+    missing = re.findall(r"'([^']*)'", message)
+    near = get_close_matches(missing[-1], known, n=1, cutoff=0.5) if missing else []
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{message}{hint} (known: {', '.join(sorted(known))})"
+
+
+def build(config: PromptConfig, where: str, faults: list[Fault]) -> list[Prompt]:
+    """The prompts of a stage: its variants, or the one it has. Every fault goes to `faults`."""
+    if not config.variants:
+        prompt = _build_one(config, None, where, faults)
+        return [prompt] if prompt else []
+    prompts = []
+    for name, variant in config.variants.items():
+        given = variant.model_fields_set
+        merged = variant.model_copy(
+            update={key: getattr(config, key) for key in type(config).model_fields if key not in given}
+            | {"variables": {**config.variables, **variant.variables}}
+            | {"sampling": {**config.sampling, **variant.sampling}}
+        )
+        prompts.append(_build_one(merged, name, f"{where}.variants.{name}", faults))
+    return [prompt for prompt in prompts if prompt]
+
+
+def _build_one(config: PromptConfig, name: str | None, where: str, faults: list[Fault]) -> Prompt | None:
+    from jinja2 import TemplateError
+
+    if config.template is None:
+        faults.append(Fault(f"{where}.template", "is missing", "it is the text that the model gets"))
+    stop = config.sampling.get("stop")
+    if stop is not None and not (isinstance(stop, list) and all(isinstance(text, str) for text in stop)):
+        faults.append(Fault(f"{where}.sampling.stop", "is not a list of strings", "put them in quotes"))
+    texts = {"template": config.template, "system": config.system}
+    for key, text in texts.items():
+        try:
+            if text is not None:
+                _compile(text)
+        except TemplateError as error:
+            line = getattr(error, "lineno", None)
+            faults.append(Fault(f"{where}.{key}", f"line {line}: {error}" if line else str(error)))
+    if config.parse is None:
+        faults.append(Fault(f"{where}.parse", "is missing", f"known: {', '.join(PARSERS.names())}"))
+        return None
+    parse = PARSERS.build(config.parse.kind, config.parse.options, f"{where}.parse", faults)
+    if parse is None or config.template is None:
+        return None
+    return Prompt(
+        name=name,
+        when=getattr(config, "when", None),
+        style=config.style,
+        template=config.template,
+        system=config.system,
+        variables=config.variables,
+        sampling=config.sampling,
+        parse=parse,
+    )

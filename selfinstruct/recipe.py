@@ -1,0 +1,327 @@
+"""From a composed config to a recipe that is known to work; everything that can be wrong is found here.
+
+`build` binds the config to its types, makes every filter, parser, prompt, schema and export, reads the seeds
+and tries every template out; it collects all faults and raises them together. No request is made and nothing
+is written.
+"""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from selfinstruct import prompts as prompting
+from selfinstruct.config import ModelConfig, RecipeConfig, StageConfig
+from selfinstruct.errors import Fault, RecipeError, unknown
+from selfinstruct.export import EXPORTS, Export
+from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.judge import Judge
+from selfinstruct.layout import listing, model_config
+from selfinstruct.llm import MODELS
+from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
+from selfinstruct.prompts import Prompt, TemplateFault
+from selfinstruct.records import ACCEPTED, Record
+from selfinstruct.registry import validate
+from selfinstruct.schema import compile_schema, fields_of
+from selfinstruct.stages import STAGES, Kind, Stage
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, checked and ready to run.
+
+    Attributes:
+        name: its name.
+        config: its keys, typed.
+        project: the user's folder, from which paths are looked up.
+        seeds: the seed tasks.
+        stages: the stages, in order.
+        exports: the exports by name.
+        warnings: what the user should know before paying for it.
+    """
+
+    name: str
+    config: RecipeConfig
+    project: Path
+    seeds: Seeds
+    stages: list[Stage]
+    exports: dict[str, Export]
+    warnings: list[str] = field(default_factory=list)
+
+    def stage(self, name: str) -> Stage:
+        """A stage by its name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def makers(self) -> list[Stage]:
+        """The stages that make records, in order."""
+        return [stage for stage in self.stages if not stage.kind.labels]
+
+    def labels_of(self, name: str, before: str | None = None) -> list[Stage]:
+        """The stages that label the records of a stage, up to another stage."""
+        found = []
+        for stage in self.stages:
+            if stage.name == before:
+                break
+            if stage.kind.labels and stage.of == name:
+                found.append(stage)
+        return found
+
+
+def build(name: str, keys: dict[str, Any], project: Path) -> Recipe:
+    """A recipe from its composed keys.
+
+    Args:
+        name: name of the recipe.
+        keys: the composed config as plain dicts and lists.
+        project: the user's folder.
+
+    Raises:
+        RecipeError: with every fault found.
+    """
+    config, faults = validate(RecipeConfig, keys, "")
+    if config is None:  # leave out what cannot be bound, to find what else is wrong
+        config = validate(RecipeConfig, without(keys, faults), "")[0]
+    if config is None:
+        raise RecipeError(faults, name)
+    recipe = _Builder(name, config, project, faults).build()
+    if recipe is None or faults:
+        raise RecipeError(faults, name)
+    return recipe
+
+
+def without(keys: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
+    """A copy of the keys without those that the faults are about."""
+    left = deepcopy(keys)
+    for fault in faults:
+        *path, last = fault.where.split(".")
+        level: Any = left
+        for part in path:
+            level = level.get(part, {}) if isinstance(level, dict) else {}
+        if isinstance(level, dict):
+            level.pop(last, None)
+    return left
+
+
+class _Builder:
+    """Builds a recipe part by part; a part that fails leaves a fault and the others are still tried."""
+
+    def __init__(self, name: str, config: RecipeConfig, project: Path, faults: list[Fault]) -> None:
+        self.name, self.config, self.project, self.faults = name, config, project, faults
+        self.warnings: list[str] = []
+        self.schemas = {
+            stage: compile_schema(schema, f"schema.{stage}", faults)
+            for stage, schema in config.schemas.items()
+        }
+
+    def build(self) -> Recipe | None:
+        self._sections()
+        seeds = load_seeds(self.config.seeds, self.schemas.get(SEED_STAGE), self.project, self.faults)
+        kinds = {
+            name: STAGES.build(stage.kind, stage.options, f"pipeline.{name}", self.faults)
+            for name, stage in self.config.pipeline.items()
+        }
+        stages: list[Stage] = []
+        makers: list[str] = []
+        for name, kind in kinds.items():
+            stage = self._stage(name, kind, makers) if kind else None
+            if stage:
+                stages.append(stage)
+            if kind is None or not kind.labels:
+                makers.append(name)
+        if len(stages) == len(kinds):
+            self._order(stages)
+            self._fields(stages, seeds)
+        exports = self._exports(stages)
+        if seeds:
+            self._mix(stages, seeds)
+        if self.faults or seeds is None:
+            return None
+        return Recipe(self.name, self.config, self.project, seeds, stages, exports, self.warnings)
+
+    def _sections(self) -> None:
+        """Each section of prompts, filters and schema belongs to a stage, and each stage has them."""
+        names = list(self.config.pipeline)
+        if SEED_STAGE in names:
+            self.faults.append(Fault(f"pipeline.{SEED_STAGE}", "no stage can have this name", "rename it"))
+        sections: dict[str, dict[str, Any]] = {
+            "prompts": self.config.prompts,
+            "filters": self.config.filters,
+            "schema": self.config.schemas,
+        }
+        for group, section in sections.items():
+            allowed = [*names, SEED_STAGE] if group == "schema" else names
+            for key in section:
+                if key not in allowed:
+                    self.faults.append(Fault(f"{group}.{key}", *unknown("stage", key, allowed)))
+            for name in names:
+                if name not in section and group != "filters":
+                    self.faults.append(Fault(f"{group}.{name}", "is missing", f"stage {name} needs it"))
+
+    def _stage(self, name: str, kind: Kind, makers: list[str]) -> Stage | None:
+        """One stage; a part with a fault is left out or stood in for, so that the rest is checked too."""
+        section = self.config.prompts.get(name)
+        prompts = prompting.build(section, f"prompts.{name}", self.faults) if section else []
+        model = self._model(name, self.config.pipeline[name]) or self.config.model
+        of = None if kind.draws else self._source(name, kind, makers)
+        judge = Judge(self._filters(name), self.schemas.get(name) or (lambda data: None))
+        self.faults.extend(judge.faults(f"filters.{name}"))
+        if not prompts or (of is None and not kind.draws):
+            return None
+        self._styles(name, prompts, model)
+        return Stage(name, kind, of, prompts, judge, model, fields_of(self.config.schemas.get(name, {})))
+
+    def _source(self, name: str, kind: Kind, makers: list[str]) -> str | None:
+        """The stage whose records this one is about: the one it names, or the nearest before it."""
+        of = kind.of or (makers[-1] if makers else None)
+        if of in makers:
+            return of
+        what = f"no stage {of!r} makes records before this one" if of else "no stage before it makes records"
+        self.faults.append(Fault(f"pipeline.{name}.of", what, f"known: {', '.join(makers) or 'none'}"))
+        return None
+
+    def _model(self, name: str, stage: StageConfig) -> ModelConfig | None:
+        """The stage's model: the recipe's, one from conf/model, or the recipe's with other keys."""
+        where, given = f"pipeline.{name}.model", stage.model
+        model: ModelConfig | None
+        if given is None:
+            model, where = self.config.model, "model"
+        else:
+            keys: dict[str, Any] | None = None
+            if isinstance(given, str):
+                keys = model_config(given, self.project)
+                if keys is None:
+                    known = listing("conf/model", self.project)
+                    self.faults.append(Fault(where, *unknown("model", given, known)))
+                    return None
+            else:
+                keys = {**self.config.model.model_dump(), **given}
+            model, found = validate(ModelConfig, keys, where)
+            self.faults.extend(found)
+            if model is None:
+                return None
+        faults: list[Fault] = []
+        MODELS.build(model.kind, model.options, f"{where}.options", faults)
+        key = model.api_key_env
+        if key and not os.environ.get(key):
+            what = f"the environment variable {key} is not set"
+            faults.append(Fault(f"{where}.api_key_env", what, f"export {key}=… , or use recipe=quickstart"))
+        self.faults.extend(fault for fault in faults if fault not in self.faults)
+        return model
+
+    def _filters(self, name: str) -> dict[str, Filter]:
+        made = {}
+        for key, part in self.config.filters.get(name, {}).items():
+            where = f"filters.{name}.{key}"
+            check = FILTERS.build(part.kind or key, part.options, where, self.faults)
+            if check:
+                self._known(check.fields, name, where)
+                made[key] = check
+        return made
+
+    def _known(self, fields: tuple[str, ...], stage: str, where: str) -> None:
+        """Each field is one of a stage's records, as far as its schema names them."""
+        known = fields_of(self.config.schemas.get(stage, {}))
+        for name in fields if known else ():
+            if name not in known:
+                self.faults.append(Fault(where, *unknown("field", name, known)))
+
+    def _styles(self, name: str, prompts: list[Prompt], model: ModelConfig) -> None:
+        for style in sorted({prompt.style for prompt in prompts}):
+            if style != model.mode:
+                how = "goes as one user message" if model.mode == "chat" else "goes as one text"
+                self.warnings.append(
+                    f"prompts.{name} is written for {style} models and {model.name} is asked in {model.mode} "
+                    f"mode: it {how}"
+                )
+
+    def _order(self, stages: list[Stage]) -> None:
+        """A variant's field is set before it is needed, and each of its values has a variant."""
+        values: dict[str, tuple[Any, ...]] = {}
+        for stage in stages:
+            for prompt in stage.prompts:
+                if stage.kind.labels and prompt.parse.values:
+                    values[prompt.parse.fields[0]] = prompt.parse.values
+            by, where = stage.kind.by, f"pipeline.{stage.name}.by"
+            if by is None:
+                if len(stage.prompts) > 1:
+                    self.faults.append(Fault(where, "is missing", "its prompt has variants; name the field"))
+                continue
+            whens = [prompt.when for prompt in stage.prompts]
+            if None in whens:
+                remedy = f"give prompts.{stage.name} variants, each with a 'when'"
+                self.faults.append(Fault(where, f"picks by {by!r} but the prompt has no variants", remedy))
+            for value in values.get(by, ()):
+                if not any(when == value and type(when) is type(value) for when in whens):
+                    what = f"no variant of prompts.{stage.name} has 'when: {value}', a value of {by!r}"
+                    self.faults.append(Fault(where, what, f"there are: {', '.join(map(repr, whens))}"))
+
+    def _fields(self, stages: list[Stage], seeds: Seeds | None) -> None:
+        """Fill in every template once, with real seeds and with sample records."""
+        for stage in stages:
+            if stage.kind.draws:
+                made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
+                tasks = [seed.data for seed in seeds.tasks] if seeds else []
+                tries: list[dict[str, Any]] = [{"examples": [*tasks, made]}]
+            else:
+                known = dict(next(other.fields for other in stages if other.name == stage.of))
+                for other in stages[: stages.index(stage)]:
+                    if other.kind.labels and other.of == stage.of:
+                        known.update(other.fields)
+                if stage.kind.by and stage.kind.by not in known:
+                    where = f"pipeline.{stage.name}.by"
+                    self.faults.append(Fault(where, *unknown("field", stage.kind.by, known)))
+                tries = [known]
+            for prompt in stage.prompts:
+                for names in tries:
+                    self._try(stage.name, prompt, names)
+                if not stage.kind.labels:
+                    self._known(prompt.parse.fields, stage.name, f"prompts.{stage.name}.parse")
+
+    def _try(self, name: str, prompt: Prompt, names: dict[str, Any]) -> None:
+        where = f"prompts.{name}.variants.{prompt.name}" if prompt.name else f"prompts.{name}"
+        clash = sorted(set(prompt.variables) & set(names))
+        if clash:
+            what = f"{clash[0]!r} is a field of the records too"
+            self.faults.append(Fault(f"{where}.variables", what, "give it another name"))
+        try:
+            prompt.fill(names)
+        except TemplateFault as error:
+            self.faults.append(Fault(f"{where}.template", str(error)))
+
+    def _exports(self, stages: list[Stage]) -> dict[str, Export]:
+        exports = {}
+        makers = [stage.name for stage in stages if not stage.kind.labels]
+        for key, part in self.config.export.items():
+            where = f"export.{key}"
+            export = EXPORTS.build(part.kind or key, part.options, where, self.faults)
+            if export is None or not makers:
+                continue
+            of = export.of or makers[-1]
+            if of not in makers:
+                self.faults.append(Fault(f"{where}.of", *unknown("stage", of, makers)))
+                continue
+            self._known(export.fields, of, where)
+            exports[key] = export
+        return exports
+
+    def _mix(self, stages: list[Stage], seeds: Seeds) -> None:
+        mix = self.config.mix
+        if mix.machine > mix.examples:
+            what = f"is {mix.machine}, more than the {mix.examples} examples of a prompt"
+            self.faults.append(Fault("mix.machine", what, "set it lower, or mix.examples higher"))
+        if any(stage.kind.draws for stage in stages) and len(seeds.tasks) < mix.examples:
+            what = f"asks for {mix.examples} examples but there are {len(seeds.tasks)} seeds"
+            remedy = f"add seeds to {seeds.path}, loosen seeds.where, or set mix.examples and mix.machine"
+            self.faults.append(Fault("mix.examples", what, remedy))
+
+
+def seed_records(rows: list[dict[str, Any]]) -> list[Record]:
+    """Seed rows as records, for exports."""
+    return [
+        Record(str(row.get("id", f"seed-{place}")), SEED_STAGE, place, 0, row, fate=ACCEPTED)
+        for place, row in enumerate(rows, 1)
+    ]

@@ -1,0 +1,144 @@
+"""Closed registries: the only way from a name in YAML to code.
+
+A registry maps names to factories, functions whose keyword arguments are the options that a recipe may
+set. Nothing in a recipe can name code outside a registry, so a recipe from somebody else runs no Python.
+To add an entry, decorate a factory in one of the modules that its registry lists.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from selfinstruct.errors import Fault, unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Named factories of one sort of thing.
+
+    Args:
+        kind: what its entries are, for messages ("filter").
+        modules: the modules whose import registers the built-in entries; imported at the first look.
+    """
+
+    def __init__(self, kind: str, modules: tuple[str, ...]) -> None:
+        self.kind = kind
+        self._modules = modules
+        self._factories: dict[str, Callable[..., T]] = {}
+
+    def register(self, factory: Callable[..., T]) -> Callable[..., T]:
+        """Enter a factory under its own name; a decorator.
+
+        Raises:
+            ValueError: if the name is taken.
+        """
+        name = factory.__name__
+        if name in self._factories:
+            raise ValueError(f"two {self.kind}s are named {name!r}")
+        self._factories[name] = factory
+        return factory
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._load()
+        return sorted(self._factories)
+
+    def summary(self, name: str) -> str:
+        """The first line of an entry's docstring."""
+        self._load()
+        return (inspect.getdoc(self._factories[name]) or "").split("\n")[0]
+
+    def build(self, name: str, options: dict[str, Any], where: str, faults: list[Fault]) -> T | None:
+        """Make an entry with the options that a recipe gives, checked against the factory's signature.
+
+        Args:
+            name: the entry.
+            options: keyword arguments as the recipe has them.
+            where: the config key, for messages.
+            faults: receives every fault found; nothing is raised for one.
+
+        Returns:
+            What the factory makes, or None where there was a fault.
+        """
+        self._load()
+        factory = self._factories.get(name)
+        if factory is None:
+            faults.append(Fault(where, *unknown(self.kind, name, self._factories)))
+            return None
+        bound, found = bind_options(factory, options, where)
+        faults.extend(found)
+        if found:
+            return None
+        try:
+            return factory(**bound)
+        except ValueError as error:  # a factory's own check of what types cannot say
+            faults.append(Fault(where, str(error)))
+            return None
+
+    def _load(self) -> None:
+        for module in self._modules:
+            import_module(module)
+
+
+def bind_options(
+    factory: Callable[..., Any], options: dict[str, Any], where: str
+) -> tuple[dict[str, Any], list[Fault]]:
+    """`options` as keyword arguments of `factory`, bound by its annotations, and every fault of them."""
+    from pydantic import ConfigDict, create_model
+
+    hints = get_type_hints(factory, include_extras=True)
+    fields: dict[str, Any] = {
+        parameter.name: (
+            hints.get(parameter.name, Any),
+            ... if parameter.default is inspect.Parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(factory).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model = create_model(factory.__name__, __config__=config, **fields)
+    bound, faults = validate(model, options, where)
+    return {name: getattr(bound, name) for name in fields} if bound is not None else {}, faults
+
+
+def validate(model: Any, value: Any, where: str) -> tuple[Any, list[Fault]]:
+    """Bind a value to a pydantic model; the bound value (None where it failed) and every fault."""
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(value), []
+    except ValidationError as error:
+        return None, [_fault(model, item, where) for item in error.errors()]
+
+
+def _fault(model: Any, item: Any, where: str) -> Fault:
+    path = [str(part) for part in item["loc"]]
+    key = ".".join([where, *path] if where else path)
+    value = item.get("input")
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(model, item["loc"][:-1])
+        return Fault(key, *unknown("key", path[-1], known))
+    if item["type"] == "missing":
+        return Fault(key, "is missing", f"set {key}=…")
+    if isinstance(value, bool) and item["type"] == "string_type":
+        said = "yes, on or true" if value else "no, off or false"
+        return Fault(key, f"YAML turned this into the boolean {value} (from {said})", "put it in quotes")
+    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return Fault(key, f"{message[0].lower()}{message[1:]}, not {repr(value)[:80]}")
+
+
+def _fields_at(model: Any, loc: tuple[Any, ...]) -> list[str]:
+    """The keys that a nested model has at a place, as far as the place can be followed."""
+    for part in loc:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is not None:
+            model = field.annotation
+        for inner in getattr(model, "__args__", ()):
+            if hasattr(inner, "model_fields"):
+                model = inner
+    fields = getattr(model, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]

@@ -1,0 +1,84 @@
+"""The data files of a run, written from the journal and put in place whole."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from selfinstruct import view
+from selfinstruct.export import convert
+from selfinstruct.folder import RunFolder
+from selfinstruct.recipe import Recipe, seed_records
+from selfinstruct.records import Record
+
+VERSIONED = ("selfinstruct", "hydra-core", "omegaconf", "litellm", "jsonschema", "rouge-score", "rapidfuzz")
+
+
+def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
+    """Write every file that a run leaves: records, what was rejected, the exports, the summary.
+
+    Args:
+        recipe: the recipe.
+        folder: its run folder; the journal in it is the only source.
+        finished: whether the run came to its end.
+    """
+    left_out: list[Record] = []
+    made: dict[str, list[Record]] = {}
+    for stage in recipe.makers:
+        made[stage.name] = list(view.rows(recipe, folder.journal, stage.name).values())
+        folder.write_lines(f"{stage.name}.jsonl", (_row(record) for record in made[stage.name]))
+    for name, export in recipe.exports.items():
+        seeds = seed_records(recipe.seeds.rows) if export.seed_tasks else []
+        records = [*seeds, *made[export.of or recipe.makers[-1].name]]
+        rows, rejected = convert(name, export, records, recipe.config.seed)
+        folder.write_lines(f"dataset/{export.file}", rows)
+        left_out += rejected
+    folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
+    folder.write("summary.json", json.dumps(summary(recipe, folder, finished), indent=2) + "\n")
+
+
+def summary(recipe: Recipe, folder: RunFolder, finished: bool) -> dict[str, Any]:
+    """What `summary.json` holds."""
+    stages = {stage.name: asdict(folder.journal.stats(stage.name)) for stage in recipe.stages}
+    return {"recipe": recipe.name, "finished": finished, "stages": stages, "versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """The versions of everything that has a say in the data."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _all_rejected(recipe: Recipe, folder: RunFolder, left_out: list[Record]) -> Iterator[Record]:
+    for stage in recipe.stages:
+        yield from folder.journal.records(stage.name, "rejected")
+    yield from left_out
+
+
+def _row(record: Record) -> dict[str, Any]:
+    parent = {"parent": record.parent} if record.parent else {}
+    return {"id": record.id, **record.data, **parent, "request": record.request, **record.detail}
+
+
+def _rejected_row(record: Record) -> dict[str, Any]:
+    detail = dict(record.detail)
+    near = {"nearest": detail.pop("nearest", None), "score": detail.pop("score", None)}
+    return {
+        "id": record.id,
+        "stage": record.stage,
+        "check": record.check,
+        "reason": record.reason,
+        **near,
+        **({"detail": detail} if detail else {}),
+        "parent": record.parent,
+        "record": record.data,
+    }

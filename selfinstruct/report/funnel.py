@@ -1,0 +1,64 @@
+"""What the command line shows at the end: the funnel, check by check, and sample records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.records import stream
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SAMPLES = 3
+
+
+def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], console: Console) -> None:
+    """Print the end of a run.
+
+    Args:
+        summary: the content of `summary.json`.
+        folder: the run folder.
+        samples: records to show.
+        console: where to print.
+    """
+    from rich.table import Table
+
+    table = Table(title=f"recipe {summary['recipe']}", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("stage / check")
+    for column in ("requests", "candidates", "rejected", "accepted", "tokens", "seconds", "cost"):
+        table.add_column(column, justify="right")
+    for name, stats in summary["stages"].items():
+        rejected, cost = sum(stats["rejected"].values()), stats["cost_usd"]
+        table.add_row(
+            name,
+            *[f"{stats[key]:,}" for key in ("requests", "candidates")],
+            f"{rejected:,}" if rejected else "",
+            f"{stats['accepted']:,}",
+            f"{stats['tokens']:,}",
+            f"{stats['seconds']:.1f}",
+            "" if not cost else f"${cost:.4f}",
+            style="bold",
+        )
+        for check, count in stats["rejected"].items():
+            table.add_row(f"  {check}", "", "", f"{count:,}")
+    console.print(table)
+    for place, sample in enumerate(samples, 1):
+        console.print(f"\n[bold]sample {place}[/bold]", highlight=False)
+        for key, value in sample.items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            console.print(f"  {key}: {_fold(text)}", markup=False, highlight=False)
+    console.print(f"\nrecords and dataset: {folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def draw_samples(records: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """A few records, drawn at random but the same for the same run, without ids and provenance."""
+    drawn = stream(seed, "samples").sample(records, min(SAMPLES, len(records)))
+    hidden = {"id", "parent", "request", "most_similar", "average_similarity"}
+    return [{key: value for key, value in record.items() if key not in hidden} for record in drawn]
+
+
+def _fold(text: str) -> str:
+    text = text if len(text) <= 600 else f"{text[:600]}…"
+    return text.replace("\n", "\n    ")

@@ -1,0 +1,167 @@
+"""The kinds of stage, and what they share.
+
+A kind is a factory in a module of its own whose keyword arguments are its options in `pipeline.<stage>`. It
+makes a `Kind`, which opens the stage's `Work` on a run. To add a kind, write such a module and list it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from selfinstruct.judge import Judge
+from selfinstruct.parse import UNREADABLE
+from selfinstruct.prompts import Prompt
+from selfinstruct.records import Record, Rejection, Reply, Request, stream
+from selfinstruct.registry import Registry
+
+if TYPE_CHECKING:
+    from selfinstruct.config import MixConfig, ModelConfig
+    from selfinstruct.store import Journal
+
+
+class Work(Protocol):
+    """A stage at work in a run.
+
+    Attributes:
+        goal: accepted records to reach, or records to ask about.
+        note: what the user should know about how it ended; empty where there is nothing.
+    """
+
+    goal: int
+    note: str
+
+    def turn(self) -> int | None:
+        """The number of the reply to take in next; None when the stage has come to its end."""
+
+    def compose(self) -> Request | None:
+        """The next request, None as long as it depends on replies that are not taken in."""
+
+    def take(self, number: int, reply: Reply) -> list[Record]:
+        """Read, judge and take in reply `number`; its candidates with their fates."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of stage with its options.
+
+    Attributes:
+        open: starts or continues the stage in a run.
+        draws: whether its prompts show examples from the pool; else they are about one record each.
+        labels: whether it sets a field of the records it is about, rather than making new ones.
+        of: the stage whose records it is about; None for the nearest before it that makes records.
+        by: the field that picks the prompt's variant.
+    """
+
+    open: Callable[[Stage, Setting], Work]
+    draws: bool = False
+    labels: bool = False
+    of: str | None = None
+    by: str | None = None
+
+
+STAGES: Registry[Kind] = Registry(
+    "stage kind",
+    ("selfinstruct.stages.bootstrap", "selfinstruct.stages.label", "selfinstruct.stages.expand"),
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a recipe, checked and ready.
+
+    Attributes:
+        name: its name in the pipeline.
+        kind: what it does.
+        of: the stage whose records it is about; None where it draws from the pool.
+        prompts: its prompt, or the variants of it.
+        judge: its filters and its schema.
+        model: the model it asks.
+        fields: the fields of its records, with sample values.
+    """
+
+    name: str
+    kind: Kind
+    of: str | None
+    prompts: list[Prompt]
+    judge: Judge
+    model: ModelConfig
+    fields: dict[str, Any]
+
+    def sampling(self, given: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
+        """The parameters of a request: the prompt's, with the model's own as the last word."""
+        merged = {**given, **self.model.sampling}
+        if self.model.seeded and "seed" not in merged:
+            merged["seed"] = stream(seed, self.name, number, "sampling").getrandbits(31)
+        return {key: value for key, value in merged.items() if value is not None}
+
+    def variant(self, data: dict[str, Any]) -> Prompt:
+        """The prompt for a record."""
+        if self.kind.by is None:
+            return self.prompts[0]
+        value = data[self.kind.by]
+        # 1 == True in Python, but a label 1 is not the label true.
+        same = [p for p in self.prompts if p.when == value and type(p.when) is type(value)]
+        return same[0]
+
+    def read(
+        self,
+        prompt: Prompt,
+        number: int,
+        reply: Reply,
+        seed: int,
+        shown: int = 0,
+        parent: Record | None = None,
+    ) -> list[Record]:
+        """The candidates of a reply, through the checks that see all of them together.
+
+        Args:
+            prompt: the prompt that was asked, which knows how to read the reply.
+            number: the request's number.
+            reply: what came back.
+            seed: the run's seed.
+            shown: how many examples the prompt showed.
+            parent: the record it is about, whose fields each candidate has too.
+        """
+        base = dict(parent.data) if parent else {}
+        records = []
+        if reply.error is not None:
+            record = self._record(number, 0, base, parent)
+            record.reject(reply.finish_reason, Rejection(reply.error))
+            return [record]
+        for position, piece in enumerate(prompt.parse.read(reply, shown)):
+            record = self._record(number, position, {**base, **piece.data}, parent)
+            if piece.check:
+                record.reject(piece.check, Rejection(piece.reason or ""))
+            records.append(record)
+        if not records:
+            records = [self._record(number, 0, {**base, "reply": reply.text}, parent)]
+            records[0].reject(UNREADABLE, Rejection("nothing was found in the reply"))
+        self.judge.sift(records, stream(seed, self.name, number, "sift"))
+        return records
+
+    def _record(self, number: int, position: int, data: dict[str, Any], parent: Record | None) -> Record:
+        id = f"{self.name}-{number:06d}-{position}"
+        return Record(id, self.name, number, position, data, parent.id if parent else None)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a stage works with in one run.
+
+    Attributes:
+        journal: what was done before.
+        seeds: the seed tasks.
+        mix: the few-shot mix.
+        seed: the run's seed.
+        target: records to accept in a bootstrap stage.
+        rows: the records that the stage is about, by request number, with the labels set before it.
+    """
+
+    journal: Journal
+    seeds: list[Record]
+    mix: MixConfig
+    seed: int
+    target: int
+    rows: Callable[[], dict[int, Record]]

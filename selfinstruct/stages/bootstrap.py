@@ -1,0 +1,119 @@
+"""`bootstrap`: new records from a few-shot mix of the pool (arXiv 2212.10560, section 2.2)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from selfinstruct.pool import Pool
+from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
+from selfinstruct.stages import STAGES, Kind, Setting, Stage
+
+
+@STAGES.register
+def bootstrap(
+    *,
+    window: Annotated[int, Field(ge=1)] = 5,
+    batched: bool = False,
+    patience: Annotated[int, Field(ge=1)] = 50,
+) -> Kind:
+    """Asks for more of what the pool holds; what is accepted joins the pool at once.
+
+    Args:
+        window: request i shows the pool as it stood after reply i - window, so that so many can be in flight.
+        batched: requests go in groups of `window` that all show the same pool, as in the original.
+        patience: end after so many replies in a row that added nothing.
+    """
+    return Kind(open=lambda stage, run: Bootstrap(stage, run, window, batched, patience), draws=True)
+
+
+class Bootstrap:
+    """A bootstrap stage at work; see `Work`."""
+
+    def __init__(self, stage: Stage, run: Setting, window: int, batched: bool, patience: int) -> None:
+        self.stage, self.run, self.goal = stage, run, run.target
+        self.note = ""
+        self._window, self._batched, self._patience = window, batched, patience
+        self._pool = Pool(run.seeds)
+        self._idle = 0
+        stage.judge.learn_all(run.seeds)
+        self._rebuild()
+
+    def turn(self) -> int | None:
+        """See `Work`."""
+        if len(self._pool.made) >= self.goal:
+            return None
+        if self._idle >= self._patience:
+            self.note = (
+                f"stopped at {len(self._pool.made)} of {self.goal}: the last {self._idle} replies added "
+                f"nothing. Look at rejected.jsonl; more or other seeds, a higher temperature, another model "
+                f"or a larger pipeline.{self.stage.name}.patience may help"
+            )
+            return None
+        return self._turn
+
+    def compose(self) -> Request | None:
+        """See `Work`."""
+        number = self._next
+        after = self._visible(number)
+        if after >= self._turn:
+            return None
+        self._next += 1
+        rng = stream(self.run.seed, self.stage.name, number)
+        drawn = self._pool.draw(self.run.mix, after, rng)
+        prompt = self.stage.prompts[0]
+        system, text, sampling = prompt.fill({"examples": [record.data for record in drawn]})
+        return Request(
+            stage=self.stage.name,
+            number=number,
+            prompt=text,
+            system=system,
+            sampling=self.stage.sampling(sampling, self.run.seed, number),
+            examples=tuple(record.id for record in drawn),
+        )
+
+    def take(self, number: int, reply: Reply) -> list[Record]:
+        """See `Work`. Candidates after the target is reached stay waiting, for a larger target."""
+        stored = list(self.run.journal.records(self.stage.name, request=number))
+        prompt, shown = self.stage.prompts[0], self.run.mix.examples
+        records = stored or self.stage.read(prompt, number, reply, self.run.seed, shown)
+        for record in records:
+            if len(self._pool.made) >= self.goal:
+                break
+            if record.fate == WAITING and self.stage.judge.admit(record):
+                self._pool.add(record)
+        if all(record.fate != WAITING for record in records):
+            self._close(number, any(record.fate == ACCEPTED for record in records))
+        return records
+
+    def _visible(self, number: int) -> int:
+        """The last reply whose records request `number` may show."""
+        if self._batched:
+            return (number - 1) // self._window * self._window
+        return max(0, number - self._window)
+
+    def _close(self, number: int, added: bool) -> None:
+        self._pool.close(number)
+        self._idle = 0 if added else self._idle + 1
+        self._turn = number + 1
+
+    def _rebuild(self) -> None:
+        """The pool as the journal has it, and the place to go on from."""
+        journal, name = self.run.journal, self.stage.name
+        made: dict[int, list[Record]] = {}
+        for record in journal.records(name, ACCEPTED):
+            made.setdefault(record.request, []).append(record)
+        self._turn = 1
+        for number in sorted(journal.taken(name)):
+            records = made.pop(number, [])
+            self._accept(records)
+            self._close(number, added=bool(records))
+        for records in made.values():  # of a reply that the target cut short
+            self._accept(records)
+        self._next = self._turn
+
+    def _accept(self, records: list[Record]) -> None:
+        for record in records:
+            self._pool.add(record)
+            self.stage.judge.learn(record)

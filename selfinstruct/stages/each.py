@@ -1,0 +1,61 @@
+"""What `label` and `expand` share: one request for each record of another stage."""
+
+from __future__ import annotations
+
+from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request
+from selfinstruct.stages import Setting, Stage
+
+
+class Each:
+    """A stage at work that asks about each record of another stage; see `Work`.
+
+    A request has the number of its record among the accepted ones of that stage, so that numbers stay the
+    same when the target grows.
+    """
+
+    note = ""
+
+    def __init__(self, stage: Stage, run: Setting) -> None:
+        self.stage, self.run = stage, run
+        self._rows = run.rows()
+        self.goal = len(self._rows)
+        done = run.journal.taken(stage.name)
+        stage.judge.learn_all(run.seeds)
+        stage.judge.learn_all(run.journal.records(stage.name, ACCEPTED))
+        self._to_take = [number for number in sorted(self._rows) if number not in done]
+        self._to_send = list(self._to_take)
+        self._to_take.reverse()
+        self._to_send.reverse()
+
+    def turn(self) -> int | None:
+        """See `Work`."""
+        return self._to_take[-1] if self._to_take else None
+
+    def compose(self) -> Request | None:
+        """See `Work`."""
+        if not self._to_send:
+            return None
+        number = self._to_send.pop()
+        row = self._rows[number]
+        prompt = self.stage.variant(row.data)
+        system, text, sampling = prompt.fill(row.data)
+        return Request(
+            stage=self.stage.name,
+            number=number,
+            prompt=text,
+            system=system,
+            sampling=self.stage.sampling(sampling, self.run.seed, number),
+            parent=row.id,
+            variant=prompt.name,
+        )
+
+    def take(self, number: int, reply: Reply) -> list[Record]:
+        """See `Work`."""
+        row = self._rows[number]
+        prompt = self.stage.variant(row.data)
+        records = self.stage.read(prompt, number, reply, self.run.seed, parent=row)
+        for record in records:
+            if record.fate == WAITING:
+                self.stage.judge.admit(record)
+        self._to_take.pop()
+        return records

@@ -1,0 +1,67 @@
+"""What the tests share: a user's folder, and the command line as a user types it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfinstruct.cli import command
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of a user's, in which the commands are typed."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "AZURE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real input nobody here wrote; a test that needs it is skipped where it is not."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs {SHARED.name}/ beside the repository, which only its developers have")
+    return SHARED
+
+
+@pytest.fixture
+def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Type a command in the user's folder: exit status, standard output, standard error."""
+
+    def type_(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = command(arguments)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return type_
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def seed_file(path: Path, count: int = 12, **fields: Any) -> Path:
+    """Write a seed file of so many plain tasks, no two alike."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nouns = "kettle harbour orchard violin glacier ferry compass quarry lantern meadow tunnel library".split()
+    rows = [
+        {
+            "id": f"seed_{place}",
+            "instruction": f"Say something number {place} about a {nouns[place % len(nouns)]} you know.",
+            "instances": [{"input": "", "output": f"It is number {place}."}],
+            "is_classification": False,
+            **fields,
+        }
+        for place in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
