@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.errors import UserError, unknown
+
 if TYPE_CHECKING:
     import pandas
 
@@ -39,9 +41,12 @@ class Run:
             stage: its name, or `rejected` for what was rejected; the last that makes records unless given.
 
         Raises:
-            FileNotFoundError: where the run has no such stage.
+            UserError: where the run has no such stage.
         """
-        name = stage or [name for name in self.summary["stages"] if self._file(name).exists()][-1]
+        there = [name for name in [*self.summary["stages"], "rejected"] if self._file(name).exists()]
+        name = stage or there[-2]
+        if name not in there:
+            raise UserError("; ".join(unknown("stage", name, there)))
         with self._file(name).open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
 

@@ -114,12 +114,14 @@ def from_hydra(config: DictConfig, project: Path) -> Composed:
 
 def explain(error: Exception, overrides: Sequence[str], project: Path) -> Exception:
     """What Hydra could not compose, with the nearest names there are; an error of ours or a bug as it is."""
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):
         return error
     text = _text(error)
+    if isinstance(error, OverrideParseException):
+        return UserError(f"{error.override!r} is no override; write KEY=VALUE, quoted for the shell")
     missing = re.search(r"Could not find '([\w-]+)/([^']*)'", text)
     if missing and missing[1] in (*GROUPS, "recipe"):
         return UserError(_no_choice(missing[1], missing[2], project))
@@ -160,14 +162,15 @@ def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
         config = compose(chosen, project).config
     except UserError:
         return f"there is no key {name!r}"
-    near = unknown("key", name, [str(key) for key in _keys(config)])[1].split("known:")[0]
+    same_depth = [str(key) for key in _keys(config) if str(key).count(".") == name.count(".")]
+    near = unknown("key", name, same_depth)[1].split("known:")[0]
     level: Any = config
     for part in name.split(".")[:-1]:
         level = level.get(part) if hasattr(level, "get") and part in level else {}
     here = f"known there: {', '.join(map(str, level))}" if level else ""
-    return (
-        f"unknown key {name!r}\n  {near}{here}\n  to add a key that the recipe does not have yet: +{name}=…"
-    )
+    removes = any(part.startswith(f"~{name}") for part in overrides)
+    add = "" if removes else f"\n  to add a key that the recipe does not have yet: +{name}=…"
+    return f"unknown key {name!r}\n  {near}{here}{add}"
 
 
 def _keys(node: Any, prefix: str = "") -> list[str]:

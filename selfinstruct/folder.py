@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import shaping
+from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import RunFolderError
+from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
 from selfinstruct.store import Journal
 
@@ -146,6 +147,17 @@ def _shape(recipe: Recipe) -> dict[str, Any]:
     import hashlib
 
     shape = {key: value for key, value in shaping(recipe.config).items() if not key.startswith("export.")}
+    for stage in recipe.stages:
+        prefix = f"pipeline.{stage.name}.model"
+        if recipe.config.pipeline[stage.name].model is not None:  # as it was looked up and completed
+            shape = {key: value for key, value in shape.items() if not key.startswith(prefix)}
+            shape.update({f"{prefix}.{key}": value for key, value in shaping(stage.model).items()})
+    machine = MODELS.marked(Machine)
+    shape = {
+        key: value
+        for key, value in shape.items()
+        if not ("model.options." in key and key.split(".")[-1] in machine)
+    }
     shape.pop("seeds.path", None)
     shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
     return shape
@@ -170,13 +182,12 @@ def _locked(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / LOCK)
-    try:
-        with _writable(path):
+    with _writable(path):
+        try:
             lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunFolderError(
-            f"{path}: another process is at this run; wait for it, or choose another run_dir"
-        ) from error
+        except Timeout as error:
+            wait = "wait for it, or choose another run_dir"
+            raise RunFolderError(f"{path}: another process is at this run; {wait}") from error
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -44,11 +44,13 @@ class Parser:
         read: from a reply and the number of examples shown to candidates.
         fields: the fields that a candidate has.
         values: the closed set of values, for a parser that sets one field.
+        refusals: whether it reads a refused request too, as an empty reply.
     """
 
     read: Callable[[Reply, int], list[Parsed]]
     fields: tuple[str, ...]
-    values: tuple[Any, ...] = field(default=())
+    values: tuple[Any, ...] = ()
+    refusals: bool = False
 
 
 PARSERS: Registry[Parser] = Registry("parser", (__name__,))
@@ -121,13 +123,21 @@ class Choice(BaseModel):
 
 
 @PARSERS.register
-def choice(*, field: str, choices: dict[str, Choice], otherwise: str | None = None) -> Parser:
+def choice(
+    *,
+    field: str,
+    choices: dict[str, Choice],
+    otherwise: str | None = None,
+    when_refused: Literal["reject", "otherwise"] = "reject",
+) -> Parser:
     """Sets one field to one of a closed set of values, by the whole stripped answer.
 
     Args:
         field: the field to set.
         choices: label: {answers: [...], value: ...}; both may be left out and are then the label itself.
         otherwise: the label of any other answer; without it such an answer is rejected as unreadable.
+        when_refused: `reject` a record that the provider refuses to answer about, or give it the label of
+            `otherwise` as the original does.
     """
     values = {label: one.meaning(label) for label, one in choices.items()}
     if otherwise is not None and otherwise not in values:
@@ -147,7 +157,9 @@ def choice(*, field: str, choices: dict[str, Choice], otherwise: str | None = No
             return [Parsed({field: values[otherwise]})]
         return [Parsed({}, UNREADABLE, f"the answer {answer[:80]!r} is none of {', '.join(table)}")]
 
-    return Parser(read, (field,), tuple(values.values()))
+    if when_refused == "otherwise" and otherwise is None:
+        raise ValueError("when_refused: 'otherwise' needs a label in otherwise")
+    return Parser(read, (field,), tuple(values.values()), refusals=when_refused == "otherwise")
 
 
 @PARSERS.register
@@ -239,7 +251,7 @@ def numbered_fields(
         return _drop_last([_record(piece, shown + 1 + place) for place, piece in enumerate(pieces)], reply)
 
     def _record(piece: str, number: int) -> Parsed:
-        parts = re.split(rf"{number}\.\s+({names}):", piece)
+        parts = re.split(rf"(?<!\d){number}\.\s+({names}):", piece)
         if parts[1::2] != list(fields.values()):
             return Parsed({"reply": piece.strip()}, UNREADABLE, f"it lacks a field under number {number}")
         values = dict(zip(fields, (part.strip() for part in parts[2::2]), strict=True))

@@ -64,13 +64,13 @@ class Seeds:
 
     Attributes:
         tasks: one record a line taken, with the fields of the line and of its first instance.
-        rows: one row an instance, for exports.
+        rows: one record an instance, for exports.
         path: the file.
         lines: how many lines it has, taken or not.
     """
 
     tasks: list[Record]
-    rows: list[dict[str, Any]]
+    rows: list[Record]
     path: Path
     lines: int
 
@@ -97,22 +97,25 @@ def load_seeds(
         faults.append(Fault(str(path), "is empty", 'a line is a JSON object: {"id": …, "instruction": …}'))
         return None
     found: list[Fault] = []
-    parsed = [(number, _line(line, f"{path} line {number}", validate, found)) for number, line in lines]
     tasks: dict[str, Record] = {}
-    rows: list[dict[str, Any]] = []
-    for number, data in parsed:
+    rows: list[Record] = []
+    for number, line in lines:
+        where = f"{path} line {number}"
+        data = _line(line, where, config.each, validate, found)
         if data is None:
             continue
         id = str(data.get("id", f"seed-{number}"))
         if id in tasks:
-            where = f"{path} line {number}"
-            found.append(
-                Fault(where, f"the id {id!r} is on line {tasks[id].request} already", "give it its own")
-            )
+            what = f"the id {id!r} is on line {tasks[id].request} already"
+            found.append(Fault(where, what, "give it an id of its own"))
             continue
         instances = flatten(data, config.each)
         tasks[id] = Record(id, SEED_STAGE, number, 0, instances[0], fate=ACCEPTED)
-        rows += instances if _taken(data, config.where) else []
+        if _taken(data, config.where):
+            rows += [
+                Record(f"{id}-{place}", SEED_STAGE, number, place, row, fate=ACCEPTED)
+                for place, row in enumerate(instances)
+            ]
     taken = [task for task in tasks.values() if _taken(task.data, config.where)]
     if tasks and not taken:
         found.append(Fault("seeds.where", f"no line of {path} has {config.where}"))
@@ -129,11 +132,13 @@ def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:
     return [{**rest, **instance} for instance in instances]
 
 
-def _line(line: str, where: str, validate: Validate | None, faults: list[Fault]) -> dict[str, Any] | None:
+def _line(
+    line: str, where: str, each: str | None, validate: Validate | None, faults: list[Fault]
+) -> dict[str, Any] | None:
     try:
         data = json.loads(line)
-    except ValueError as error:
-        faults.append(Fault(where, f"is no JSON: {error}"))
+    except json.JSONDecodeError as error:
+        faults.append(Fault(where, f"is no JSON: {error.msg} at column {error.colno}"))
         return None
     wrong = validate(data) if validate else None
     if wrong is None and not isinstance(data, dict):
@@ -143,6 +148,10 @@ def _line(line: str, where: str, validate: Validate | None, faults: list[Fault])
         faults.append(Fault(where, wrong.reason))
         return None
     assert isinstance(data, dict)
+    instances = data.get(each, []) if each else []
+    if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
+        faults.append(Fault(where, f"{each!r} is no list of objects"))
+        return None
     return data
 
 

@@ -27,9 +27,9 @@ class TemplateFault(Exception):
     """A template that cannot be compiled or filled in."""
 
 
-def one_line(text: str) -> str:
+def one_line(text: object) -> str:
     """Whitespace collapsed, and no colon at the end."""
-    return re.sub(r"\s+", " ", text).strip().rstrip(":")
+    return re.sub(r"\s+", " ", str(text)).strip().rstrip(":")
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ def render(template: str, names: Mapping[str, Any]) -> str:
         raise TemplateFault(_undefined(str(error), names)) from error
     except TemplateError as error:
         raise TemplateFault(f"template: {error}") from error
-    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except Exception as error:  # whatever the recipe's own expressions come to
         raise TemplateFault(f"template: {error}") from error
 
 
 @lru_cache(maxsize=1024)
 def _compile(template: str) -> Template:
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = SandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["one_line"] = one_line

@@ -15,6 +15,7 @@ from typing import Any
 
 from selfinstruct import prompts as prompting
 from selfinstruct.config import ModelConfig, RecipeConfig, StageConfig
+from selfinstruct.crosscheck import crosscheck, known_fields
 from selfinstruct.errors import Fault, RecipeError, unknown
 from selfinstruct.export import EXPORTS, Export
 from selfinstruct.filters import FILTERS, Filter
@@ -22,8 +23,7 @@ from selfinstruct.judge import Judge
 from selfinstruct.layout import listing, model_config
 from selfinstruct.llm import MODELS
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
-from selfinstruct.prompts import Prompt, TemplateFault
-from selfinstruct.records import ACCEPTED, Record
+from selfinstruct.prompts import Prompt
 from selfinstruct.registry import validate
 from selfinstruct.schema import compile_schema, fields_of
 from selfinstruct.stages import STAGES, Kind, Stage
@@ -127,17 +127,13 @@ class _Builder:
         stages: list[Stage] = []
         makers: list[str] = []
         for name, kind in kinds.items():
-            stage = self._stage(name, kind, makers) if kind else None
+            stage = self._stage(name, kind, makers)
             if stage:
                 stages.append(stage)
             if kind is None or not kind.labels:
                 makers.append(name)
-        if len(stages) == len(kinds):
-            self._order(stages)
-            self._fields(stages, seeds)
-        exports = self._exports(stages)
-        if seeds:
-            self._mix(stages, seeds)
+        exports = self._exports(makers)
+        crosscheck(self.config, stages, seeds, self.faults)
         if self.faults or seeds is None:
             return None
         return Recipe(self.name, self.config, self.project, seeds, stages, exports, self.warnings)
@@ -161,15 +157,15 @@ class _Builder:
                 if name not in section and group != "filters":
                     self.faults.append(Fault(f"{group}.{name}", "is missing", f"stage {name} needs it"))
 
-    def _stage(self, name: str, kind: Kind, makers: list[str]) -> Stage | None:
+    def _stage(self, name: str, kind: Kind | None, makers: list[str]) -> Stage | None:
         """One stage; a part with a fault is left out or stood in for, so that the rest is checked too."""
         section = self.config.prompts.get(name)
         prompts = prompting.build(section, f"prompts.{name}", self.faults) if section else []
         model = self._model(name, self.config.pipeline[name]) or self.config.model
-        of = None if kind.draws else self._source(name, kind, makers)
+        of = None if kind is None or kind.draws else self._source(name, kind, makers)
         judge = Judge(self._filters(name), self.schemas.get(name) or (lambda data: None))
         self.faults.extend(judge.faults(f"filters.{name}"))
-        if not prompts or (of is None and not kind.draws):
+        if not prompts or kind is None or (of is None and not kind.draws):
             return None
         self._styles(name, prompts, model)
         return Stage(name, kind, of, prompts, judge, model, fields_of(self.config.schemas.get(name, {})))
@@ -186,30 +182,30 @@ class _Builder:
     def _model(self, name: str, stage: StageConfig) -> ModelConfig | None:
         """The stage's model: the recipe's, one from conf/model, or the recipe's with other keys."""
         where, given = f"pipeline.{name}.model", stage.model
-        model: ModelConfig | None
         if given is None:
-            model, where = self.config.model, "model"
-        else:
-            keys: dict[str, Any] | None = None
-            if isinstance(given, str):
-                keys = model_config(given, self.project)
-                if keys is None:
-                    known = listing("conf/model", self.project)
-                    self.faults.append(Fault(where, *unknown("model", given, known)))
-                    return None
-            else:
-                keys = {**self.config.model.model_dump(), **given}
-            model, found = validate(ModelConfig, keys, where)
-            self.faults.extend(found)
-            if model is None:
+            return self._ready(self.config.model, "model")
+        if isinstance(given, str):
+            keys = model_config(given, self.project)
+            if keys is None:
+                known = listing("conf/model", self.project)
+                self.faults.append(Fault(where, *unknown("model", given, known)))
                 return None
-        faults: list[Fault] = []
-        MODELS.build(model.kind, model.options, f"{where}.options", faults)
+        else:
+            keys = {**self.config.model.model_dump(), **given}
+        model, found = validate(ModelConfig, keys, where)
+        self.faults.extend(found)
+        return self._ready(model, where) if model else None
+
+    def _ready(self, model: ModelConfig, where: str) -> ModelConfig:
+        """The model, once it is known that its options are right and its key is there."""
+        found: list[Fault] = []
+        MODELS.build(model.kind, model.options, f"{where}.options", found)
         key = model.api_key_env
         if key and not os.environ.get(key):
             what = f"the environment variable {key} is not set"
-            faults.append(Fault(f"{where}.api_key_env", what, f"export {key}=… , or use recipe=quickstart"))
-        self.faults.extend(fault for fault in faults if fault not in self.faults)
+            remedy = f"set it: export {key}=…  (model=local needs no key)"
+            found.append(Fault(f"{where}.api_key_env", what, remedy))
+        self.faults.extend(fault for fault in found if fault not in self.faults)
         return model
 
     def _filters(self, name: str) -> dict[str, Filter]:
@@ -218,16 +214,9 @@ class _Builder:
             where = f"filters.{name}.{key}"
             check = FILTERS.build(part.kind or key, part.options, where, self.faults)
             if check:
-                self._known(check.fields, name, where)
+                known_fields(self.config, check.fields, name, where, self.faults)
                 made[key] = check
         return made
-
-    def _known(self, fields: tuple[str, ...], stage: str, where: str) -> None:
-        """Each field is one of a stage's records, as far as its schema names them."""
-        known = fields_of(self.config.schemas.get(stage, {}))
-        for name in fields if known else ():
-            if name not in known:
-                self.faults.append(Fault(where, *unknown("field", name, known)))
 
     def _styles(self, name: str, prompts: list[Prompt], model: ModelConfig) -> None:
         for style in sorted({prompt.style for prompt in prompts}):
@@ -238,63 +227,8 @@ class _Builder:
                     f"mode: it {how}"
                 )
 
-    def _order(self, stages: list[Stage]) -> None:
-        """A variant's field is set before it is needed, and each of its values has a variant."""
-        values: dict[str, tuple[Any, ...]] = {}
-        for stage in stages:
-            for prompt in stage.prompts:
-                if stage.kind.labels and prompt.parse.values:
-                    values[prompt.parse.fields[0]] = prompt.parse.values
-            by, where = stage.kind.by, f"pipeline.{stage.name}.by"
-            if by is None:
-                if len(stage.prompts) > 1:
-                    self.faults.append(Fault(where, "is missing", "its prompt has variants; name the field"))
-                continue
-            whens = [prompt.when for prompt in stage.prompts]
-            if None in whens:
-                remedy = f"give prompts.{stage.name} variants, each with a 'when'"
-                self.faults.append(Fault(where, f"picks by {by!r} but the prompt has no variants", remedy))
-            for value in values.get(by, ()):
-                if not any(when == value and type(when) is type(value) for when in whens):
-                    what = f"no variant of prompts.{stage.name} has 'when: {value}', a value of {by!r}"
-                    self.faults.append(Fault(where, what, f"there are: {', '.join(map(repr, whens))}"))
-
-    def _fields(self, stages: list[Stage], seeds: Seeds | None) -> None:
-        """Fill in every template once, with real seeds and with sample records."""
-        for stage in stages:
-            if stage.kind.draws:
-                made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
-                tasks = [seed.data for seed in seeds.tasks] if seeds else []
-                tries: list[dict[str, Any]] = [{"examples": [*tasks, made]}]
-            else:
-                known = dict(next(other.fields for other in stages if other.name == stage.of))
-                for other in stages[: stages.index(stage)]:
-                    if other.kind.labels and other.of == stage.of:
-                        known.update(other.fields)
-                if stage.kind.by and stage.kind.by not in known:
-                    where = f"pipeline.{stage.name}.by"
-                    self.faults.append(Fault(where, *unknown("field", stage.kind.by, known)))
-                tries = [known]
-            for prompt in stage.prompts:
-                for names in tries:
-                    self._try(stage.name, prompt, names)
-                if not stage.kind.labels:
-                    self._known(prompt.parse.fields, stage.name, f"prompts.{stage.name}.parse")
-
-    def _try(self, name: str, prompt: Prompt, names: dict[str, Any]) -> None:
-        where = f"prompts.{name}.variants.{prompt.name}" if prompt.name else f"prompts.{name}"
-        clash = sorted(set(prompt.variables) & set(names))
-        if clash:
-            what = f"{clash[0]!r} is a field of the records too"
-            self.faults.append(Fault(f"{where}.variables", what, "give it another name"))
-        try:
-            prompt.fill(names)
-        except TemplateFault as error:
-            self.faults.append(Fault(f"{where}.template", str(error)))
-
-    def _exports(self, stages: list[Stage]) -> dict[str, Export]:
+    def _exports(self, makers: list[str]) -> dict[str, Export]:
         exports = {}
-        makers = [stage.name for stage in stages if not stage.kind.labels]
         for key, part in self.config.export.items():
             where = f"export.{key}"
             export = EXPORTS.build(part.kind or key, part.options, where, self.faults)
@@ -304,24 +238,6 @@ class _Builder:
             if of not in makers:
                 self.faults.append(Fault(f"{where}.of", *unknown("stage", of, makers)))
                 continue
-            self._known(export.fields, of, where)
+            known_fields(self.config, export.fields, of, where, self.faults)
             exports[key] = export
         return exports
-
-    def _mix(self, stages: list[Stage], seeds: Seeds) -> None:
-        mix = self.config.mix
-        if mix.machine > mix.examples:
-            what = f"is {mix.machine}, more than the {mix.examples} examples of a prompt"
-            self.faults.append(Fault("mix.machine", what, "set it lower, or mix.examples higher"))
-        if any(stage.kind.draws for stage in stages) and len(seeds.tasks) < mix.examples:
-            what = f"asks for {mix.examples} examples but there are {len(seeds.tasks)} seeds"
-            remedy = f"add seeds to {seeds.path}, loosen seeds.where, or set mix.examples and mix.machine"
-            self.faults.append(Fault("mix.examples", what, remedy))
-
-
-def seed_records(rows: list[dict[str, Any]]) -> list[Record]:
-    """Seed rows as records, for exports."""
-    return [
-        Record(str(row.get("id", f"seed-{place}")), SEED_STAGE, place, 0, row, fate=ACCEPTED)
-        for place, row in enumerate(rows, 1)
-    ]

@@ -52,6 +52,16 @@ class Registry(Generic[T]):
         self._load()
         return (inspect.getdoc(self._factories[name]) or "").split("\n")[0]
 
+    def marked(self, marker: type) -> set[str]:
+        """The options of all entries whose annotation carries a marker."""
+        self._load()
+        return {
+            option
+            for factory in self._factories.values()
+            for option, hint in get_type_hints(factory, include_extras=True).items()
+            if marker in getattr(hint, "__metadata__", ())
+        }
+
     def build(self, name: str, options: dict[str, Any], where: str, faults: list[Fault]) -> T | None:
         """Make an entry with the options that a recipe gives, checked against the factory's signature.
 

@@ -52,7 +52,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def seed_file(path: Path, count: int = 12, **fields: Any) -> Path:
     """Write a seed file of so many plain tasks, no two alike."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    nouns = "kettle harbour orchard violin glacier ferry compass quarry lantern meadow tunnel library".split()
+    nouns = ["kettle", "harbour", "orchard", "violin", "glacier", "ferry", "compass", "quarry"]
     rows = [
         {
             "id": f"seed_{place}",

@@ -11,24 +11,23 @@ from selfinstruct.prompts import TemplateFault, render
 FILLED = {"type": "string", "pattern": r"\S"}
 
 
-def _turns(turn: dict[str, Any], name: str) -> dict[str, Any]:
-    """Schema of a row that is a list of turns under one key."""
-    turns = {"type": "array", "minItems": 2, "items": turn}
-    return {"type": "object", "properties": {name: turns}, "required": [name], "additionalProperties": False}
-
-
-def _turn(who: str, roles: list[str], what: str) -> dict[str, Any]:
-    return {
+def _turns(name: str, who: str, what: str, roles: list[str]) -> dict[str, Any]:
+    """Schema of a row that is a list of turns under one key, with at least one of the last two roles each."""
+    turn = {
         "type": "object",
         "properties": {who: {"enum": roles}, what: FILLED},
         "required": [who, what],
         "additionalProperties": False,
     }
+    both = [{"contains": {"properties": {who: {"const": role}}}} for role in roles[-2:]]
+    turns = {"type": "array", "items": turn, "allOf": both}
+    return {"type": "object", "properties": {name: turns}, "required": [name], "additionalProperties": False}
 
 
-CHAT = _turns(_turn("role", ["system", "user", "assistant"], "content"), "messages")
-SHAREGPT = _turns(_turn("from", ["system", "human", "gpt"], "value"), "conversations")
-USER = "{{ instruction }}{% if input %}\n\n{{ input }}{% endif %}"
+CHAT = _turns("messages", "role", "content", ["system", "user", "assistant"])
+SHAREGPT = _turns("conversations", "from", "value", ["system", "human", "gpt"])
+# The plus keeps the line break after the block, which templates here drop otherwise.
+USER = "{{ instruction }}{% if input +%}\n\n{{ input }}{% endif %}"
 
 
 def _texts(data: dict[str, Any], system: str, user: str, output: str) -> list[str | None]:

@@ -74,10 +74,10 @@ def prompt_completion(
         if rng.random() < strip_field_name:
             given = _plain(given, keep_url_scheme)
         layout = rng.choice(list((with_input if given else without_input).values()))
-        names = {"instruction": data.get(instruction), "input": given, "output": data.get(output)}
-        if not names["instruction"] or not names["output"]:
-            return {"prompt": names["instruction"], "completion": names["output"]}
-        names = {key: str(text).strip() for key, text in names.items()}
+        asked, said = (str(data.get(field) or "").strip() for field in (instruction, output))
+        if not asked or not said:
+            return {"prompt": asked, "completion": said}  # the schema says which is missing
+        names = {"instruction": asked, "input": given, "output": said}
         return {"prompt": render(layout.prompt, names), "completion": render(layout.completion, names) + end}
 
     return Export(convert, SCHEMA, file, (instruction, output), of, seed_tasks, shuffle)

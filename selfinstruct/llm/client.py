@@ -55,6 +55,9 @@ class Client:
             self._progress.traffic(self._in_flight)
             try:
                 reply = await self._attempts(request)
+            except ModelError:
+                self.wind_down()  # before the next request gets this one's slot
+                raise
             finally:
                 self._in_flight -= 1
             self._journal.arrived(request, reply)
@@ -68,14 +71,15 @@ class Client:
                 reply = await self._model.complete(request)
                 return replace(reply, attempts=attempt, seconds=round(time.monotonic() - began, 3))
             except TransientError as error:
+                if attempt < attempts and not self._closing.is_set():
+                    wait = error.wait or min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
+                    self._progress.say(
+                        f"{request.stage} request {request.number}: {error}; "
+                        f"attempt {attempt + 1} in {wait:.0f} s"
+                    )
+                    await self._pause(wait)
                 if attempt == attempts or self._closing.is_set():
                     raise ModelError(self._given_up(request, attempt, error)) from error
-                wait = error.wait or min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
-                self._progress.say(
-                    f"{request.stage} request {request.number}: {error}; "
-                    f"attempt {attempt + 1} in {wait:.0f} s"
-                )
-                await self._pause(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _pause(self, seconds: float) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from selfinstruct.config import ModelConfig
+from selfinstruct.config import Machine, ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.layout import find
 from selfinstruct.llm import MODELS, Model, ModelKind
@@ -46,7 +46,7 @@ def scripted(
     replies: str | None = None,
     rules: dict[str, Rule] | None = None,
     words: dict[str, list[str]] | None = None,
-    delay: Annotated[float, Field(ge=0)] = 0.0,
+    delay: Annotated[float, Field(ge=0), Machine] = 0.0,
 ) -> ModelKind:
     """Answers from a script; it is no model and serves tests and examples only.
 

@@ -12,7 +12,7 @@ from typing import Any
 from selfinstruct import view
 from selfinstruct.export import convert
 from selfinstruct.folder import RunFolder
-from selfinstruct.recipe import Recipe, seed_records
+from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
 
 VERSIONED = ("selfinstruct", "hydra-core", "omegaconf", "litellm", "jsonschema", "rouge-score", "rapidfuzz")
@@ -32,7 +32,7 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
         made[stage.name] = list(view.rows(recipe, folder.journal, stage.name).values())
         folder.write_lines(f"{stage.name}.jsonl", (_row(record) for record in made[stage.name]))
     for name, export in recipe.exports.items():
-        seeds = seed_records(recipe.seeds.rows) if export.seed_tasks else []
+        seeds = recipe.seeds.rows if export.seed_tasks else []
         records = [*seeds, *made[export.of or recipe.makers[-1].name]]
         rows, rejected = convert(name, export, records, recipe.config.seed)
         folder.write_lines(f"dataset/{export.file}", rows)

@@ -126,7 +126,7 @@ class Stage:
         """
         base = dict(parent.data) if parent else {}
         records = []
-        if reply.error is not None:
+        if reply.error is not None and not prompt.parse.refusals:
             record = self._record(number, 0, base, parent)
             record.reject(reply.finish_reason, Rejection(reply.error))
             return [record]

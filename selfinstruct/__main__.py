@@ -1,0 +1,5 @@
+"""`python -m selfinstruct` is the command line."""
+
+from selfinstruct.cli import main
+
+main()

