@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import UserError, unknown
+from selfinstruct.errors import RunFolderError, UserError, unknown
 
 if TYPE_CHECKING:
     import pandas
@@ -91,6 +92,9 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
         path: the run folder.
         progress: where progress is shown.
         saved: files to leave in `.hydra/`, by name.
+
+    Raises:
+        UserError: if the folder cannot be used, the model cannot go on, or the user stopped the run.
     """
     from selfinstruct.folder import open_folder
     from selfinstruct.runner import run_recipe
@@ -98,7 +102,13 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     with open_folder(recipe, path) as folder:
         for name, text in saved.items():
             folder.write(f".hydra/{name}", text)
-        _in_a_loop_of_its_own(run_recipe(recipe, folder, progress))
+        try:
+            _in_a_loop_of_its_own(run_recipe(recipe, folder, progress))
+        except (sqlite3.Error, OSError) as error:
+            raise RunFolderError(
+                f"{path}: cannot be written any more: {error}. What was stored is kept; make room, or mend "
+                "what stands in the way, and run the same command again"
+            ) from error
     return Run(path)
 
 

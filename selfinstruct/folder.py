@@ -109,7 +109,8 @@ def _refuse_strangers(path: Path) -> None:
 
 
 def _claim(journal: Journal, recipe: Recipe, path: Path) -> None:
-    if journal.meta("recipe") is None:
+    if not journal.has_replies():  # nothing was paid for yet, so there is nothing to protect
+        journal.forget_requests()
         journal.set_meta("recipe", recipe.name)
         journal.set_meta("shape", _shape(recipe))
     _compare(journal, recipe, path)
@@ -123,6 +124,8 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         f"It is {path}"
     )
     name = journal.meta("recipe")
+    if not journal.has_replies():
+        return
     if name not in (None, recipe.name):
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
     old, new = journal.meta("shape", {}), json.loads(json.dumps(_shape(recipe)))

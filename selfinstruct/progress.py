@@ -88,8 +88,6 @@ class Progress:
         )
         with self._bar_of(self._tally) if self._stream.isatty() and not self._quiet else self._lines():
             yield
-        if not self._bars:
-            self.say(self._tally.line())
 
     def traffic(self, in_flight: int, reply: Reply | None = None) -> None:
         """A request was sent, or its reply arrived."""
@@ -155,10 +153,13 @@ class Progress:
     def _lines(self) -> Iterator[None]:
         ended = threading.Event()
 
+        def tell_now() -> None:
+            if self._tally:
+                self.say(self._tally.line())
+
         def tell() -> None:
             while not ended.wait(EVERY_SECONDS):
-                if self._tally:
-                    self.say(self._tally.line())
+                tell_now()
 
         thread = threading.Thread(target=tell, daemon=True)
         thread.start()
@@ -167,6 +168,7 @@ class Progress:
         finally:
             ended.set()
             thread.join()
+            tell_now()
 
 
 def _short(number: int) -> str:

@@ -77,7 +77,8 @@ class Journal:
                 f"{path}: is a journal of format {found}, this version reads {FORMAT}; "
                 "use the version of selfinstruct that wrote it"
             )
-        self.set_meta("format", FORMAT)
+        if self.meta("format") is None:
+            self.set_meta("format", FORMAT)
 
     def close(self) -> None:
         """Close the file."""
@@ -117,6 +118,14 @@ class Journal:
             f"INSERT OR REPLACE INTO reply ({columns}) VALUES ({marks})",
             (request.stage, request.number, *map(_clean, values.values())),
         )
+
+    def has_replies(self) -> bool:
+        """Whether anything was received in this run."""
+        return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM reply)").fetchone()[0])
+
+    def forget_requests(self) -> None:
+        """Forget what was sent and never answered."""
+        self._db.execute("DELETE FROM request")
 
     def reply(self, stage: str, number: int) -> Reply | None:
         """The stored reply to a request, None where none has arrived."""

@@ -234,6 +234,46 @@ def test_interrupted_once_a_run_keeps_what_is_in_flight(
     assert sent == arrived > 0
 
 
+def test_interrupted_twice_a_run_stops_at_once(project: Path) -> None:
+    """A second Ctrl-C does not wait for what is in flight."""
+    process = child(project, *PAPER, "target=9", "model.options.delay=60", "run_dir=run")
+    while not (project / "run/run.sqlite").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "stopped at once" in err
+    assert "Traceback" not in err
+
+
+def test_a_run_that_received_nothing_may_be_changed(typed: Typed, project: Path) -> None:
+    """Before the first reply there is nothing to protect: other settings are no reason to refuse."""
+    assert typed(*PAPER, "target=3", "run_dir=run", "~model.options.rules.instructions")[0] == 1
+    status, _, err = typed(*PAPER, "target=3", "run_dir=run")
+    assert status == 0, err
+
+
+def test_a_full_disk_is_told_and_loses_nothing(project: Path) -> None:
+    """On a disk that fills up the run ends with a message; with room made it goes on to the same bytes."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000));"
+    code = (
+        f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {limit} import selfinstruct.__main__"
+    )
+    command = [sys.executable, "-c", code, *PAPER, "target=40", "run_dir=full"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "What was stored is kept" in done.stderr
+    assert "Traceback" not in done.stderr
+    for name in ("full", "calm"):
+        again = child(project, *PAPER, "target=40", f"run_dir={name}")
+        _, err = again.communicate(timeout=60)
+        assert again.returncode == 0, err
+    assert data(project / "full") == data(project / "calm")
+
+
 def test_a_second_process_is_refused_while_the_first_lives(typed: Typed, project: Path) -> None:
     """Two processes never write one run; once the first is gone its run is free again."""
     process = child(project, *PAPER, "target=300", "model.options.delay=0.3", "run_dir=run")

