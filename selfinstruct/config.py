@@ -85,6 +85,15 @@ class StageConfig(Component):
     )
 
 
+class ExportConfig(Component):
+    """One file to write; what is not named here is an option of its format."""
+
+    of: str | None = Field(None, description="the stage whose records to write; the last that makes some")
+    seed_tasks: bool = Field(False, description="write the seed tasks too")
+    shuffle: bool = Field(False, description="shuffle the rows")
+    file: str | None = Field(None, description="name of the file in dataset/; <name>.jsonl")
+
+
 class PromptConfig(Strict):
     """A stage's text and how its reply is read."""
 
@@ -121,7 +130,7 @@ class RecipeConfig(Strict):
     schemas: dict[str, dict[str, Any]] = Field(
         alias="schema", description="one JSON Schema (2020-12) a stage, and one for the seeds"
     )
-    export: dict[str, Component] = Field(default_factory=dict, description="the files to write, by name")
+    export: dict[str, ExportConfig] = Field(default_factory=dict, description="the files to write, by name")
     target: int = Field(100, ge=1, description="records to accept in each bootstrap stage")
     seed: int = Field(0, description="the seed of every random choice")
     run_dir: Annotated[str | None, Machine] = Field(None, description="the run folder; runs/<recipe>")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from selfinstruct.judge import Judge
 from selfinstruct.layout import listing, model_config
 from selfinstruct.llm import MODELS
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
-from selfinstruct.prompts import Prompt
+from selfinstruct.prompts import Prompt, TemplateFault
 from selfinstruct.registry import validate
 from selfinstruct.schema import compile_schema, fields_of
 from selfinstruct.stages import STAGES, Kind, Stage
@@ -228,16 +228,28 @@ class _Builder:
                 )
 
     def _exports(self, makers: list[str]) -> dict[str, Export]:
-        exports = {}
+        exports: dict[str, Export] = {}
         for key, part in self.config.export.items():
-            where = f"export.{key}"
-            export = EXPORTS.build(part.kind or key, part.options, where, self.faults)
-            if export is None or not makers:
-                continue
-            of = export.of or makers[-1]
+            export = EXPORTS.build(part.kind or key, part.options, f"export.{key}", self.faults)
+            of = part.of or (makers[-1] if makers else "")
             if of not in makers:
-                self.faults.append(Fault(f"{where}.of", *unknown("stage", of, makers)))
-                continue
-            known_fields(self.config, export.fields, of, where, self.faults)
-            exports[key] = export
+                self.faults.append(Fault(f"export.{key}.of", *unknown("stage", of, makers)))
+            elif export:
+                file, seeds = part.file or f"{key}.jsonl", part.seed_tasks
+                export = replace(export, of=of, file=file, seed_tasks=seeds, shuffle=part.shuffle)
+                self._check_export(key, export, exports)
+                exports[key] = export
         return exports
+
+    def _check_export(self, key: str, export: Export, others: dict[str, Export]) -> None:
+        """Its fields exist, its templates can be filled in, and its file is its own."""
+        known_fields(self.config, export.fields, export.of, f"export.{key}", self.faults)
+        sample = fields_of(self.config.schemas.get(export.of, {}))
+        for template in export.templates if sample else ():
+            try:
+                prompting.render(template, {"input": "", **sample})
+            except TemplateFault as error:
+                self.faults.append(Fault(f"export.{key}", str(error)))
+        if export.file in [other.file for other in others.values()]:
+            what = f"another export writes {export.file}"
+            self.faults.append(Fault(f"export.{key}.file", what, "give it a name of its own"))

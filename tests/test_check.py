@@ -97,6 +97,8 @@ def test_a_seed_file_that_cannot_be_used(
         ),
         ([*PAPER, "prompts.classification.template='{% if %}'"], ["prompts.classification.template: line 1"]),
         ([*PAPER, "export.alpaca.of=instance"], ["export.alpaca.of: unknown stage", "'instances'"]),
+        ([*PAPER, "+export.chat.user='{{ instrution }}'"], ["export.chat", "did you mean 'instruction'?"]),
+        ([*PAPER, "export.chat.file=alpaca.jsonl"], ["another export writes alpaca.jsonl"]),
         ([*PAPER, "+export.csv={file: a.csv}"], ["unknown export format 'csv'"]),
         (["recipe=alpaca"], ["the environment variable OPENAI_API_KEY is not set", "export OPENAI_API_KEY="]),
     ],

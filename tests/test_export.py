@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ def build(name: str, **options: Any) -> Export:
     """A format with these options."""
     faults: list[Fault] = []
     options = {**PLAIN, **options} if name == "prompt_completion" else options
+    shuffle = options.pop("shuffle", False)
     made = EXPORTS.build(name, options, f"export.{name}", faults)
     assert made is not None, faults
-    return made
+    return replace(made, shuffle=shuffle)
 
 
 def faults_of(name: str, **options: Any) -> list[str]:

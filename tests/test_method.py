@@ -345,16 +345,19 @@ class TestEncoding:
     @three
     def test_prompt_completion(self, recipes: Recipes, name: str) -> None:
         """7 layouts with input and 6 without, seed tasks included, shuffled, the end mark at the end."""
-        keys = recipes(name).config.export["prompt_completion"].options
+        config = recipes(name).config.export["prompt_completion"]
+        keys = config.options
         assert (len(keys["with_input"]), len(keys["without_input"])) == (7, 6)
         assert keys["strip_field_name"] == 0.5
-        assert keys["seed_tasks"] is keys["shuffle"] is True
+        assert config.seed_tasks
+        assert config.shuffle
         assert keys["end"] == "<|endoftext|>"
 
     @three
     def test_url_scheme(self, recipes: Recipes, name: str) -> None:
         """The scheme of a URL counts as a field name in `paper` only."""
-        keys = recipes(name).config.export["prompt_completion"].options
+        config = recipes(name).config.export["prompt_completion"]
+        keys = config.options
         assert keys["keep_url_scheme"] is (name in MENDED)
 
 

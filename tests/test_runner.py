@@ -185,6 +185,7 @@ def test_a_label_that_is_none_of_the_set_stops_its_record_there(typed: Typed, pr
         "target=4",
         "run_dir=run",
         "prompts.classification.parse.otherwise=null",
+        "prompts.classification.parse.when_refused=reject",
         "model.options.replies=maybe.jsonl",
     )
     assert status == 0, err

@@ -20,25 +20,27 @@ from selfinstruct.schema import compile_schema
 
 @dataclass(frozen=True)
 class Export:
-    """A format ready to use.
+    """A format ready to use, and what to write in it.
 
     Attributes:
         convert: from a record's fields to a row of the format.
         schema: JSON Schema of a row.
-        file: name of the file in `dataset/`.
         fields: the record fields it reads.
-        of: the stage whose records it writes; None for the last that makes some.
+        templates: the Jinja templates it fills in with a record's fields.
+        of: the stage whose records are written.
         seed_tasks: whether the seed tasks are written too.
         shuffle: whether the rows are shuffled.
+        file: name of the file in `dataset/`.
     """
 
     convert: Callable[[dict[str, Any], random.Random], dict[str, Any]]
     schema: dict[str, Any]
-    file: str
     fields: tuple[str, ...]
-    of: str | None = None
-    seed_tasks: bool = True
+    templates: tuple[str, ...] = ()
+    of: str = ""
+    seed_tasks: bool = False
     shuffle: bool = False
+    file: str = ""
 
 
 EXPORTS: Registry[Export] = Registry(

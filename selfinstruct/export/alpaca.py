@@ -18,26 +18,13 @@ SCHEMA = {
 
 
 @EXPORTS.register
-def alpaca(
-    *,
-    instruction: str = "instruction",
-    input: str = "input",
-    output: str = "output",
-    of: str | None = None,
-    seed_tasks: bool = False,
-    shuffle: bool = False,
-    file: str = "alpaca.jsonl",
-) -> Export:
+def alpaca(*, instruction: str = "instruction", input: str = "input", output: str = "output") -> Export:
     """Rows of instruction, input and output.
 
     Args:
         instruction: the record field that is the instruction.
         input: the field that is the input; a record without it has an empty one.
         output: the field that is the output.
-        of: the stage whose records to write; the last that makes some.
-        seed_tasks: write the seed tasks too.
-        shuffle: shuffle the rows.
-        file: name of the file in dataset/.
     """
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
@@ -47,4 +34,4 @@ def alpaca(
             "output": data.get(output),
         }
 
-    return Export(convert, SCHEMA, file, (instruction, output), of, seed_tasks, shuffle)
+    return Export(convert, SCHEMA, (instruction, output))

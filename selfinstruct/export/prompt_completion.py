@@ -41,10 +41,6 @@ def prompt_completion(
     instruction: str = "instruction",
     input: str = "input",
     output: str = "output",
-    of: str | None = None,
-    seed_tasks: bool = True,
-    shuffle: bool = True,
-    file: str = "prompt_completion.jsonl",
 ) -> Export:
     """Rows of prompt and completion in a layout drawn at random.
 
@@ -58,10 +54,6 @@ def prompt_completion(
         instruction: the record field that is the instruction.
         input: the field that is the input; a record without it has an empty one.
         output: the field that is the output.
-        of: the stage whose records to write; the last that makes some.
-        seed_tasks: write the seed tasks too.
-        shuffle: shuffle the rows.
-        file: name of the file in dataset/.
     """
     if not with_input or not without_input:
         raise ValueError("with_input and without_input need a layout each")
@@ -80,7 +72,7 @@ def prompt_completion(
         names = {"instruction": asked, "input": given, "output": said}
         return {"prompt": render(layout.prompt, names), "completion": render(layout.completion, names) + end}
 
-    return Export(convert, SCHEMA, file, (instruction, output), of, seed_tasks, shuffle)
+    return Export(convert, SCHEMA, (instruction, output))
 
 
 def _plain(text: str, keep_url_scheme: bool) -> str:

@@ -33,7 +33,7 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
         folder.write_lines(f"{stage.name}.jsonl", (_row(record) for record in made[stage.name]))
     for name, export in recipe.exports.items():
         seeds = recipe.seeds.rows if export.seed_tasks else []
-        records = [*seeds, *made[export.of or recipe.makers[-1].name]]
+        records = [*seeds, *made[export.of]]
         rows, rejected = convert(name, export, records, recipe.config.seed)
         folder.write_lines(f"dataset/{export.file}", rows)
         left_out += rejected

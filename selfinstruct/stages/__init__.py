@@ -6,7 +6,7 @@ makes a `Kind`, which opens the stage's `Work` on a run. To add a kind, write su
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -89,12 +89,39 @@ class Stage:
     model: ModelConfig
     fields: dict[str, Any]
 
-    def sampling(self, given: dict[str, Any], seed: int, number: int) -> dict[str, Any]:
-        """The parameters of a request: the prompt's, with the model's own as the last word."""
-        merged = {**given, **self.model.sampling}
-        if self.model.seeded and "seed" not in merged:
-            merged["seed"] = stream(seed, self.name, number, "sampling").getrandbits(31)
-        return {key: value for key, value in merged.items() if value is not None}
+    def request(
+        self,
+        prompt: Prompt,
+        number: int,
+        names: dict[str, Any],
+        seed: int,
+        examples: Sequence[Record] = (),
+        parent: Record | None = None,
+    ) -> Request:
+        """A request, composed; the model's own sampling has the last word over the prompt's.
+
+        Args:
+            prompt: the prompt to fill in.
+            number: the request's number.
+            names: what the templates may name.
+            seed: the run's seed.
+            examples: the few-shot examples shown.
+            parent: the record it is about.
+        """
+        system, text, sampling = prompt.fill(names)
+        sampling.update(self.model.sampling)
+        if self.model.seeded:
+            sampling.setdefault("seed", stream(seed, self.name, number, "sampling").getrandbits(31))
+        return Request(
+            stage=self.name,
+            number=number,
+            prompt=text,
+            system=system,
+            sampling={key: value for key, value in sampling.items() if value is not None},
+            examples=tuple(record.id for record in examples),
+            parent=parent.id if parent else None,
+            variant=prompt.name,
+        )
 
     def variant(self, data: dict[str, Any]) -> Prompt:
         """The prompt for a record."""

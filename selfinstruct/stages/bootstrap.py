@@ -62,16 +62,8 @@ class Bootstrap:
         self._next += 1
         rng = stream(self.run.seed, self.stage.name, number)
         drawn = self._pool.draw(self.run.mix, after, rng)
-        prompt = self.stage.prompts[0]
-        system, text, sampling = prompt.fill({"examples": [record.data for record in drawn]})
-        return Request(
-            stage=self.stage.name,
-            number=number,
-            prompt=text,
-            system=system,
-            sampling=self.stage.sampling(sampling, self.run.seed, number),
-            examples=tuple(record.id for record in drawn),
-        )
+        names = {"examples": [record.data for record in drawn]}
+        return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`. Candidates after the target is reached stay waiting, for a larger target."""

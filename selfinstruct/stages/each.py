@@ -37,17 +37,7 @@ class Each:
             return None
         number = self._to_send.pop()
         row = self._rows[number]
-        prompt = self.stage.variant(row.data)
-        system, text, sampling = prompt.fill(row.data)
-        return Request(
-            stage=self.stage.name,
-            number=number,
-            prompt=text,
-            system=system,
-            sampling=self.stage.sampling(sampling, self.run.seed, number),
-            parent=row.id,
-            variant=prompt.name,
-        )
+        return self.stage.request(self.stage.variant(row.data), number, row.data, self.run.seed, parent=row)
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`."""
