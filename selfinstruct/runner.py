@@ -88,7 +88,8 @@ async def drive(
                 task = asyncio.create_task(_known(stored) if stored else client.send(request))
                 task.add_done_callback(lambda done: _spread(done, stop))
                 flying[request.number] = task
-            reply = await _first(flying.pop(turn), stop)
+            reply = await _first(flying[turn], stop)
+            del flying[turn]
             records = work.take(turn, reply)
             journal.take(name, turn, records)
             progress.took(records)
