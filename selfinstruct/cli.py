@@ -108,7 +108,7 @@ def _hydra(arguments: list[str], verb: Callable[[Composed, str | None], int]) ->
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from selfinstruct.compose import explain, from_hydra
+    from selfinstruct.compose import explain, from_hydra, opened
 
     project = Path.cwd()
     statuses: list[int] = []
@@ -125,7 +125,7 @@ def _hydra(arguments: list[str], verb: Callable[[Composed, str | None], int]) ->
                 print(f"job {full.job.num}: {error}", file=sys.stderr)
 
     register(project)
-    sys.argv = ["selfinstruct", *arguments]
+    sys.argv = ["selfinstruct", *opened(arguments)]
     debugging = os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # hand exceptions to us
     try:
         hydra.main(version_base="1.3", config_path=str(packaged() / "conf"), config_name="config")(job)()

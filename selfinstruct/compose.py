@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from selfinstruct.recipe import Recipe
 
 
+# Mappings that take any key: a request's parameters, names for templates, and conditions on seeds.
+OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)\.[\w.]+=")
+
+
 @dataclass(frozen=True)
 class Composed:
     """A composed config.
@@ -61,6 +65,14 @@ class Composed:
         return self.project / Path(str(given)).expanduser()
 
 
+def opened(overrides: Sequence[str]) -> list[str]:
+    """The overrides, with those of mappings that are open to any key marked as adding one where it is new.
+
+    Hydra refuses `model.sampling.top_k=5` where a recipe sets no top_k; whoever types it means what it says.
+    """
+    return [f"++{part}" if OPEN.match(part) else part for part in overrides]
+
+
 def compose(overrides: Sequence[str], project: Path) -> Composed:
     """Compose a config outside a Hydra application.
 
@@ -78,7 +90,7 @@ def compose(overrides: Sequence[str], project: Path) -> Composed:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
-            config = hydra.compose("config", list(overrides), return_hydra_config=True)
+            config = hydra.compose("config", opened(overrides), return_hydra_config=True)
     except Exception as error:
         raise explain(error, overrides, project) from error
     return from_hydra(config, project)

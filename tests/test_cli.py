@@ -45,6 +45,16 @@ def test_run_may_be_written_out(typed: Typed, project: Path) -> None:
     assert len(lines(project / "runs/paper/instructions.jsonl")) == 2
 
 
+def test_any_parameter_of_a_request_may_be_set(typed: Typed, project: Path) -> None:
+    """Sampling, variables and conditions on seeds take keys that the recipe does not have yet."""
+    keys = ("model.sampling.top_k=5", "prompts.instructions.sampling.min_p=0.1", "seeds.where.name=x")
+    config = yaml.safe_load(typed(*PAPER, *keys, "--cfg", "job")[1])
+    assert config["model"]["sampling"] == {"top_k": 5}
+    assert config["prompts"]["instructions"]["sampling"]["min_p"] == 0.1
+    assert "seeds.where: no line" in typed("check", *PAPER, *keys)[2]
+    assert typed("check", *PAPER, *keys[:2])[0] == 0
+
+
 def test_a_sweep_makes_a_run_folder_a_job(typed: Typed, project: Path) -> None:
     """`-m` runs each combination in a folder of its own."""
     status, _, err = typed("-m", *PAPER, "target=3", "mix.machine=0,2")

@@ -610,14 +610,14 @@ def test_a_parameter_that_the_provider_does_not_take_is_named(typed: Typed) -> N
         assert (status_, server.asked) == (1, [])
         assert "does not take one of the parameters" in err
         assert "['top_p']" in err
-        assert "++model.sampling.NAME=null" in err
+        assert "model.sampling.NAME=null" in err
         assert "drop_params" not in err, "LiteLLM's own advice would drop it silently"
-        arguments += ["++model.sampling.top_p=null", "run_dir=again"]
+        arguments += ["model.sampling.top_p=null", "run_dir=again"]
         status_, _, err = typed(*arguments)
         assert (status_, server.asked) == (1, [])
         assert "temperature=0.5" in err
         assert "drop_params" not in err
-        status_, _, err = typed(*arguments, "++model.sampling.temperature=null", "run_dir=at_last")
+        status_, _, err = typed(*arguments, "model.sampling.temperature=null", "run_dir=at_last")
     assert status_ == 0, err
     assert set(server.bodies[0]) == {"model", "messages", "max_completion_tokens", "stop"}
 
@@ -629,7 +629,7 @@ def test_a_parameter_of_chat_alone_is_refused_at_once_in_completion_mode(ask: As
     for way, outcome in ask([text("A reply")], [request], ways, retries=5).items():
         assert outcome.asked == [], way
         assert "'response_format'" in outcome.error, way
-        assert "++model.sampling.NAME=null" in outcome.error, way
+        assert "model.sampling.NAME=null" in outcome.error, way
 
 
 def test_a_server_that_is_not_there_is_known_at_once(typed: Typed) -> None:
@@ -681,8 +681,9 @@ def test_a_key_that_is_not_set_is_a_fault_of_the_recipe(
     [
         (too_long(), "context", "maximum context length is 4096 tokens"),
         (refused(), "content_filter", "rejected as a result of our safety system"),
+        (text("", "content_filter"), "content_filter", "withheld the reply"),
     ],
-    ids=["context", "content_filter"],
+    ids=["context", "content_filter", "withheld"],
 )
 @pytest.mark.parametrize("mode", ["chat", "completion"])
 def test_a_request_that_is_refused_costs_no_more_than_itself(

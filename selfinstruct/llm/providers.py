@@ -169,6 +169,7 @@ def _reply(response: Any, config: ModelConfig) -> Reply:
     text = first.message.content if config.mode == "chat" else first.text
     usage = getattr(response, "usage", None)
     hidden = getattr(response, "_hidden_params", None) or {}
+    withheld = first.finish_reason == "content_filter" and not text
     reply = Reply(
         text=text or "",
         finish_reason=first.finish_reason or "stop",
@@ -176,8 +177,9 @@ def _reply(response: Any, config: ModelConfig) -> Reply:
         prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
         completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
         cost_usd=hidden.get("response_cost"),
+        error="the provider's content filter withheld the reply" if withheld else None,
     )
-    if config.mode == "completion" and text is None and not reply.completion_tokens:
+    if not withheld and config.mode == "completion" and text is None and not reply.completion_tokens:
         raise TransientError("the reply has no choices")  # LiteLLM made one up
     return reply
 
@@ -206,7 +208,7 @@ def _sort(error: Exception, config: ModelConfig) -> Reply:
 
 def _remedy(status: int, error: Exception, config: ModelConfig) -> str:
     if _unsupported(error):
-        return "the provider does not take one of the parameters; leave it out: ++model.sampling.NAME=null"
+        return "the provider does not take one of the parameters; leave it out: model.sampling.NAME=null"
     if status in (401, 403):
         source = f"from {config.api_key_env}" if config.api_key_env else "(model.api_key_env is not set)"
         return f"the key {source} was refused; nothing more was sent"
