@@ -92,7 +92,7 @@ class TestText:
         ],
     )
     def test_words_by_language(self, options: dict[str, str], text: str, expected: str | None) -> None:
-        """The language picks what a word is, a character where a script has no spaces; a name overrules it."""
+        """The language picks what a word is, a character in some scripts; a name overrules it."""
         assert reason(build("word_count", field="t", minimum=4, maximum=5, **options), t=text) == expected
 
     def test_words_between_spaces(self) -> None:

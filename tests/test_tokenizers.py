@@ -46,7 +46,7 @@ def test_rouge_is_rouge_scores(text: str) -> None:
     ],
 )
 def test_unicode(text: str, tokens: list[str]) -> None:
-    """Words in scripts with spaces, characters in those without, whatever their width, case or composition."""
+    """Words in scripts with spaces, characters in those without, whatever their width and case."""
     assert tokenizer("unicode")(text) == tokens
 
 
