@@ -122,4 +122,4 @@ def _words() -> re.Pattern[str]:
     marks = "".join(
         chr(code) for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M"
     )
-    return re.compile(rf"[{_UNSPACED}][{marks}]*|(?:[^\W_{_UNSPACED}][{marks}]*)+")
+    return re.compile(rf"(?=\w)[{_UNSPACED}][{marks}]*|(?:[^\W_{_UNSPACED}][{marks}]*)+")

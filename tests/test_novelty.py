@@ -463,6 +463,8 @@ def test_more_than_a_million_words() -> None:
     assert index.nearest("other words late") is None
     assert [match.id for match in index.top("late words unheard", 2)] == ["2", "1"]
     assert index.top("early one late", 3)[0] == Match("1", 2 * 1.0 * 0.75 / 1.75)
+    # "late" is word 1,200,004: its number less as many as there are characters is that of "85888".
+    assert {match.id: match.score for match in index.top("85888 85889", 99)}["2"] == 0.0
 
 
 def test_nothing_heavy_is_imported_with_it() -> None:
