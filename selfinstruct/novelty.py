@@ -182,7 +182,8 @@ class RougeLIndex:
         signatures = np.frombuffer(self._signatures, np.uint64).take(places)
         lengths = np.frombuffer(self._lengths, np.float64).take(places)
         differing = np.bitwise_count(signatures ^ np.uint64(_signature(order)))
-        allowed = (1 - self.threshold) * (lengths + len(codes)) + _SLACK
+        spare = 1 - self.threshold
+        allowed = spare * lengths + (spare * len(codes) + _SLACK)
         return sorted(set(places[differing < allowed].tolist()))
 
     def _common(self, codes: list[int], places: Sequence[int]) -> list[int]:

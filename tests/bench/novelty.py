@@ -20,12 +20,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from selfinstruct.novelty import RougeLIndex
 from selfinstruct.tokenizers import tokenizer
@@ -33,6 +33,7 @@ from selfinstruct.tokenizers import tokenizer
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 THRESHOLD = 0.7
 REPEATS = 5
+T = TypeVar("T")
 
 
 def instructions(name: str) -> list[str]:
@@ -51,14 +52,19 @@ def made() -> Iterator[str]:
             yield " ".join(rng.choice(words) if rng.random() < 0.5 else word for word in text)
 
 
-def seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The median CPU seconds of a call."""
+def timed(call: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
+    """The median CPU seconds of a call, and what it gives."""
     times = []
     for _ in range(repeats):
         start = time.process_time()
-        call()
+        result = call()
         times.append(time.process_time() - start)
-    return median(times)
+    return median(times), result
+
+
+def seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
+    """The median CPU seconds of a call."""
+    return timed(call, repeats)[0]
 
 
 def sift(texts: list[str], index: RougeLIndex) -> list[int]:
@@ -93,13 +99,13 @@ def pairwise() -> None:
     ends = [rng.randrange(len(seeds), len(everything)) for _ in range(3000)]
     pairs = [(everything[rng.randrange(end)], everything[end]) for end in ends]
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
-    mine = seconds(ours)
+    mine, dropped = timed(ours)
     once = tokenizer("rouge")
     ready = [(once(first), once(second)) for first, second in pairs]
     theirs = seconds(lambda: [scorer.score(*pair) for pair in pairs]) / len(pairs)
     bare = seconds(lambda: [rouge_scorer._score_lcs(*pair) for pair in ready]) / len(pairs)
     compared = sum(len(seeds) + place for place in range(len(texts)))
-    say("dropped of {:,}: {}", len(texts), len(ours()))
+    say("dropped of {:,}: {}", len(texts), len(dropped))
     say("ours: {:.3f} s, {:.1f} us an instruction", mine, mine / len(everything) * 1e6)
     for name, each in (("score()", theirs), ("tokens ready", bare)):
         whole = each * compared
@@ -150,10 +156,9 @@ def against_cdist(sizes: list[int]) -> None:
     for size in sizes:
         repeats = REPEATS if size <= 20_000 else 3
         texts = list(islice(made(), size))
-        mine = seconds(lambda texts=texts: sift(texts, RougeLIndex(THRESHOLD)), repeats)  # type: ignore[misc]
-        theirs = seconds(lambda texts=texts: all_pairs(texts), repeats)  # type: ignore[misc]
-        same = sift(texts, RougeLIndex(THRESHOLD)) == all_pairs(texts)
-        said = "the same decisions" if same else "OTHER DECISIONS"
+        mine, ours = timed(partial(lambda texts: sift(texts, RougeLIndex(THRESHOLD)), texts), repeats)
+        theirs, expected = timed(partial(all_pairs, texts), repeats)
+        said = "the same decisions" if ours == expected else "OTHER DECISIONS"
         say("{:,}: ours {:.2f} s, cdist {:.2f} s, ratio {:.1f}; {}", size, mine, theirs, theirs / mine, said)
 
 
@@ -213,18 +218,17 @@ def growth(sizes: list[int]) -> None:
 def chain() -> None:
     """The filters of `paper` other than ROUGE-L, and the same with the JSON Schema, through the judge."""
     from selfinstruct.compose import compose
+    from selfinstruct.judge import Judge
     from selfinstruct.records import Record
 
     words = ["recipe=paper", "model=scripted", "~filters.instructions.rouge_l"]
     texts = instructions("alpaca_instructions_10k")
-    for name, more in (("filters", ["schema.instructions=null"]), ("filters and schema", [])):
+    for name, validated in (("filters", False), ("filters and schema", True)):
         times = []
         for _ in range(REPEATS):
-            keys = compose([*words], Path.cwd())
-            stage = keys.recipe().stage("instructions")
-            judge = stage.judge
-            if more:
-                judge = type(judge)(dict(judge._single), lambda data: None)
+            judge = compose(words, Path.cwd()).recipe().stage("instructions").judge
+            if not validated:
+                judge = Judge(dict(judge._single), lambda data: None)
             records = [
                 Record(f"i-{place}", "instructions", place, 0, {"instruction": text})
                 for place, text in enumerate(texts)
@@ -261,12 +265,9 @@ def chinese() -> None:
                     kept.append(text)
             return dropped
 
-        mine = seconds(lambda name=name: sift(texts, RougeLIndex(THRESHOLD, name)))  # type: ignore[misc]
-        start = time.process_time()
-        expected = theirs()
-        spent = time.process_time() - start
-        same = sift(texts, RougeLIndex(THRESHOLD, name)) == expected
-        said = "as rouge-score decides" if same else "OTHER THAN ROUGE-SCORE"
+        mine, ours = timed(partial(lambda name: sift(texts, RougeLIndex(THRESHOLD, name)), name))
+        spent, expected = timed(theirs, 1)
+        said = "as rouge-score decides" if ours == expected else "OTHER THAN ROUGE-SCORE"
         say("{}: {} dropped, {}; {:,.0f} times faster", name, len(expected), said, spent / mine)
 
 
@@ -308,7 +309,7 @@ def main() -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in ("rouge-score", "rapidfuzz", "numpy"))
     print(f"Python {platform.python_version()}, {packages}")
     for name in given.parts or names:
-        print(f"{name}: {(parts[name].__doc__ or '').strip()}" if parts[name].__doc__ else name)
+        print(f"{name}:", flush=True)
         parts[name]()
 
 
