@@ -60,7 +60,7 @@ class SeedsConfig(Strict):
     """The seed tasks, and what to take from their file."""
 
     path: str = Field(description="a JSONL file, looked for in your folder, then among ours")
-    language: str = Field("en", description="language of the seeds, as a BCP 47 tag")
+    language: str = Field("en", description="language of the seeds, as a BCP 47 tag; picks what a word is")
     each: str | None = Field(
         None,
         description="the list in a line that holds its instances: a prompt shows the first, an export all",

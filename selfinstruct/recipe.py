@@ -210,9 +210,10 @@ class _Builder:
 
     def _filters(self, name: str) -> dict[str, Filter]:
         made = {}
+        implied = {"language": self.config.seeds.language}
         for key, part in self.config.filters.get(name, {}).items():
             where = f"filters.{name}.{key}"
-            check = FILTERS.build(part.kind or key, part.options, where, self.faults)
+            check = FILTERS.build(part.kind or key, part.options, where, self.faults, implied)
             if check:
                 known_fields(self.config, check.fields, name, where, self.faults)
                 made[key] = check

@@ -8,7 +8,7 @@ To add an entry, decorate a factory in one of the modules that its registry list
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -62,7 +62,14 @@ class Registry(Generic[T]):
             if marker in getattr(hint, "__metadata__", ())
         }
 
-    def build(self, name: str, options: dict[str, Any], where: str, faults: list[Fault]) -> T | None:
+    def build(
+        self,
+        name: str,
+        options: dict[str, Any],
+        where: str,
+        faults: list[Fault],
+        defaults: Mapping[str, Any] | None = None,
+    ) -> T | None:
         """Make an entry with the options that a recipe gives, checked against the factory's signature.
 
         Args:
@@ -70,6 +77,8 @@ class Registry(Generic[T]):
             options: keyword arguments as the recipe has them.
             where: the config key, for messages.
             faults: receives every fault found; nothing is raised for one.
+            defaults: options that follow from the rest of the recipe, for an entry that knows them and where
+                the recipe does not set them itself.
 
         Returns:
             What the factory makes, or None where there was a fault.
@@ -79,7 +88,9 @@ class Registry(Generic[T]):
         if factory is None:
             faults.append(Fault(where, *unknown(self.kind, name, self._factories)))
             return None
-        bound, found = bind_options(factory, options, where)
+        parameters = inspect.signature(factory).parameters
+        implied = {option: value for option, value in (defaults or {}).items() if option in parameters}
+        bound, found = bind_options(factory, {**implied, **options}, where)
         faults.extend(found)
         if found:
             return None

@@ -86,6 +86,14 @@ def test_a_seed_file_that_cannot_be_used(
             ["rouge_l.threshold: should be less than 1"],
         ),
         ([*PAPER, "filters.instructions.rouge_l.threshold=0"], ["rouge_l.threshold: should be greater"]),
+        (
+            [*PAPER, "+filters.instructions.rouge_l.tokenizer=unicod"],
+            ["filters.instructions.rouge_l.tokenizer: unknown tokenizer 'unicod'", "did you mean 'unicode'?"],
+        ),
+        (
+            [*PAPER, "+filters.instructions.word_count.tokenizer=words", "target=0"],
+            ["word_count.tokenizer: unknown tokenizer 'words'", "known: characters, rouge", "target: "],
+        ),
         ([*PAPER, "target=0"], ["target: should be greater than or equal to 1, not 0"]),
         ([*PAPER, "model.concurrency=-1"], ["model.concurrency: should be greater"]),
         ([*PAPER, "model.mode=chatty"], ["model.mode: should be 'chat' or 'completion', not 'chatty'"]),

@@ -7,12 +7,15 @@ import string
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from selfinstruct.errors import Fault
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
 from selfinstruct.records import ACCEPTED, REJECTED, WAITING, Record, Rejection
 from selfinstruct.schema import Validate, compile_schema
+from selfinstruct.tokenizers import tokenizer
 
 WORDS = {"image": True, "images": True, "map": True, "go to": True, "file": False}
 
@@ -76,6 +79,22 @@ class TestText:
         check = build("word_count", field="t", minimum=4, maximum=150)
         assert reason(check, t=" ".join(["word"] * words)) == expected
 
+    @pytest.mark.parametrize(
+        ("options", "text", "expected"),
+        [
+            ({"language": "ja"}, "海を描く", None),
+            ({"language": "ja"}, "海を見", "3 words, fewer than 4"),
+            ({"language": "zh-Hans"}, "写一首诗吧。", None),
+            ({"language": "de"}, "Nenne e-mail-Regeln!", None),
+            ({"language": "en"}, "Nenne e-mail-Regeln!", "2 words, fewer than 4"),
+            ({"language": "ja", "tokenizer": "spaces"}, "海を描く", "1 words, fewer than 4"),
+            ({"tokenizer": "characters"}, "a, b", "3 words, fewer than 4"),
+        ],
+    )
+    def test_words_by_language(self, options: dict[str, str], text: str, expected: str | None) -> None:
+        """The language picks what a word is, a character in some scripts; a name overrules it."""
+        assert reason(build("word_count", field="t", minimum=4, maximum=5, **options), t=text) == expected
+
     def test_words_between_spaces(self) -> None:
         """Words are what stands between whitespace of any kind and length."""
         check = build("word_count", field="t", minimum=4, maximum=4)
@@ -111,6 +130,15 @@ class TestText:
     def test_words_within_words(self, text: str) -> None:
         """A banned word as part of another word passes."""
         assert reason(build("banned_words", field="t", words=WORDS), t=text) is None
+
+    def test_banned_words_without_spaces(self) -> None:
+        """In a script without spaces a word need not stand apart; other words beside it still have to."""
+        check = build("banned_words", field="t", words={"画像": True, "map": True, "文map": True})
+        assert reason(check, t="この画像を説明") == "has the banned word '画像'"
+        assert reason(check, t="画面の説明") is None
+        assert reason(check, t="この map を説明") == "has the banned word 'map'"
+        assert reason(check, t="この文map を") == "has the banned word '文map'"
+        assert reason(check, t="この文maps") is None
 
     def test_word_switched_off(self) -> None:
         """A word switched off passes; with all of them off everything does."""
@@ -293,6 +321,45 @@ class TestRougeL:
         check.learn(Record("seed-0", "seeds", 0, 0, {"other": "a b c"}))
         assert reason(check, t="a b c") is None
 
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ({}, None),
+            ({"language": "zh"}, "ROUGE-L 0.909 to seed-0, above 0.7"),
+            ({"language": "zh", "tokenizer": "rouge"}, None),
+            ({"tokenizer": "characters"}, "ROUGE-L 0.714 to seed-0, above 0.7"),
+        ],
+    )
+    def test_by_language(self, options: dict[str, str], expected: str | None) -> None:
+        """The language picks how texts are compared; in English nothing of a Chinese text is."""
+        check = self.rouge("写一首短诗！", **options)
+        assert reason(check, t="写一首歌短诗。.") == expected
+
+    def test_exact_duplicate(self) -> None:
+        """A text that equals a seed or an accepted one is rejected, case and spacing aside."""
+        check = build("exact_duplicate", field="t")
+        assert check.learn
+        for place, text in enumerate(["Name a  river.", "name a river.", "文字", "?"]):
+            check.learn(record(place, t=text))
+        check.learn(Record("seed-9", "seeds", 0, 0, {"other": "a b c"}))
+        assert check.each
+        found = check.each(record(t=" name\nA river. "))
+        assert found == Rejection("the same as tasks-0", {"nearest": "tasks-0", "score": 1.0})
+        assert reason(check, t="文字") == "the same as tasks-2"
+        assert reason(check, t="name a river") is None
+        assert reason(check, t="") is None
+
+    @settings(max_examples=1000, deadline=None, derandomize=True)
+    @given(st.text("aB1 \t\u3000.-ÄßİK文", max_size=12), st.text("aB1 \t\u3000.-ÄßİK文", max_size=12))
+    def test_exact_duplicate_changes_no_decision(self, first: str, second: str) -> None:
+        """Whatever it rejects that has a token, `rouge_l` of an English recipe would have rejected."""
+        for text in (second, first.upper(), f" {first.lower()} "):
+            equal, similar = build("exact_duplicate", field="t"), self.rouge(first)
+            assert equal.learn
+            equal.learn(record(t=first))
+            if reason(equal, t=text) and tokenizer("rouge")(text):
+                assert reason(similar, t=text) == "ROUGE-L 1.000 to seed-0, above 0.7"
+
 
 class TestOptions:
     @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 1.5])
@@ -310,6 +377,10 @@ class TestOptions:
                 "minimum (5) is more than maximum (4)",
             ),
             ("word_count", {"field": "t", "minimum": -1}, "word_count.minimum"),
+            ("word_count", {"field": "t", "tokenizer": "space"}, "did you mean 'spaces'?"),
+            ("rouge_l", {"field": "t", "tokenizer": "unicod"}, "did you mean 'unicode'?"),
+            ("rouge_l", {"field": "t", "tokenizer": "unicod"}, "filters.tasks.rouge_l.tokenizer: "),
+            ("rouge_l", {"field": "t", "tokenizer": 3}, "filters.tasks.rouge_l.tokenizer: "),
             ("matches", {"field": "t", "pattern": "("}, "is no regular expression"),
             ("equal", {"fields": ["a"]}, "equal.fields"),
             ("at_most", {"count": 0}, "at_most.count"),

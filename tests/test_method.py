@@ -163,7 +163,7 @@ class TestInstructions:
 
     @three
     def test_filters(self, recipes: Recipes, name: str) -> None:
-        """The checks come in the paper's order, with its bounds."""
+        """The checks come in the paper's order, with its bounds; equal texts go before similar ones."""
         checks = options(recipes(name), "instructions")
         assert list(checks) == [
             "empty",
@@ -172,6 +172,7 @@ class TestInstructions:
             "write_a_program",
             "first_character_punctuation",
             "first_character_ascii",
+            "exact_duplicate",
             "rouge_l",
         ]
         assert {one["field"] for one in checks.values()} == {"instruction"}

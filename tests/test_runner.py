@@ -148,7 +148,7 @@ def test_a_run_that_finds_nothing_new_ends_and_says_what_to_try(typed: Typed, pr
     assert "patience" in err
     summary = json.loads((project / "run/summary.json").read_text())
     assert summary["finished"]
-    assert summary["stages"]["instructions"]["rejected"] == {"rouge_l": 7}
+    assert summary["stages"]["instructions"]["rejected"] == {"exact_duplicate": 7}
 
 
 def test_a_prompt_that_was_not_scripted_fails_loudly_and_loses_nothing(typed: Typed, project: Path) -> None:

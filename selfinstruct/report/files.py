@@ -15,7 +15,7 @@ from selfinstruct.folder import RunFolder
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
 
-VERSIONED = ("selfinstruct", "hydra-core", "omegaconf", "litellm", "jsonschema", "rouge-score", "rapidfuzz")
+VERSIONED = ("selfinstruct", "hydra-core", "omegaconf", "litellm", "jsonschema", "numpy", "rapidfuzz")
 
 
 def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:

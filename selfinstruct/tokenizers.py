@@ -1,0 +1,125 @@
+"""Tokenizers by name: what counts as a word when texts are compared and measured.
+
+A recipe's language picks one (`comparing`, `counting`); an option `tokenizer` names another. To add one,
+write a factory here that makes a function from a text to its tokens, and register it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from selfinstruct.errors import unknown
+from selfinstruct.registry import Registry
+
+Tokenizer = Callable[[str], list[str]]
+
+TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer", ())
+
+# Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Balinese, Tai, Javanese, Yi, kana,
+# bopomofo and the Chinese characters of all planes (blocks of the Unicode standard).
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\u3005-\u3007\u3021-\u3029"
+    "\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua980-\ua9ff\uaa60-\uaadf"
+    "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+
+
+def tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of a name.
+
+    Raises:
+        ValueError: if there is none of that name; the message has the nearest.
+    """
+    made = TOKENIZERS.build(known(name), {}, "", [])
+    assert made is not None  # its name is known and it has no options
+    return made
+
+
+def known(name: str) -> str:
+    """The name itself where there is such a tokenizer; raises ValueError as `tokenizer` does."""
+    if name not in TOKENIZERS.names():
+        raise ValueError("{}; {}".format(*unknown("tokenizer", name, TOKENIZERS.names())))
+    return name
+
+
+# An option of a filter that names a tokenizer.
+TokenizerName = Annotated[str, AfterValidator(known)]
+
+
+def comparing(language: str) -> str:
+    """The tokenizer that texts of a language (a BCP 47 tag) are compared by.
+
+    English goes by rouge-score's own, as in the original; it keeps nothing of a Chinese or Greek text.
+    """
+    return "rouge" if _is_english(language) else "unicode"
+
+
+def counting(language: str) -> str:
+    """The tokenizer that the length of texts of a language is counted by.
+
+    The original counts an English text between spaces; elsewhere it is the one that compares.
+    """
+    return "spaces" if _is_english(language) else comparing(language)
+
+
+def unspaced(character: str) -> bool:
+    """Whether a character belongs to a script that puts no spaces between words."""
+    return re.match(f"[{_UNSPACED}]", character) is not None
+
+
+@TOKENIZERS.register
+def rouge() -> Tokenizer:
+    """rouge-score's own, without stemming: runs of a-z and 0-9 after lower-casing."""
+    runs = re.compile("[a-z0-9]+").findall
+    return lambda text: runs(text.lower())
+
+
+@TOKENIZERS.register
+def unicode() -> Tokenizer:
+    """Words of any script, and each character alone in scripts without spaces; NFKC, case folded."""
+    ascii_words = re.compile("[a-z0-9]+").findall
+
+    def tokens(text: str) -> list[str]:
+        folded = _fold(text)
+        return ascii_words(folded) if folded.isascii() else _words().findall(folded)
+
+    return tokens
+
+
+@TOKENIZERS.register
+def characters() -> Tokenizer:
+    """Each character that is no space; NFKC, case folded."""
+    return lambda text: list("".join(_fold(text).split()))
+
+
+@TOKENIZERS.register
+def spaces() -> Tokenizer:
+    """What stands between whitespace, as it stands."""
+    return str.split
+
+
+def _is_english(language: str) -> bool:
+    return re.split("[-_]", language)[0].lower() == "en"
+
+
+def _fold(text: str) -> str:
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+
+
+@lru_cache(maxsize=1)
+def _words() -> re.Pattern[str]:
+    """A letter or digit with the marks on it: alone in scripts without spaces, else in runs.
+
+    Marks are looked up once: Python's `\\w` leaves them out, and with them the vowels of India's scripts.
+    """
+    marks = "".join(
+        chr(code) for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M"
+    )
+    return re.compile(rf"(?=\w)[{_UNSPACED}][{marks}]*|(?:[^\W_{_UNSPACED}][{marks}]*)+")
