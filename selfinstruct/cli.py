@@ -119,10 +119,15 @@ def _hydra(arguments: list[str], verb: Callable[[Composed, str | None], int]) ->
         job_dir = str(full.runtime.output_dir) if full.mode and full.mode.name == "MULTIRUN" else None
         try:
             statuses.append(verb(from_hydra(_whole(config, full), project), job_dir))
+        except Interrupted as error:
+            print(error, file=sys.stderr)
+            raise KeyboardInterrupt from error  # which ends a sweep too
         except UserError as error:
-            failures.append(error)
-            if job_dir:
-                print(f"job {full.job.num}: {error}", file=sys.stderr)
+            if not job_dir:
+                failures.append(error)
+                return
+            print(f"job {full.job.num}: {error}", file=sys.stderr)
+            statuses.append(1)
 
     register(project)
     sys.argv = ["selfinstruct", *opened(arguments)]
@@ -137,9 +142,9 @@ def _hydra(arguments: list[str], verb: Callable[[Composed, str | None], int]) ->
     finally:
         if debugging != "1":
             os.environ["HYDRA_FULL_ERROR"] = debugging
-    if len(failures) == 1:
-        raise failures[0]
-    return max([*statuses, *(1 for _ in failures)], default=0)
+    for failure in failures:
+        raise failure
+    return max(statuses, default=0)
 
 
 def _whole(config: DictConfig, full: Any) -> DictConfig:

@@ -132,22 +132,33 @@ def _targets(value: Any, path: str = "") -> list[str]:
 
 
 def _check_conf(project: Path) -> None:
-    """Refuse group files of the user's that hide one of ours, or that reach for Hydra's settings."""
+    """Refuse config files of the user's that hide one of ours, or that reach for Hydra's settings.
+
+    Below `conf/hydra` are Hydra's own groups; a recipe cannot name them, only the command line can.
+    """
+    conf = project / "conf"
+    if conf.resolve() == packaged() / "conf":
+        return
+    for group in GROUPS:
+        listing(f"conf/{group}", project)
+    for path in sorted(conf.rglob("*.yaml")):
+        group = path.relative_to(conf).parts[0]
+        if group != "hydra":
+            _check_conf_file(path, group)
+
+
+def _check_conf_file(path: Path, group: str) -> None:
     from omegaconf import OmegaConf
 
-    for group in GROUPS:
-        for path in listing(f"conf/{group}", project).values():
-            if packaged() in path.resolve().parents:
-                continue
-            header = re.search(r"^#\s*@package\s+(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-            if header and header[1] not in ("_group_", group):
-                raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
-            try:
-                faults = _forbidden(OmegaConf.load(path))
-            except Exception as error:  # as in _load
-                raise UserError(f"{path}: {error}") from error
-            if faults:
-                raise UserError(f"{path}: {'; '.join(faults)}")
+    header = re.search(r"^#\s*@package\s+(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if header and header[1] not in ("_group_", group):
+        raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
+    try:
+        faults = _forbidden(OmegaConf.load(path))
+    except Exception as error:  # as in _load
+        raise UserError(f"{path}: {error}") from error
+    if faults:
+        raise UserError(f"{path}: {'; '.join(faults)}")
 
 
 def _add_search_path(conf: Path) -> None:

@@ -18,6 +18,7 @@ from selfinstruct.errors import Fault
 from selfinstruct.layout import find
 from selfinstruct.records import ACCEPTED, Record
 from selfinstruct.schema import Validate
+from selfinstruct.store import storable
 
 SEED_STAGE = "seeds"
 
@@ -139,6 +140,10 @@ def _line(
         data = json.loads(line)
     except json.JSONDecodeError as error:
         faults.append(Fault(where, f"is no JSON: {error.msg} at column {error.colno}"))
+        return None
+    text = json.dumps(data, ensure_ascii=False)
+    if storable(text) != text:
+        faults.append(Fault(where, "holds half of a character (an unpaired surrogate)", "write it anew"))
         return None
     wrong = validate(data) if validate else None
     if wrong is None and not isinstance(data, dict):

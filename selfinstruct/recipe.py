@@ -8,6 +8,7 @@ is written.
 from __future__ import annotations
 
 import os
+import re
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,8 +142,10 @@ class _Builder:
     def _sections(self) -> None:
         """Each section of prompts, filters and schema belongs to a stage, and each stage has them."""
         names = list(self.config.pipeline)
-        if SEED_STAGE in names:
-            self.faults.append(Fault(f"pipeline.{SEED_STAGE}", "no stage can have this name", "rename it"))
+        for name in names:
+            if name in (SEED_STAGE, "rejected") or not re.fullmatch(r"\w[\w-]*", name):
+                remedy = "use letters, digits, - and _, and neither seeds nor rejected"
+                self.faults.append(Fault(f"pipeline.{name}", "no stage can have this name", remedy))
         sections: dict[str, dict[str, Any]] = {
             "prompts": self.config.prompts,
             "filters": self.config.filters,
@@ -251,6 +254,9 @@ class _Builder:
                 prompting.render(template, {"input": "", **sample})
             except TemplateFault as error:
                 self.faults.append(Fault(f"export.{key}", str(error)))
+        if Path(export.file).name != export.file or export.file.startswith("."):
+            what = f"{export.file!r} is not the name of a file in dataset/"
+            self.faults.append(Fault(f"export.{key}.file", what, "leave out the folder"))
         if export.file in [other.file for other in others.values()]:
             what = f"another export writes {export.file}"
             self.faults.append(Fault(f"export.{key}.file", what, "give it a name of its own"))

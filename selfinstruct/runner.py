@@ -86,7 +86,8 @@ async def drive(
             while len(flying) < client.lookahead and (request := work.compose()):
                 stored = journal.reply(name, request.number)
                 task = asyncio.create_task(_known(stored) if stored else client.send(request))
-                task.add_done_callback(lambda done: _spread(done, stop))
+                # What fails once the stage has its end is asked again when the run grows.
+                task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
             reply = await _first(flying[turn], stop)
             del flying[turn]

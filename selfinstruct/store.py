@@ -100,8 +100,8 @@ class Journal:
             (
                 request.stage,
                 request.number,
-                request.prompt,
-                request.system,
+                storable(request.prompt),
+                storable(request.system),
                 _json(request.sampling),
                 _json(request.examples),
                 request.parent,
@@ -116,7 +116,7 @@ class Journal:
         marks = ", ".join("?" * (len(values) + 2))
         self._db.execute(
             f"INSERT OR REPLACE INTO reply ({columns}) VALUES ({marks})",
-            (request.stage, request.number, *map(_clean, values.values())),
+            (request.stage, request.number, *map(storable, values.values())),
         )
 
     def has_replies(self) -> bool:
@@ -241,6 +241,6 @@ def _json(value: Any) -> str:
     return json.dumps(value)
 
 
-def _clean(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """SQLite stores UTF-8: an unpaired surrogate, which a broken reply may hold, becomes a mark."""
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

@@ -38,6 +38,7 @@ def refused(result: tuple[int, str, str], *words: str) -> None:
         ('{"instruction": "Say hi."}\nnot json\n', ["mine.jsonl line 2: is no JSON"]),
         ('{"id": "a", "name": "x"}\n', ["mine.jsonl line 1: 'instruction' is a required property"]),
         ('{"instruction": "  "}\n', ["mine.jsonl line 1: instruction:"]),
+        ('{"instruction": "Half \\ud83d"}\n', ["line 1: holds half of a character"]),
         ('["Say hi."]\n', ["line 1", "is not of type 'object'"]),
         (
             '{"id": 1, "instruction": "A."}\n{"id": 1, "instruction": "B."}\n',
@@ -106,6 +107,11 @@ def test_a_seed_file_that_cannot_be_used(
         ([*PAPER, "prompts.classification.template='{% if %}'"], ["prompts.classification.template: line 1"]),
         ([*PAPER, "export.alpaca.of=instance"], ["export.alpaca.of: unknown stage", "'instances'"]),
         ([*PAPER, "+export.chat.user='{{ instrution }}'"], ["export.chat", "did you mean 'instruction'?"]),
+        ([*PAPER, "export.chat.file=../run.sqlite"], ["is not the name of a file in dataset/"]),
+        (
+            [*PAPER, "+pipeline.rejected={kind: bootstrap}"],
+            ["pipeline.rejected: no stage can have this name"],
+        ),
         ([*PAPER, "export.chat.file=alpaca.jsonl"], ["another export writes alpaca.jsonl"]),
         ([*PAPER, "+export.csv={file: a.csv}"], ["unknown export format 'csv'"]),
         (["recipe=alpaca"], ["the environment variable OPENAI_API_KEY is not set", "export OPENAI_API_KEY="]),
@@ -183,6 +189,15 @@ def test_a_config_group_of_the_users_own_may_not_reach_for_hydra(typed: Typed, p
     (project / "conf/model").mkdir(parents=True)
     (project / "conf/model/mine.yaml").write_text("# @package hydra.callbacks\nx: {_target_: os.system}\n")
     refused(typed("check", *PAPER), "conf/model/mine.yaml", "@package")
+
+
+def test_a_config_file_of_the_users_own_anywhere_may_not_reach_for_hydra(typed: Typed, project: Path) -> None:
+    """Nor one below a group, nor one in a group of its own, that a recipe names."""
+    for place in ("conf/model/sub", "conf/foo"):
+        (project / place).mkdir(parents=True)
+        (project / place / "evil.yaml").write_text("# @package _global_\nhydra: {callbacks: {x: {y: z}}}\n")
+        refused(typed(*PAPER), f"{place}/evil.yaml", "@package")
+        (project / place / "evil.yaml").unlink()
 
 
 def test_a_run_folder_that_cannot_be_written(typed: Typed, project: Path) -> None:

@@ -250,6 +250,30 @@ def test_interrupted_twice_a_run_stops_at_once(project: Path) -> None:
     assert "Traceback" not in err
 
 
+def test_ctrl_c_ends_a_sweep(project: Path) -> None:
+    """Not just the job that it hits: the next one does not begin."""
+    process = child(project, "-m", *PAPER, "target=200,201", "model.options.delay=2", "model.concurrency=1")
+    while not list(project.glob("sweeps/*/0/run.sqlite")):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert not list(project.glob("sweeps/*/1/run.sqlite"))
+
+
+def test_half_a_character_in_a_reply_is_stored_as_a_mark(typed: Typed, project: Path) -> None:
+    """An unpaired surrogate, which a broken reply may hold, becomes the same mark now and on a resume."""
+    rows = [
+        {"stage": "instructions", "number": 1, "reply": " Name a fine \ud83d thing in the old garden."},
+    ]
+    (project / "half.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, _, err = typed(*PAPER, "target=9", "run_dir=run", "model.options.replies=half.jsonl")
+    assert status == 0, err
+    assert "fine ? thing" in lines(project / "run/instructions.jsonl")[0]["instruction"]
+
+
 def test_a_run_that_received_nothing_may_be_changed(typed: Typed, project: Path) -> None:
     """Before the first reply there is nothing to protect: other settings are no reason to refuse."""
     assert typed(*PAPER, "target=3", "run_dir=run", "~model.options.rules.instructions")[0] == 1

@@ -11,9 +11,10 @@ from selfinstruct.errors import ModelError
 from selfinstruct.llm import Model, TransientError
 from selfinstruct.progress import Progress
 from selfinstruct.records import Reply, Request
-from selfinstruct.store import Journal
+from selfinstruct.store import Journal, storable
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
 
 
 class Client:
@@ -60,6 +61,7 @@ class Client:
                 raise
             finally:
                 self._in_flight -= 1
+            reply = replace(reply, text=storable(reply.text))  # the same now and when it is read again
             self._journal.arrived(request, reply)
             self._progress.traffic(self._in_flight, reply)
             return reply
@@ -72,7 +74,8 @@ class Client:
                 return replace(reply, attempts=attempt, seconds=round(time.monotonic() - began, 3))
             except TransientError as error:
                 if attempt < attempts and not self._closing.is_set():
-                    wait = error.wait or min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
+                    own = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
+                    wait = min(error.wait, LONGEST_ASKED) if error.wait else own
                     self._progress.say(
                         f"{request.stage} request {request.number}: {error}; "
                         f"attempt {attempt + 1} in {wait:.0f} s"
