@@ -82,6 +82,9 @@ def _variants(
         return
     if by not in names:
         faults.append(Fault(where, *unknown("field", by, names)))
+    elif by not in values and not isinstance(names[by], bool):
+        what = f"{by!r} may have any value, and each needs a variant"
+        faults.append(Fault(where, what, "pick by a field that a label stage sets by a choice"))
     if None in whens:
         remedy = f"give prompts.{stage.name} variants, each with a 'when'"
         faults.append(Fault(where, f"picks by {by!r} but the prompt has no variants", remedy))

@@ -80,6 +80,7 @@ def test_a_seed_file_that_cannot_be_used(
         ([*PAPER, "filters.instructions.empty.field=instrution"], ["unknown field 'instrution'"]),
         ([*PAPER, "pipeline.classification.kind=lable"], ["unknown stage kind 'lable'", "'label'"]),
         ([*PAPER, "pipeline.instances.by=topic"], ["pipeline.instances.by: unknown field 'topic'"]),
+        ([*PAPER, "pipeline.instances.by=instruction"], ["'instruction' may have any value"]),
         ([*PAPER, "pipeline.instances.of=instruction"], ["pipeline.instances.of", "known: instructions"]),
         ([*PAPER, "pipeline.instances.model=opnai"], ["unknown model 'opnai'", "'openai'"]),
         (

@@ -22,12 +22,12 @@ def exact_duplicate(*, field: str) -> Filter:
     first: dict[str, str] = {}
 
     def each(record: Record) -> Rejection | None:
-        same = first.get(_plain(record.data[field]))
+        same = first.get(_plain(record.data.get(field, "")))
         return None if same is None else Rejection(f"the same as {same}", {"nearest": same, "score": 1.0})
 
     def learn(record: Record) -> None:
         if field in record.data:
-            first.setdefault(_plain(record.data[field]), record.id)
+            first.setdefault(_plain(record.data.get(field, "")), record.id)
 
     return Filter(each=each, learn=learn, fields=(field,))
 
@@ -54,7 +54,7 @@ def rouge_l(
     index = RougeLIndex(threshold, tokenizer or comparing(language))
 
     def each(record: Record) -> Rejection | None:
-        text = str(record.data[field])
+        text = str(record.data.get(field, ""))
         near = index.nearest(text)
         if near is not None:
             reason = f"ROUGE-L {near.score:.3f} to {near.id}, above {threshold}"
@@ -67,7 +67,7 @@ def rouge_l(
 
     def learn(record: Record) -> None:
         if field in record.data:
-            index.add(str(record.data[field]), record.id)
+            index.add(str(record.data.get(field, "")), record.id)
 
     return Filter(each=each, learn=learn, fields=(field,))
 

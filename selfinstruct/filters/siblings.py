@@ -19,8 +19,8 @@ def contradicting(*, same: str, differs: str) -> Filter:
     def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
         seen: dict[str, set[str]] = defaultdict(set)
         for record in records:
-            if record.data[same]:
-                seen[record.data[same]].add(record.data[differs])
+            if record.data.get(same, ""):
+                seen[record.data.get(same, "")].add(record.data.get(differs, ""))
         if all(len(values) == 1 for values in seen.values()):
             return {}
         rejection = Rejection(f"two of this reply share the {same} and differ in the {differs}")
@@ -37,7 +37,7 @@ def duplicate(*, fields: list[str]) -> Filter:
         first: dict[tuple[str, ...], str] = {}
         rejections = {}
         for place, record in enumerate(records):
-            key = tuple(str(record.data[field]) for field in fields)
+            key = tuple(str(record.data.get(field, "")) for field in fields)
             if key in first:
                 rejections[place] = Rejection(
                     f"the same as {first[key]}", {"nearest": first[key], "score": 1.0}

@@ -116,7 +116,7 @@ def ends_with(*, text: str, fields: list[str]) -> Filter:
 
     def each(record: Record) -> Rejection | None:
         for field in fields:
-            if str(record.data[field]).strip().endswith(text):
+            if str(record.data.get(field, "")).strip().endswith(text):
                 return Rejection(f"{field} ends with {text!r}")
         return None
 
@@ -143,7 +143,7 @@ def equal(*, fields: Annotated[list[str], Field(min_length=2, max_length=2)]) ->
     first, second = fields
 
     def each(record: Record) -> Rejection | None:
-        same = record.data[first] == record.data[second]
+        same = record.data[first] == record.data.get(second, "")
         return Rejection(f"{first} and {second} are the same") if same else None
 
     return Filter(each=each, fields=(first, second))
