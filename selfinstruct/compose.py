@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from selfinstruct.recipe import Recipe
 
 
-# Mappings that take any key: a request's parameters, names for templates, and conditions on seeds.
-OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)\.[\w.]+=")
+# Mappings that take any key (a request's parameters, names for templates, conditions on seeds), and the keys
+# of a model, which a file in conf/model need not list and whose names are checked later.
+OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)\.[\w.]+=|model\.(price\.)?\w+=")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Machine:
@@ -35,6 +35,13 @@ class Component(BaseModel):
         return dict(self.model_extra or {})
 
 
+class PriceConfig(Strict):
+    """What a model costs, in US dollars for a million tokens."""
+
+    input: float = Field(ge=0, description="of what is sent")
+    output: float = Field(ge=0, description="of what comes back")
+
+
 class ModelConfig(Strict):
     """A model and how to talk to it."""
 
@@ -45,9 +52,28 @@ class ModelConfig(Strict):
     api_key_env: Annotated[str | None, Machine] = Field(
         None, description="environment variable that holds its key"
     )
-    concurrency: Annotated[int, Machine] = Field(8, ge=1, description="requests in flight at most")
+    concurrency: Annotated[int, Machine] = Field(
+        8, ge=1, description="requests in flight at most; fewer for a while when the provider asks for it"
+    )
+    requests_per_minute: Annotated[float | None, Machine] = Field(
+        None, gt=0, description="never more in any minute"
+    )
+    tokens_per_minute: Annotated[float | None, Machine] = Field(
+        None, gt=0, description="never more in any minute, of prompts and replies together"
+    )
+    prompts_per_request: Annotated[int, Machine] = Field(
+        1, ge=1, description="prompts sent as one request, in completion mode"
+    )
     timeout: Annotated[float, Machine] = Field(120, gt=0, description="seconds to wait for a reply")
-    retries: Annotated[int, Machine] = Field(5, ge=0, description="attempts after the first")
+    retries: Annotated[int, Machine] = Field(8, ge=0, description="attempts after the first")
+    fallbacks: Annotated[list[str | dict[str, Any]], Machine] = Field(
+        default_factory=list,
+        description="in order, the models that take over a request that this one has given up: names from "
+        "conf/model, or the keys that differ",
+    )
+    price: Annotated[PriceConfig | None, Machine] = Field(
+        None, description="for a model whose price LiteLLM does not know, or to correct it"
+    )
     sampling: dict[str, Any] = Field(
         default_factory=dict,
         description="has the last word over each stage's own sampling; null leaves a parameter out",
@@ -116,6 +142,26 @@ class VariantConfig(PromptConfig):
     when: str | int | bool = Field(description="the value of the field that picks this variant")
 
 
+class BudgetConfig(Strict):
+    """Where a run stops; it goes on from there with a larger budget."""
+
+    usd: float | None = Field(None, gt=0, description="US dollars")
+    tokens: int | None = Field(None, gt=0, description="tokens sent and received")
+    requests: int | None = Field(None, gt=0, description="prompts sent, each attempt counted")
+
+
+class CacheConfig(Strict):
+    """The replies that all your runs share."""
+
+    path: str | None = Field(None, description="an SQLite file; in your cache folder unless given")
+    max_gb: float = Field(5, gt=0, description="its largest size; the oldest replies go first")
+
+
+def _off(value: Any) -> Any:
+    """`cache=off`; YAML makes a boolean of an unquoted off."""
+    return None if value is False or value == "off" else value
+
+
 class RecipeConfig(Strict):
     """A whole recipe, as Hydra composed it."""
 
@@ -133,6 +179,12 @@ class RecipeConfig(Strict):
     export: dict[str, ExportConfig] = Field(default_factory=dict, description="the files to write, by name")
     target: int = Field(100, ge=1, description="records to accept in each bootstrap stage")
     seed: int = Field(0, description="the seed of every random choice")
+    budget: Annotated[BudgetConfig, Machine] = Field(
+        default_factory=BudgetConfig, description="stop when so much was spent in this run"
+    )
+    cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
+        default_factory=CacheConfig, description="replies shared by all runs; off to pay for each again"
+    )
     run_dir: Annotated[str | None, Machine] = Field(None, description="the run folder; runs/<recipe>")
     fresh: Annotated[bool, Machine] = Field(False, description="set an old run aside and start anew")
 
