@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import Interrupted, UserError
+from selfinstruct.errors import BudgetReached, Interrupted, UserError
 from selfinstruct.layout import GROUPS, headline, listing, packaged, register
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def command(arguments: Sequence[str]) -> int:
         return _hydra(arguments, {"run": _run, "check": _check}[verb])
     except Interrupted as error:
         print(error, file=sys.stderr)
-        return 130
+        return error.status
     except UserError as error:
         print(f"selfinstruct: {error}", file=sys.stderr)
         return 1
@@ -119,6 +119,9 @@ def _hydra(arguments: list[str], verb: Callable[[Composed, str | None], int]) ->
         job_dir = str(full.runtime.output_dir) if full.mode and full.mode.name == "MULTIRUN" else None
         try:
             statuses.append(verb(from_hydra(_whole(config, full), project), job_dir))
+        except BudgetReached as error:  # the budget of this job; the next one has its own
+            print(error, file=sys.stderr)
+            statuses.append(error.status)
         except Interrupted as error:
             print(error, file=sys.stderr)
             raise KeyboardInterrupt from error  # which ends a sweep too

@@ -180,10 +180,10 @@ class RecipeConfig(Strict):
     target: int = Field(100, ge=1, description="records to accept in each bootstrap stage")
     seed: int = Field(0, description="the seed of every random choice")
     budget: Annotated[BudgetConfig, Machine] = Field(
-        default_factory=BudgetConfig, description="stop when so much was spent in this run"
+        BudgetConfig.model_validate({}), description="stop when so much was spent in this run"
     )
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
-        default_factory=CacheConfig, description="replies shared by all runs; off to pay for each again"
+        CacheConfig.model_validate({}), description="replies shared by all runs; off to pay for each again"
     )
     run_dir: Annotated[str | None, Machine] = Field(None, description="the run folder; runs/<recipe>")
     fresh: Annotated[bool, Machine] = Field(False, description="set an old run aside and start anew")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -33,12 +34,33 @@ class RunFolderError(UserError):
     """The run folder cannot be used as it is: another run's, locked, or not writable."""
 
 
+class DamagedJournal(RunFolderError):
+    """A journal that cannot be read from end to end.
+
+    Attributes:
+        path: the SQLite file.
+        damage: what SQLite says of it.
+    """
+
+    def __init__(self, path: Path, damage: str) -> None:
+        self.path, self.damage = path, damage
+        super().__init__(f"{path} is damaged: {damage}")
+
+
 class ModelError(UserError):
     """The model cannot be reached or refuses to work; what was received so far is kept."""
 
 
 class Interrupted(UserError):
     """The user stopped the run; what was received so far is kept."""
+
+    status = 130  # as after Ctrl-C
+
+
+class BudgetReached(Interrupted):
+    """The run has spent what it may; what was received so far is kept."""
+
+    status = 3  # neither done nor failed: a larger budget goes on
 
 
 @dataclass(frozen=True)

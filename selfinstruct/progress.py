@@ -70,6 +70,7 @@ class Progress:
         self._by_replies = False
         self._bars: Bars | None = None
         self._bar: Any = None
+        self._troubled, self._untold = -EVERY_SECONDS, 0
 
     @contextmanager
     def stage(self, name: str, goal: int, stats: StageStats, by_replies: bool) -> Iterator[None]:
@@ -89,12 +90,12 @@ class Progress:
         with self._bar_of(self._tally) if self._stream.isatty() and not self._quiet else self._lines():
             yield
 
-    def traffic(self, in_flight: int, reply: Reply | None = None) -> None:
-        """A request was sent, or its reply arrived."""
+    def traffic(self, sent: int, reply: Reply | None = None) -> None:
+        """So many more requests are in flight, or fewer; a reply arrived."""
         if self._tally is None:
             return
-        self._tally.in_flight = in_flight
-        if reply:
+        self._tally.in_flight += sent
+        if reply and reply.attempts:
             self._tally.tokens += reply.prompt_tokens + reply.completion_tokens
             self._tally.cost_usd = (self._tally.cost_usd or 0.0) + (reply.cost_usd or 0.0)
         self._refresh()
@@ -108,6 +109,16 @@ class Progress:
         tally.candidates += accepted + sum(record.fate == REJECTED for record in records)
         tally.done += 1 if self._by_replies else accepted
         self._refresh()
+
+    def trouble(self, text: str) -> None:
+        """Say what went wrong for the moment; of many such lines only one every few seconds."""
+        now = time.monotonic()
+        if now - self._troubled < EVERY_SECONDS:
+            self._untold += 1
+            return
+        more = f" (and {self._untold} more like it)" if self._untold else ""
+        self._troubled, self._untold = now, 0
+        self.say(text + more)
 
     def say(self, text: str) -> None:
         """Say something beside the bars."""

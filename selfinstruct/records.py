@@ -7,8 +7,11 @@ judged first when the run goes on to a larger target.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 ACCEPTED = "accepted"
@@ -76,6 +79,7 @@ class Request:
         examples: ids of the few-shot examples shown.
         parent: id of the record that it is about.
         variant: name of the prompt variant, where the prompt has some.
+        nth: how often the same was asked before in the run.
     """
 
     stage: str
@@ -86,6 +90,13 @@ class Request:
     examples: tuple[str, ...] = ()
     parent: str | None = None
     variant: str | None = None
+    nth: int = 0
+
+    @cached_property
+    def content(self) -> bytes:
+        """A digest of what is asked, whoever answers."""
+        asked = json.dumps([self.system, self.prompt, self.sampling], sort_keys=True)
+        return hashlib.blake2b(asked.encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -94,13 +105,15 @@ class Reply:
 
     Attributes:
         text: the model's text; empty where the request was refused.
-        finish_reason: `stop`, `length`, `content_filter`, or `context` for a prompt too long for the model.
+        finish_reason: `stop`, `length`, `content_filter`, `context` for a prompt too long for the model, or
+            `no_choices` where nothing came back, however often it was asked.
         model: the name that the provider gave.
         prompt_tokens, completion_tokens: as the provider counted.
         cost_usd: None where no price is known.
         seconds: from sending to the whole reply, the attempts before it included.
-        attempts: requests sent for it.
+        attempts: requests sent for it; 0 where it came from the cache, for nothing.
         error: the provider's words where it refused this one request.
+        others: text and finish reason of each choice after the first, where `n` asked for several.
     """
 
     text: str
@@ -112,6 +125,12 @@ class Reply:
     seconds: float = 0.0
     attempts: int = 1
     error: str | None = None
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def choices(self) -> list[Reply]:
+        """Each choice as a reply."""
+        return [self, *(replace(self, text=text, finish_reason=why) for text, why in self.others)]
 
     @property
     def cut(self) -> bool:

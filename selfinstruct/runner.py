@@ -13,22 +13,24 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from contextlib import asynccontextmanager, closing, contextmanager
 
 from selfinstruct import view
 from selfinstruct.errors import Interrupted
+from selfinstruct.events import EVENTS, Events
 from selfinstruct.folder import RunFolder
-from selfinstruct.llm import MODELS
+from selfinstruct.llm.budget import Budget
+from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
+from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.progress import Progress
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Reply
 from selfinstruct.report.files import write_files
 from selfinstruct.stages import Setting, Stage, Work
-from selfinstruct.store import Journal
 
 Stop = asyncio.Future[None]
+EVERY_SECONDS = 5.0  # between two checkpoints
 
 
 async def run_recipe(recipe: Recipe, folder: RunFolder, progress: Progress) -> None:
@@ -38,19 +40,30 @@ async def run_recipe(recipe: Recipe, folder: RunFolder, progress: Progress) -> N
 
     Raises:
         ModelError: if the model cannot go on; everything received is kept.
-        Interrupted: if the user stopped it.
+        Interrupted: if the user stopped it, or the budget is spent.
     """
     finished = False
     try:
-        with _interruptible(progress) as stop:
+        with _desk(recipe, folder, progress) as desk, _interruptible(progress) as stop:
             for stage in recipe.stages:
-                await _run_stage(recipe, stage, folder.journal, progress, stop)
+                await _run_stage(recipe, stage, desk, stop)
         finished = True
     finally:
         write_files(recipe, folder, finished)
 
 
-async def _run_stage(recipe: Recipe, stage: Stage, journal: Journal, progress: Progress, stop: Stop) -> None:
+@contextmanager
+def _desk(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[Desk]:
+    """What all the stages work with, open for as long as the run takes."""
+    config, journal = recipe.config, folder.journal
+    with closing(Events(folder.path / EVENTS)) as events, closing(Cache(config.cache, progress.say)) as cache:
+        events.tell("run", recipe=recipe.name, state="begins")
+        yield Desk(journal, progress, events, Budget(config.budget, journal.spent()), cache)
+        events.tell("run", recipe=recipe.name, state="ends")
+
+
+async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop) -> None:
+    journal = desk.journal
     setting = Setting(
         journal=journal,
         seeds=recipe.seeds.tasks,
@@ -61,57 +74,56 @@ async def _run_stage(recipe: Recipe, stage: Stage, journal: Journal, progress: P
     )
     work = stage.kind.open(stage, setting)
     by_replies = not stage.kind.draws
-    with progress.stage(stage.name, work.goal, journal.stats(stage.name), by_replies):
+    with desk.progress.stage(stage.name, work.goal, journal.stats(stage.name), by_replies):
         if work.turn() is not None:
             began = time.monotonic()
+            desk.events.tell("stage", stage=stage.name, state="begins")
             try:
-                async with _client(recipe, stage, journal, progress) as client:
-                    await drive(stage.name, work, journal, client, progress, stop)
+                async with _client(recipe, stage, desk) as client, _checkpoints(stage.name, desk, stop):
+                    await drive(stage.name, work, client, desk, stop)
             finally:
-                journal.add_seconds(stage.name, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                journal.add_seconds(stage.name, seconds)
+                desk.events.tell("stage", stage=stage.name, state="ends", seconds=round(seconds, 3))
     if work.note:
-        progress.say(f"{stage.name}: {work.note}")
+        desk.progress.say(f"{stage.name}: {work.note}")
 
 
-async def drive(
-    name: str, work: Work, journal: Journal, client: Client, progress: Progress, stop: Stop
-) -> None:
+async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -> None:
     """Send a stage's requests, store the replies as they come, and take them in by number.
 
-    Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice.
+    Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice. Once
+    something stops the run, nothing more is sent; what is in flight is still waited for and taken in.
     """
     flying: dict[int, asyncio.Task[Reply | None]] = {}
+    stop.add_done_callback(lambda _: client.wind_down())
     try:
         while (turn := work.turn()) is not None:
-            while len(flying) < client.lookahead and (request := work.compose()):
-                stored = journal.reply(name, request.number)
-                task = asyncio.create_task(_known(stored) if stored else client.send(request))
+            while not stop.done() and len(flying) < client.lookahead and (request := work.compose()):
+                task = asyncio.create_task(client.reply_to(request))
                 # What fails once the stage has its end is asked again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
-            reply = await _first(flying[turn], stop)
-            del flying[turn]
+            reply = await _unless_failed(flying.pop(turn)) if turn in flying else None
+            if reply is None:
+                await stop  # raises the reason
+                raise AssertionError("unreachable: only what stops the run leaves a request without reply")
             records = work.take(turn, reply)
-            journal.take(name, turn, records)
-            progress.took(records)
+            desk.journal.take(name, turn, records)
+            desk.progress.took(records)
+    except asyncio.CancelledError:  # stopped at once
+        for task in flying.values():
+            task.cancel()
+        raise
     finally:
         client.wind_down()
         await asyncio.gather(*flying.values(), return_exceptions=True)
 
 
-async def _known(reply: Reply) -> Reply:
-    return reply
-
-
-async def _first(task: asyncio.Task[Reply | None], stop: Stop) -> Reply:
-    """The reply of the task, unless something stops the run before it comes."""
-    both: set[asyncio.Future[Any]] = {task, stop}
-    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    if not task.done() or task.result() is None:
-        await stop  # raises the reason
-    reply = task.result()
-    assert reply is not None, "only a client that winds down sends nothing"
-    return reply
+async def _unless_failed(task: asyncio.Task[Reply | None]) -> Reply | None:
+    """The reply; None where there is none, for which `_spread` has given the reason, if it was the first."""
+    await asyncio.wait([task])
+    return None if task.exception() else task.result()
 
 
 def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
@@ -122,18 +134,46 @@ def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
 
 
 @asynccontextmanager
-async def _client(
-    recipe: Recipe, stage: Stage, journal: Journal, progress: Progress
-) -> AsyncIterator[Client]:
-    """The stage's model, open for as long as the stage runs."""
-    kind = MODELS.build(stage.model.kind, stage.model.options, "model.options", [])
-    assert kind, "the recipe was checked"
-    with progress.busy(f"starting {stage.model.name}"):
-        model = await asyncio.to_thread(kind.open, stage.model, recipe.project)
+async def _client(recipe: Recipe, stage: Stage, desk: Desk) -> AsyncIterator[Client]:
+    """The stage's model, open for as long as the stage runs, and those that take over from it."""
+    winding_down = asyncio.Event()
+    endpoints = [
+        Endpoint(config, recipe.project, desk, winding_down, takes_over=place > 0)
+        for place, config in enumerate([stage.model, *stage.fallbacks])
+    ]
+    names = [other.name for other in recipe.stages]
+    before = names[: names.index(stage.name) + 1]
     try:
-        yield Client(model, stage.model, journal, progress)
+        await endpoints[0].open()
+        yield Client(endpoints, desk, winding_down, desk.journal.asked(before) if desk.cache.on else {})
     finally:
-        await model.close()
+        for endpoint in endpoints:
+            await endpoint.close()
+
+
+@asynccontextmanager
+async def _checkpoints(name: str, desk: Desk, stop: Stop) -> AsyncIterator[None]:
+    """Make what is stored safe from a power cut, every few seconds and at the end."""
+
+    async def checkpoint() -> None:
+        await asyncio.to_thread(desk.journal.checkpoint)
+        stats = desk.journal.stats(name)
+        facts = {"replies": stats.replies, "accepted": stats.accepted, "cost_usd": stats.cost_usd}
+        desk.events.tell("checkpoint", stage=name, **facts)
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            await checkpoint()
+
+    task = asyncio.create_task(repeat())
+    task.add_done_callback(lambda done: _spread(done, stop))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await checkpoint()
 
 
 @contextmanager

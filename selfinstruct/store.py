@@ -2,7 +2,8 @@
 
 A reply is stored the moment it arrives; the candidates read from it and their fates are stored in one
 transaction when its turn comes. So whatever ends a process, starting again goes on from here, and the files a
-user reads are all written from here. The file is in WAL mode: it can be read while a run writes it.
+user reads are all written from here. The file is in WAL mode: it can be read while a run writes it, and what
+was stored survives the end of the process at once and a power cut from the next `checkpoint` on.
 """
 
 from __future__ import annotations
@@ -10,25 +11,27 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import RunFolderError
+from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.llm.budget import Spent
 from selfinstruct.records import ACCEPTED, REJECTED, WAITING, Record, Reply, Request
 
-FORMAT = 1
+FORMAT = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS request (
     stage TEXT, number INTEGER, prompt TEXT NOT NULL, system TEXT, sampling TEXT NOT NULL,
-    examples TEXT NOT NULL, parent TEXT, variant TEXT, PRIMARY KEY (stage, number)) WITHOUT ROWID;
+    examples TEXT NOT NULL, parent TEXT, variant TEXT, sends INTEGER NOT NULL DEFAULT 1, content BLOB,
+    PRIMARY KEY (stage, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reply (
     stage TEXT, number INTEGER, text TEXT NOT NULL, finish_reason TEXT NOT NULL, model TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cost_usd REAL, seconds REAL NOT NULL,
-    attempts INTEGER NOT NULL, error TEXT, taken INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL, error TEXT, taken INTEGER NOT NULL DEFAULT 0, others TEXT,
     PRIMARY KEY (stage, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS record (
     id TEXT PRIMARY KEY, stage TEXT NOT NULL, request INTEGER NOT NULL, position INTEGER NOT NULL,
@@ -36,14 +39,32 @@ CREATE TABLE IF NOT EXISTS record (
     WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_order ON record (stage, request, position);
 """
+_UPGRADES = {  # by the format that needs them
+    1: """
+ALTER TABLE request ADD COLUMN sends INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE request ADD COLUMN content BLOB;
+ALTER TABLE reply ADD COLUMN others TEXT;
+""",
+}
+_SENT = (
+    "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " prompt = excluded.prompt, system = excluded.system, sampling = excluded.sampling,"
+    " examples = excluded.examples, parent = excluded.parent, variant = excluded.variant,"
+    " content = excluded.content, sends = sends + excluded.sends"
+)
+_REPLY = (
+    "text, finish_reason, model, prompt_tokens, completion_tokens, cost_usd, seconds, attempts, error, others"
+)
+_PAID = "attempts > 0"  # the others came from the cache
 
 
 @dataclass
 class StageStats:
-    """What a stage has done, as `summary.json` has it."""
+    """What a stage has done, as `summary.json` has it; tokens and cost are of replies paid for."""
 
     requests: int = 0
     replies: int = 0
+    cached: int = 0
     candidates: int = 0
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
@@ -59,30 +80,43 @@ class Journal:
         path: the SQLite file; made where it does not exist.
 
     Raises:
-        RunFolderError: if it cannot be opened, is damaged, or is of a newer format.
+        DamagedJournal: if it is damaged.
+        RunFolderError: if it cannot be opened, or is of a newer format.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.exists() and path.stat().st_size:
+            _inspect(path)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db = _connect(path)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(_TABLES)
+            self._upgrade()
         except sqlite3.Error as error:
             raise RunFolderError(f"{path}: cannot be used as a journal: {error}") from error
-        found = self.meta("format", FORMAT)
+
+    def _upgrade(self) -> None:
+        """Make the tables, or give those of an older format what they lack."""
+        self._db.executescript("BEGIN;" + _TABLES + "COMMIT;")
+        found = self.meta("format")
+        for older in range(found or FORMAT, FORMAT):
+            self._db.executescript("BEGIN;" + _UPGRADES[older] + "COMMIT;")
         if found != FORMAT:
-            raise RunFolderError(
-                f"{path}: is a journal of format {found}, this version reads {FORMAT}; "
-                "use the version of selfinstruct that wrote it"
-            )
-        if self.meta("format") is None:
             self.set_meta("format", FORMAT)
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def checkpoint(self) -> None:
+        """Make all that is stored safe from a power cut; may be called from another thread.
+
+        Done every few seconds beside the run, since to wait for the disk at each reply would take longer
+        than all the rest.
+        """
+        with closing(_connect(self.path)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def meta(self, key: str, default: Any = None) -> Any:
         """A fact about the run."""
@@ -93,30 +127,49 @@ class Journal:
         """Store a fact about the run."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, _json(value)))
 
-    def sent(self, request: Request) -> None:
-        """Store a request as it is sent; one sent again after a kill takes the place of the first."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                request.stage,
-                request.number,
-                storable(request.prompt),
-                storable(request.system),
-                _json(request.sampling),
-                _json(request.examples),
-                request.parent,
-                request.variant,
-            ),
-        )
+    def sent(self, requests: Iterable[Request], sends: int = 1) -> None:
+        """Store requests as they are sent; one sent again takes the place of the first and counts once more.
+
+        Args:
+            requests: the requests.
+            sends: how often they go out: 0 where the cache has the reply.
+        """
+        with self._transaction():
+            for request in requests:
+                self._db.execute(
+                    _SENT,
+                    (
+                        request.stage,
+                        request.number,
+                        storable(request.prompt),
+                        storable(request.system),
+                        _json(request.sampling),
+                        _json(request.examples),
+                        request.parent,
+                        request.variant,
+                        sends,
+                        request.content,
+                    ),
+                )
 
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
-        values = asdict(reply)
-        columns = ", ".join(["stage", "number", *values])
-        marks = ", ".join("?" * (len(values) + 2))
         self._db.execute(
-            f"INSERT OR REPLACE INTO reply ({columns}) VALUES ({marks})",
-            (request.stage, request.number, *map(storable, values.values())),
+            f"INSERT OR REPLACE INTO reply (stage, number, {_REPLY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                request.stage,
+                request.number,
+                storable(reply.text),
+                reply.finish_reason,
+                reply.model,
+                reply.prompt_tokens,
+                reply.completion_tokens,
+                reply.cost_usd,
+                reply.seconds,
+                reply.attempts,
+                storable(reply.error),
+                _json(reply.others) if reply.others else None,
+            ),
         )
 
     def has_replies(self) -> bool:
@@ -129,13 +182,33 @@ class Journal:
 
     def reply(self, stage: str, number: int) -> Reply | None:
         """The stored reply to a request, None where none has arrived."""
-        names = (
-            "text, finish_reason, model, prompt_tokens, completion_tokens, cost_usd, seconds, attempts, error"
-        )
         row = self._db.execute(
-            f"SELECT {names} FROM reply WHERE stage = ? AND number = ?", (stage, number)
+            f"SELECT {_REPLY} FROM reply WHERE stage = ? AND number = ?", (stage, number)
         ).fetchone()
-        return Reply(*row) if row else None
+        if row is None:
+            return None
+        values = dict(zip(_REPLY.split(", "), row, strict=True))
+        values["others"] = tuple((text, why) for text, why in json.loads(values["others"] or "[]"))
+        return Reply(**values)
+
+    def asked(self, stages: Iterable[str]) -> dict[bytes, int]:
+        """How often each content was asked in these stages, by the replies that were taken in."""
+        stages = list(stages)
+        rows = self._db.execute(
+            "SELECT content, COUNT(*) FROM request JOIN reply USING (stage, number)"
+            f" WHERE taken AND content IS NOT NULL AND stage IN ({','.join('?' * len(stages))}) GROUP BY 1",
+            stages,
+        )
+        return dict(rows.fetchall())
+
+    def spent(self) -> Spent:
+        """What the run has spent so far."""
+        usd, tokens = self._db.execute(
+            "SELECT COALESCE(SUM(cost_usd), 0.0), COALESCE(SUM(prompt_tokens + completion_tokens), 0)"
+            f" FROM reply WHERE {_PAID}"
+        ).fetchone()
+        requests = self._db.execute("SELECT COALESCE(SUM(sends), 0) FROM request").fetchone()[0]
+        return Spent(usd, tokens, requests)
 
     def take(self, stage: str, number: int, records: Iterable[Record]) -> None:
         """Store the candidates of a reply with their fates, in one transaction.
@@ -192,9 +265,10 @@ class Journal:
         """What a stage has done so far."""
         one = self._db.execute
         requests = one("SELECT COUNT(*) FROM request WHERE stage = ?", (stage,)).fetchone()[0]
-        replies, tokens, cost = one(
-            "SELECT COUNT(*), COALESCE(SUM(prompt_tokens + completion_tokens), 0), SUM(cost_usd)"
-            " FROM reply WHERE stage = ?",
+        replies, cached, tokens, cost = one(
+            f"SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT {_PAID}),"
+            f" COALESCE(SUM(prompt_tokens + completion_tokens) FILTER (WHERE {_PAID}), 0),"
+            f" SUM(cost_usd) FILTER (WHERE {_PAID}) FROM reply WHERE stage = ?",
             (stage,),
         ).fetchone()
         rejected = dict(
@@ -209,7 +283,7 @@ class Journal:
         ).fetchone()[0]
         candidates = accepted + sum(rejected.values())
         seconds = round(self.meta(f"seconds/{stage}", 0.0), 3)
-        return StageStats(requests, replies, candidates, accepted, rejected, tokens, cost, seconds)
+        return StageStats(requests, replies, cached, candidates, accepted, rejected, tokens, cost, seconds)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -220,6 +294,33 @@ class Journal:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # A checkpoint beside the run holds the file for moments only.
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+
+
+def _inspect(path: Path) -> None:
+    """Refuse a file that is damaged or of a newer format, before anything is written to it."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            wrong = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+    except sqlite3.DatabaseError as error:
+        if "no such table" in str(error):  # killed before the first table was there
+            return
+        if isinstance(error, sqlite3.OperationalError):  # locked, not readable
+            raise RunFolderError(f"{path}: cannot be used as a journal: {error}") from error
+        raise DamagedJournal(path, str(error)) from error
+    if wrong != "ok":
+        raise DamagedJournal(path, " ".join(wrong.split()))
+    found = json.loads(row[0]) if row else FORMAT
+    if found > FORMAT:
+        raise RunFolderError(
+            f"{path}: is a journal of format {found}, this version reads up to {FORMAT}; "
+            "use the version of selfinstruct that wrote it. Nothing was changed"
+        )
 
 
 def _row(record: Record) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ PAPER = ("recipe=paper", "model=scripted")
 
 def data(run: Path) -> dict[str, bytes]:
     """The bytes of every data file of a run."""
-    files = [*run.glob("*.jsonl"), *run.glob("dataset/*")]
+    files = [*set(run.glob("*.jsonl")) - {run / "events.jsonl"}, *run.glob("dataset/*")]
     return {str(path.relative_to(run)): path.read_bytes() for path in files}
 
 

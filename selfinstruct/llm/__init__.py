@@ -1,16 +1,17 @@
 """Models: what answers a request.
 
 A model is made by a factory whose keyword arguments are `model.options`; it opens on a `ModelConfig` and
-answers one request at a time, as many at once as asked. `client` owns concurrency and retries and stores what
-arrives; a model only says which failures are worth another attempt. Heavy packages are imported when a model
-opens, so a recipe can be checked without them.
+answers requests, as many at once as asked. A request goes through `client` (the cache, fallbacks, the
+journal) to an `endpoint` (concurrency, rates, the budget, retries) and from there to the model, which only
+says which failures are worth another attempt. Heavy packages are imported when a model opens, so a recipe can
+be checked without them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.records import Reply, Request
 from selfinstruct.registry import Registry
@@ -26,18 +27,31 @@ class TransientError(Exception):
 
     Attributes:
         wait: seconds the server asked to wait, None where it did not say.
+        slower: whether the server asked to go slower.
+        last: what the request comes to if every attempt ends like this; None where that stops the run.
     """
 
-    def __init__(self, message: str, wait: float | None = None) -> None:
+    def __init__(
+        self, message: str, wait: float | None = None, slower: bool = False, last: Reply | None = None
+    ) -> None:
         super().__init__(message)
-        self.wait = wait
+        self.wait, self.slower, self.last = wait, slower, last
 
 
 class Model(Protocol):
-    """An open model."""
+    """An open model.
 
-    async def complete(self, request: Request) -> Reply:
-        """The reply to a request.
+    Attributes:
+        identity: what shapes its replies besides its kind, name and mode, as JSON can say it; None where
+            replies are not worth keeping for other runs.
+    """
+
+    identity: Any
+
+    async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
+        """The replies to some requests of the same sampling, sent as one where there are several.
+
+        None for one of several that has to be asked on its own.
 
         Raises:
             TransientError: for a failure worth another attempt.

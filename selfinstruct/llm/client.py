@@ -1,100 +1,209 @@
-"""Sends requests: so many at once, each until it is answered or given up; stores each reply as it arrives."""
+"""From a request to its reply: from the journal, the cache, the model, or a model that takes over from it.
+
+Each reply is stored the moment it arrives.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
-from selfinstruct.config import ModelConfig
-from selfinstruct.errors import ModelError
-from selfinstruct.llm import Model, TransientError
-from selfinstruct.progress import Progress
+from selfinstruct.errors import BudgetReached, ModelError
+from selfinstruct.llm import TransientError
+from selfinstruct.llm.endpoint import Desk, Endpoint
+from selfinstruct.llm.prices import price_of
 from selfinstruct.records import Reply, Request
-from selfinstruct.store import Journal, storable
+from selfinstruct.store import storable
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
+LINGER = 0.01  # seconds that a request waits for others to go with
+
+Waiting = tuple[Request, "asyncio.Future[Reply | None]"]
 
 
 class Client:
-    """A model with its limits.
+    """The model of a stage, and those that take over from it.
 
     Args:
-        model: the open model.
-        config: its keys.
-        journal: where requests and replies are stored.
-        progress: told of what is sent and received, and of each failed attempt.
+        endpoints: the model, then its fallbacks in order.
+        desk: what they work with.
+        closing: set when nothing more is to be sent.
+        asked: how often each content was asked before in the run.
     """
 
-    def __init__(self, model: Model, config: ModelConfig, journal: Journal, progress: Progress) -> None:
-        self._model, self._config, self._journal, self._progress = model, config, journal, progress
-        self._in_flight = 0
-        self._slots = asyncio.Semaphore(config.concurrency)
-        self._closing = asyncio.Event()
+    def __init__(
+        self, endpoints: Sequence[Endpoint], desk: Desk, closing: asyncio.Event, asked: dict[bytes, int]
+    ) -> None:
+        self._endpoints, self._desk, self._closing, self._asked = endpoints, desk, closing, asked
+        self._together = endpoints[0].config.prompts_per_request
+        self._prices = {endpoint: price_of(endpoint.config) for endpoint in endpoints}
+        self._groups: dict[str, list[Waiting]] = {}
+        self._parcels: set[asyncio.Task[None]] = set()
 
     @property
     def lookahead(self) -> int:
         """How many requests may wait here, sent or not; it bounds the memory, not the data."""
-        return max(64, 4 * self._config.concurrency)
+        return max(64, 2 * self._endpoints[0].config.concurrency * (self._together + 1))
 
     def wind_down(self) -> None:
         """Send nothing more and try nothing again; what is in flight may still arrive."""
         self._closing.set()
 
-    async def send(self, request: Request) -> Reply | None:
+    async def reply_to(self, request: Request) -> Reply | None:
         """The reply to a request, stored; None where the client was winding down before it was sent.
 
         Raises:
-            ModelError: where it was given up.
+            ModelError: where it was given up, or the model refuses to work.
+            BudgetReached: where the budget does not allow it.
         """
-        async with self._slots:
-            if self._closing.is_set():
-                return None
-            self._journal.sent(request)
-            self._in_flight += 1
-            self._progress.traffic(self._in_flight)
-            try:
-                reply = await self._attempts(request)
-            except ModelError:
-                self.wind_down()  # before the next request gets this one's slot
-                raise
-            finally:
-                self._in_flight -= 1
-            reply = replace(reply, text=storable(reply.text))  # the same now and when it is read again
-            self._journal.arrived(request, reply)
-            self._progress.traffic(self._in_flight, reply)
-            return reply
-
-    async def _attempts(self, request: Request) -> Reply:
-        began, attempts = time.monotonic(), self._config.retries + 1
-        for attempt in range(1, attempts + 1):
-            try:
-                reply = await self._model.complete(request)
-                return replace(reply, attempts=attempt, seconds=round(time.monotonic() - began, 3))
-            except TransientError as error:
-                if attempt < attempts and not self._closing.is_set():
-                    own = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
-                    wait = min(error.wait, LONGEST_ASKED) if error.wait else own
-                    self._progress.say(
-                        f"{request.stage} request {request.number}: {error}; "
-                        f"attempt {attempt + 1} in {wait:.0f} s"
-                    )
-                    await self._pause(wait)
-                if attempt == attempts or self._closing.is_set():
-                    raise ModelError(self._given_up(request, attempt, error)) from error
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, unless the client winds down."""
+        request = self._counted(request)  # at once, so that equal requests are told apart by their order
+        stored = self._desk.journal.reply(request.stage, request.number)
+        if stored:
+            return stored
+        first = self._endpoints[0]
+        cached = self._cached(first, request)
+        if cached:
+            return self._arrived(request, cached, first)
+        if self._closing.is_set():
+            return None
         try:
-            await asyncio.wait_for(self._closing.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+            return await (self._in_company(request) if self._together > 1 else self._alone(request))
+        except (ModelError, BudgetReached):
+            self.wind_down()  # before the next request gets this one's place
+            raise
 
-    def _given_up(self, request: Request, attempts: int, error: TransientError) -> str:
+    def _counted(self, request: Request) -> Request:
+        if not self._desk.cache.on:
+            return request
+        nth = self._asked.get(request.content, 0)
+        self._asked[request.content] = nth + 1
+        return replace(request, nth=nth) if nth else request
+
+    async def _alone(self, request: Request) -> Reply | None:
+        found = await self._deliver([request])
+        return found[0] if found else None
+
+    async def _in_company(self, request: Request) -> Reply | None:
+        """Send it with others of the same sampling as one request."""
+        future: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+        kind = json.dumps(request.sampling)
+        group = self._groups.setdefault(kind, [])
+        group.append((request, future))
+        if len(group) == self._together:
+            self._post(kind, group)
+        elif len(group) == 1:
+            asyncio.get_running_loop().call_later(LINGER, self._post, kind, group)
+        return await future
+
+    def _post(self, kind: str, group: list[Waiting]) -> None:
+        if self._groups.get(kind) is group:  # else it was full before its time
+            del self._groups[kind]
+            parcel = asyncio.create_task(self._share_out(group))
+            self._parcels.add(parcel)  # a task that nobody holds may be collected
+            parcel.add_done_callback(self._parcels.discard)
+
+    async def _share_out(self, group: list[Waiting]) -> None:
+        """Send a group as one request; what comes back without a reply of its own is asked alone."""
+        requests = [request for request, _ in group]
+        try:
+            replies = await self._deliver(requests)
+        except Exception as error:  # handed to each that waits for it
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for place, (_, future) in enumerate(group):
+            if not future.done():
+                future.set_result(replies[place] if replies else None)
+
+    async def _deliver(self, requests: list[Request]) -> list[Reply | None] | None:
+        """Ask the model, then those that take over from it, until one answers; None where none was asked."""
+        error: TransientError | None = None
+        asked = [one for one in self._endpoints[:-1] if not one.resting] + [self._endpoints[-1]]
+        for endpoint, following in zip_longest(asked, asked[1:]):
+            try:
+                return await self._from(endpoint, requests)
+            except TransientError as failure:
+                error = failure
+                if following:
+                    self._tell_of_fallback(requests, endpoint, following, failure)
+        assert error
+        if error.last is None or len(requests) > 1:
+            raise ModelError(self._given_up(requests, error)) from error
+        return [self._arrived(requests[0], error.last, endpoint)]
+
+    async def _from(self, endpoint: Endpoint, requests: list[Request]) -> list[Reply | None] | None:
+        """The replies of one model, stored."""
+        found: dict[int, Reply | None] = {}
+        if endpoint is not self._endpoints[0]:
+            await endpoint.open()
+            found = {one.number: hit for one in requests if (hit := self._cached(endpoint, one))}
+        left = [request for request in requests if request.number not in found]
+        replies = await endpoint.ask(left) if left else []
+        if replies is None:
+            return None
+        found.update({one.number: reply for one, reply in zip(left, replies, strict=True)})
+        stored = [reply and self._arrived(one, reply, endpoint) for one, reply in _pairs(requests, found)]
+        return [reply or await self._alone(one) for one, reply in zip(requests, stored, strict=True)]
+
+    def _cached(self, endpoint: Endpoint, request: Request) -> Reply | None:
+        key = endpoint.key(request) if self._desk.cache.on else None
+        return self._desk.cache.get(key) if key else None
+
+    def _arrived(self, request: Request, reply: Reply, endpoint: Endpoint) -> Reply:
+        """Store a reply and tell of it."""
+        desk = self._desk
+        reply = replace(reply, text=storable(reply.text))  # the same now and when it is read again
+        if reply.attempts == 0:
+            desk.journal.sent([request], sends=0)
+        else:
+            price = self._prices[endpoint]
+            if reply.cost_usd is None and price:
+                reply = replace(reply, cost_usd=price.cost(reply.prompt_tokens, reply.completion_tokens))
+            desk.budget.paid(reply)
+            key = endpoint.key(request) if desk.cache.on else None
+            if key:
+                desk.cache.put(key, reply)
+        desk.journal.arrived(request, reply)
+        desk.progress.traffic(0, reply)
+        desk.events.tell(
+            "request",
+            stage=request.stage,
+            number=request.number,
+            model=endpoint.config.name,
+            attempts=reply.attempts,
+            seconds=reply.seconds,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            cost_usd=reply.cost_usd,
+            finish_reason=reply.finish_reason,
+        )
+        return reply
+
+    def _tell_of_fallback(
+        self, requests: list[Request], from_: Endpoint, to: Endpoint, error: TransientError
+    ) -> None:
+        stage, numbers = requests[0].stage, [request.number for request in requests]
+        names = {"model": from_.config.name, "to": to.config.name}
+        for number in numbers:
+            self._desk.events.tell("fallback", stage=stage, number=number, why=str(error), **names)
+        self._desk.progress.trouble(
+            f"{stage} request {numbers[0]}: {from_.config.name} has given it up ({error}); "
+            f"{to.config.name} takes over"
+        )
+
+    def _given_up(self, requests: list[Request], error: TransientError) -> str:
+        first = requests[0]
+        names = ", ".join(endpoint.config.name for endpoint in self._endpoints)
+        attempts = self._endpoints[-1].config.retries + 1
         return (
-            f"{self._config.name}: {error}\n"
-            f"  {request.stage} request {request.number} was given up after {attempts} attempts. What was "
+            f"{names}: {error}\n"
+            f"  {first.stage} request {first.number} was given up after {attempts} attempts. What was "
             "received is kept: run the same command again to go on from here."
         )
+
+
+def _pairs(requests: list[Request], found: dict[int, Reply | None]) -> Iterator[tuple[Request, Reply | None]]:
+    return ((request, found[request.number]) for request in requests)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,10 +59,12 @@ class Local:
 
         base = f"{self._server.listening_address}/v1"
         self._provider = LiteLLM(config.model_copy(update={"api_base": base}))
+        about = weights.stat()
+        self.identity = [weights.name, about.st_size, about.st_mtime_ns, context]
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
-        return await self._provider.complete(request)
+        return await self._provider.complete(requests)
 
     async def close(self) -> None:
         """See `Model`."""

@@ -1,7 +1,6 @@
 """Any provider, through LiteLLM; the only module that imports it.
 
-What LiteLLM raises is turned into one of three things: a reply that says this one request was refused, a
-`TransientError` for another attempt, or a `ModelError` with cause and remedy that ends the run.
+What it raises is sorted in `failures`.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import socket
 import warnings
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,14 +18,12 @@ from urllib.request import getproxies, proxy_bypass
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
+from selfinstruct.llm.failures import sort_failure
 from selfinstruct.records import Reply, Request
+from selfinstruct.replies import NO_CHOICES
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 OPENAI = ("openai", "text-completion-openai")
-# What LiteLLM puts before the provider's words, and the advice that it puts after them.
-PREFIX = re.compile(r"([\w.]*(Error|Timeout)( Error)?: )*([\w-]+Exception - )?(Error code: \d+ - )?")
-ADVICE = " To drop "
-MESSAGE = re.compile(r"""^\{.*?['"]message['"]:\s*(['"])(.+?)\1\s*[,}]""")
 
 
 @MODELS.register
@@ -43,7 +40,7 @@ class LiteLLM:
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        self._config = config
+        self._config, self.identity = config, config.api_base
         provider = config.name.split("/")[0]
         if config.api_base:
             _reach(config.api_base)
@@ -68,21 +65,27 @@ class LiteLLM:
         self._library: Any = None
         self._pooled: Any = None
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
         self._library = self._library or _library()
+        first, several = requests[0], len(requests) > 1
         try:
             if self._config.mode == "chat":
                 response = await self._library.acompletion(
-                    messages=_messages(request), **self._fixed, **request.sampling
+                    messages=_messages(first), **self._fixed, **first.sampling
                 )
             else:
+                texts = [_text(request) for request in requests]
                 response = await self._library.atext_completion(
-                    prompt=_text(request), client=self._client(), **self._fixed, **request.sampling
+                    prompt=texts if several else texts[0],
+                    client=self._client(),
+                    **self._fixed,
+                    **first.sampling,
                 )
         except Exception as error:  # LiteLLM raises the errors of a dozen libraries; all are sorted here
-            return _sort(error, self._config)
-        return _reply(response, self._config)
+            refused = sort_failure(error, self._config)
+            return [None] * len(requests) if several else [refused]  # which of several it was is not said
+        return _replies(response, self._config, requests)
 
     async def close(self) -> None:
         """See `Model`."""
@@ -161,99 +164,70 @@ def _text(request: Request) -> str:
     return f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
 
 
-def _reply(response: Any, config: ModelConfig) -> Reply:
-    choices = getattr(response, "choices", None) or []
-    if not choices:
-        raise TransientError("the reply has no choices")
-    first = choices[0]
-    text = first.message.content if config.mode == "chat" else first.text
-    usage = getattr(response, "usage", None)
+def _replies(response: Any, config: ModelConfig, requests: Sequence[Request]) -> list[Reply | None]:
+    """One reply a request; with several, the usage is shared out by length.
+
+    Raises:
+        TransientError: where the only one has no choice.
+    """
+    choices = _choices(response, config)
+    if len(requests) == 1:
+        if not choices:
+            last = Reply("", NO_CHOICES, config.name, error="the reply has no choices")
+            raise TransientError("the reply has no choices", last=last)
+        return [_reply(response, config, choices, 1.0, 1.0)]
+    each = requests[0].sampling.get("n") or 1
+    shares = _shares([len(_text(request)) for request in requests])
+    lengths = [0] * len(requests)
+    for index, text, _ in choices:
+        lengths[min(index // each, len(requests) - 1)] += len(text)
+    said = _shares(lengths)
+    replies: list[Reply | None] = []
+    for place in range(len(requests)):
+        own = [choice for choice in choices if choice[0] // each == place]
+        replies.append(_reply(response, config, own, shares[place], said[place]) if own else None)
+    return replies
+
+
+Choice = tuple[int, str, str]  # its place among all, its text, and why it ended
+
+
+def _choices(response: Any, config: ModelConfig) -> list[Choice]:
+    """The choices of a response, in order."""
+    found = []
+    for place, choice in enumerate(getattr(response, "choices", None) or []):
+        text = choice.message.content if config.mode == "chat" else choice.text
+        index = getattr(choice, "index", None)
+        found.append((place if index is None else index, text or "", choice.finish_reason or "stop"))
+        if text is None and config.mode == "completion" and not _usage(response)[1]:
+            found.pop()  # LiteLLM made one up
+    return sorted(found, key=lambda choice: choice[0])
+
+
+def _reply(response: Any, config: ModelConfig, choices: list[Choice], sent: float, said: float) -> Reply:
+    """A reply of these choices, with its share of what was sent and of what was said."""
+    prompt_tokens, completion_tokens = _usage(response)
     hidden = getattr(response, "_hidden_params", None) or {}
-    withheld = first.finish_reason == "content_filter" and not text
-    reply = Reply(
-        text=text or "",
-        finish_reason=first.finish_reason or "stop",
-        model=getattr(response, "model", None) or config.name,
-        prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
-        completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
-        cost_usd=hidden.get("response_cost"),
-        error="the provider's content filter withheld the reply" if withheld else None,
+    cost = hidden.get("response_cost")
+    name = getattr(response, "model", None) or config.name
+    provider = config.name.split("/")[0]
+    return Reply(
+        text=choices[0][1],
+        finish_reason=choices[0][2],
+        model=name if name.startswith(f"{provider}/") else f"{provider}/{name}",
+        prompt_tokens=round(prompt_tokens * sent),
+        completion_tokens=round(completion_tokens * said),
+        cost_usd=None if cost is None else cost * (sent + said) / 2,
+        others=tuple((text, why) for _, text, why in choices[1:]),
     )
-    if not withheld and config.mode == "completion" and text is None and not reply.completion_tokens:
-        raise TransientError("the reply has no choices")  # LiteLLM made one up
-    return reply
 
 
-def _sort(error: Exception, config: ModelConfig) -> Reply:
-    """What a failure means: a refused request, another attempt, or the end of the run."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    status = getattr(error, "status_code", None)
-    words = _words(error, config)
-    if "ContextWindowExceededError" in names:
-        return Reply("", "context", config.name, error=words)
-    if "ContentPolicyViolationError" in names:
-        return Reply("", "content_filter", config.name, error=words)
-    if status == 429 and not _money_gone(error):
-        raise TransientError("the provider asks to go slower (429)", _retry_after(error)) from error
-    if status == 408:
-        raise TransientError(f"no reply within {config.timeout:g} s") from error
-    if isinstance(status, int) and (400 <= status < 500 or _unsupported(error)):
-        raise ModelError(f"{config.name}: {_remedy(status, error, config)}\n  {words}") from error
-    if status is None and not isinstance(error, OSError):
-        raise error  # not a provider's failure: a bug keeps its traceback
-    if _unreadable(error):
-        words = f"its reply cannot be read; is model.api_base right? ({words})"
-    raise TransientError(f"the server failed: {words}", _retry_after(error)) from error
+def _usage(response: Any) -> tuple[int, int]:
+    usage = getattr(response, "usage", None)
+    return getattr(usage, "prompt_tokens", 0) or 0, getattr(usage, "completion_tokens", 0) or 0
 
 
-def _remedy(status: int, error: Exception, config: ModelConfig) -> str:
-    if _unsupported(error):
-        return "the provider does not take one of the parameters; leave it out: model.sampling.NAME=null"
-    if status in (401, 403):
-        source = f"from {config.api_key_env}" if config.api_key_env else "(model.api_key_env is not set)"
-        return f"the key {source} was refused; nothing more was sent"
-    if status == 404:
-        return "the provider does not know this model; look at model.name and model.api_base"
-    if status in (402, 429):
-        return "the account has no money left; top it up and run the same command again"
-    return "the provider refused the request as it is; look at model.name, model.mode and model.sampling"
-
-
-def _words(error: Exception, config: ModelConfig) -> str:
-    """The provider's own words on one line, without the library's; a key that they repeat is left out."""
-    text = " ".join(str(getattr(error, "message", "") or error).split())
-    key = os.environ.get(config.api_key_env or "OPENAI_API_KEY", "")
-    if len(key) >= 8:  # shorter ones are words such as "none"
-        text = text.replace(key, "***")
-    text = PREFIX.sub("", text, count=1).split(ADVICE)[0]
-    found = MESSAGE.match(text)
-    return (found[2] if found else text)[:300]
-
-
-def _money_gone(error: Exception) -> bool:
-    """Only chat with OpenAI's own client hands the code on; elsewhere it stands among the words."""
-    body = getattr(error, "body", None)
-    code = body.get("code") if isinstance(body, dict) else None
-    return code == "insufficient_quota" or "insufficient_quota" in str(error)
-
-
-def _unsupported(error: Exception) -> bool:
-    """Whether a parameter is unknown, to LiteLLM or to OpenAI's client under it; nothing was sent then."""
-    return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
-
-
-def _unreadable(error: BaseException | None) -> bool:
-    """Whether the library stumbled over a reply that is no JSON, or none of a model's."""
-    while error is not None:
-        if isinstance(error, ValueError | AttributeError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _retry_after(error: Exception) -> float | None:
-    headers = getattr(error, "litellm_response_headers", None) or {}
-    try:
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):  # a date is allowed too; our own waiting serves then
-        return None
+def _shares(lengths: list[int]) -> list[float]:
+    """Each one's share of the whole; equal ones of nothing."""
+    whole = sum(lengths)
+    return [length / whole if whole else 1 / len(lengths) for length in lengths]

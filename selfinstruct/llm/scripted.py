@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -74,8 +74,9 @@ class Scripted:
     rules: dict[str, Rule]
     words: dict[str, list[str]]
     delay: float
+    identity: None = None  # to ask a script again costs nothing
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`.
 
         Raises:
@@ -83,6 +84,9 @@ class Scripted:
         """
         if self.delay:
             await asyncio.sleep(Random().random() * self.delay)
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: Request) -> Reply:
         prompt = f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
         for line in self.lines:
             if _fits(line, request, prompt):

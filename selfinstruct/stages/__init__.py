@@ -7,18 +7,22 @@ makes a `Kind`, which opens the stage's `Work` on a run. To add a kind, write su
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.judge import Judge
-from selfinstruct.parse import UNREADABLE
+from selfinstruct.parse import UNREADABLE, Parsed
 from selfinstruct.prompts import Prompt
 from selfinstruct.records import Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
+from selfinstruct.replies import MISSING, fault_of
 
 if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
     from selfinstruct.store import Journal
+
+
+LONGEST_SHOWN = 2_000  # characters of a faulty reply among the rejected; the journal has all of it
 
 
 class Work(Protocol):
@@ -79,6 +83,7 @@ class Stage:
         judge: its filters and its schema.
         model: the model it asks.
         fields: the fields of its records, with sample values.
+        fallbacks: the models that take over from it, in order.
     """
 
     name: str
@@ -88,6 +93,7 @@ class Stage:
     judge: Judge
     model: ModelConfig
     fields: dict[str, Any]
+    fallbacks: list[ModelConfig] = field(default_factory=list)
 
     def request(
         self,
@@ -152,25 +158,33 @@ class Stage:
             parent: the record it is about, whose fields each candidate has too.
         """
         base = dict(parent.data) if parent else {}
+        pieces = [piece for choice in reply.choices for piece in _pieces(prompt, choice, shown)]
+        asked = {**prompt.sampling, **self.model.sampling}.get("n") or 1
+        if reply.error is None:
+            missing = asked - len(reply.choices)
+            pieces += [Parsed({}, MISSING, f"{missing} of {asked} choices did not come back")] * missing
         records = []
-        if reply.error is not None and not prompt.parse.refusals:
-            record = self._record(number, 0, base, parent)
-            record.reject(reply.finish_reason, Rejection(reply.error))
-            return [record]
-        for position, piece in enumerate(prompt.parse.read(reply, shown)):
+        for position, piece in enumerate(pieces):
             record = self._record(number, position, {**base, **piece.data}, parent)
             if piece.check:
                 record.reject(piece.check, Rejection(piece.reason or ""))
             records.append(record)
-        if not records:
-            records = [self._record(number, 0, {**base, "reply": reply.text}, parent)]
-            records[0].reject(UNREADABLE, Rejection("nothing was found in the reply"))
         self.judge.sift(records, stream(seed, self.name, number, "sift"))
         return records
 
     def _record(self, number: int, position: int, data: dict[str, Any], parent: Record | None) -> Record:
         id = f"{self.name}-{number:06d}-{position}"
         return Record(id, self.name, number, position, data, parent.id if parent else None)
+
+
+def _pieces(prompt: Prompt, reply: Reply, shown: int) -> list[Parsed]:
+    """What is read from one choice; something always, so that no reply goes unaccounted for."""
+    fault = fault_of(reply)
+    if fault and not prompt.parse.refusals:
+        check, reason = fault
+        return [Parsed({"reply": reply.text[:LONGEST_SHOWN]} if reply.text else {}, check, reason)]
+    nothing = Parsed({"reply": reply.text}, UNREADABLE, "nothing was found in the reply")
+    return prompt.parse.read(reply, shown) or [nothing]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,40 @@
+"""`events.jsonl`: what happened in a run, one JSON line an event; no prompt, no reply and no key among it.
+
+A line has `at` (UTC), `event` and what belongs to it:
+    run         a start or an end of the process: recipe, finished
+    stage       a start or an end of a stage: state, accepted, seconds
+    request     a reply arrived: model, attempts (0: from the cache), seconds, tokens, cost_usd, finish_reason
+    retry       an attempt failed: attempt, wait (seconds until the next), why
+    fallback    a model has given a request up: model, to, why
+    limit       requests in flight allowed from now on: model, concurrency
+    checkpoint  all up to here is safe from a power cut: replies, accepted, rejected, cost_usd
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+EVENTS = "events.jsonl"
+
+
+class Events:
+    """Writes the events of a run; a line at a time, so that a kill loses none.
+
+    Args:
+        path: the file; what earlier processes wrote to it stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Write an event down."""
+        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._file.write(json.dumps({"at": at, "event": event, **facts}) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

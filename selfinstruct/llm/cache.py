@@ -1,0 +1,140 @@
+"""Replies that all runs share, so that no prompt is paid for twice.
+
+One SQLite file in the user's cache folder, which many processes may use at once. A reply is found by all
+that shapes it (the model, the texts, the sampling) and by how often the same was asked before in the same
+run, so that a prompt asked three times has three replies, and the second run gets the same three. What failed
+is never kept. Whatever is wrong with the file, a run goes on without it and says so once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import CacheConfig
+from selfinstruct.records import Reply, Request
+
+GB = 1_000_000_000
+DAY = 86_400.0
+CHECK_EVERY = 200  # replies between two looks at the size
+SHARE_DROPPED = 10  # a tenth goes when it is too large
+KEPT = ("stop", "length")  # other reasons to end are failures, or may be some other day
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS reply (
+    key BLOB PRIMARY KEY, reply TEXT NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reply_used ON reply (used);
+"""
+
+
+def key_of(model: Any, request: Request) -> bytes:
+    """The key of a reply.
+
+    Args:
+        model: all about the model that shapes its replies; anything that JSON can say.
+        request: what is asked, and how often it was asked before.
+    """
+    who = json.dumps([model, request.nth], sort_keys=True).encode()
+    return hashlib.blake2b(who + request.content, digest_size=16).digest()
+
+
+class Cache:
+    """The shared replies; with no file behind it, it knows nothing and keeps nothing.
+
+    Args:
+        config: where it is, and how large it may be; None for none.
+        say: told once, in words, if it cannot be used.
+    """
+
+    def __init__(self, config: CacheConfig | None, say: Callable[[str], None]) -> None:
+        self._db: sqlite3.Connection | None = None
+        self._say, self._put_since = say, 0
+        if config is None:
+            return
+        self._most = config.max_gb * GB
+        self._path = Path(config.path).expanduser() if config.path else _default()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_TABLE)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(error)
+
+    @property
+    def on(self) -> bool:
+        """Whether there is one."""
+        return self._db is not None
+
+    def get(self, key: bytes) -> Reply | None:
+        """The reply of this key; None where there is none."""
+        if self._db is None:
+            return None
+        try:
+            row = self._db.execute("SELECT reply, used FROM reply WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            text, used = row
+            if time.time() - used > DAY:  # not at each use, which would write as often as it reads
+                self._db.execute("UPDATE reply SET used = ? WHERE key = ?", (time.time(), key))
+            values = json.loads(text)
+            others = tuple((said, why) for said, why in values.pop("others", ()))
+            return Reply(**values, others=others, attempts=0)
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            self._give_up(error)
+            return None
+
+    def put(self, key: bytes, reply: Reply) -> None:
+        """Keep a reply, unless it is a failure."""
+        if self._db is None or reply.error or reply.finish_reason not in KEPT or not reply.text.strip():
+            return
+        try:
+            values = {name: getattr(reply, name) for name in _FIELDS}
+            self._db.execute(
+                "INSERT OR REPLACE INTO reply VALUES (?, ?, ?)", (key, json.dumps(values), time.time())
+            )
+            self._put_since += 1
+            if self._put_since >= CHECK_EVERY:
+                self._put_since = 0
+                self._shrink(self._db)
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _shrink(self, db: sqlite3.Connection) -> None:
+        """Drop the replies used longest ago while the file is too large; their room is used again."""
+        names = ("page_count", "freelist_count", "page_size")
+        pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        if (pages - free) * size > self._most:
+            db.execute(
+                "DELETE FROM reply WHERE key IN (SELECT key FROM reply ORDER BY used LIMIT"
+                " (SELECT COUNT(*) / ? + 1 FROM reply))",
+                (SHARE_DROPPED,),
+            )
+
+    def _give_up(self, error: Exception) -> None:
+        self.close()
+        self._say(
+            f"the cache of replies cannot be used ({error}); this run goes on without it. "
+            f"Delete it ({self._path}), choose another by cache.path, or set cache=off"
+        )
+
+
+_FIELDS = ("text", "finish_reason", "model", "prompt_tokens", "completion_tokens", "cost_usd", "others")
+
+
+def _default() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("selfinstruct", appauthor=False) / "replies.sqlite"

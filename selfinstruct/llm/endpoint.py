@@ -1,0 +1,246 @@
+"""One model, asked within its limits: so many at once and a minute, each until it is answered or given up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from selfinstruct.config import ModelConfig
+from selfinstruct.errors import BudgetReached
+from selfinstruct.events import Events
+from selfinstruct.llm import MODELS, Model, TransientError
+from selfinstruct.llm.budget import Budget
+from selfinstruct.llm.cache import Cache, key_of
+from selfinstruct.llm.limits import Gate, Pace
+from selfinstruct.progress import Progress
+from selfinstruct.records import Reply, Request
+from selfinstruct.store import Journal
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
+REST = 60.0  # how long a model that gave a request up is left alone while another can take over
+TOKENS_A_CHARACTER = 0.25  # until replies have shown it
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all the models of a run work with.
+
+    Attributes:
+        journal: where requests and replies are stored.
+        progress: told of what is sent and received, and of failed attempts.
+        events: told of everything.
+        budget: what may be spent.
+        cache: the replies of other runs.
+    """
+
+    journal: Journal
+    progress: Progress
+    events: Events
+    budget: Budget
+    cache: Cache
+
+
+class Endpoint:
+    """A model with its limits.
+
+    Args:
+        config: its keys.
+        project: the user's folder.
+        desk: what it works with.
+        closing: set when nothing more is to be sent.
+        takes_over: whether it is the fallback of another.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        project: Path,
+        desk: Desk,
+        closing: asyncio.Event,
+        takes_over: bool = False,
+    ) -> None:
+        self.config, self._project, self._desk, self._closing = config, project, desk, closing
+        self._takes_over = takes_over
+        self._model: Model | None = None
+        self._opening = asyncio.Lock()
+        self._gate = Gate(config.concurrency, self._limit_changed)
+        self._requests = Pace(config.requests_per_minute) if config.requests_per_minute else None
+        self._tokens = _Tokens(config.tokens_per_minute) if config.tokens_per_minute else None
+        self._not_before = 0.0
+        self._resting_until = 0.0
+
+    @property
+    def resting(self) -> bool:
+        """Whether it gave a request up a moment ago."""
+        return time.monotonic() < self._resting_until
+
+    async def open(self) -> Model:
+        """Make the model ready, which a fallback is not before it is needed.
+
+        Raises:
+            ModelError: if it cannot be.
+        """
+        async with self._opening:
+            if self._model is None:
+                kind = MODELS.build(self.config.kind, self.config.options, "model.options", [])
+                assert kind, "the recipe was checked"
+                with self._desk.progress.busy(f"starting {self.config.name}"):
+                    self._model = await asyncio.to_thread(kind.open, self.config, self._project)
+        return self._model
+
+    async def close(self) -> None:
+        """Give back what the model holds."""
+        if self._model is not None:
+            await self._model.close()
+
+    def key(self, request: Request) -> bytes | None:
+        """The key under which the cache has its reply; None where replies are not worth keeping."""
+        model, config = self._model, self.config
+        if model is None or model.identity is None:
+            return None
+        return key_of([config.kind, config.name, config.mode, model.identity], self.adapt(request))
+
+    def adapt(self, request: Request) -> Request:
+        """The request as this model gets it; what it was composed with is the first model's sampling."""
+        if not self._takes_over or not self.config.sampling:
+            return request
+        sampling = {**request.sampling, **self.config.sampling}
+        return replace(request, sampling={key: value for key, value in sampling.items() if value is not None})
+
+    async def ask(self, requests: Sequence[Request]) -> list[Reply | None] | None:
+        """The replies to some requests sent as one; None where the run is winding down.
+
+        Raises:
+            TransientError: where this model gives them up.
+            ModelError: where no attempt will help.
+            BudgetReached: where the budget does not allow another attempt.
+        """
+        model = self._model or await self.open()
+        await self._gate.enter()
+        try:  # it keeps its place while it waits for another attempt: a server in trouble is not asked more
+            return await self._attempts(model, requests)
+        finally:
+            self._gate.leave()
+
+    async def _attempts(self, model: Model, requests: Sequence[Request]) -> list[Reply | None] | None:
+        began, attempts = time.monotonic(), self.config.retries + 1
+        for attempt in range(1, attempts + 1):
+            await self._wait_turn(requests)
+            if self._closing.is_set():
+                return None
+            try:
+                replies = await self._send(model, requests)
+            except TransientError as error:
+                if attempt == attempts or self._closing.is_set():
+                    self._resting_until = time.monotonic() + REST
+                    raise
+                await self._back_off(requests[0], attempt, error)
+            else:
+                seconds = round(time.monotonic() - began, 3)
+                return [_timed(reply, attempt, seconds) for reply in replies]
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _send(self, model: Model, requests: Sequence[Request]) -> list[Reply | None]:
+        reached = self._desk.budget.reached(len(requests))
+        if reached:
+            raise BudgetReached(
+                f"{reached}. What was received is kept: run the same command with a larger budget to go on."
+            )
+        self._desk.budget.sent(len(requests))
+        self._desk.journal.sent(requests)
+        self._desk.progress.traffic(len(requests))
+        sent = time.monotonic()
+        try:
+            replies = await model.complete([self.adapt(request) for request in requests])
+        except TransientError as error:
+            if error.slower:
+                self._gate.slower(sent)
+                asked = min(error.wait or 0.0, LONGEST_ASKED)
+                self._not_before = max(self._not_before, time.monotonic() + asked)
+            raise
+        finally:
+            self._desk.progress.traffic(-len(requests))
+        self._gate.went_well()
+        if self._tokens:
+            self._tokens.learn(requests, replies)
+        return replies
+
+    async def _wait_turn(self, requests: Sequence[Request]) -> None:
+        """Wait as long as the rates ask for, or the provider did."""
+        wait = max(0.0, self._not_before - time.monotonic())
+        if self._requests:
+            wait = max(wait, self._requests.take(1))
+        if self._tokens:
+            wait = max(wait, self._tokens.take(requests))
+        if wait:
+            await self._pause(wait)
+
+    async def _back_off(self, request: Request, attempt: int, error: TransientError) -> None:
+        """Wait before the next attempt: as asked, or twice as long each time; never all at one moment."""
+        own = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+        asked = min(error.wait, LONGEST_ASKED) * random.uniform(1.0, 1.1) if error.wait else 0.0
+        wait = asked or own
+        self._desk.events.tell(
+            "retry",
+            stage=request.stage,
+            number=request.number,
+            model=self.config.name,
+            attempt=attempt,
+            wait=round(wait, 2),
+            why=str(error),
+        )
+        self._desk.progress.trouble(
+            f"{request.stage} request {request.number}: {error}; attempt {attempt + 1} in {wait:.0f} s"
+        )
+        await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the run winds down."""
+        try:
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        except asyncio.TimeoutError:
+            return
+
+    def _limit_changed(self, limit: int) -> None:
+        self._desk.events.tell("limit", model=self.config.name, concurrency=limit)
+
+
+class _Tokens:
+    """The pace of tokens, whose number is a guess until the replies are there."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._pace = Pace(per_minute)
+        self._characters = self._sent = self._said = self._replies = 0
+
+    def take(self, requests: Sequence[Request]) -> float:
+        return self._pace.take(self._guess(requests))
+
+    def learn(self, requests: Sequence[Request], replies: Sequence[Reply | None]) -> None:
+        used = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies if reply)
+        self._pace.correct(used - self._guess(requests))
+        for request, reply in zip(requests, replies, strict=True):
+            if reply and reply.prompt_tokens:
+                self._characters += _length(request)
+                self._sent += reply.prompt_tokens
+                self._said += reply.completion_tokens
+                self._replies += 1
+
+    def _guess(self, requests: Sequence[Request]) -> float:
+        if self._replies:
+            rate, reply = self._sent / self._characters, self._said / self._replies
+        else:
+            rate, reply = TOKENS_A_CHARACTER, float(requests[0].sampling.get("max_tokens") or 0)
+        return sum(map(_length, requests)) * rate + reply * len(requests)
+
+
+def _length(request: Request) -> int:
+    return len(request.prompt) + len(request.system or "")
+
+
+def _timed(reply: Reply | None, attempts: int, seconds: float) -> Reply | None:
+    return reply and replace(reply, attempts=attempts, seconds=seconds)

@@ -1,0 +1,104 @@
+"""How much a model is asked at once and in a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+MINUTE = 60.0
+
+
+class Gate:
+    """Lets so many requests in at once: half as many after the provider asked to go slower, then one more for
+    each round that went well (additive increase, multiplicative decrease, as in TCP).
+
+    Args:
+        most: how many at most.
+        changed: told of each new limit.
+    """
+
+    def __init__(self, most: int, changed: Callable[[int], None]) -> None:
+        self._most, self._changed = most, changed
+        self._limit = float(most)
+        self._slowed_at = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._inside = 0
+
+    async def enter(self) -> None:
+        """Wait to be let in; whoever was let in has to leave."""
+        if self._inside < int(self._limit) and not self._waiting:
+            self._inside += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # let in at the same moment
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Make room for another."""
+        self._inside -= 1
+        self._let_in()
+
+    def slower(self, sent: float) -> None:
+        """The provider asked a request to go slower that was sent at this time of the monotonic clock.
+
+        Those sent before the last step down say nothing new.
+        """
+        if sent < self._slowed_at:
+            return
+        self._slowed_at = time.monotonic()
+        self._set(max(1.0, self._limit / 2))
+
+    def went_well(self) -> None:
+        """A request was answered."""
+        if self._limit < self._most:
+            self._set(min(float(self._most), self._limit + 1 / self._limit))
+            self._let_in()
+
+    def _set(self, limit: float) -> None:
+        before, self._limit = int(self._limit), limit
+        if int(limit) != before:
+            self._changed(int(limit))
+
+    def _let_in(self) -> None:
+        while self._waiting and self._inside < int(self._limit):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._inside += 1
+                turn.set_result(None)
+
+
+class Pace:
+    """So much a minute: in no minute more than that, and at most a second's worth at once.
+
+    What costs more than a second's worth is let through once that much has gathered, and the rest is made up
+    for by those after it. (Of the libraries for this, none takes a larger piece than its bucket, or back what
+    turned out to be smaller than expected.)
+
+    Args:
+        per_minute: how much.
+    """
+
+    def __init__(self, per_minute: float) -> None:
+        self._burst = per_minute / MINUTE
+        self._rate = (per_minute - self._burst) / MINUTE
+        self._level, self._at = self._burst, time.monotonic()
+
+    def take(self, amount: float) -> float:
+        """Take an amount; the seconds to wait before it is used. Those who come later wait behind it."""
+        now = time.monotonic()
+        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
+        self._at = now
+        wait = max(0.0, (min(amount, self._burst) - self._level) / self._rate)
+        self._level -= amount
+        return wait
+
+    def correct(self, amount: float) -> None:
+        """Take so much more, or give it back where it is negative: what was taken was a guess."""
+        self._level -= amount
