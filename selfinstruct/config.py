@@ -187,6 +187,9 @@ class RecipeConfig(Strict):
     )
     run_dir: Annotated[str | None, Machine] = Field(None, description="the run folder; runs/<recipe>")
     fresh: Annotated[bool, Machine] = Field(False, description="set an old run aside and start anew")
+    salvage: Annotated[bool, Machine] = Field(
+        False, description="set a damaged journal aside and go on from what can be read of it"
+    )
 
 
 def shaping(config: BaseModel) -> dict[str, Any]:

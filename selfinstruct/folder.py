@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.config import Machine, shaping
-from selfinstruct.errors import RunFolderError
+from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
+from selfinstruct.salvage import read_what_can_be, set_aside
+from selfinstruct.stages import STAGES
 from selfinstruct.store import Journal
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
@@ -68,7 +70,7 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
         path.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         resumed = (path / JOURNAL).exists()
-        journal = Journal(path / JOURNAL)
+        journal = _open(path / JOURNAL, recipe.config.salvage)
         try:
             _claim(journal, recipe, path)
             yield RunFolder(path, journal, resumed)
@@ -83,13 +85,38 @@ def look(recipe: Recipe, path: Path) -> str:
         return "new"
     if recipe.config.fresh:
         return f"the run in it is set aside as {_aside(path)}"
-    journal = Journal(path / JOURNAL)
+    journal = _open(path / JOURNAL, salvage=False)
     try:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
         return f"continues the run in it: {', '.join(done)} accepted so far"
     finally:
         journal.close()
+
+
+def _open(path: Path, salvage: bool) -> Journal:
+    """The journal; of a damaged one, what can be read of it if that is wished, else a message that offers it.
+
+    Only replies are carried over. They are what was paid for, and all else follows from them.
+    """
+    try:
+        return Journal(path)
+    except DamagedJournal as error:
+        if not salvage:
+            raise DamagedJournal(path, f"{error.damage}\n{_offer(path)}") from error
+    saved = read_what_can_be(path)
+    set_aside(path)
+    journal = Journal(path)
+    journal.restore(saved.meta, saved.requests, saved.replies)
+    return journal
+
+
+def _offer(path: Path) -> str:
+    replies = len(read_what_can_be(path).replies)
+    return (
+        f"  Nothing was changed. {replies:,} of its replies can be read. To go on from these, run the same "
+        "command with salvage=true: the damaged file is kept beside the new one. To start anew: fresh=true"
+    )
 
 
 def _refuse_strangers(path: Path) -> None:
@@ -155,12 +182,11 @@ def _shape(recipe: Recipe) -> dict[str, Any]:
         if recipe.config.pipeline[stage.name].model is not None:  # as it was looked up and completed
             shape = {key: value for key, value in shape.items() if not key.startswith(prefix)}
             shape.update({f"{prefix}.{key}": value for key, value in shaping(stage.model).items()})
-    machine = MODELS.marked(Machine)
-    shape = {
-        key: value
-        for key, value in shape.items()
-        if not ("model.options." in key and key.split(".")[-1] in machine)
-    }
+    machine = {".options.": MODELS.marked(Machine), "pipeline.": STAGES.marked(Machine)}
+    for among, names in machine.items():
+        marked = [key for key in shape if among in key and key.split(".")[-1] in names]
+        for key in marked:
+            del shape[key]
     shape.pop("seeds.path", None)
     shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
     return shape

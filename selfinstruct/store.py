@@ -22,6 +22,8 @@ from selfinstruct.records import ACCEPTED, REJECTED, WAITING, Record, Reply, Req
 
 FORMAT = 2
 
+Row = dict[str, Any]
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS request (
@@ -171,6 +173,21 @@ class Journal:
                 _json(reply.others) if reply.others else None,
             ),
         )
+
+    def restore(self, meta: Iterable[Row], requests: Iterable[Row], replies: Iterable[Row]) -> None:
+        """Store what was read of a damaged journal; its replies are yet to be taken in."""
+        tables = {
+            "meta": [row for row in meta if row["key"] != "format"],
+            "request": requests,
+            "reply": [{**row, "taken": 0} for row in replies],
+        }
+        with self._transaction():
+            for table, rows in tables.items():
+                for row in rows:
+                    marks = ", ".join("?" * len(row))
+                    self._db.execute(
+                        f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})", [*row.values()]
+                    )
 
     def has_replies(self) -> bool:
         """Whether anything was received in this run."""

@@ -61,6 +61,7 @@ class Client:
         request = self._counted(request)  # at once, so that equal requests are told apart by their order
         stored = self._desk.journal.reply(request.stage, request.number)
         if stored:
+            self._desk.journal.sent([request], sends=0)  # a salvaged journal may have lost it
             return stored
         first = self._endpoints[0]
         cached = self._cached(first, request)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from selfinstruct.config import Machine
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import STAGES, Kind, Setting, Stage
@@ -16,14 +17,14 @@ def bootstrap(
     *,
     window: Annotated[int, Field(ge=1)] = 5,
     batched: bool = False,
-    patience: Annotated[int, Field(ge=1)] = 50,
+    patience: Annotated[int, Field(ge=1), Machine] = 50,
 ) -> Kind:
     """Asks for more of what the pool holds; what is accepted joins the pool at once.
 
     Args:
         window: request i shows the pool as it stood after reply i - window, so that so many can be in flight.
         batched: requests go in groups of `window` that all show the same pool, as in the original.
-        patience: end after so many replies in a row that added nothing.
+        patience: end after so many replies in a row that added nothing; may change when a run goes on.
     """
     return Kind(open=lambda stage, run: Bootstrap(stage, run, window, batched, patience), draws=True)
 
