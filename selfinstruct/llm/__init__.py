@@ -58,6 +58,9 @@ class Model(Protocol):
             ModelError: for one that no attempt will mend.
         """
 
+    async def prepare(self) -> None:
+        """Whatever takes a while before a request can go out; called before each, and slow but once."""
+
     async def close(self) -> None:
         """Give back connections and processes."""
 

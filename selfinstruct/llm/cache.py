@@ -22,7 +22,7 @@ from selfinstruct.records import Reply, Request
 GB = 1_000_000_000
 DAY = 86_400.0
 CHECK_EVERY = 200  # replies between two looks at the size
-SHARE_DROPPED = 10  # a tenth goes when it is too large
+SHARE_DROPPED = 10  # a tenth goes at a time when it is too large
 KEPT = ("stop", "length")  # other reasons to end are failures, or may be some other day
 
 _TABLE = """
@@ -115,13 +115,17 @@ class Cache:
     def _shrink(self, db: sqlite3.Connection) -> None:
         """Drop the replies used longest ago while the file is too large; their room is used again."""
         names = ("page_count", "freelist_count", "page_size")
-        pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-        if (pages - free) * size > self._most:
-            db.execute(
+        while True:
+            pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+            if (pages - free) * size <= self._most:
+                return
+            dropped = db.execute(
                 "DELETE FROM reply WHERE key IN (SELECT key FROM reply ORDER BY used LIMIT"
                 " (SELECT COUNT(*) / ? + 1 FROM reply))",
                 (SHARE_DROPPED,),
             )
+            if not dropped.rowcount:
+                return
 
     def _give_up(self, error: Exception) -> None:
         self.close()

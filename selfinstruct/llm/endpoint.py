@@ -15,7 +15,7 @@ from selfinstruct.events import Events
 from selfinstruct.llm import MODELS, Model, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
-from selfinstruct.llm.limits import Gate, Pace
+from selfinstruct.llm.limits import Gate, Pace, pause
 from selfinstruct.progress import Progress
 from selfinstruct.records import Reply, Request
 from selfinstruct.store import Journal
@@ -69,8 +69,8 @@ class Endpoint:
         self._model: Model | None = None
         self._opening = asyncio.Lock()
         self._gate = Gate(config.concurrency, self._limit_changed)
-        self._requests = Pace(config.requests_per_minute) if config.requests_per_minute else None
-        self._tokens = _Tokens(config.tokens_per_minute) if config.tokens_per_minute else None
+        self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
+        self._tokens = _Tokens(config.tokens_per_minute, closing) if config.tokens_per_minute else None
         self._not_before = 0.0
         self._resting_until = 0.0
 
@@ -121,6 +121,7 @@ class Endpoint:
             BudgetReached: where the budget does not allow another attempt.
         """
         model = self._model or await self.open()
+        await model.prepare()
         await self._gate.enter()
         try:  # it keeps its place while it waits for another attempt: a server in trouble is not asked more
             return await self._attempts(model, requests)
@@ -172,13 +173,12 @@ class Endpoint:
 
     async def _wait_turn(self, requests: Sequence[Request]) -> None:
         """Wait as long as the rates ask for, or the provider did."""
-        wait = max(0.0, self._not_before - time.monotonic())
+        while not self._closing.is_set() and (wait := self._not_before - time.monotonic()) > 0:
+            await pause(wait, self._closing)
         if self._requests:
-            wait = max(wait, self._requests.take(1))
+            await self._requests.take(1)
         if self._tokens:
-            wait = max(wait, self._tokens.take(requests))
-        if wait:
-            await self._pause(wait)
+            await self._tokens.take(requests)
 
     async def _back_off(self, request: Request, attempt: int, error: TransientError) -> None:
         """Wait before the next attempt: as asked, or twice as long each time; never all at one moment."""
@@ -197,14 +197,7 @@ class Endpoint:
         self._desk.progress.trouble(
             f"{request.stage} request {request.number}: {error}; attempt {attempt + 1} in {wait:.0f} s"
         )
-        await self._pause(wait)
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, unless the run winds down."""
-        try:
-            await asyncio.wait_for(self._closing.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+        await pause(wait, self._closing)
 
     def _limit_changed(self, limit: int) -> None:
         self._desk.events.tell("limit", model=self.config.name, concurrency=limit)
@@ -213,12 +206,12 @@ class Endpoint:
 class _Tokens:
     """The pace of tokens, whose number is a guess until the replies are there."""
 
-    def __init__(self, per_minute: float) -> None:
-        self._pace = Pace(per_minute)
+    def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
+        self._pace = Pace(per_minute, closing)
         self._characters = self._sent = self._said = self._replies = 0
 
-    def take(self, requests: Sequence[Request]) -> float:
-        return self._pace.take(self._guess(requests))
+    async def take(self, requests: Sequence[Request]) -> None:
+        await self._pace.take(self._guess(requests))
 
     def learn(self, requests: Sequence[Request], replies: Sequence[Reply | None]) -> None:
         used = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies if reply)

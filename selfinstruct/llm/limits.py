@@ -83,22 +83,37 @@ class Pace:
 
     Args:
         per_minute: how much.
+        closing: nothing more is let through once it is set.
     """
 
-    def __init__(self, per_minute: float) -> None:
+    def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
         self._burst = per_minute / MINUTE
         self._rate = (per_minute - self._burst) / MINUTE
         self._level, self._at = self._burst, time.monotonic()
+        self._closing, self._turn = closing, asyncio.Lock()
 
-    def take(self, amount: float) -> float:
-        """Take an amount; the seconds to wait before it is used. Those who come later wait behind it."""
-        now = time.monotonic()
-        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-        self._at = now
-        wait = max(0.0, (min(amount, self._burst) - self._level) / self._rate)
-        self._level -= amount
-        return wait
+    async def take(self, amount: float) -> None:
+        """Wait until so much may go, in the order of arrival."""
+        async with self._turn:
+            while not self._closing.is_set() and (lacking := min(amount, self._burst) - self._fill()) > 0:
+                await pause(lacking / self._rate, self._closing)
+            self._level -= amount
 
     def correct(self, amount: float) -> None:
         """Take so much more, or give it back where it is negative: what was taken was a guess."""
         self._level -= amount
+
+    def _fill(self) -> float:
+        """What has gathered by now. It is never more than a burst, however long nobody came to look."""
+        now = time.monotonic()
+        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
+        self._at = now
+        return self._level
+
+
+async def pause(seconds: float, closing: asyncio.Event) -> None:
+    """Wait, unless the run winds down."""
+    try:
+        await asyncio.wait_for(closing.wait(), seconds)
+    except asyncio.TimeoutError:
+        return

@@ -66,6 +66,10 @@ class Local:
         """See `Model`."""
         return await self._provider.complete(requests)
 
+    async def prepare(self) -> None:
+        """See `Model`."""
+        await self._provider.prepare()
+
     async def close(self) -> None:
         """See `Model`."""
         await self._provider.close()

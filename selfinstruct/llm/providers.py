@@ -11,6 +11,7 @@ import os
 import socket
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -23,6 +24,8 @@ from selfinstruct.records import Reply, Request
 from selfinstruct.replies import NO_CHOICES
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
+# Imported by the first request otherwise: those after it would wait, and then go out all at once.
+NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
 
 
@@ -63,11 +66,11 @@ class LiteLLM:
             key = os.environ.get("OPENAI_API_KEY", "none")
         self._fixed["api_key"] = key
         self._library: Any = None
+        self._importing = asyncio.Lock()
         self._pooled: Any = None
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
-        self._library = self._library or _library()
         first, several = requests[0], len(requests) > 1
         try:
             if self._config.mode == "chat":
@@ -86,6 +89,12 @@ class LiteLLM:
             refused = sort_failure(error, self._config)
             return [None] * len(requests) if several else [refused]  # which of several it was is not said
         return _replies(response, self._config, requests)
+
+    async def prepare(self) -> None:
+        """See `Model`. LiteLLM's import takes seconds, in which nothing else should wait or lose its turn."""
+        if self._library is None:
+            async with self._importing:
+                self._library = self._library or await asyncio.to_thread(_library)
 
     async def close(self) -> None:
         """See `Model`."""
@@ -132,6 +141,8 @@ def _library() -> Any:
     warnings.filterwarnings("ignore", module="pydantic")  # of its own response types, nothing of ours
     import litellm as library
 
+    for module in NEEDED_FIRST:
+        import_module(module)
     library.suppress_debug_info = True
     library.telemetry = False
     return library

@@ -100,6 +100,9 @@ class Scripted:
             f"rule for it, or choose a real model. The prompt ends in:\n  …{prompt[-200:]!r}"
         )
 
+    async def prepare(self) -> None:
+        """See `Model`."""
+
     async def close(self) -> None:
         """See `Model`."""
 
