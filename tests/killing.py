@@ -33,8 +33,8 @@ from server import Asked, ModelServer
 
 LONGEST = 60.0
 POLL, COPYING = 0.003, 0.02  # seconds between two looks
-# A whole answer sent so many seconds before a kill has arrived, however busy the machine.
-ARRIVED = 1.0
+# A whole answer sent this part of `span` before a kill has arrived, however busy the machine.
+ARRIVED = 0.3
 # No process asks anything so soon after its start.
 SOONEST = 0.2
 # Where the moments lie; `anywhere` counts from the start, `work` from when the run folder is open.
@@ -93,7 +93,7 @@ class Ordeal:
         name: the run folder's name.
         arguments: the command, which must be the same each time.
         seed: of every moment and signal.
-        span: the seconds from its start in which a moment `anywhere` lies.
+        span: the seconds that it takes undisturbed; a moment `anywhere` lies within them.
         server: the server that it asks, where there is one.
         skip: requests that the server got before, from others.
 
@@ -117,6 +117,7 @@ class Ordeal:
         self.folder = self.project / self.name
         self._rng = Random(self.seed)
         self._before: Stored = {}
+        self._opening = self.span / 3  # what a process needs to open the run folder
 
     @property
     def hits(self) -> list[Blow]:
@@ -203,11 +204,13 @@ class Ordeal:
         """Let the process run until the moment, or until it ends by itself."""
         rng = self._rng
         if moment == "anywhere":
-            until = time.monotonic() + rng.uniform(0, self.span)
+            until = time.monotonic() + rng.uniform(0, self._opening if finished(self.folder) else self.span)
             _wait(process, lambda: time.monotonic() >= until)
             return
         over = finished(self.folder)  # then all it does is write its files, which is soon done
+        began = time.monotonic()
         _wait(process, lambda: stamps(self.folder) != fresh)
+        self._opening = time.monotonic() - began
         if moment == "files" and over:
             files = data_stamps(self.folder)
             _wait(process, lambda: data_stamps(self.folder) != files)
@@ -272,7 +275,7 @@ class Ordeal:
             when = server.answered.get(asked.number)
             if asked.prompt in had:
                 self._complain(f"{what}: asked again though its reply was stored: …{asked.prompt[-80:]!r}")
-            elif asked.prompt not in has and at and when and (whole or when < at - ARRIVED):
+            elif asked.prompt not in has and at and when and (whole or when < at - ARRIVED * self.span):
                 self._complain(
                     f"{what}: answered {at - when:.2f} s before, and lost: …{asked.prompt[-80:]!r}"
                 )
@@ -282,7 +285,9 @@ class Ordeal:
 
 
 def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command line as a process of its own."""
+    """The command line as a process of its own, which hears Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     caches = {"XDG_CACHE_HOME": str(project / ".cache"), "NO_PROXY": "127.0.0.1"}
     return subprocess.Popen(
         [sys.executable, "-m", "selfinstruct", *arguments],

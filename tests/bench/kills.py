@@ -23,34 +23,41 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from killing import Ordeal, data, intact, start, stored
-from server import ModelServer, unhurried
+from server import ModelServer, by_prompt, unhurried
 
 IN_FLIGHT = 4
 
 
 def trial(
-    project: Path, number: int, kills: int, seed: int, server: ModelServer | None
+    project: Path, number: int, kills: int, seed: int, servers: Sequence[ModelServer]
 ) -> tuple[Ordeal, bool]:
-    """One run with its kills; whether its data are the same as without."""
+    """One run with its kills; whether its data are the same as without.
+
+    Args:
+        project: the folder in which the commands are typed.
+        number: the run's number.
+        kills: how many.
+        seed: of the run and of the kills.
+        servers: a quick one for the undisturbed run and an unhurried one; none for the scripted model.
+    """
     common = ["recipe=paper", "cache=off", f"seed={seed}", f"model.concurrency={IN_FLIGHT}"]
-    if server:
-        name, base = "model.name=hosted_vllm/tiny", f"model.api_base={server.base}"
-        common += ["model=vllm", name, base, f"target={24 + 2 * kills}"]
-        slow, fast = [], ["model.concurrency=32"]
+    if servers:
+        common += ["model=vllm", "model.name=hosted_vllm/tiny", f"target={24 + 2 * kills}"]
+        fast, slow = ([f"model.api_base={server.base}"] for server in servers)
     else:
         common += ["model=scripted", f"target={40 + 4 * kills}"]
-        slow, fast = ["model.options.delay=0.4"], ["model.options.delay=0", "model.concurrency=32"]
+        fast, slow = [], ["model.options.delay=0.4"]
     began = time.monotonic()
     calm = start(project, *common, *fast, f"run_dir=calm-{number}")
     _, err = calm.communicate(timeout=300)
     if calm.returncode != 0:
         sys.exit(f"the undisturbed run ended with {calm.returncode}: {err}")
-    span = time.monotonic() - began
+    span, server = time.monotonic() - began, servers[1] if servers else None
     before = len(server.asked) if server else 0
     ordeal = Ordeal(project, f"run-{number}", [*common, *slow], seed, span, server, skip=before)
     for blow in ordeal.strike(kills):
         print(f"{number:2}{'h' if server else 's'} {blow}", flush=True)
-    ordeal.finish(*fast)
+    ordeal.finish(*([] if server else ["model.options.delay=0"]))
     run = project / f"run-{number}"
     return ordeal, data(run) == data(project / f"calm-{number}") and intact(run)
 
@@ -80,10 +87,14 @@ def main(arguments: Sequence[str]) -> int:
     began, ordeals, same = time.monotonic(), [], True
     print(f"Python {platform.python_version()}; {given.kills} kills of {given.runs} runs, seed {given.seed}")
     print("run, s scripted or h HTTP; kill, signals, kind of moment, moment, stage, replies, exit status")
-    with tempfile.TemporaryDirectory() as folder, ModelServer(unhurried) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ModelServer(by_prompt) as quick,
+        ModelServer(unhurried) as slow,
+    ):
         for run in range(given.runs):
             kills = given.kills // given.runs + (run < given.kills % given.runs)
-            asked = server if run % 4 == 1 else None
+            asked = [quick, slow] if run % 4 == 1 else []
             ordeal, equal = trial(Path(folder), run, kills, given.seed * 1000 + run, asked)
             ordeals.append(ordeal)
             same = same and equal
