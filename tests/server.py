@@ -8,6 +8,7 @@ keeps every request it got, and measures how many it had in hand at once:
         assert server.asked[0].prompt == "..."
 
 A script is a list, whose last answer serves from then on, or a function from a request to an answer.
+`by_prompt` is one that knows the paper's pipeline; `Faulty` makes a share of another one's answers go wrong.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 LONGEST_HANG = 30.0
@@ -61,6 +65,7 @@ class Answer:
         finish_reason: why the text ended.
         delay: seconds to wait first.
         drop: close the connection without a word.
+        cut: send half of the body and close the connection, the whole length or chunks having been announced.
     """
 
     body: str | bytes | dict[str, Any] = ""
@@ -69,6 +74,7 @@ class Answer:
     finish_reason: str = "stop"
     delay: float = 0.0
     drop: bool = False
+    cut: Literal["length", "chunks"] | None = None
 
 
 Script = Sequence[Answer] | Callable[[Asked], Answer]
@@ -136,6 +142,113 @@ def no_choices() -> Answer:
     return Answer({"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": []})
 
 
+def slower(seconds: str | float | None = None) -> Answer:
+    """429; with `Retry-After` where seconds are given, as they are given."""
+    headers = {} if seconds is None else {"Retry_After": str(seconds)}
+    return status(429, "Rate limit reached, go slower.", **headers)
+
+
+def slower_until(seconds: float) -> Answer:
+    """429 with `Retry-After` as a date, so many seconds from now."""
+    return slower(formatdate(time.time() + seconds, usegmt=True))
+
+
+def half(whole: Answer, announced: Literal["length", "chunks"] = "length") -> Answer:
+    """Half of an answer's body, and the connection closed."""
+    return replace(whole, cut=announced)
+
+
+def by_prompt(asked: Asked) -> Answer:
+    """Answers the paper's pipeline; the same prompt has the same reply, whenever and however often it comes.
+
+    The words are drawn by the prompt. Some instructions and instances are of the kinds that filters reject.
+    """
+    rng = Random(asked.prompt)
+    if asked.prompt.endswith("\n9."):
+        return text("\n".join(f"{n}." * (n > 9) + f" {_instruction(rng)}" for n in range(9, 14)))
+    if asked.prompt.endswith("labels?"):
+        return text(rng.choice([" Yes", " No", " No"]))
+    if asked.prompt.startswith("Name a class label"):
+        pairs = [f"Class label: {_words(rng, 1)}\nSentence: {_words(rng, 5)}." for _ in range(3)]
+        return text("\n".join(pairs))
+    outputs = [_words(rng, rng.randint(0, 6)) for _ in range(2)]
+    pairs = [f"Example {n}\nThing: {_words(rng, 4)}\nOutput: {outputs[n]}" for n in range(2)]
+    return text("\n".join(pairs))
+
+
+def unhurried(asked: Asked) -> Answer:
+    """`by_prompt` at a server's pace; one prompt in twelve takes so long that others overtake its reply."""
+    rng = Random(f"{asked.prompt} pace")
+    return replace(by_prompt(asked), delay=2.0 if rng.random() < 0.08 else rng.uniform(0.02, 0.3))
+
+
+def _instruction(rng: Random) -> str:
+    banned = "in an image " if rng.random() < 0.1 else ""
+    return f"Explain {banned}{_words(rng, rng.randint(1, 9))}."
+
+
+def _words(rng: Random, count: int) -> str:
+    """Words that no language has, so that texts are near each other only where they are meant to be."""
+    syllables = ("ba", "do", "fi", "gu", "ke", "lo", "mi", "na", "po", "ru", "se", "ti", "vo", "wa", "zu")
+    return " ".join("".join(rng.choices(syllables, k=3)) for _ in range(count))
+
+
+class Faulty:
+    """A script that answers a share of what arrives with a fault, and the rest as another script does.
+
+    Whether the nth arrival of a prompt goes wrong, and how, depends on the seed, the prompt and n alone, and
+    not on timing.
+
+    Args:
+        script: answers what does not go wrong, by the prompt alone.
+        seed: another one makes other faults.
+        share: of the arrivals that go wrong.
+        in_a_row: a prompt goes wrong so often in a row at most.
+
+    Attributes:
+        counts: the faults so far, by kind.
+        arrivals: how often each prompt came.
+    """
+
+    KINDS: Mapping[str, Callable[[Answer], Answer]] = {
+        "429": lambda good: slower(),
+        "429, seconds": lambda good: slower(1),
+        "429, part of a second": lambda good: slower(0.2),
+        "429, date": lambda good: slower_until(1),
+        "500": lambda good: status(500),
+        "503": lambda good: status(503, "overloaded"),
+        "hang": lambda good: hang(),
+        "dropped": lambda good: dropped(),
+        "no JSON": lambda good: no_json(),
+        "half of a length": lambda good: half(good, "length"),
+        "half of the chunks": lambda good: half(good, "chunks"),
+        "no choices": lambda good: no_choices(),
+    }
+
+    def __init__(
+        self, script: Callable[[Asked], Answer], seed: int, share: float = 0.3, in_a_row: int = 3
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.arrivals: Counter[str] = Counter()
+        self._script, self._seed, self._share, self._in_a_row = script, seed, share, in_a_row
+        self._row: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def __call__(self, asked: Asked) -> Answer:
+        """The answer to a request."""
+        good, prompt = self._script(asked), asked.prompt
+        with self._lock:
+            self.arrivals[prompt] += 1
+            rng = Random(f"{self._seed}/{prompt}/{self.arrivals[prompt]}")
+            if rng.random() >= self._share or self._row[prompt] == self._in_a_row:
+                self._row[prompt] = 0
+                return good
+            kind = rng.choice(list(self.KINDS))
+            self._row[prompt] += 1
+            self.counts[kind] += 1
+        return self.KINDS[kind](good)
+
+
 class ModelServer:
     """The server, from entering it as a context to leaving it.
 
@@ -144,11 +257,13 @@ class ModelServer:
 
     Attributes:
         asked: the requests so far.
+        answered: when the answer to each request, right or wrong, had been sent whole, by its number.
         most_at_once: the most requests it had in hand at once.
     """
 
     def __init__(self, script: Script) -> None:
         self.asked: list[Asked] = []
+        self.answered: dict[int, float] = {}
         self.most_at_once = 0
         self._script = script
         self._in_hand = 0
@@ -235,18 +350,36 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
+        if answer.cut:
+            self._send_half(answer, _content(asked, answer))
+            return
         self._send(answer, _content(asked, answer))
+        self.server.server_of_models.answered[asked.number] = time.monotonic()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
     def _send(self, answer: Answer, content: bytes) -> None:
+        self._head(answer, "Content-Length", str(len(content)))
+        self.wfile.write(content)
+
+    def _send_half(self, answer: Answer, content: bytes) -> None:
+        part = content[: len(content) // 2]
+        if answer.cut == "length":
+            self._head(answer, "Content-Length", str(len(content)))
+            self.wfile.write(part)
+        else:
+            self._head(answer, "Transfer-Encoding", "chunked")
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _head(self, answer: Answer, *how_long: str) -> None:
         self.send_response(answer.status)
         for name, value in {"Content-Type": "application/json", **answer.headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header(*how_long)
         self.end_headers()
-        self.wfile.write(content)
 
 
 def _content(asked: Asked, answer: Answer) -> bytes:
