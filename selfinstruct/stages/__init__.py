@@ -7,7 +7,7 @@ makes a `Kind`, which opens the stage's `Work` on a run. To add a kind, write su
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.judge import Judge
@@ -52,6 +52,7 @@ class Kind:
         labels: whether it sets a field of the records it is about, rather than making new ones.
         of: the stage whose records it is about; None for the nearest before it that makes records.
         by: the field that picks the prompt's variant.
+        expected: accepted records that one reply may yield, for a plan before there was any reply.
     """
 
     open: Callable[[Stage, Setting], Work]
@@ -59,6 +60,7 @@ class Kind:
     labels: bool = False
     of: str | None = None
     by: str | None = None
+    expected: float = 1.0
 
 
 STAGES: Registry[Kind] = Registry(
@@ -79,6 +81,7 @@ class Stage:
         judge: its filters and its schema.
         model: the model it asks.
         fields: the fields of its records, with sample values.
+        fallbacks: in order, the models that take over a request that its own has given up.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Stage:
     judge: Judge
     model: ModelConfig
     fields: dict[str, Any]
+    fallbacks: list[ModelConfig] = field(default_factory=list)
 
     def request(
         self,
