@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from selfinstruct.config import Machine
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import STAGES, Kind, Setting, Stage
@@ -17,6 +18,7 @@ def bootstrap(
     window: Annotated[int, Field(ge=1)] = 5,
     batched: bool = False,
     patience: Annotated[int, Field(ge=1)] = 50,
+    expected: Annotated[float, Field(gt=0), Machine] = 2.0,
 ) -> Kind:
     """Asks for more of what the pool holds; what is accepted joins the pool at once.
 
@@ -24,8 +26,13 @@ def bootstrap(
         window: request i shows the pool as it stood after reply i - window, so that so many can be in flight.
         batched: requests go in groups of `window` that all show the same pool, as in the original.
         patience: end after so many replies in a row that added nothing.
+        expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
     """
-    return Kind(open=lambda stage, run: Bootstrap(stage, run, window, batched, patience), draws=True)
+
+    def open(stage: Stage, run: Setting) -> Bootstrap:
+        return Bootstrap(stage, run, window, batched, patience)
+
+    return Kind(open, draws=True, expected=expected)
 
 
 class Bootstrap:
