@@ -196,7 +196,7 @@ def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds
     tasks = stream(config.seed, stage.name, "plan").sample(seeds.tasks, min(SAMPLES, len(seeds.tasks)))
     for number, task in enumerate(tasks, 1):
         data = {**fields, **{key: value for key, value in task.data.items() if key in fields}}
-        yield stage.request(_variant(stage, data, number), number, data, config.seed)
+        yield stage.request(_variant(stage, task.data, number), number, data, config.seed)
 
 
 def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
 
 
 def _variant(stage: Stage, data: dict[str, Any], number: int) -> Prompt:
-    """The prompt for a record; where a seed task cannot tell which, one after the other."""
+    """The prompt for a record; where the seed task has no such field, one after the other."""
     value = data.get(stage.kind.by or "")
     same = [p for p in stage.prompts if p.when == value and type(p.when) is type(value)]
     return same[0] if same else stage.prompts[number % len(stage.prompts)]

@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
-from conftest import seed_file
 from test_check import refused
 
 from selfinstruct.config import Machine, ModelConfig
@@ -74,7 +73,7 @@ def config(name: str, **keys: object) -> ModelConfig:
 
 
 def test_the_plan_of_a_run_that_has_not_begun(typed: Typed, project: Path, key: None) -> None:
-    """A dollar a token received: requests by `expected`, replies of a third of max_tokens, each with a range."""
+    """A dollar a token received: requests by `expected`, replies of a third of max_tokens, with ranges."""
     prices = ("model.price.input=0", "model.price.output=1000000")
     status, out, err = typed("check", *ALPACA, "target=1000", *prices)
     assert status == 0, err
@@ -320,19 +319,22 @@ def test_a_run_stays_in_its_plan(typed: Typed, project: Path) -> None:
 
 def test_seeds_that_cannot_say_which_variant(typed: Typed, project: Path) -> None:
     """Seed tasks without the field that picks one stand for records of each."""
-    path = seed_file(project / "mine.jsonl")
-    plain = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_text(
-        "".join(json.dumps({"instruction": task["instruction"], "output": "Yes."}) + "\n" for task in plain)
-    )
-    status, out, err = typed("check", *PAPER, "seeds.path=mine.jsonl", "budget.tokens=100000")
-    assert status == 0, err
-    assert row(out, "instances")[0] == "100"
+    dollar = ("model.price.input=1000000", "model.price.output=0", "seeds.path=mine.jsonl")
+    costs = []
+    for field in ({"is_classification": True}, {"is_classification": False}, {}):
+        tasks = [{"instruction": f"Name {number} of them.", **field} for number in range(10)]
+        (project / "mine.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
+        status, out, err = typed("check", *PAPER, *dollar)
+        assert status == 0, err
+        costs.append(planned(row(out, "instances")[3])[0])
+    assert costs[0] != costs[1]
+    assert costs[2] == pytest.approx((costs[0] + costs[1]) / 2, abs=abs(costs[0] - costs[1]) / 10)
 
 
 def test_a_request_without_max_tokens(typed: Typed, project: Path, key: None) -> None:
     """Its reply is bounded by nothing, which is told."""
     out = typed("check", *ALPACA, "prompts.tasks.sampling.max_tokens=null", "budget.tokens=3000")[1]
+    assert planned(row(out, "tasks")[2])[0] == pytest.approx(13 * 1024 / 3, rel=0.02)
     assert "there is no max_tokens, so a third of 1,024 tokens: tasks" in out
 
 
