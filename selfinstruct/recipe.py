@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct import prompts as prompting
+from selfinstruct import spending
 from selfinstruct.config import ModelConfig, RecipeConfig, StageConfig
 from selfinstruct.crosscheck import crosscheck, known_fields
 from selfinstruct.errors import Fault, RecipeError, unknown
@@ -107,6 +108,22 @@ def without(keys: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
     return left
 
 
+def _differing(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
+    """A model's keys with those that differ; nested ones such as sampling key by key.
+
+    What belongs to the other model alone is not taken over: a kind's options, and a name's price.
+    """
+    keys = base.model_dump()
+    if given.get("kind", base.kind) != base.kind:
+        keys["options"] = {}
+    if given.get("name", base.name) != base.name:
+        keys["price"] = None
+    for key, value in given.items():
+        nested = isinstance(value, dict) and isinstance(keys.get(key), dict)
+        keys[key] = {**keys[key], **value} if nested else value
+    return keys
+
+
 class _Builder:
     """Builds a recipe part by part; a part that fails leaves a fault and the others are still tried."""
 
@@ -135,6 +152,7 @@ class _Builder:
                 makers.append(name)
         exports = self._exports(makers)
         crosscheck(self.config, stages, seeds, self.faults)
+        self.warnings += spending.check(self.config, stages, seeds, self.faults)
         if self.faults or seeds is None:
             return None
         return Recipe(self.name, self.config, self.project, seeds, stages, exports, self.warnings)
@@ -164,14 +182,16 @@ class _Builder:
         """One stage; a part with a fault is left out or stood in for, so that the rest is checked too."""
         section = self.config.prompts.get(name)
         prompts = prompting.build(section, f"prompts.{name}", self.faults) if section else []
-        model = self._model(name, self.config.pipeline[name]) or self.config.model
+        model, fallbacks = self._models(name, self.config.pipeline[name])
         of = None if kind is None or kind.draws else self._source(name, kind, makers)
         judge = Judge(self._filters(name), self.schemas.get(name) or (lambda data: None))
         self.faults.extend(judge.faults(f"filters.{name}"))
         if not prompts or kind is None or (of is None and not kind.draws):
             return None
-        self._styles(name, prompts, model)
-        return Stage(name, kind, of, prompts, judge, model, fields_of(self.config.schemas.get(name, {})))
+        for asked in (model, *fallbacks):
+            self._styles(name, prompts, asked)
+        fields = fields_of(self.config.schemas.get(name, {}))
+        return Stage(name, kind, of, prompts, judge, model, fields, fallbacks)
 
     def _source(self, name: str, kind: Kind, makers: list[str]) -> str | None:
         """The stage whose records this one is about: the one it names, or the nearest before it."""
@@ -182,34 +202,55 @@ class _Builder:
         self.faults.append(Fault(f"pipeline.{name}.of", what, f"known: {', '.join(makers) or 'none'}"))
         return None
 
-    def _model(self, name: str, stage: StageConfig) -> ModelConfig | None:
-        """The stage's model: the recipe's, one from conf/model, or the recipe's with other keys."""
-        where, given = f"pipeline.{name}.model", stage.model
-        if given is None:
-            return self._ready(self.config.model, "model")
+    def _models(self, name: str, stage: StageConfig) -> tuple[ModelConfig, list[ModelConfig]]:
+        """The stage's model, which is the recipe's unless it has its own, and what takes over from it."""
+        model, where = self.config.model, "model"
+        if stage.model is not None:
+            where = f"pipeline.{name}.model"
+            own = self._named(stage.model, model, where)
+            if own is None:
+                return model, []
+            model = own
+        self._ready(model, where)
+        fallbacks = []
+        holder = spending.place(self.config, name, "fallbacks")
+        for number, given in enumerate(model.fallbacks):
+            where = f"{holder}.fallbacks.{number}"
+            other = self._named(given, model, where)
+            if other:
+                self._ready(other, where)
+                fallbacks.append(other.model_copy(update={"fallbacks": []}))  # one list, no tree
+        return model, fallbacks
+
+    def _named(self, given: str | dict[str, Any], base: ModelConfig, where: str) -> ModelConfig | None:
+        """A model from conf/model by its name, or another one with the keys that differ."""
         if isinstance(given, str):
             keys = model_config(given, self.project)
             if keys is None:
                 known = listing("conf/model", self.project)
-                self.faults.append(Fault(where, *unknown("model", given, known)))
+                self._tell([Fault(where, *unknown("model", given, known))])
                 return None
         else:
-            keys = {**self.config.model.model_dump(), **given}
+            keys = _differing(base, given)
+        model: ModelConfig | None
         model, found = validate(ModelConfig, keys, where)
-        self.faults.extend(found)
-        return self._ready(model, where) if model else None
+        self._tell(found)
+        return model
 
-    def _ready(self, model: ModelConfig, where: str) -> ModelConfig:
-        """The model, once it is known that its options are right and its key is there."""
+    def _tell(self, found: list[Fault]) -> None:
+        """Add faults that stages may share, once."""
+        self.faults.extend(fault for fault in found if fault not in self.faults)
+
+    def _ready(self, model: ModelConfig, where: str) -> None:
+        """The model's options are right and its key is there."""
         found: list[Fault] = []
         MODELS.build(model.kind, model.options, f"{where}.options", found)
         key = model.api_key_env
-        if key and not os.environ.get(key):
-            what = f"the environment variable {key} is not set"
+        what = f"the environment variable {key} is not set"
+        if key and not os.environ.get(key) and what not in [fault.what for fault in self.faults]:
             remedy = f"set it: export {key}=…  (model=local needs no key)"
             found.append(Fault(f"{where}.api_key_env", what, remedy))
-        self.faults.extend(fault for fault in found if fault not in self.faults)
-        return model
+        self._tell(found)
 
     def _filters(self, name: str) -> dict[str, Filter]:
         made = {}
@@ -223,13 +264,14 @@ class _Builder:
         return made
 
     def _styles(self, name: str, prompts: list[Prompt], model: ModelConfig) -> None:
-        for style in sorted({prompt.style for prompt in prompts}):
-            if style != model.mode:
-                how = "goes as one user message" if model.mode == "chat" else "goes as one text"
-                self.warnings.append(
-                    f"prompts.{name} is written for {style} models and {model.name} is asked in {model.mode} "
-                    f"mode: it {how}"
-                )
+        for style in sorted({prompt.style for prompt in prompts} - {model.mode}):
+            how = "goes as one user message" if model.mode == "chat" else "goes as one text"
+            warning = (
+                f"prompts.{name} is written for {style} models and {model.name} is asked in {model.mode} "
+                f"mode: it {how}"
+            )
+            if warning not in self.warnings:
+                self.warnings.append(warning)
 
     def _exports(self, makers: list[str]) -> dict[str, Export]:
         exports: dict[str, Export] = {}

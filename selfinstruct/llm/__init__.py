@@ -72,10 +72,12 @@ class ModelKind:
     Attributes:
         open: makes it ready; gets the model's keys and the user's folder. May raise ModelError.
         note: what `check` says about it; empty where there is nothing to say.
+        free: whether asking it costs nothing.
     """
 
     open: Callable[[ModelConfig, Path], Model]
     note: str = ""
+    free: bool = False
 
 
 MODELS: Registry[ModelKind] = Registry(

@@ -43,7 +43,7 @@ def local(
         path = _weights(project, weights, package, hub_repository, hub_file)
         return Local(config, path, context, threads)
 
-    return ModelKind(open, note="runs in this process; nothing leaves this machine")
+    return ModelKind(open, note="runs in this process; nothing leaves this machine", free=True)
 
 
 class Local:

@@ -62,7 +62,9 @@ def scripted(
         lines = _read(replies, project) if replies else []
         return Scripted(config.name, lines, rules or {}, words or {}, delay)
 
-    return ModelKind(open, note="answers from a script and is no model: for tests and examples only")
+    return ModelKind(
+        open, note="answers from a script and is no model: for tests and examples only", free=True
+    )
 
 
 @dataclass

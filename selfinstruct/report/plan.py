@@ -1,12 +1,16 @@
-"""What `check` prints of a recipe that has no fault: what a run of it would do."""
+"""What `check` prints of a recipe that has no fault: what a run of it would do, and what that may take."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from selfinstruct.folder import look
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
+from selfinstruct.report.estimate import Estimate, estimate
+from selfinstruct.report.ranges import Range
+from selfinstruct.spending import unpriced
 from selfinstruct.stages import Stage
 
 
@@ -36,6 +40,7 @@ def plan(recipe: Recipe, path: Path) -> str:
             f"  {place} {line}" if not row else f"    {line}"
             for row, line in enumerate(_stage(recipe, stage))
         ]
+    lines += ["", *_spending(recipe, estimate(recipe, path))]
     lines += [
         "",
         "  files    " + ", ".join([f"{stage.name}.jsonl" for stage in recipe.makers] + ["rejected.jsonl"]),
@@ -68,5 +73,94 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         f"  sampling {shown}",
         f"  filters  {filters}",
     ]
+    if stage.fallbacks:
+        lines.insert(2, f"  then     {', '.join(other.name for other in stage.fallbacks)}")
     variants = [prompt.name for prompt in stage.prompts if prompt.name]
     return [*lines, f"  variants {', '.join(variants)} by {stage.kind.by}"] if variants else lines
+
+
+def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
+    """What the run may take, stage by stage, what that rests on, and whether the budget allows it."""
+    rows = [
+        [stage.name, *_cells(stage.requests, stage.prompt_tokens, stage.completion_tokens, stage.cost)]
+        for stage in ahead.stages
+    ]
+    if len(rows) > 1:
+        total = (ahead.requests, ahead.prompt_tokens, ahead.completion_tokens, ahead.cost)
+        rows.append(["together", *_cells(*total)])
+    done = ahead.spent
+    head = ["", "requests", "tokens sent", "tokens received", "cost"]
+    title = "expected" if not done.requests else "expected of what is left"
+    lines = [f"  {title}, and the range it may lie in", *_table([head, *rows])]
+    if done.requests:
+        usd = "a cost nobody knows" if done.usd is None else _usd(done.usd)
+        spent = f"{_count(done.requests)} requests, {_tokens(done.tokens)} tokens, {usd}"
+        lines.append(f"  spent    {spent}, before")
+    lines += _budget(recipe, ahead)
+    for name, remedy in unpriced(recipe.config, recipe.stages).items():
+        lines.append(f"  cost     no price is known for {name}: {remedy}")
+    for label, notes in (("shown", ahead.shown), ("assumed", ahead.assumed)):
+        lines += [f"  {'' if row else label:<8} {note}" for row, note in enumerate(notes)]
+    return lines
+
+
+def _budget(recipe: Recipe, ahead: Estimate) -> list[str]:
+    """Whether each budget is enough for what was spent and what is expected."""
+    budget, done = recipe.config.budget, ahead.spent
+    tokens = ahead.prompt_tokens + ahead.completion_tokens
+    spending = [
+        ("usd", budget.usd, done.usd, ahead.cost),
+        ("tokens", budget.tokens, done.tokens, tokens),
+        ("requests", budget.requests, done.requests, ahead.requests),
+    ]
+    lines = []
+    for key, limit, spent, left in spending:
+        if limit is not None and left is not None:
+            lines.append(f"  budget   budget.{key}={limit:.15g} {_verdict(limit, spent or 0, left)}")
+    return lines
+
+
+def _verdict(limit: float, spent: float, left: Range) -> str:
+    if not left.high:
+        return "is not needed: nothing is left to spend"
+    if limit >= spent + left.high:
+        return "is enough"
+    if limit >= spent + left.expected:
+        return "is enough for what is expected, not for the upper end of its range"
+    if limit <= spent:
+        return "is spent: the run would send nothing more"
+    return f"stops the run at about {max(1, int(100 * limit / (spent + left.expected)))}%"
+
+
+def _cells(requests: Range, sent: Range, received: Range, cost: Range | None) -> list[str]:
+    tokens = [_range(sent, _tokens), _range(received, _tokens)]
+    return [_range(requests, _count), *tokens, _range(cost, _usd) if cost else "?"]
+
+
+def _range(value: Range, write: Callable[[float], str]) -> str:
+    low, expected, high = write(value.low), write(value.expected), write(value.high)
+    return expected if low == high else f"{expected} ({low} - {high})"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _tokens(value: float) -> str:
+    """Tokens to two or three digits."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if round(value) >= size:
+            return f"{value / size:.{0 if value >= 10 * size else 1}f}{unit}"
+    return _count(value)
+
+
+def _usd(value: float) -> str:
+    if 0 < value < 0.005:
+        return "<$0.01"
+    return f"${value:,.0f}" if not value or value >= 100 else f"${value:.2f}"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    """Rows with their columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["    " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

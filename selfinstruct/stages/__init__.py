@@ -56,6 +56,7 @@ class Kind:
         labels: whether it sets a field of the records it is about, rather than making new ones.
         of: the stage whose records it is about; None for the nearest before it that makes records.
         by: the field that picks the prompt's variant.
+        expected: accepted records that one reply may yield, for a plan before there was any reply.
     """
 
     open: Callable[[Stage, Setting], Work]
@@ -63,6 +64,7 @@ class Kind:
     labels: bool = False
     of: str | None = None
     by: str | None = None
+    expected: float = 1.0
 
 
 STAGES: Registry[Kind] = Registry(
@@ -83,7 +85,7 @@ class Stage:
         judge: its filters and its schema.
         model: the model it asks.
         fields: the fields of its records, with sample values.
-        fallbacks: the models that take over from it, in order.
+        fallbacks: in order, the models that take over a request that its own has given up.
     """
 
     name: str

@@ -18,6 +18,7 @@ def bootstrap(
     window: Annotated[int, Field(ge=1)] = 5,
     batched: bool = False,
     patience: Annotated[int, Field(ge=1), Machine] = 50,
+    expected: Annotated[float, Field(gt=0), Machine] = 2.0,
 ) -> Kind:
     """Asks for more of what the pool holds; what is accepted joins the pool at once.
 
@@ -25,8 +26,13 @@ def bootstrap(
         window: request i shows the pool as it stood after reply i - window, so that so many can be in flight.
         batched: requests go in groups of `window` that all show the same pool, as in the original.
         patience: end after so many replies in a row that added nothing; may change when a run goes on.
+        expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
     """
-    return Kind(open=lambda stage, run: Bootstrap(stage, run, window, batched, patience), draws=True)
+
+    def open(stage: Stage, run: Setting) -> Bootstrap:
+        return Bootstrap(stage, run, window, batched, patience)
+
+    return Kind(open, draws=True, expected=expected)
 
 
 class Bootstrap:
