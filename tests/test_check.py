@@ -123,6 +123,47 @@ def test_a_mistake_on_the_command_line(typed: Typed, arguments: list[str], words
     refused(typed("check", *arguments), *words)
 
 
+@pytest.mark.parametrize("stage", ["seeds", "instances"])
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("http://127.0.0.1:9/input.json", "$ref 'http://127.0.0.1:9/input.json' leads nowhere"),
+        ("https://json-schema.org/none", "leads nowhere"),
+        ("#/$defs/none", "$ref '#/$defs/none' leads nowhere"),
+        ("#/type", "leads nowhere"),
+        ("#none", "leads nowhere"),
+        ("http://[", "leads nowhere"),
+        ("#/properties/input", "leads back to itself without end"),
+    ],
+)
+def test_a_reference_that_leads_nowhere(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, stage: str, ref: str, words: str
+) -> None:
+    """A schema is whole in itself: nothing is fetched, and a $ref to nothing is a fault of its schema."""
+    monkeypatch.setattr("socket.create_connection", lambda *args, **options: pytest.fail("the network"))
+    recipe(
+        project,
+        f"defaults: [paper, _self_]\nschema: {{{stage}: {{properties: {{input: {{$ref: '{ref}'}}}}}}}}\n",
+    )
+    result = typed("check", "recipe=mine", "model=scripted", "seeds.each=null")
+    refused(result, f"schema.{stage}: ", words)
+
+
+def test_a_reference_within_a_schema(typed: Typed, project: Path) -> None:
+    """$defs, an anchor and an $id that the schema gives itself are found."""
+    recipe(
+        project,
+        "defaults: [paper, _self_]\n"
+        "schema:\n"
+        "  instances:\n"
+        "    $id: https://example.org/instance\n"
+        "    $defs: {a: {$anchor: text, type: string}, b: {$id: other, minLength: 1}}\n"
+        "    properties: {input: {$ref: '#text'}, output: {$ref: other}, instruction: {$ref: '#/$defs/a'}}\n",
+    )
+    status, _, err = typed("recipe=mine", "model=scripted", "target=2")
+    assert status == 0, err
+
+
 def test_all_faults_are_told_at_once(typed: Typed, project: Path) -> None:
     """Faults of seeds, model, mix, filters, prompts, schema and export come in one message."""
     result = typed(
