@@ -8,6 +8,7 @@ ones that know Hydra.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,15 @@ def model_config(name: str, project: Path) -> dict[str, Any] | None:
 
 
 def register(project: Path) -> None:
-    """Make the user's and our recipes and groups known to Hydra, before it composes anything."""
+    """Make the user's and our recipes and groups known to Hydra, before it composes anything.
+
+    Hydra forgets nothing by itself; what an earlier call made known for another folder is taken away here.
+    """
     from hydra.core.config_store import ConfigStore
 
     _check_conf(project)
-    _add_search_path(project / "conf")
+    _search_path().conf = project / "conf"
+    ConfigStore.instance().repo.pop("recipe", None)
     for name, path in listing("recipes", project).items():
         ConfigStore.instance().store(
             group="recipe", name=name, package="_global_", node=_load(path), provider=str(path)
@@ -161,14 +166,19 @@ def _check_conf_file(path: Path, group: str) -> None:
         raise UserError(f"{path}: {'; '.join(faults)}")
 
 
-def _add_search_path(conf: Path) -> None:
+@cache
+def _search_path() -> Any:
+    """Hydra's plugin that adds the user's `conf`, registered once; its `conf` says which."""
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     class UserConf(SearchPathPlugin):
+        conf = Path("conf")
+
         def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-            if conf.is_dir() and conf.resolve() != packaged() / "conf":
-                search_path.append("selfinstruct-user", conf.resolve().as_uri())
+            if self.conf.is_dir() and self.conf.resolve() != packaged() / "conf":
+                search_path.append("selfinstruct-user", self.conf.resolve().as_uri())
 
     Plugins.instance().register(UserConf)
+    return UserConf

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from selfinstruct import run
+from selfinstruct.compose import compose
 from selfinstruct.errors import RecipeError, UserError
 
 SCRIPTED = ["model=scripted", "target=4"]
@@ -47,6 +48,23 @@ def test_mistakes_are_user_errors(tmp_path: Path) -> None:
     assert [fault.where for fault in caught.value.faults] == ["model.mode", "model.timeout"]
     with pytest.raises(UserError, match="unknown recipe"):
         run("papre", project=tmp_path, quiet=True)
+
+
+def test_each_call_sees_its_own_project_alone(tmp_path: Path) -> None:
+    """A second project in the same process has neither the first one's recipes nor its config groups."""
+    for name, keys in (("a", "target: 2\n"), ("b", "target: 3\n")):
+        (tmp_path / name / "recipes").mkdir(parents=True)
+        (tmp_path / name / "conf/mix").mkdir(parents=True)
+        (tmp_path / name / f"recipes/only_{name}.yaml").write_text(keys)
+        (tmp_path / name / "conf/mix/mine.yaml").write_text(
+            f"examples: {4 if name == 'a' else 5}\nmachine: 0\n"
+        )
+    (tmp_path / "a/conf/mix/other.yaml").write_text("examples: 4\nmachine: 0\n")
+    assert compose(["recipe=only_a", "mix=mine"], tmp_path / "a").config.mix.examples == 4
+    assert compose(["recipe=only_b", "mix=mine"], tmp_path / "b").config.mix.examples == 5
+    for override in (["recipe=only_a"], ["recipe=only_b", "mix=other"]):
+        with pytest.raises(UserError, match="unknown"):
+            compose(override, tmp_path / "b")
 
 
 def test_a_stage_that_is_not_there(tmp_path: Path) -> None:
