@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import Fault, RecipeError, UserError, unknown
-from selfinstruct.layout import FAULT_KEY, GROUPS, listing, packaged, register
+from selfinstruct.errors import RecipeError, UserError, unknown
+from selfinstruct.layout import FAULT_KEY, GROUPS, listing, packaged, register, resolved
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,21 +43,16 @@ class Composed:
         Raises:
             RecipeError: with every fault found.
         """
-        from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-
         from selfinstruct.recipe import build
 
         broken = self.config.get(FAULT_KEY)
         if broken:
             raise UserError(str(broken))
         try:
-            keys = OmegaConf.to_container(self.config, resolve=True, throw_on_missing=True)
-        except OmegaConfBaseException as error:
-            key = getattr(error, "full_key", None) or "the recipe"
-            raise RecipeError([Fault(str(key), str(error).split("\n")[0])], self.name) from error
-        assert isinstance(keys, dict)
-        return build(self.name, {str(key): value for key, value in keys.items()}, self.project)
+            keys = resolved(self.config)
+        except RecipeError as error:
+            raise RecipeError(error.faults, self.name) from error
+        return build(self.name, keys, self.project)
 
     def run_dir(self, job_dir: str | None = None) -> Path:
         """The run folder: as set, or the job's in a sweep, or runs/<recipe>."""

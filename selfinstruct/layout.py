@@ -12,10 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import UserError
+from selfinstruct.errors import Fault, RecipeError, UserError
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
 FAULT_KEY = "_fault_"
+ENVIRONMENT = "reads the environment (oc.env), which would be written down with the run"
+ENVIRONMENT_REMEDY = (
+    "a model's key is named, not read: api_key_env=NAME; let the shell fill in other values: KEY=$NAME"
+)
 
 
 def packaged() -> Path:
@@ -64,15 +68,50 @@ def headline(path: Path) -> str:
 
 
 def model_config(name: str, project: Path) -> dict[str, Any] | None:
-    """The keys of `conf/model/<name>.yaml`, or None where there is no such file."""
+    """The keys of `conf/model/<name>.yaml`, or None where there is no such file.
+
+    Raises:
+        UserError: if a value in it cannot be made out.
+    """
     from omegaconf import OmegaConf
 
     path = listing("conf/model", project).get(name)
     if path is None:
         return None
-    keys = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    assert isinstance(keys, dict)
-    return {str(key): value for key, value in keys.items()}
+    try:
+        return resolved(OmegaConf.load(path))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def resolved(config: Any) -> dict[str, Any]:
+    """A config as plain dicts and lists, every `${key}` in it replaced.
+
+    None may read the environment. What it reads would be written into the run folder, and a recipe from
+    somebody else could pass on a key.
+
+    Raises:
+        RecipeError: naming the first key that cannot be made out.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.resolvers import oc
+
+    OmegaConf.register_new_resolver("oc.env", _no_environment, replace=True)
+    try:
+        keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        where, what = str(getattr(error, "full_key", None) or ""), str(error).split("\n")[0]
+        if ENVIRONMENT in what:
+            raise RecipeError([Fault(where, ENVIRONMENT, ENVIRONMENT_REMEDY)]) from error
+        raise RecipeError([Fault(where, what)]) from error
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+    return {str(key): value for key, value in keys.items()} if isinstance(keys, dict) else {}
+
+
+def _no_environment(*arguments: Any) -> None:
+    raise ValueError(ENVIRONMENT)
 
 
 def register(project: Path) -> None:

@@ -214,6 +214,69 @@ def test_a_recipe_that_is_no_recipe_or_reaches_for_code(
         refused(typed(verb, "recipe=mine"), "recipes/mine.yaml", *words)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.env:SECRET}",
+        "Bearer ${oc.env:SECRET,none}",
+        "${oc.decode:${oc.env:SECRET}}",
+        "${oc.${name}:SECRET}",  # parts that make it up
+        '${oc.decode:"$${rest}"}',
+    ],
+)
+def test_a_recipe_does_not_read_the_environment(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """In a recipe, in a file of conf and on the command line: a key read there would be written down."""
+    monkeypatch.setenv("SECRET", "sk-secret")
+    places = {
+        "${name}": "${prompts.instructions.variables.a}",
+        "${rest}": "${prompts.instructions.variables.b}",
+    }
+    for short, long in places.items():
+        value = value.replace(short, long)
+    names = {"a": "env", "b": "{oc.env:SECRET}"}
+    plain, mine = (
+        {"prompts": {"instructions": {"variables": v}}} for v in (names, {**names, "header": value})
+    )
+    recipe(project, json.dumps(plain), "plain")
+    recipe(project, json.dumps(mine))
+    (project / "conf/mix").mkdir(parents=True)
+    (project / "conf/mix/mine.yaml").write_text(json.dumps({"examples": value}))
+    for verb in ("check", "run"):
+        refused(
+            typed(verb, "recipe=mine", "model=scripted"),
+            "variables.header: reads the environment",
+            "api_key_env",
+        )
+        refused(
+            typed(verb, "recipe=plain", "model=scripted", "mix=mine"), "mix.examples: reads the environment"
+        )
+    assert not (project / "runs").exists()
+
+
+def test_nor_does_an_override_or_a_stages_own_model(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on the command line, and in a file of conf/model that a stage names."""
+    monkeypatch.setenv("SECRET", "sk-secret")
+    typed_in = [
+        "model.sampling.api_key=${oc.env:SECRET}",
+        "run_dir=${oc.env:SECRET}",
+        "target=${oc.env:SECRET}",
+    ]
+    for override in typed_in:
+        for verb in ("check", "run"):
+            refused(typed(verb, *PAPER, override), f"{override.split('=')[0]}: reads the environment")
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("name: openai/${oc.env:SECRET}\n")
+    own = "pipeline.instances.model=mine"
+    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "name: reads the environment")
+    (project / "conf/model/mine.yaml").write_text("name: openai/${nothing}\n")
+    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "'nothing' not found")
+    assert not (project / "runs").exists()
+
+
 def test_a_broken_recipe_does_not_stand_in_the_way_of_others(typed: Typed, project: Path) -> None:
     """Only who chooses it hears of it."""
     recipe(project, "a: [1\n")
