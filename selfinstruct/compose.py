@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # Mappings that take any key: a request's parameters, names for templates, and conditions on seeds.
-OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)\.[\w.]+=")
+OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?=")
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ class Composed:
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides, with those of mappings that are open to any key marked as adding one where it is new.
+    """The overrides, with those marked that Hydra takes otherwise than whoever types them means.
 
-    Hydra refuses `model.sampling.top_k=5` where a recipe sets no top_k; whoever types it means what it says.
+    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, and adds nothing for `export={}`.
     """
-    return [f"++{part}" if OPEN.match(part) else part for part in overrides]
+    plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
+    return [f"++{part}" if OPEN.match(part) else part for part in plain]
 
 
 def compose(overrides: Sequence[str], project: Path) -> Composed:
@@ -78,17 +79,21 @@ def compose(overrides: Sequence[str], project: Path) -> Composed:
     Raises:
         UserError: for an override, group or recipe that does not exist.
     """
+    try:
+        config = _composed(overrides, project)
+    except Exception as error:
+        raise explain(error, overrides, project) from error
+    return from_hydra(config, project)
+
+
+def _composed(overrides: Sequence[str], project: Path) -> DictConfig:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
     register(project)
     GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
-            config = hydra.compose("config", opened(overrides), return_hydra_config=True)
-    except Exception as error:
-        raise explain(error, overrides, project) from error
-    return from_hydra(config, project)
+    with hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
+        return hydra.compose("config", opened(overrides), return_hydra_config=True)
 
 
 def from_hydra(config: DictConfig, project: Path) -> Composed:
@@ -124,11 +129,19 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
+    for part in overrides:
+        if isinstance(error, TypeError | ValueError) and re.match(rf"({'|'.join(GROUPS)})=(null|\[)", part):
+            return UserError(f"{part!r}: a config group takes the name of one of its files")
     if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):
         return error
     text = _text(error)
     if isinstance(error, OverrideParseException):
-        return UserError(f"{error.override!r} is no override; write KEY=VALUE, quoted for the shell")
+        known = error.override in listing("recipes", project)
+        hint = f"\n  did you mean recipe={error.override}?" if known else ""
+        return UserError(
+            f"{error.override!r} is no override; write KEY=VALUE, quoted for the shell, and where the value "
+            f"has brackets, braces or quotes in it: 'KEY=\"VALUE\"'{hint}"
+        )
     missing = re.search(r"Could not find '([\w-]+)/([^']*)'", text)
     if missing and missing[1] in (*GROUPS, "recipe"):
         return UserError(_no_choice(missing[1], missing[2], project))
@@ -139,7 +152,7 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
         return UserError("; ".join(unknown("config group", group[1], (*GROUPS, "recipe"))))
     key = re.search(r"Could not (?:override|append to config\.|delete from config\.) ?'?([\w.-]*)", text)
     if (key and "not in struct" in text) or "does not exist" in text:
-        named = re.search(r"'([\w.-]+)'", text)
+        named = re.search(r"full_key: ([\w.-]+)", text) or re.search(r"'([\w.-]+)'", text)
         name = named[1] if named else (key[1] if key else "")
         return UserError(_no_key(name, project, overrides))
     lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
@@ -164,10 +177,10 @@ def _no_choice(group: str, name: str, project: Path) -> str:
 
 def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
     """Words for a key that does not exist, with the nearest among those of the recipe without overrides."""
-    chosen = [part for part in overrides if re.match(r"(recipe|" + "|".join(GROUPS) + r")=", part)]
+    chosen = [part for part in overrides if re.fullmatch(rf"(recipe|{'|'.join(GROUPS)})=[\w/-]+", part)]
     try:
-        config = compose(chosen, project).config
-    except UserError:
+        config = _composed(chosen, project)
+    except Exception:  # a second mistake, or the same one: the names there are cannot be known
         return f"there is no key {name!r}"
     same_depth = [str(key) for key in _keys(config) if str(key).count(".") == name.count(".")]
     near = unknown("key", name, same_depth)[1].split("known:")[0]
