@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,7 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
         for name, text in saved.items():
             folder.write(f".hydra/{name}", text)
         try:
-            _in_a_loop_of_its_own(run_recipe(recipe, folder, progress))
+            _in_a_loop_of_its_own(run_recipe(recipe, folder, progress), progress)
         except (sqlite3.Error, OSError) as error:
             raise RunFolderError(
                 f"{path}: cannot be written any more: {error}. What was stored is kept; make room, or mend "
@@ -112,24 +113,42 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     return Run(path)
 
 
-def _in_a_loop_of_its_own(work: Any) -> None:
-    """Run a coroutine to its end, also from a notebook, whose thread has a running loop already."""
+def _in_a_loop_of_its_own(work: Coroutine[Any, Any, None], progress: Progress) -> None:
+    """Run a coroutine to its end, also from a notebook, whose thread has a running loop already.
+
+    An interrupt there reaches the caller alone. It is passed on (once, to stop after what is in flight, twice
+    at once) and raised when the coroutine has come to its end, since the journal is closed after that.
+    """
     if not _loop_is_running():
         asyncio.run(work)
         return
-    failure: list[BaseException] = []
+    interrupt: KeyboardInterrupt | None = None
+    cancel: Future[Callable[[], None]] = Future()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(asyncio.run, _cancellable(work, cancel))
+        while not done.done():
+            try:
+                wait([done])
+            except KeyboardInterrupt as error:
+                interrupt = error
+                progress.say("stopping once what is in flight has arrived; again to stop at once")
+                cancel.result()()
+    if interrupt:
+        raise interrupt
+    done.result()
 
-    def target() -> None:
-        try:
-            asyncio.run(work)
-        except BaseException as error:  # handed to the caller's thread
-            failure.append(error)
 
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
+async def _cancellable(work: Coroutine[Any, Any, None], cancel: Future[Callable[[], None]]) -> None:
+    """The coroutine, and what cancels it from another thread."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task, "a coroutine that runs is a task"
+
+    def from_outside() -> None:
+        with suppress(RuntimeError):  # it came to its end meanwhile
+            loop.call_soon_threadsafe(task.cancel)
+
+    cancel.set_result(from_outside)
+    await work
 
 
 def _loop_is_running() -> bool:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +46,54 @@ def test_run_works_where_a_loop_is_running(tmp_path: Path) -> None:
         return len(run("paper", SCRIPTED, project=tmp_path, quiet=True).records("instructions"))
 
     assert asyncio.run(cell()) == 4
+
+
+CELL = """
+import asyncio, sys
+from selfinstruct import run
+
+async def cell():
+    run("paper", ["model=scripted", "target=30", "model.options.delay=0.4"], project=".")
+
+try:
+    asyncio.new_event_loop().run_until_complete(cell())  # asyncio.run would take the interrupt for itself
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_cell_goes_on_where_it_was(tmp_path: Path, times: int) -> None:
+    """The interrupt waits for the thread that writes the journal; every reply received is in it."""
+    cell = subprocess.Popen(
+        [sys.executable, "-c", CELL], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    journal = tmp_path / "runs/paper/run.sqlite"
+    while len(replies(journal)) < 10 and cell.poll() is None:
+        time.sleep(0.05)
+    for _ in range(times):
+        cell.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    out, err = cell.communicate(timeout=60)
+    assert "interrupted" in out, err
+    assert "Traceback" not in err
+    assert "stopping once what is in flight has arrived" in err
+    received = replies(journal)
+    assert len(received) >= 10
+    assert not json.loads((tmp_path / "runs/paper/summary.json").read_text())["finished"]
+    done = run("paper", ["model=scripted", "target=30"], project=tmp_path, quiet=True)
+    direct = run("paper", ["model=scripted", "target=30", "run_dir=direct"], project=tmp_path, quiet=True)
+    assert done.records() == direct.records()
+    assert received <= replies(journal)
+
+
+def replies(journal: Path) -> set[tuple[str, int, float]]:
+    """The replies that a journal holds, each with the time it took, which no second one would have."""
+    if not journal.exists():
+        return set()
+    with closing(sqlite3.connect(journal)) as db, suppress(sqlite3.OperationalError):
+        return set(db.execute("SELECT stage, number, seconds FROM reply"))
+    return set()
 
 
 def test_mistakes_are_user_errors(tmp_path: Path) -> None:
