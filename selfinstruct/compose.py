@@ -47,7 +47,7 @@ class Composed:
 
         broken = self.config.get(FAULT_KEY)
         if broken:
-            raise UserError(str(broken))
+            raise UserError(broken.decode())
         try:
             keys = resolved(self.config)
         except RecipeError as error:
@@ -132,6 +132,8 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     for part in overrides:
         if isinstance(error, TypeError | ValueError) and re.match(rf"({'|'.join(GROUPS)})=(null|\[)", part):
             return UserError(f"{part!r}: a config group takes the name of one of its files")
+    if isinstance(error, RecursionError):
+        return UserError("the defaults list of a recipe leads back to the recipe itself")
     if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):
         return error
     text = _text(error)
@@ -142,9 +144,15 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
             f"{error.override!r} is no override; write KEY=VALUE, quoted for the shell, and where the value "
             f"has brackets, braces or quotes in it: 'KEY=\"VALUE\"'{hint}"
         )
-    missing = re.search(r"Could not find '([\w-]+)/([^']*)'", text)
+    missing = re.search(r"Could not (?:find|load) '([\w-]+)/([^']*)'", text)
     if missing and missing[1] in (*GROUPS, "recipe"):
         return UserError(_no_choice(missing[1], missing[2], project))
+    twice = re.search(r"Multiple values for ([\w/]+)\..*'override \1: ([^']*)'", text)
+    if twice:
+        how = f"in a defaults list write 'override /{twice[1]}: {twice[2]}', on the command line"
+        return UserError(f"{twice[1]} is chosen already; {how} {twice[1]}={twice[2]}")
+    if "Cannot merge" in text:
+        return UserError(_unlike(text, project))
     group = re.search(
         r"Could not (?:override|delete)\D*'(?:override )?/?([^'@]*)[^']*'.*\n?No match in the def", text
     )
@@ -171,8 +179,36 @@ def _text(error: BaseException) -> str:
 def _no_choice(group: str, name: str, project: Path) -> str:
     folder = "recipes" if group == "recipe" else f"conf/{group}"
     what, known = unknown(group if group == "recipe" else f"{group} config", name, listing(folder, project))
+    if group == "recipe" and name.split("/")[0] in GROUPS:  # Hydra looks beside the recipe that says so
+        known = f"to choose it in a recipe's defaults list, write 'override /{name.replace('/', ': ')}'"
     path = {"seeds": "\n  for a seed file of your own: seeds.path=FILE.jsonl"}.get(group, "")
     return f"{what}\n  {known}{path}"
+
+
+def _unlike(text: str, project: Path) -> str:
+    """Words for a list where a mapping belongs, or the other way round; Hydra says of which file only."""
+    from omegaconf import OmegaConf
+
+    found = re.search(r"In '([\w/-]+)'", text)
+    group, _, name = (found[1] if found else "").rpartition("/")
+    path = listing("recipes" if group == "recipe" else f"conf/{group}", project).get(name)
+    if path is None:
+        return "a list stands where a mapping belongs, or the other way round"
+    clash = _clash(OmegaConf.load(path), _composed([], project))
+    return f"{path}: {clash or 'some key'} is a list where a mapping belongs, or the other way round"
+
+
+def _clash(mine: Any, usual: Any, path: str = "") -> str:
+    """The first place at which one is a list and the other a mapping."""
+    for key in mine:
+        one, other = mine._get_node(key), usual._get_node(key) if key in usual else None
+        if {type(one).__name__, type(other).__name__} == {"DictConfig", "ListConfig"}:
+            return f"{path}{key}"
+        if hasattr(one, "items") and hasattr(other, "items"):
+            deeper = _clash(one, other, f"{path}{key}.")
+            if deeper:
+                return deeper
+    return ""
 
 
 def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:

@@ -55,6 +55,9 @@ def crosscheck(
             made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
             tasks = [seed.data for seed in seeds.tasks] if seeds else []
             names: dict[str, Any] = {"examples": [*tasks, made] if config.mix.machine else tasks}
+            if config.prompts[stage.name].variants:
+                what = "a stage that asks about no record has no field to pick a variant by"
+                faults.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
         else:
             names = {**unsure, **{key: field.value for key, field in fields.items()}}
             _variants(stage, names, fields, faults)
@@ -161,7 +164,8 @@ def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) 
     try:
         prompt.fill(names)
     except TemplateFault as error:
-        faults.append(Fault(f"{where}.template", str(error)))
+        if f"{where}.template" not in [fault.where for fault in faults]:  # it may be no template at all
+            faults.append(Fault(f"{where}.template", str(error)))
 
 
 def _mix(mix: MixConfig, seeds: Seeds, faults: list[Fault]) -> None:

@@ -20,6 +20,7 @@ ENVIRONMENT = "reads the environment (oc.env), which would be written down with 
 ENVIRONMENT_REMEDY = (
     "a model's key is named, not read: api_key_env=NAME; let the shell fill in other values: KEY=$NAME"
 )
+ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
 
 
 def packaged() -> Path:
@@ -104,7 +105,7 @@ def resolved(config: Any) -> dict[str, Any]:
         where, what = str(getattr(error, "full_key", None) or ""), str(error).split("\n")[0]
         if ENVIRONMENT in what:
             raise RecipeError([Fault(where, ENVIRONMENT, ENVIRONMENT_REMEDY)]) from error
-        raise RecipeError([Fault(where, what)]) from error
+        raise RecipeError([Fault(where, what, ESCAPE if "nterpolation" in what else "")]) from error
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     return {str(key): value for key, value in keys.items()} if isinstance(keys, dict) else {}
@@ -136,11 +137,12 @@ def _load(path: Path) -> Any:
 
     try:
         node = OmegaConf.load(path)
-        faults = _forbidden(node)
+        faults = _forbidden(node) or _unlike(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
-        faults = [str(error).strip()]
+        faults = [_told(error)]
     if faults:
-        return OmegaConf.create({FAULT_KEY: f"{path}: {'; '.join(faults)}"})
+        text = f"{path}: {'; '.join(faults)}"
+        return OmegaConf.create({FAULT_KEY: text.encode()})  # as bytes, in which ${ has no meaning
     return node
 
 
@@ -153,6 +155,8 @@ def _forbidden(node: Any) -> list[str]:
     plain = OmegaConf.to_container(node, resolve=False)
     assert isinstance(plain, dict)
     defaults = plain.get("defaults") or []
+    if not isinstance(defaults, list) or not all(map(_is_entry, defaults)):
+        return ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
     entries = [str(key) for entry in defaults for key in (entry if isinstance(entry, dict) else [entry])]
     faults = [
         f"the defaults list names {entry!r}: Hydra's own settings belong on the command line"
@@ -162,6 +166,33 @@ def _forbidden(node: Any) -> list[str]:
     if any(str(key).split(".")[0] == "hydra" for key in plain):
         faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether Hydra can read an entry of a defaults list."""
+    if isinstance(entry, dict) and len(entry) == 1:
+        return all(isinstance(name, str | list | None) for name in entry.values())
+    return isinstance(entry, str)
+
+
+def _unlike(node: Any) -> list[str]:
+    """Groups of a recipe that are no mapping; a name there is meant to choose a file."""
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    return [
+        f"{group!r} is a mapping of keys; to choose a file of conf/{group}, write 'override /{group}: NAME' "
+        "in the defaults list" + ("; a seed file is seeds: {path: FILE.jsonl}" if group == "seeds" else "")
+        for group in GROUPS
+        if isinstance(plain.get(group), str | int | list)
+    ]
+
+
+def _told(error: Exception) -> str:
+    """The words of an error of yaml's or omegaconf's, with what is meant where a text has ${ in it."""
+    remedy = f"\n  {ESCAPE}" if "full_key" in str(error) else ""
+    return f"{str(error).strip()}{remedy}"
 
 
 def _targets(value: Any, path: str = "") -> list[str]:
@@ -200,7 +231,7 @@ def _check_conf_file(path: Path, group: str) -> None:
     try:
         faults = _forbidden(OmegaConf.load(path))
     except Exception as error:  # as in _load
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {_told(error)}") from error
     if faults:
         raise UserError(f"{path}: {'; '.join(faults)}")
 

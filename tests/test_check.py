@@ -220,6 +220,48 @@ def test_a_recipe_that_is_no_recipe_or_reaches_for_code(
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("defaults: paper\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: 5\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [null]\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [{a: b, c: d}]\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [mine]\n", ["leads back to the recipe itself"]),
+        ("defaults: [papre]\n", ["unknown recipe 'papre'", "did you mean 'paper'?"]),
+        ("defaults: [{override /modle: openai}]\n", ["unknown config group 'modle'"]),
+        ("defaults: [{model: openai}]\n", ["write 'override /model: openai'"]),
+        (
+            "defaults: [{/filters: default_de}]\n",
+            ["write 'override /filters: default_de'", "filters=default_de"],
+        ),
+        ("mix: alpaca\n", ["'mix' is a mapping of keys", "'override /mix: NAME'"]),
+        ("seeds: mine.jsonl\n", ["'seeds' is a mapping of keys", "seeds: {path: FILE.jsonl}"]),
+        ("pipeline: [instructions]\n", ["'pipeline' is a mapping of keys"]),
+        ("filters: {instructions: [empty]}\n", ["mine.yaml: filters.instructions is a list where a mapping"]),
+        ("schema: {instances: {required: {a: b}}}\n", ["mine.yaml: schema.instances.required is"]),
+        ("prompts: {instructions: {template: 'It costs ${5}'}}\n", ["template: Interpolation", "\\${name}"]),
+        (
+            "prompts: {instructions: {template: 'It costs ${{ 5 }}'}}\n",
+            ["instructions.template", "\\${name}"],
+        ),
+        ("prompts: {instructions: {variants: {a: {when: 1}}}}\n", ["prompts.instructions.variants:"]),
+        ("prompts: {classification: {template: '{{ instruction'}}\n", ["1 fault", "template: line 1"]),
+    ],
+)
+def test_a_slip_in_a_recipe(typed: Typed, project: Path, text: str, words: list[str]) -> None:
+    """What newcomers write at first: the place, and what it has to be."""
+    recipe(project, text)
+    refused(typed("check", "recipe=mine", "model=scripted"), *words)
+
+
+def test_a_dollar_and_brace_as_text(typed: Typed, project: Path) -> None:
+    """A template that shows ${name} writes it with a backslash."""
+    recipe(project, "prompts: {classification: {system: 'export A=\\${HOME} {{ instruction }}'}}\n")
+    shown = typed("check", "recipe=mine", "model=scripted")
+    assert shown[0] == 0, shown[2]
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "${oc.env:SECRET}",
