@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from selfinstruct.recipe import Recipe
 
 
-# Mappings that take any key: a request's parameters, names for templates, and conditions on seeds.
-OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?=")
+# Mappings that take any key: a request's parameters, names for templates, conditions on seeds, and a stage's
+# model of its own, which has no key as long as it is null.
+OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?=|pipeline\.[\w-]+\.model\.[\w.]+=")
 
 
 @dataclass(frozen=True)

@@ -74,15 +74,28 @@ def model_config(name: str, project: Path) -> dict[str, Any] | None:
     Raises:
         UserError: if a value in it cannot be made out.
     """
-    from omegaconf import OmegaConf
-
-    path = listing("conf/model", project).get(name)
-    if path is None:
+    files = listing("conf/model", project)
+    if name not in files:
         return None
     try:
-        return resolved(OmegaConf.load(path))
+        return resolved(_with_defaults(name, files))
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{files[name]}: {error}") from error
+
+
+def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = ()) -> Any:
+    """A file's keys merged over those of the files of its folder that its defaults list names."""
+    from omegaconf import OmegaConf
+
+    if name not in files or name in above:
+        raise UserError(
+            f"its defaults list names {name!r}, " + ("itself" if name in above else "which is none")
+        )
+    own: Any = OmegaConf.load(files[name])
+    defaults = own.pop("defaults", [])
+    order = defaults if "_self_" in defaults else [*defaults, "_self_"]
+    parts = [own if part == "_self_" else _with_defaults(str(part), files, (*above, name)) for part in order]
+    return OmegaConf.merge(*parts)
 
 
 def resolved(config: Any) -> dict[str, Any]:
@@ -225,7 +238,11 @@ def _check_conf(project: Path) -> None:
 def _check_conf_file(path: Path, group: str) -> None:
     from omegaconf import OmegaConf
 
-    header = re.search(r"^#\s*@package\s+(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as UTF-8: {error}") from error
+    header = re.search(r"^#\s*@package\s+(\S+)", text, re.MULTILINE)
     if header and header[1] not in ("_group_", group):
         raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
     try:

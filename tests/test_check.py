@@ -389,6 +389,33 @@ def test_a_domain_of_ones_own_is_a_recipe_and_a_seed_file(typed: Typed, project:
     assert len([json.loads(row) for row in rows]) == 4
 
 
+def test_a_model_of_ones_own_may_start_from_another(typed: Typed, project: Path) -> None:
+    """Its defaults list counts where a stage names it, as it does where the recipe does."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("defaults: [scripted]\nname: mine\n")
+    own = "pipeline.instances.model=mine"
+    assert "model    mine, completion mode" in typed("check", *PAPER, own)[1]
+    for name, word in (("mine", "itself"), ("none", "which is none")):
+        (project / "conf/model/mine.yaml").write_text(f"defaults: [{name}]\nname: mine\n")
+        refused(typed("check", *PAPER, own), "conf/model/mine.yaml", word)
+
+
+def test_a_config_file_that_is_not_utf_8(typed: Typed, project: Path) -> None:
+    """It is told by its name."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_bytes("# Größe\n".encode("latin-1"))
+    refused(typed("check", *PAPER), "conf/model/mine.yaml: cannot be read as UTF-8")
+
+
+@pytest.mark.parametrize(
+    "swap", ["filters=default_de", "filters=default_en", "mix=alpaca", "prompts=starter_en"]
+)
+def test_a_recipe_leaves_nothing_behind_in_a_group_that_is_swapped(typed: Typed, swap: str) -> None:
+    """The paper's recipe differs from the default by groups that can be chosen, so others can be too."""
+    status, _, err = typed("check", *PAPER, swap)
+    assert status == 0, err
+
+
 def test_a_config_group_of_ones_own(typed: Typed, project: Path) -> None:
     """A file in ./conf/model is chosen by its name like one of ours, and listed by --help."""
     (project / "conf/model").mkdir(parents=True)
