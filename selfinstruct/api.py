@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import RunFolderError, UserError, unknown
+from selfinstruct.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas
 
     from selfinstruct.progress import Progress
     from selfinstruct.recipe import Recipe
+    from selfinstruct.runner import Interrupter
 
 
 @dataclass(frozen=True)
@@ -96,40 +99,42 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     Raises:
         UserError: if the folder cannot be used, the model cannot go on, or the user stopped the run.
     """
-    from selfinstruct.folder import open_folder
+    from selfinstruct.folder import broken, open_folder
     from selfinstruct.runner import run_recipe
 
     with open_folder(recipe, path) as folder:
         for name, text in saved.items():
             folder.write(f".hydra/{name}", text)
         try:
-            _in_a_loop_of_its_own(run_recipe(recipe, folder, progress))
+            _in_a_loop_of_its_own(partial(run_recipe, recipe, folder, progress))
         except (sqlite3.Error, OSError) as error:
-            raise RunFolderError(
-                f"{path}: cannot be written any more: {error}. What was stored is kept; make room, or mend "
-                "what stands in the way, and run the same command again"
-            ) from error
+            raise broken(path, error) from error
     return Run(path)
 
 
-def _in_a_loop_of_its_own(work: Any) -> None:
-    """Run a coroutine to its end, also from a notebook, whose thread has a running loop already."""
+def _in_a_loop_of_its_own(work: Callable[[Interrupter], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine to its end, also from a notebook, whose thread has a running loop already.
+
+    An interrupt there reaches the caller alone. It is passed on (once, to stop after what is in flight, twice
+    at once) and raised when the coroutine has come to its end, since the journal is closed after that.
+    """
+    interrupter: Interrupter = Future()
     if not _loop_is_running():
-        asyncio.run(work)
+        asyncio.run(work(interrupter))
         return
-    failure: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            asyncio.run(work)
-        except BaseException as error:  # handed to the caller's thread
-            failure.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
+    interrupt: KeyboardInterrupt | None = None
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(asyncio.run, work(interrupter))
+        while not done.done():
+            try:
+                wait([done])
+            except KeyboardInterrupt as error:
+                interrupt = error
+                with suppress(RuntimeError):  # it came to its end meanwhile
+                    interrupter.result()()
+    if interrupt:
+        raise interrupt
+    done.result()
 
 
 def _loop_is_running() -> bool:

@@ -7,12 +7,13 @@ bug and keeps its traceback.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import BudgetReached, Interrupted, UserError
+from selfinstruct.errors import BudgetReached, Interrupted, UserError, unknown
 from selfinstruct.layout import GROUPS, headline, listing, packaged, register
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 VERBS = {
     "run": "run a recipe, or go on with a run of it (the default)",
     "check": "compose and check a recipe without a request: every fault, or what a run would do",
+    "help": "show this",
 }
+FLAGS = ("-m", "--multirun", "--resolve")  # the options of Hydra's that stand alone
 USAGE = """\
 selfinstruct: instruction datasets from a handful of seed tasks
 
@@ -55,10 +58,9 @@ def main() -> None:
 
 def command(arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status."""
-    arguments = list(arguments)
-    verb = arguments.pop(0) if arguments and arguments[0] in VERBS else "run"
     try:
-        if "--help" in arguments or "-h" in arguments:
+        verb, arguments = _verb(arguments)
+        if verb == "help" or "--help" in arguments or "-h" in arguments:
             print(help_text(Path.cwd()))
             return 0
         if "--version" in arguments:
@@ -82,6 +84,33 @@ def command(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The verb and what is left of the arguments; it is the first word that is no option or its value.
+
+    Raises:
+        UserError: for a word that is no verb.
+    """
+    before = ["-m", *arguments]
+    words = [
+        place
+        for place, part in enumerate(arguments)
+        if re.fullmatch(r"\w[\w./-]*", part) and (before[place] in FLAGS or before[place][0] != "-")
+    ]
+    if not words:
+        return "run", list(arguments)
+    rest = list(arguments)
+    word = rest.pop(words[0])
+    if word not in VERBS:
+        what, known = unknown("verb", word, VERBS)
+        near = (
+            f"a recipe is chosen by its key: recipe={word}"
+            if word in listing("recipes", Path.cwd())
+            else known
+        )
+        raise UserError(f"{what}\n  {near}")
+    return word, rest
 
 
 def help_text(project: Path) -> str:

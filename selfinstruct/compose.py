@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import Fault, RecipeError, UserError, unknown
-from selfinstruct.layout import FAULT_KEY, GROUPS, listing, packaged, register
+from selfinstruct.errors import RecipeError, UserError, unknown
+from selfinstruct.layout import FAULT_KEY, GROUPS, listing, packaged, register, resolved
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from selfinstruct.recipe import Recipe
 
 
-# Mappings that take any key (a request's parameters, names for templates, conditions on seeds), and the keys
-# of a model, which a file in conf/model need not list and whose names are checked later.
-OPEN = re.compile(r"([\w.]+\.)?(sampling|variables|where)\.[\w.]+=|model\.(price\.)?\w+=")
+# Mappings that take any key: a request's parameters, names for templates, conditions on seeds, and a stage's
+# model of its own, which has no key as long as it is null. A model's own keys need not all stand in its file.
+OPEN = re.compile(
+    r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
+    r"|pipeline\.[\w-]+\.model\.[\w.]+=|model\.(price\.)?\w+="
+)
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,16 @@ class Composed:
         Raises:
             RecipeError: with every fault found.
         """
-        from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-
         from selfinstruct.recipe import build
 
         broken = self.config.get(FAULT_KEY)
         if broken:
-            raise UserError(str(broken))
+            raise UserError(broken.decode())
         try:
-            keys = OmegaConf.to_container(self.config, resolve=True, throw_on_missing=True)
-        except OmegaConfBaseException as error:
-            key = getattr(error, "full_key", None) or "the recipe"
-            raise RecipeError([Fault(str(key), str(error).split("\n")[0])], self.name) from error
-        assert isinstance(keys, dict)
-        return build(self.name, {str(key): value for key, value in keys.items()}, self.project)
+            keys = resolved(self.config)
+        except RecipeError as error:
+            raise RecipeError(error.faults, self.name) from error
+        return build(self.name, keys, self.project)
 
     def run_dir(self, job_dir: str | None = None) -> Path:
         """The run folder: as set, or the job's in a sweep, or runs/<recipe>."""
@@ -67,11 +65,12 @@ class Composed:
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides, with those of mappings that are open to any key marked as adding one where it is new.
+    """The overrides, with those marked that Hydra takes otherwise than whoever types them means.
 
-    Hydra refuses `model.sampling.top_k=5` where a recipe sets no top_k; whoever types it means what it says.
+    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, and adds nothing for `export={}`.
     """
-    return [f"++{part}" if OPEN.match(part) else part for part in overrides]
+    plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
+    return [f"++{part}" if OPEN.match(part) else part for part in plain]
 
 
 def compose(overrides: Sequence[str], project: Path) -> Composed:
@@ -84,17 +83,21 @@ def compose(overrides: Sequence[str], project: Path) -> Composed:
     Raises:
         UserError: for an override, group or recipe that does not exist.
     """
+    try:
+        config = _composed(overrides, project)
+    except Exception as error:
+        raise explain(error, overrides, project) from error
+    return from_hydra(config, project)
+
+
+def _composed(overrides: Sequence[str], project: Path) -> DictConfig:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 
     register(project)
     GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
-            config = hydra.compose("config", opened(overrides), return_hydra_config=True)
-    except Exception as error:
-        raise explain(error, overrides, project) from error
-    return from_hydra(config, project)
+    with hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
+        return hydra.compose("config", opened(overrides), return_hydra_config=True)
 
 
 def from_hydra(config: DictConfig, project: Path) -> Composed:
@@ -130,14 +133,30 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
+    for part in overrides:
+        if isinstance(error, TypeError | ValueError) and re.match(rf"({'|'.join(GROUPS)})=(null|\[)", part):
+            return UserError(f"{part!r}: a config group takes the name of one of its files")
+    if isinstance(error, RecursionError):
+        return UserError("the defaults list of a recipe leads back to the recipe itself")
     if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):
         return error
     text = _text(error)
     if isinstance(error, OverrideParseException):
-        return UserError(f"{error.override!r} is no override; write KEY=VALUE, quoted for the shell")
-    missing = re.search(r"Could not find '([\w-]+)/([^']*)'", text)
+        known = error.override in listing("recipes", project)
+        hint = f"\n  did you mean recipe={error.override}?" if known else ""
+        return UserError(
+            f"{error.override!r} is no override; write KEY=VALUE, quoted for the shell, and where the value "
+            f"has brackets, braces or quotes in it: 'KEY=\"VALUE\"'{hint}"
+        )
+    missing = re.search(r"Could not (?:find|load) '([\w-]+)/([^']*)'", text)
     if missing and missing[1] in (*GROUPS, "recipe"):
         return UserError(_no_choice(missing[1], missing[2], project))
+    twice = re.search(r"Multiple values for ([\w/]+)\..*'override \1: ([^']*)'", text)
+    if twice:
+        how = f"in a defaults list write 'override /{twice[1]}: {twice[2]}', on the command line"
+        return UserError(f"{twice[1]} is chosen already; {how} {twice[1]}={twice[2]}")
+    if "Cannot merge" in text:
+        return UserError(_unlike(text, project))
     group = re.search(
         r"Could not (?:override|delete)\D*'(?:override )?/?([^'@]*)[^']*'.*\n?No match in the def", text
     )
@@ -145,7 +164,7 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
         return UserError("; ".join(unknown("config group", group[1], (*GROUPS, "recipe"))))
     key = re.search(r"Could not (?:override|append to config\.|delete from config\.) ?'?([\w.-]*)", text)
     if (key and "not in struct" in text) or "does not exist" in text:
-        named = re.search(r"'([\w.-]+)'", text)
+        named = re.search(r"full_key: ([\w.-]+)", text) or re.search(r"'([\w.-]+)'", text)
         name = named[1] if named else (key[1] if key else "")
         return UserError(_no_key(name, project, overrides))
     lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
@@ -164,16 +183,44 @@ def _text(error: BaseException) -> str:
 def _no_choice(group: str, name: str, project: Path) -> str:
     folder = "recipes" if group == "recipe" else f"conf/{group}"
     what, known = unknown(group if group == "recipe" else f"{group} config", name, listing(folder, project))
+    if group == "recipe" and name.split("/")[0] in GROUPS:  # Hydra looks beside the recipe that says so
+        known = f"to choose it in a recipe's defaults list, write 'override /{name.replace('/', ': ')}'"
     path = {"seeds": "\n  for a seed file of your own: seeds.path=FILE.jsonl"}.get(group, "")
     return f"{what}\n  {known}{path}"
 
 
+def _unlike(text: str, project: Path) -> str:
+    """Words for a list where a mapping belongs, or the other way round; Hydra says of which file only."""
+    from omegaconf import OmegaConf
+
+    found = re.search(r"In '([\w/-]+)'", text)
+    group, _, name = (found[1] if found else "").rpartition("/")
+    path = listing("recipes" if group == "recipe" else f"conf/{group}", project).get(name)
+    if path is None:
+        return "a list stands where a mapping belongs, or the other way round"
+    clash = _clash(OmegaConf.load(path), _composed([], project))
+    return f"{path}: {clash or 'some key'} is a list where a mapping belongs, or the other way round"
+
+
+def _clash(mine: Any, usual: Any, path: str = "") -> str:
+    """The first place at which one is a list and the other a mapping."""
+    for key in mine:
+        one, other = mine._get_node(key), usual._get_node(key) if key in usual else None
+        if {type(one).__name__, type(other).__name__} == {"DictConfig", "ListConfig"}:
+            return f"{path}{key}"
+        if hasattr(one, "items") and hasattr(other, "items"):
+            deeper = _clash(one, other, f"{path}{key}.")
+            if deeper:
+                return deeper
+    return ""
+
+
 def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
     """Words for a key that does not exist, with the nearest among those of the recipe without overrides."""
-    chosen = [part for part in overrides if re.match(r"(recipe|" + "|".join(GROUPS) + r")=", part)]
+    chosen = [part for part in overrides if re.fullmatch(rf"(recipe|{'|'.join(GROUPS)})=[\w/-]+", part)]
     try:
-        config = compose(chosen, project).config
-    except UserError:
+        config = _composed(chosen, project)
+    except Exception:  # a second mistake, or the same one: the names there are cannot be known
         return f"there is no key {name!r}"
     same_depth = [str(key) for key in _keys(config) if str(key).count(".") == name.count(".")]
     near = unknown("key", name, same_depth)[1].split("known:")[0]

@@ -7,14 +7,33 @@ template is filled in with the real seeds or with sample records.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from selfinstruct.config import MixConfig, RecipeConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.pool import Seeds
 from selfinstruct.prompts import Prompt, TemplateFault
-from selfinstruct.schema import fields_of
+from selfinstruct.schema import fields_of, misfits
 from selfinstruct.stages import Stage
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the records that come to a stage.
+
+    Attributes:
+        value: a sample of its values.
+        stage: the stage that gives it.
+        values: all its values, where they are a closed set.
+    """
+
+    value: Any
+    stage: str
+    values: tuple[Any, ...] = ()
+
+
+Sample = dict[str, Field]
 
 
 def crosscheck(
@@ -28,21 +47,27 @@ def crosscheck(
         seeds: the seed tasks, None where they could not be read.
         faults: receives what is found.
     """
-    values: dict[str, tuple[Any, ...]] = {}
+    records: dict[str, Sample] = {}
+    unsure = _of_unbuilt(config, stages)
     for place, stage in enumerate(stages):
+        fields = records.get(stage.of or "", {})
         if stage.kind.draws:
             made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
             tasks = [seed.data for seed in seeds.tasks] if seeds else []
             names: dict[str, Any] = {"examples": [*tasks, made] if config.mix.machine else tasks}
+            if config.prompts[stage.name].variants:
+                what = "a stage that asks about no record has no field to pick a variant by"
+                faults.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
         else:
-            names = _record(config, stage, stages[:place])
-            _variants(stage, names, values, faults)
+            names = {**unsure, **{key: field.value for key, field in fields.items()}}
+            _variants(stage, names, fields, faults)
         for prompt in stage.prompts:
             _try(stage.name, prompt, names, faults)
-            if stage.kind.labels and prompt.parse.values:
-                values[prompt.parse.fields[0]] = prompt.parse.values
             where = f"prompts.{stage.name}.parse"
             known_fields(config, prompt.parse.fields, stage.name, where, faults)
+            if not unsure:
+                _fits(config.schemas.get(stage.name, {}), stage.name, prompt, fields, faults)
+        _give(stage, stages[:place], records)
     if seeds and any(stage.kind.draws for stage in stages):
         _mix(config.mix, seeds, faults)
 
@@ -57,20 +82,54 @@ def known_fields(
             faults.append(Fault(where, *unknown("field", name, known)))
 
 
-def _record(config: RecipeConfig, stage: Stage, before: Sequence[Stage]) -> dict[str, Any]:
-    """A sample of the records that a stage is about, with the labels set before it."""
-    sample = fields_of(config.schemas.get(stage.of or "", {}))
-    built = {other.name: other for other in before}
-    for name in list(config.pipeline)[: list(config.pipeline).index(stage.name)]:
-        other = built.get(name)  # one that could not be built has faults enough of its own
-        if other is None or (other.kind.labels and other.of == stage.of):
-            sample.update(fields_of(config.schemas.get(name, {})))
-    return sample
+def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]:
+    """The fields of the stages that could not be built; those have faults enough of their own."""
+    unbuilt = [name for name in config.pipeline if name not in {stage.name for stage in stages}]
+    return {key: value for name in unbuilt for key, value in fields_of(config.schemas.get(name, {})).items()}
 
 
-def _variants(
-    stage: Stage, names: dict[str, Any], values: dict[str, tuple[Any, ...]], faults: list[Fault]
-) -> None:
+def _give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
+    """Enter the records that a stage makes, or what it sets in others and in all that were made of those."""
+    fields: Sample = {}
+    for prompt in stage.prompts:
+        for key in prompt.parse.fields:
+            values = [*(fields[key].values if key in fields else ()), *prompt.parse.values]
+            sample = values[0] if values else stage.fields.get(key, "text")
+            fields[key] = Field(sample, stage.name, tuple(values))
+    of = records.get(stage.of or "", {})
+    if not stage.kind.labels:
+        records[stage.name] = {**of, **fields}
+        return
+    records[stage.of or ""], family = {**of, **fields}, {stage.of}
+    for other in before:
+        if other.of in family and not other.kind.labels:
+            family.add(other.name)
+            records[other.name] = {**fields, **records[other.name]}
+
+
+def _fits(schema: dict[str, Any], name: str, prompt: Prompt, fields: Sample, faults: list[Fault]) -> None:
+    """A record of the stage has no field that its schema shuts out, and all those that it requires."""
+    refused, lacking = misfits(schema, [*fields, *prompt.parse.fields])
+    found = [
+        Fault(
+            f"schema.{name}",
+            f"shuts out {key!r}, which stage {fields[key].stage} gives every record that comes here",
+            f"add {key} to schema.{name}.properties; as it is, every record would be rejected",
+        )
+        for key in refused
+        if key in fields  # the others are those that `known_fields` tells
+    ] + [
+        Fault(
+            f"schema.{name}",
+            f"requires {key!r}, which neither prompts.{name} reads from a reply nor a stage before gives",
+            "leave it out of required, or have it read; as it is, every record would be rejected",
+        )
+        for key in lacking
+    ]
+    faults.extend(fault for fault in found if fault not in faults)
+
+
+def _variants(stage: Stage, names: dict[str, Any], fields: Sample, faults: list[Fault]) -> None:
     """The field that picks the variant is there, and each of its values has one."""
     by, where = stage.kind.by, f"pipeline.{stage.name}.by"
     whens = [prompt.when for prompt in stage.prompts]
@@ -80,15 +139,16 @@ def _variants(
                 Fault(where, "is missing", "its prompt has variants; name the field that picks one")
             )
         return
+    values = fields[by].values if by in fields else ()
     if by not in names:
         faults.append(Fault(where, *unknown("field", by, names)))
-    elif by not in values and not isinstance(names[by], bool):
+    elif not values and not isinstance(names[by], bool):
         what = f"{by!r} may have any value, and each needs a variant"
         faults.append(Fault(where, what, "pick by a field that a label stage sets by a choice"))
     if None in whens:
         remedy = f"give prompts.{stage.name} variants, each with a 'when'"
         faults.append(Fault(where, f"picks by {by!r} but the prompt has no variants", remedy))
-    for value in values.get(by, ()):
+    for value in values:
         if not any(when == value and type(when) is type(value) for when in whens):
             what = f"no variant of prompts.{stage.name} has 'when: {value}', a value of {by!r}"
             faults.append(Fault(where, what, f"there are: {', '.join(map(repr, whens))}"))
@@ -104,7 +164,8 @@ def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) 
     try:
         prompt.fill(names)
     except TemplateFault as error:
-        faults.append(Fault(f"{where}.template", str(error)))
+        if f"{where}.template" not in [fault.where for fault in faults]:  # it may be no template at all
+            faults.append(Fault(f"{where}.template", str(error)))
 
 
 def _mix(mix: MixConfig, seeds: Seeds, faults: list[Fault]) -> None:

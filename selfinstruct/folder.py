@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _open(path: Path, salvage: bool) -> Journal:
         return Journal(path)
     except DamagedJournal as error:
         if not salvage:
-            raise DamagedJournal(path, f"{error.damage}\n{_offer(path)}") from error
+            raise _damaged(path, error.damage) from error
     saved = read_what_can_be(path)
     set_aside(path)
     journal = Journal(path)
@@ -111,11 +112,22 @@ def _open(path: Path, salvage: bool) -> Journal:
     return journal
 
 
-def _offer(path: Path) -> str:
+def _damaged(path: Path, damage: str) -> DamagedJournal:
     replies = len(read_what_can_be(path).replies)
-    return (
-        f"  Nothing was changed. {replies:,} of its replies can be read. To go on from these, run the same "
-        "command with salvage=true: the damaged file is kept beside the new one. To start anew: fresh=true"
+    return DamagedJournal(
+        path,
+        f"{damage}\n  It is kept, and {replies:,} of its replies can be read. To go on from these, run "
+        "the same\n  command with salvage=true, which keeps the damaged file too; to start anew, with fresh=true",
+    )
+
+
+def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
+    """What a failure of the disk in the middle of a run means."""
+    if type(error) is sqlite3.DatabaseError:  # its kinds are locks, full disks and the like
+        return _damaged(path / JOURNAL, str(error))
+    return RunFolderError(
+        f"{path}: cannot be written any more: {error}. What was stored is kept; make room, or mend what "
+        "stands in the way, and run the same command again"
     )
 
 
@@ -176,7 +188,7 @@ def _shape(recipe: Recipe) -> dict[str, Any]:
     """
     import hashlib
 
-    shape = {key: value for key, value in shaping(recipe.config).items() if not key.startswith("export.")}
+    shape = {key: value for key, value in shaping(recipe.config).items() if key.split(".")[0] != "export"}
     for stage in recipe.stages:
         prefix = f"pipeline.{stage.name}.model"
         if recipe.config.pipeline[stage.name].model is not None:  # as it was looked up and completed

@@ -8,13 +8,19 @@ ones that know Hydra.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import UserError
+from selfinstruct.errors import Fault, RecipeError, UserError
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
 FAULT_KEY = "_fault_"
+ENVIRONMENT = "reads the environment (oc.env), which would be written down with the run"
+ENVIRONMENT_REMEDY = (
+    "a model's key is named, not read: api_key_env=NAME; let the shell fill in other values: KEY=$NAME"
+)
+ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
 
 
 def packaged() -> Path:
@@ -63,23 +69,75 @@ def headline(path: Path) -> str:
 
 
 def model_config(name: str, project: Path) -> dict[str, Any] | None:
-    """The keys of `conf/model/<name>.yaml`, or None where there is no such file."""
+    """The keys of `conf/model/<name>.yaml`, or None where there is no such file.
+
+    Raises:
+        UserError: if a value in it cannot be made out.
+    """
+    files = listing("conf/model", project)
+    if name not in files:
+        return None
+    try:
+        return resolved(_with_defaults(name, files))
+    except UserError as error:
+        raise UserError(f"{files[name]}: {error}") from error
+
+
+def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = ()) -> Any:
+    """A file's keys merged over those of the files of its folder that its defaults list names."""
     from omegaconf import OmegaConf
 
-    path = listing("conf/model", project).get(name)
-    if path is None:
-        return None
-    keys = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    assert isinstance(keys, dict)
-    return {str(key): value for key, value in keys.items()}
+    if name not in files or name in above:
+        raise UserError(
+            f"its defaults list names {name!r}, " + ("itself" if name in above else "which is none")
+        )
+    own: Any = OmegaConf.load(files[name])
+    defaults = own.pop("defaults", [])
+    order = defaults if "_self_" in defaults else [*defaults, "_self_"]
+    parts = [own if part == "_self_" else _with_defaults(str(part), files, (*above, name)) for part in order]
+    return OmegaConf.merge(*parts)
+
+
+def resolved(config: Any) -> dict[str, Any]:
+    """A config as plain dicts and lists, every `${key}` in it replaced.
+
+    None may read the environment. What it reads would be written into the run folder, and a recipe from
+    somebody else could pass on a key.
+
+    Raises:
+        RecipeError: naming the first key that cannot be made out.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.resolvers import oc
+
+    OmegaConf.register_new_resolver("oc.env", _no_environment, replace=True)
+    try:
+        keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        where, what = str(getattr(error, "full_key", None) or ""), str(error).split("\n")[0]
+        if ENVIRONMENT in what:
+            raise RecipeError([Fault(where, ENVIRONMENT, ENVIRONMENT_REMEDY)]) from error
+        raise RecipeError([Fault(where, what, ESCAPE if "nterpolation" in what else "")]) from error
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+    return {str(key): value for key, value in keys.items()} if isinstance(keys, dict) else {}
+
+
+def _no_environment(*arguments: Any) -> None:
+    raise ValueError(ENVIRONMENT)
 
 
 def register(project: Path) -> None:
-    """Make the user's and our recipes and groups known to Hydra, before it composes anything."""
+    """Make the user's and our recipes and groups known to Hydra, before it composes anything.
+
+    Hydra forgets nothing by itself; what an earlier call made known for another folder is taken away here.
+    """
     from hydra.core.config_store import ConfigStore
 
     _check_conf(project)
-    _add_search_path(project / "conf")
+    _search_path().conf = project / "conf"
+    ConfigStore.instance().repo.pop("recipe", None)
     for name, path in listing("recipes", project).items():
         ConfigStore.instance().store(
             group="recipe", name=name, package="_global_", node=_load(path), provider=str(path)
@@ -92,11 +150,12 @@ def _load(path: Path) -> Any:
 
     try:
         node = OmegaConf.load(path)
-        faults = _forbidden(node)
+        faults = _forbidden(node) or _unlike(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
-        faults = [str(error).strip()]
+        faults = [_told(error)]
     if faults:
-        return OmegaConf.create({FAULT_KEY: f"{path}: {'; '.join(faults)}"})
+        text = f"{path}: {'; '.join(faults)}"
+        return OmegaConf.create({FAULT_KEY: text.encode()})  # as bytes, in which ${ has no meaning
     return node
 
 
@@ -109,6 +168,8 @@ def _forbidden(node: Any) -> list[str]:
     plain = OmegaConf.to_container(node, resolve=False)
     assert isinstance(plain, dict)
     defaults = plain.get("defaults") or []
+    if not isinstance(defaults, list) or not all(map(_is_entry, defaults)):
+        return ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
     entries = [str(key) for entry in defaults for key in (entry if isinstance(entry, dict) else [entry])]
     faults = [
         f"the defaults list names {entry!r}: Hydra's own settings belong on the command line"
@@ -118,6 +179,33 @@ def _forbidden(node: Any) -> list[str]:
     if any(str(key).split(".")[0] == "hydra" for key in plain):
         faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether Hydra can read an entry of a defaults list."""
+    if isinstance(entry, dict) and len(entry) == 1:
+        return all(isinstance(name, str | list | None) for name in entry.values())
+    return isinstance(entry, str)
+
+
+def _unlike(node: Any) -> list[str]:
+    """Groups of a recipe that are no mapping; a name there is meant to choose a file."""
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    return [
+        f"{group!r} is a mapping of keys; to choose a file of conf/{group}, write 'override /{group}: NAME' "
+        "in the defaults list" + ("; a seed file is seeds: {path: FILE.jsonl}" if group == "seeds" else "")
+        for group in GROUPS
+        if isinstance(plain.get(group), str | int | list)
+    ]
+
+
+def _told(error: Exception) -> str:
+    """The words of an error of yaml's or omegaconf's, with what is meant where a text has ${ in it."""
+    remedy = f"\n  {ESCAPE}" if "full_key" in str(error) else ""
+    return f"{str(error).strip()}{remedy}"
 
 
 def _targets(value: Any, path: str = "") -> list[str]:
@@ -150,25 +238,34 @@ def _check_conf(project: Path) -> None:
 def _check_conf_file(path: Path, group: str) -> None:
     from omegaconf import OmegaConf
 
-    header = re.search(r"^#\s*@package\s+(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as UTF-8: {error}") from error
+    header = re.search(r"^#\s*@package\s+(\S+)", text, re.MULTILINE)
     if header and header[1] not in ("_group_", group):
         raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
     try:
         faults = _forbidden(OmegaConf.load(path))
     except Exception as error:  # as in _load
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {_told(error)}") from error
     if faults:
         raise UserError(f"{path}: {'; '.join(faults)}")
 
 
-def _add_search_path(conf: Path) -> None:
+@cache
+def _search_path() -> Any:
+    """Hydra's plugin that adds the user's `conf`, registered once; its `conf` says which."""
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     class UserConf(SearchPathPlugin):
+        conf = Path("conf")
+
         def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-            if conf.is_dir() and conf.resolve() != packaged() / "conf":
-                search_path.append("selfinstruct-user", conf.resolve().as_uri())
+            if self.conf.is_dir() and self.conf.resolve() != packaged() / "conf":
+                search_path.append("selfinstruct-user", self.conf.resolve().as_uri())
 
     Plugins.instance().register(UserConf)
+    return UserConf

@@ -12,8 +12,10 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 
 from selfinstruct import view
 from selfinstruct.errors import Interrupted
@@ -30,13 +32,22 @@ from selfinstruct.report.files import write_files
 from selfinstruct.stages import Setting, Stage, Work
 
 Stop = asyncio.Future[None]
+Interrupter = Future[Callable[[], object]]
 EVERY_SECONDS = 5.0  # between two checkpoints
 
 
-async def run_recipe(recipe: Recipe, folder: RunFolder, progress: Progress) -> None:
+async def run_recipe(
+    recipe: Recipe, folder: RunFolder, progress: Progress, interrupter: Interrupter | None = None
+) -> None:
     """Run a recipe to its end, or go on where it was interrupted; then write the files.
 
     The files are written however it ends, from all that the journal has.
+
+    Args:
+        recipe: the recipe.
+        folder: its run folder.
+        progress: where progress is shown.
+        interrupter: gets what does as Ctrl-C does, for a caller in another thread.
 
     Raises:
         ModelError: if the model cannot go on; everything received is kept.
@@ -44,7 +55,7 @@ async def run_recipe(recipe: Recipe, folder: RunFolder, progress: Progress) -> N
     """
     finished = False
     try:
-        with _desk(recipe, folder, progress) as desk, _interruptible(progress) as stop:
+        with _desk(recipe, folder, progress) as desk, _interruptible(progress, interrupter) as stop:
             for stage in recipe.stages:
                 await _run_stage(recipe, stage, desk, stop)
         finished = True
@@ -177,7 +188,7 @@ async def _checkpoints(name: str, desk: Desk, stop: Stop) -> AsyncIterator[None]
 
 
 @contextmanager
-def _interruptible(progress: Progress) -> Iterator[Stop]:
+def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Iterator[Stop]:
     """A future that Ctrl-C or SIGTERM ends: once, to stop after what is in flight; twice, at once."""
     loop = asyncio.get_running_loop()
     stop: Stop = loop.create_future()
@@ -191,6 +202,8 @@ def _interruptible(progress: Progress) -> Iterator[Stop]:
             progress.say("stopping once what is in flight has arrived; again to stop at once")
             stop.set_exception(Interrupted("stopped. Run the same command again to go on from here."))
 
+    if interrupter:
+        interrupter.set_result(partial(loop.call_soon_threadsafe, interrupt))
     signals = [signal.SIGINT, signal.SIGTERM] if threading.current_thread() is threading.main_thread() else []
     try:
         for number in signals:

@@ -1,8 +1,11 @@
-"""JSON Schema (Draft 2020-12): each schema checked and compiled once, each record validated against it."""
+"""JSON Schema (Draft 2020-12): each schema checked and compiled once, each record validated against it.
+
+Nothing is ever fetched: a `$ref` leads to a place in its own schema.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from selfinstruct.errors import Fault
@@ -19,16 +22,13 @@ def compile_schema(schema: dict[str, Any], where: str, faults: list[Fault]) -> V
         where: its config key, for messages.
         faults: receives a fault where the schema itself is invalid.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, best_match
+    from jsonschema.exceptions import best_match
 
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        path = ".".join([where, *map(str, error.absolute_path)])
-        faults.append(Fault(path, f"is no valid JSON Schema: {error.message}"))
+    wrong = _wrong(schema, where)
+    if wrong:
+        faults.append(wrong)
         return None
-    validator = Draft202012Validator(schema)
+    validator = _validator(schema)
 
     def validate(data: dict[str, Any]) -> Rejection | None:
         error = best_match(validator.iter_errors(data))
@@ -49,3 +49,76 @@ def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
         values = spec.get("enum") or [samples.get(str(spec.get("type")), "text")]
         fields[str(name)] = spec.get("const", values[0])
     return fields
+
+
+def misfits(schema: dict[str, Any], names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Which of these fields no record may have, and which a record with them lacks, whatever their values.
+
+    Nothing is said of a schema that is none, which is a fault already.
+    """
+    given = dict.fromkeys(names)
+    if _wrong(schema, ""):
+        return [], []
+    refused = [name for name in given if _complaints(schema, {name: None}, "additionalProperties")]
+    required = [name for needed in _complaints(schema, given, "required") for name in needed]
+    return refused, [name for name in dict.fromkeys(required) if name not in given]
+
+
+def _complaints(schema: dict[str, Any], data: dict[str, Any], keyword: str) -> list[Any]:
+    """What a keyword asks of the record as such, and does not get; not what hangs on a condition."""
+    errors = [error for error in _validator(schema).iter_errors(data) if error.validator == keyword]
+    sure = [error for error in errors if not {"then", "else"} & set(error.relative_schema_path)]
+    return [error.validator_value for error in sure if not error.absolute_path]
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:
+    from jsonschema import Draft202012Validator
+    from referencing.jsonschema import EMPTY_REGISTRY
+
+    return Draft202012Validator(schema, registry=EMPTY_REGISTRY)  # else jsonschema asks the network
+
+
+def _wrong(schema: dict[str, Any], where: str) -> Fault | None:
+    """What is wrong with a schema itself."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+        dangling = _dangling(schema)
+        if not dangling:
+            list(_validator(schema).iter_errors(fields_of(schema)))  # all the way
+    except SchemaError as error:
+        path = ".".join([where, *map(str, error.absolute_path)])
+        return Fault(path, f"is no valid JSON Schema: {error.message}")
+    except RecursionError:
+        return Fault(where, "is no valid JSON Schema: a $ref in it leads back to itself without end")
+    if dangling:
+        remedy = "write the definition into the schema, under $defs; nothing is fetched"
+        return Fault(where, f"$ref {dangling!r} leads nowhere", remedy)
+    return None
+
+
+def _dangling(schema: dict[str, Any]) -> str | None:
+    """The first reference that leads to nothing within the schema."""
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
+
+    root = DRAFT202012.create_resource(schema)
+    todo, seen = [(root, EMPTY_REGISTRY.resolver_with_root(root))], set()
+    while todo:
+        resource, resolver = todo.pop()
+        part: Any = resource.contents
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        for ref in [part[key] for key in ("$ref", "$dynamicRef") if isinstance(part, dict) and key in part]:
+            try:
+                found = resolver.lookup(ref)
+            except (Unresolvable, ValueError):  # a ValueError: what is no address at all
+                return str(ref)
+            if not isinstance(found.contents, dict | bool):
+                return str(ref)
+            todo.append((DRAFT202012.create_resource(found.contents), found.resolver))
+        todo += [(inner, resolver.in_subresource(inner)) for inner in resource.subresources()]
+    return None

@@ -1,9 +1,14 @@
-"""Records as a user sees them: accepted, with the labels that later stages set, none of them rejected."""
+"""Records as a user sees them: accepted, with the labels that later stages set, none of them rejected.
+
+What later stages say of a record goes for all that was made of it: its children have the labels set on it
+after they were made, and go where it goes.
+"""
 
 from __future__ import annotations
 
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED, REJECTED, Record
+from selfinstruct.stages import Stage
 from selfinstruct.store import Journal
 
 
@@ -18,9 +23,12 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
 
     Returns:
         The records by their number among all accepted ones of the stage, from 1. A record whose label was
-        rejected is not among them; one that has no label yet is.
+        rejected is not among them, nor is what was made of it; one that has no label yet is.
     """
     found = dict(enumerate(journal.records(name, ACCEPTED), 1))
+    stage = recipe.stage(name)
+    if stage.of:
+        found = _following(stage, found, rows(recipe, journal, stage.of, before))
     numbers = {record.id: number for number, record in found.items()}
     for label in recipe.labels_of(name, before):
         for verdict in journal.records(label.name):
@@ -30,3 +38,15 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
             elif number in found and verdict.fate == ACCEPTED:
                 found[number].data.update(verdict.data)
     return found
+
+
+def _following(stage: Stage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:
+    """The records whose parents are left, with what was set on those later; a field of their own stays."""
+    own = {key for prompt in stage.prompts for key in prompt.parse.fields}
+    inherited = {
+        parent.id: {key: value for key, value in parent.data.items() if key not in own}
+        for parent in parents.values()
+    }
+    for record in found.values():
+        record.data.update(inherited.get(record.parent or "", {}))
+    return {number: record for number, record in found.items() if record.parent in inherited}

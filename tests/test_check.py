@@ -74,6 +74,11 @@ def test_a_seed_file_that_cannot_be_used(
         ),
         (["recipe=paper", "~filters.instructions.nothing"], ["unknown key 'filters.instructions.nothing'"]),
         (["recipe=paper", "x y"], ["'x y' is no override"]),
+        (["paper"], ["'paper' is no override", "did you mean recipe=paper?"]),
+        (["recipe=paper", "prompts.classification.template={{ x }}"], ["is no override", "'KEY=\"VALUE\"'"]),
+        (["recipe=paper", "mix={exampels: 4}"], ["unknown key 'mix.exampels'", "'mix.examples'"]),
+        (["recipe=paper", "mix=null"], ["'mix=null': a config group takes the name"]),
+        (["recipe=paper", "mix=[1]"], ["'mix=[1]': a config group takes the name"]),
         (["recipe=paper", "seeds=seeds/mine.jsonl"], ["seeds.path=FILE.jsonl"]),
         ([*PAPER, "+filters.instructions.rouge={field: instruction}"], ["unknown filter", "'rouge_l'"]),
         ([*PAPER, "+filters.instructions.word_count.minimun=3"], ["unknown key 'minimun'", "'minimum'"]),
@@ -121,6 +126,47 @@ def test_a_seed_file_that_cannot_be_used(
 def test_a_mistake_on_the_command_line(typed: Typed, arguments: list[str], words: list[str]) -> None:
     """What is wrong, where, and the nearest name that there is."""
     refused(typed("check", *arguments), *words)
+
+
+@pytest.mark.parametrize("stage", ["seeds", "instances"])
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("http://127.0.0.1:9/input.json", "$ref 'http://127.0.0.1:9/input.json' leads nowhere"),
+        ("https://json-schema.org/none", "leads nowhere"),
+        ("#/$defs/none", "$ref '#/$defs/none' leads nowhere"),
+        ("#/type", "leads nowhere"),
+        ("#none", "leads nowhere"),
+        ("http://[", "leads nowhere"),
+        ("#/properties/input", "leads back to itself without end"),
+    ],
+)
+def test_a_reference_that_leads_nowhere(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, stage: str, ref: str, words: str
+) -> None:
+    """A schema is whole in itself: nothing is fetched, and a $ref to nothing is a fault of its schema."""
+    monkeypatch.setattr("socket.create_connection", lambda *args, **options: pytest.fail("the network"))
+    recipe(
+        project,
+        f"defaults: [paper, _self_]\nschema: {{{stage}: {{properties: {{input: {{$ref: '{ref}'}}}}}}}}\n",
+    )
+    result = typed("check", "recipe=mine", "model=scripted", "seeds.each=null")
+    refused(result, f"schema.{stage}: ", words)
+
+
+def test_a_reference_within_a_schema(typed: Typed, project: Path) -> None:
+    """$defs, an anchor and an $id that the schema gives itself are found."""
+    recipe(
+        project,
+        "defaults: [paper, _self_]\n"
+        "schema:\n"
+        "  instances:\n"
+        "    $id: https://example.org/instance\n"
+        "    $defs: {a: {$anchor: text, type: string}, b: {$id: other, minLength: 1}}\n"
+        "    properties: {input: {$ref: '#text'}, output: {$ref: other}, instruction: {$ref: '#/$defs/a'}}\n",
+    )
+    status, _, err = typed("recipe=mine", "model=scripted", "target=2")
+    assert status == 0, err
 
 
 def test_all_faults_are_told_at_once(typed: Typed, project: Path) -> None:
@@ -171,6 +217,111 @@ def test_a_recipe_that_is_no_recipe_or_reaches_for_code(
     recipe(project, text)
     for verb in ("check", "run"):
         refused(typed(verb, "recipe=mine"), "recipes/mine.yaml", *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("defaults: paper\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: 5\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [null]\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [{a: b, c: d}]\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [mine]\n", ["leads back to the recipe itself"]),
+        ("defaults: [papre]\n", ["unknown recipe 'papre'", "did you mean 'paper'?"]),
+        ("defaults: [{override /modle: openai}]\n", ["unknown config group 'modle'"]),
+        ("defaults: [{model: openai}]\n", ["write 'override /model: openai'"]),
+        (
+            "defaults: [{/filters: default_de}]\n",
+            ["write 'override /filters: default_de'", "filters=default_de"],
+        ),
+        ("mix: alpaca\n", ["'mix' is a mapping of keys", "'override /mix: NAME'"]),
+        ("seeds: mine.jsonl\n", ["'seeds' is a mapping of keys", "seeds: {path: FILE.jsonl}"]),
+        ("pipeline: [instructions]\n", ["'pipeline' is a mapping of keys"]),
+        ("filters: {instructions: [empty]}\n", ["mine.yaml: filters.instructions is a list where a mapping"]),
+        ("schema: {instances: {required: {a: b}}}\n", ["mine.yaml: schema.instances.required is"]),
+        ("prompts: {instructions: {template: 'It costs ${5}'}}\n", ["template: Interpolation", "\\${name}"]),
+        (
+            "prompts: {instructions: {template: 'It costs ${{ 5 }}'}}\n",
+            ["instructions.template", "\\${name}"],
+        ),
+        ("prompts: {instructions: {variants: {a: {when: 1}}}}\n", ["prompts.instructions.variants:"]),
+        ("prompts: {classification: {template: '{{ instruction'}}\n", ["1 fault", "template: line 1"]),
+    ],
+)
+def test_a_slip_in_a_recipe(typed: Typed, project: Path, text: str, words: list[str]) -> None:
+    """What newcomers write at first: the place, and what it has to be."""
+    recipe(project, text)
+    refused(typed("check", "recipe=mine", "model=scripted"), *words)
+
+
+def test_a_dollar_and_brace_as_text(typed: Typed, project: Path) -> None:
+    """A template that shows ${name} writes it with a backslash."""
+    recipe(project, "prompts: {classification: {system: 'export A=\\${HOME} {{ instruction }}'}}\n")
+    shown = typed("check", "recipe=mine", "model=scripted")
+    assert shown[0] == 0, shown[2]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.env:SECRET}",
+        "Bearer ${oc.env:SECRET,none}",
+        "${oc.decode:${oc.env:SECRET}}",
+        "${oc.${name}:SECRET}",  # parts that make it up
+        '${oc.decode:"$${rest}"}',
+    ],
+)
+def test_a_recipe_does_not_read_the_environment(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """In a recipe, in a file of conf and on the command line: a key read there would be written down."""
+    monkeypatch.setenv("SECRET", "sk-secret")
+    places = {
+        "${name}": "${prompts.instructions.variables.a}",
+        "${rest}": "${prompts.instructions.variables.b}",
+    }
+    for short, long in places.items():
+        value = value.replace(short, long)
+    names = {"a": "env", "b": "{oc.env:SECRET}"}
+    plain, mine = (
+        {"prompts": {"instructions": {"variables": v}}} for v in (names, {**names, "header": value})
+    )
+    recipe(project, json.dumps(plain), "plain")
+    recipe(project, json.dumps(mine))
+    (project / "conf/mix").mkdir(parents=True)
+    (project / "conf/mix/mine.yaml").write_text(json.dumps({"examples": value}))
+    for verb in ("check", "run"):
+        refused(
+            typed(verb, "recipe=mine", "model=scripted"),
+            "variables.header: reads the environment",
+            "api_key_env",
+        )
+        refused(
+            typed(verb, "recipe=plain", "model=scripted", "mix=mine"), "mix.examples: reads the environment"
+        )
+    assert not (project / "runs").exists()
+
+
+def test_nor_does_an_override_or_a_stages_own_model(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on the command line, and in a file of conf/model that a stage names."""
+    monkeypatch.setenv("SECRET", "sk-secret")
+    typed_in = [
+        "model.sampling.api_key=${oc.env:SECRET}",
+        "run_dir=${oc.env:SECRET}",
+        "target=${oc.env:SECRET}",
+    ]
+    for override in typed_in:
+        for verb in ("check", "run"):
+            refused(typed(verb, *PAPER, override), f"{override.split('=')[0]}: reads the environment")
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("name: openai/${oc.env:SECRET}\n")
+    own = "pipeline.instances.model=mine"
+    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "name: reads the environment")
+    (project / "conf/model/mine.yaml").write_text("name: openai/${nothing}\n")
+    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "'nothing' not found")
+    assert not (project / "runs").exists()
 
 
 def test_a_broken_recipe_does_not_stand_in_the_way_of_others(typed: Typed, project: Path) -> None:
@@ -236,6 +387,33 @@ def test_a_domain_of_ones_own_is_a_recipe_and_a_seed_file(typed: Typed, project:
     assert typed("recipe=mine", "model=scripted")[0] == 0
     rows = (project / "runs/mine/instructions.jsonl").read_text().splitlines()
     assert len([json.loads(row) for row in rows]) == 4
+
+
+def test_a_model_of_ones_own_may_start_from_another(typed: Typed, project: Path) -> None:
+    """Its defaults list counts where a stage names it, as it does where the recipe does."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("defaults: [scripted]\nname: mine\n")
+    own = "pipeline.instances.model=mine"
+    assert "model    mine, completion mode" in typed("check", *PAPER, own)[1]
+    for name, word in (("mine", "itself"), ("none", "which is none")):
+        (project / "conf/model/mine.yaml").write_text(f"defaults: [{name}]\nname: mine\n")
+        refused(typed("check", *PAPER, own), "conf/model/mine.yaml", word)
+
+
+def test_a_config_file_that_is_not_utf_8(typed: Typed, project: Path) -> None:
+    """It is told by its name."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_bytes("# Größe\n".encode("latin-1"))
+    refused(typed("check", *PAPER), "conf/model/mine.yaml: cannot be read as UTF-8")
+
+
+@pytest.mark.parametrize(
+    "swap", ["filters=default_de", "filters=default_en", "mix=alpaca", "prompts=starter_en"]
+)
+def test_a_recipe_leaves_nothing_behind_in_a_group_that_is_swapped(typed: Typed, swap: str) -> None:
+    """The paper's recipe differs from the default by groups that can be chosen, so others can be too."""
+    status, _, err = typed("check", *PAPER, swap)
+    assert status == 0, err
 
 
 def test_a_config_group_of_ones_own(typed: Typed, project: Path) -> None:

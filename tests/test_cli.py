@@ -45,6 +45,36 @@ def test_run_may_be_written_out(typed: Typed, project: Path) -> None:
     assert len(lines(project / "runs/paper/instructions.jsonl")) == 2
 
 
+def test_help_is_a_verb_too(typed: Typed) -> None:
+    """`help` shows what `--help` shows."""
+    assert typed("help") == typed("--help") == typed("check", "-h")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["foo"], ["unknown verb 'foo'", "known: check, help, run"]),
+        (["chekc", *PAPER], ["unknown verb 'chekc'", "did you mean 'check'?"]),
+        (["-m", "chekc", *PAPER], ["unknown verb 'chekc'"]),
+        (["quickstart"], ["unknown verb 'quickstart'", "recipe=quickstart"]),
+    ],
+)
+def test_a_word_that_is_no_verb(typed: Typed, arguments: list[str], words: list[str]) -> None:
+    """The verbs there are, the nearest, or how a recipe is chosen."""
+    status, _, err = typed(*arguments)
+    assert status == 1
+    assert all(word in err for word in words), err
+
+
+@pytest.mark.parametrize("options", [["-m"], ["--multirun"], ["--cfg", "job"]])
+def test_a_verb_may_stand_after_options(typed: Typed, project: Path, options: list[str]) -> None:
+    """`-m check` checks each job; the value of an option is no verb."""
+    status, out, err = typed(*options, "check", *PAPER, "mix.machine=0")
+    assert status == 0, err
+    assert "no fault found" in out or "target: 100" in out
+    assert not (project / "runs").exists()
+
+
 def test_any_parameter_of_a_request_may_be_set(typed: Typed, project: Path) -> None:
     """Sampling, variables and conditions on seeds take keys that the recipe does not have yet."""
     keys = ("model.sampling.top_k=5", "prompts.instructions.sampling.min_p=0.1", "seeds.where.name=x")
@@ -53,6 +83,10 @@ def test_any_parameter_of_a_request_may_be_set(typed: Typed, project: Path) -> N
     assert config["prompts"]["instructions"]["sampling"]["min_p"] == 0.1
     assert "seeds.where: no line" in typed("check", *PAPER, *keys)[2]
     assert typed("check", *PAPER, *keys[:2])[0] == 0
+    config = yaml.safe_load(
+        typed(*PAPER, "seeds.where={name: x}", "model.sampling={a: 1}", "--cfg", "job")[1]
+    )
+    assert (config["seeds"]["where"], config["model"]["sampling"]) == ({"name": "x"}, {"a": 1})
 
 
 def test_a_sweep_makes_a_run_folder_a_job(typed: Typed, project: Path) -> None:

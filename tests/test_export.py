@@ -348,6 +348,27 @@ class TestRun:
         ]
         assert are_seeds not in (sorted(are_seeds), sorted(are_seeds, reverse=True))
 
+    @pytest.mark.parametrize(
+        "without",
+        [["export=none"], ["export={}"], ["export=null"], ["~export"], [f"~export.{x}" for x in FORMATS]],
+    )
+    def test_none(self, project: Path, without: list[str]) -> None:
+        """Without any export the records alone are written."""
+        assert compose(["recipe=paper", "model=scripted", *without], project).recipe().exports == {}
+
+    @pytest.mark.parametrize("exports", [["alpaca"], ["prompt_completion"], ["alpaca", "chat"]])
+    def test_some(self, project: Path, exports: list[str]) -> None:
+        """A recipe's own exports make way for those chosen, one or several."""
+        chosen = f"export=[{','.join(exports)}]" if len(exports) > 1 else f"export={exports[0]}"
+        made = compose(["recipe=paper", "model=scripted", chosen], project).recipe().exports
+        assert list(made) == exports
+
+    def test_a_run_without_any(self, project: Path) -> None:
+        """The records, no dataset."""
+        done = run("paper", ["model=scripted", "target=2", "export=none"], project=project, quiet=True)
+        assert len(done.records("instances")) > 0
+        assert not (done.folder / "dataset").exists()
+
     def test_every_instance_of_a_seed(self, project: Path) -> None:
         """A seed task with several instances is a row each."""
         instances = [{"input": str(place), "output": f"It is {place}."} for place in range(3)]

@@ -125,7 +125,7 @@ class Client:
         asked = [one for one in self._endpoints[:-1] if not one.resting] + [self._endpoints[-1]]
         for endpoint, following in zip_longest(asked, asked[1:]):
             try:
-                return await self._from(endpoint, requests)
+                return await self._from(endpoint, requests, spare=following is not None)
             except TransientError as failure:
                 error = failure
                 if following:
@@ -135,14 +135,16 @@ class Client:
             raise ModelError(self._given_up(requests, error)) from error
         return [self._arrived(requests[0], error.last, endpoint)]
 
-    async def _from(self, endpoint: Endpoint, requests: list[Request]) -> list[Reply | None] | None:
+    async def _from(
+        self, endpoint: Endpoint, requests: list[Request], spare: bool
+    ) -> list[Reply | None] | None:
         """The replies of one model, stored."""
         found: dict[int, Reply | None] = {}
         if endpoint is not self._endpoints[0]:
             await endpoint.open()
             found = {one.number: hit for one in requests if (hit := self._cached(endpoint, one))}
         left = [request for request in requests if request.number not in found]
-        replies = await endpoint.ask(left) if left else []
+        replies = await endpoint.ask(left, spare) if left else []
         if replies is None:
             return None
         found.update({one.number: reply for one, reply in zip(left, replies, strict=True)})

@@ -112,8 +112,12 @@ class Endpoint:
         sampling = {**request.sampling, **self.config.sampling}
         return replace(request, sampling={key: value for key, value in sampling.items() if value is not None})
 
-    async def ask(self, requests: Sequence[Request]) -> list[Reply | None] | None:
+    async def ask(self, requests: Sequence[Request], spare: bool) -> list[Reply | None] | None:
         """The replies to some requests sent as one; None where the run is winding down.
+
+        Args:
+            requests: the requests.
+            spare: whether another model can take over, so that this one need not be asked while it rests.
 
         Raises:
             TransientError: where this model gives them up.
@@ -124,6 +128,8 @@ class Endpoint:
         await model.prepare()
         await self._gate.enter()
         try:  # it keeps its place while it waits for another attempt: a server in trouble is not asked more
+            if spare and self.resting:
+                raise TransientError("it has given up another request a moment ago")
             return await self._attempts(model, requests)
         finally:
             self._gate.leave()

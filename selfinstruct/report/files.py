@@ -38,12 +38,22 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
         folder.write_lines(f"dataset/{export.file}", rows)
         left_out += rejected
     folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
-    folder.write("summary.json", json.dumps(summary(recipe, folder, finished), indent=2) + "\n")
+    left = {name: len(records) for name, records in made.items()}
+    folder.write("summary.json", json.dumps(summary(recipe, folder, finished, left), indent=2) + "\n")
 
 
-def summary(recipe: Recipe, folder: RunFolder, finished: bool) -> dict[str, Any]:
-    """What `summary.json` holds."""
+def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, int]) -> dict[str, Any]:
+    """What `summary.json` holds.
+
+    Args:
+        recipe: the recipe.
+        folder: its run folder.
+        finished: whether the run came to its end.
+        left: by stage that makes records, how many of those accepted no later label rejected.
+    """
     stages = {stage.name: asdict(folder.journal.stats(stage.name)) for stage in recipe.stages}
+    for name, count in left.items():
+        stages[name]["left"] = count
     return {"recipe": recipe.name, "finished": finished, "stages": stages, "versions": versions()}
 
 

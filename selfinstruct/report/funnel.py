@@ -35,6 +35,8 @@ def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], c
         table.add_row(name, *_figures(stats, paid), style="bold")
         for check, count in stats["rejected"].items():
             table.add_row(f"  {check}", "", "", f"{count:,}")
+        if stats.get("left", stats["accepted"]) != stats["accepted"]:
+            table.add_row("  left after labels", "", "", "", f"{stats['left']:,}")
     console.print(table)
     for place, sample in enumerate(samples, 1):
         console.print(f"\n[bold]sample {place}[/bold]", highlight=False)
