@@ -117,7 +117,7 @@ def _damaged(path: Path, damage: str) -> DamagedJournal:
     return DamagedJournal(
         path,
         f"{damage}\n  It is kept, and {replies:,} of its replies can be read. To go on from these, run "
-        "the same\n  command with salvage=true, which keeps the damaged file too; to start anew, with fresh=true",
+        "the same\n  command with salvage=true, which keeps the damaged file too; to start anew, fresh=true",
     )
 
 

@@ -70,7 +70,7 @@ class Progress:
         self._by_replies = False
         self._bars: Bars | None = None
         self._bar: Any = None
-        self._troubled, self._untold = -EVERY_SECONDS, 0
+        self._troubles: dict[str, tuple[float, int]] = {}  # by kind: when one was told, how many since
 
     @contextmanager
     def stage(self, name: str, goal: int, stats: StageStats, by_replies: bool) -> Iterator[None]:
@@ -110,15 +110,15 @@ class Progress:
         tally.done += 1 if self._by_replies else accepted
         self._refresh()
 
-    def trouble(self, text: str) -> None:
-        """Say what went wrong for the moment; of many such lines only one every few seconds."""
+    def trouble(self, kind: str, text: str) -> None:
+        """Say what went wrong for the moment; of many lines of a kind only one every few seconds."""
         now = time.monotonic()
-        if now - self._troubled < EVERY_SECONDS:
-            self._untold += 1
+        last, untold = self._troubles.get(kind, (-EVERY_SECONDS, 0))
+        if now - last < EVERY_SECONDS:
+            self._troubles[kind] = last, untold + 1
             return
-        more = f" (and {self._untold} more like it)" if self._untold else ""
-        self._troubled, self._untold = now, 0
-        self.say(text + more)
+        self._troubles[kind] = now, 0
+        self.say(f"{text} (and {untold} more like it)" if untold else text)
 
     def say(self, text: str) -> None:
         """Say something beside the bars."""

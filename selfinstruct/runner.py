@@ -205,6 +205,7 @@ def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Itera
     if interrupter:
         interrupter.set_result(partial(loop.call_soon_threadsafe, interrupt))
     signals = [signal.SIGINT, signal.SIGTERM] if threading.current_thread() is threading.main_thread() else []
+    before = {number: signal.getsignal(number) for number in signals}
     try:
         for number in signals:
             loop.add_signal_handler(number, interrupt)
@@ -217,3 +218,4 @@ def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Itera
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+            signal.signal(number, before[number])

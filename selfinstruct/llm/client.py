@@ -193,8 +193,9 @@ class Client:
         for number in numbers:
             self._desk.events.tell("fallback", stage=stage, number=number, why=str(error), **names)
         self._desk.progress.trouble(
+            "fallback",
             f"{stage} request {numbers[0]}: {from_.config.name} has given it up ({error}); "
-            f"{to.config.name} takes over"
+            f"{to.config.name} takes over",
         )
 
     def _given_up(self, requests: list[Request], error: TransientError) -> str:

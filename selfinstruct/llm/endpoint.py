@@ -201,7 +201,8 @@ class Endpoint:
             why=str(error),
         )
         self._desk.progress.trouble(
-            f"{request.stage} request {request.number}: {error}; attempt {attempt + 1} in {wait:.0f} s"
+            "retry",
+            f"{request.stage} request {request.number}: {error}; attempt {attempt + 1} in {wait:.0f} s",
         )
         await pause(wait, self._closing)
 
