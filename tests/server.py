@@ -176,6 +176,12 @@ def by_prompt(asked: Asked) -> Answer:
     return text("\n".join(pairs))
 
 
+def unhurried(asked: Asked) -> Answer:
+    """`by_prompt` at a server's pace; one prompt in twelve takes so long that others overtake its reply."""
+    rng = Random(f"{asked.prompt} pace")
+    return replace(by_prompt(asked), delay=2.0 if rng.random() < 0.08 else rng.uniform(0.02, 0.3))
+
+
 def _instruction(rng: Random) -> str:
     banned = "in an image " if rng.random() < 0.1 else ""
     return f"Explain {banned}{_words(rng, rng.randint(1, 9))}."
@@ -251,13 +257,13 @@ class ModelServer:
 
     Attributes:
         asked: the requests so far.
-        answered: when each prompt's answer, right or wrong, was last sent whole.
+        answered: when the answer to each request, right or wrong, had been sent whole, by its number.
         most_at_once: the most requests it had in hand at once.
     """
 
     def __init__(self, script: Script) -> None:
         self.asked: list[Asked] = []
-        self.answered: dict[str, float] = {}
+        self.answered: dict[int, float] = {}
         self.most_at_once = 0
         self._script = script
         self._in_hand = 0
@@ -348,7 +354,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_half(answer, _content(asked, answer))
             return
         self._send(answer, _content(asked, answer))
-        self.server.server_of_models.answered[asked.prompt] = time.monotonic()
+        self.server.server_of_models.answered[asked.number] = time.monotonic()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
