@@ -1,7 +1,7 @@
 """What a run costs beside bare LiteLLM and raw aiohttp, on the same server in the same minutes; run by hand.
 
     python tests/bench/throughput.py                                  # all, about ten minutes
-    python tests/bench/throughput.py rows --requests 1000 --rounds 1  # a look
+    python tests/bench/throughput.py rows --requests 1024 --rounds 1  # a look
     python tests/bench/throughput.py start
     python tests/bench/throughput.py rows --only bare --python 1.84=/path/to/python --python 1.106=...
 
