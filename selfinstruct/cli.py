@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,7 +54,14 @@ options
 
 def main() -> None:
     """Run the command line; ends the process."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # until a run has begun, which handles them itself
+        signal.signal(number, _stop)
     sys.exit(command(sys.argv[1:]))
+
+
+def _stop(number: int, frame: object) -> None:
+    """End at once: there is nothing to lose yet, and what is being imported might catch an exception."""
+    os._exit(Interrupted.status)
 
 
 def command(arguments: Sequence[str]) -> int:

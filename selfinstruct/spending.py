@@ -204,6 +204,7 @@ def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for other in stages[: [built.name for built in stages].index(stage.name)]:
         if other.name == stage.of or (other.kind.labels and other.of == stage.of):
+            fields.update({key: "text" for prompt in other.prompts for key in prompt.parse.fields})
             fields.update(other.fields)
     return fields
 

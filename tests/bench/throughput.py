@@ -33,7 +33,7 @@ import tempfile
 import time
 import warnings
 from bisect import bisect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -441,9 +441,14 @@ def alone(arguments: list[str]) -> None:
     answers.reset(int(arguments[0]))
 
     class Canned:
-        async def complete(self, request: Request) -> Reply:
+        identity = "canned"
+
+        async def prepare(self) -> None:
+            pass
+
+        async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
             await asyncio.sleep(0)
-            return Reply(answers.list(), "stop", "canned", 300, 12)
+            return [Reply(answers.list(), "stop", "canned", 300, 12) for _ in requests]
 
         async def close(self) -> None:
             pass
