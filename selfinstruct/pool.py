@@ -52,8 +52,8 @@ class Pool:
             after: the number of the last reply whose records may be shown; 0 before the first.
             rng: the request's own random stream.
         """
-        made = self.made[: self._sizes[after]] if after > 0 else []
-        machine = rng.sample(made, min(mix.machine, len(made)))
+        size = self._sizes[after] if after > 0 else 0
+        machine = [self.made[place] for place in rng.sample(range(size), min(mix.machine, size))]
         drawn = machine + rng.sample(self.seeds, mix.examples - len(machine))
         rng.shuffle(drawn)
         return drawn

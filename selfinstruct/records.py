@@ -93,10 +93,16 @@ class Request:
     nth: int = 0
 
     @cached_property
+    def parameters(self) -> str:
+        """The sampling as JSON."""
+        return json.dumps(self.sampling, sort_keys=True)
+
+    @cached_property
     def content(self) -> bytes:
         """A digest of what is asked, whoever answers."""
-        asked = json.dumps([self.system, self.prompt, self.sampling], sort_keys=True)
-        return hashlib.blake2b(asked.encode(), digest_size=16).digest()
+        system = "" if self.system is None else f"{len(self.system)}:{self.system}"
+        asked = f"{self.parameters}\n{system}\n{self.prompt}"
+        return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from selfinstruct.recipe import Recipe
 from selfinstruct.records import Reply
 from selfinstruct.report.files import write_files
 from selfinstruct.stages import Setting, Stage, Work
+from selfinstruct.store import Journal
 
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]
@@ -67,7 +68,8 @@ async def run_recipe(
 def _desk(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[Desk]:
     """What all the stages work with, open for as long as the run takes."""
     config, journal = recipe.config, folder.journal
-    with closing(Events(folder.path / EVENTS)) as events, closing(Cache(config.cache, progress.say)) as cache:
+    replies = Cache(config.cache, recipe.project, progress.say)
+    with closing(Events(folder.path / EVENTS)) as events, closing(replies) as cache:
         events.tell("run", recipe=recipe.name, state="begins")
         yield Desk(journal, progress, events, Budget(config.budget, journal.spent()), cache)
         events.tell("run", recipe=recipe.name, state="ends")
@@ -115,7 +117,7 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
                 # What fails once the stage has its end is asked again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
-            reply = await _unless_failed(flying.pop(turn)) if turn in flying else None
+            reply = await _unless_failed(flying.pop(turn), desk.journal) if turn in flying else None
             if reply is None:
                 await stop  # raises the reason
                 raise AssertionError("unreachable: only what stops the run leaves a request without reply")
@@ -129,12 +131,17 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
     finally:
         client.wind_down()
         await asyncio.gather(*flying.values(), return_exceptions=True)
+        desk.journal.commit()
 
 
-async def _unless_failed(task: asyncio.Task[Reply | None]) -> Reply | None:
+async def _unless_failed(task: asyncio.Task[Reply | None], journal: Journal) -> Reply | None:
     """The reply; None where there is none, for which `_spread` has given the reason, if it was the first."""
-    await asyncio.wait([task])
-    return None if task.exception() else task.result()
+    if not task.done():
+        journal.commit()
+    try:
+        return await task
+    except Exception:  # which `_spread` has got too
+        return None
 
 
 def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
@@ -156,7 +163,7 @@ async def _client(recipe: Recipe, stage: Stage, desk: Desk) -> AsyncIterator[Cli
     before = names[: names.index(stage.name) + 1]
     try:
         await endpoints[0].open()
-        yield Client(endpoints, desk, winding_down, desk.journal.asked(before) if desk.cache.on else {})
+        yield Client(endpoints, desk, winding_down, before)
     finally:
         for endpoint in endpoints:
             await endpoint.close()

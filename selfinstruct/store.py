@@ -4,10 +4,14 @@ A reply is stored the moment it arrives; the candidates read from it and their f
 transaction when its turn comes. So whatever ends a process, starting again goes on from here, and the files a
 user reads are all written from here. The file is in WAL mode: it can be read while a run writes it, and what
 was stored survives the end of the process at once and a power cut from the next `checkpoint` on.
+
+All that is written in one turn of the event loop shares one commit, which costs more than the writing itself:
+whoever writes awaits `settled` before anything is done that rests on it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -109,7 +113,18 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
+        self.commit()
         self._db.close()
+
+    async def settled(self) -> None:
+        """Wait until all that was written is stored."""
+        await asyncio.sleep(0)  # the others whose turn it is now write too
+        self.commit()
+
+    def commit(self) -> None:
+        """Store all that was written, now."""
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
 
     def checkpoint(self) -> None:
         """Make all that is stored safe from a power cut; may be called from another thread.
@@ -128,6 +143,7 @@ class Journal:
     def set_meta(self, key: str, value: Any) -> None:
         """Store a fact about the run."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, _json(value)))
+        self.commit()
 
     def sent(self, requests: Iterable[Request], sends: int = 1) -> None:
         """Store requests as they are sent; one sent again takes the place of the first and counts once more.
@@ -136,26 +152,29 @@ class Journal:
             requests: the requests.
             sends: how often they go out: 0 where the cache has the reply.
         """
-        with self._transaction():
-            for request in requests:
-                self._db.execute(
-                    _SENT,
-                    (
-                        request.stage,
-                        request.number,
-                        storable(request.prompt),
-                        storable(request.system),
-                        _json(request.sampling),
-                        _json(request.examples),
-                        request.parent,
-                        request.variant,
-                        sends,
-                        request.content,
-                    ),
+        self._begin()
+        self._db.executemany(
+            _SENT,
+            [
+                (
+                    request.stage,
+                    request.number,
+                    storable(request.prompt),
+                    storable(request.system),
+                    request.parameters,
+                    _json(request.examples),
+                    request.parent,
+                    request.variant,
+                    sends,
+                    request.content,
                 )
+                for request in requests
+            ],
+        )
 
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
+        self._begin()
         self._db.execute(
             f"INSERT OR REPLACE INTO reply (stage, number, {_REPLY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             (
@@ -181,7 +200,7 @@ class Journal:
             "request": requests,
             "reply": [{**row, "taken": 0} for row in replies],
         }
-        with self._transaction():
+        with self._together():
             for table, rows in tables.items():
                 for row in rows:
                     marks = ", ".join("?" * len(row))
@@ -196,6 +215,11 @@ class Journal:
     def forget_requests(self) -> None:
         """Forget what was sent and never answered."""
         self._db.execute("DELETE FROM request")
+
+    def untaken(self, stage: str) -> set[int]:
+        """The numbers of the replies that arrived and are yet to be taken in."""
+        rows = self._db.execute("SELECT number FROM reply WHERE stage = ? AND NOT taken", (stage,))
+        return {number for (number,) in rows}
 
     def reply(self, stage: str, number: int) -> Reply | None:
         """The stored reply to a request, None where none has arrived."""
@@ -228,12 +252,12 @@ class Journal:
         return Spent(usd, tokens, requests)
 
     def take(self, stage: str, number: int, records: Iterable[Record]) -> None:
-        """Store the candidates of a reply with their fates, in one transaction.
+        """Store the candidates of a reply with their fates, all or none.
 
         The reply counts as taken in once none of them is waiting.
         """
         records = list(records)
-        with self._transaction():
+        with self._together():
             self._db.executemany(
                 "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, records)
             )
@@ -302,15 +326,22 @@ class Journal:
         seconds = round(self.meta(f"seconds/{stage}", 0.0), 3)
         return StageStats(requests, replies, cached, candidates, accepted, rejected, tokens, cost, seconds)
 
+    def _begin(self) -> None:
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN")
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN")
+    def _together(self) -> Iterator[None]:
+        """All of it or nothing, whatever else the transaction holds."""
+        self._begin()
+        self._db.execute("SAVEPOINT together")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk has ended it already
+                self._db.execute("ROLLBACK TO together")
             raise
-        self._db.execute("COMMIT")
+        self._db.execute("RELEASE together")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -361,4 +392,6 @@ def _json(value: Any) -> str:
 
 def storable(value: Any) -> Any:
     """SQLite stores UTF-8: an unpaired surrogate, which a broken reply may hold, becomes a mark."""
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "replace").decode("utf-8")

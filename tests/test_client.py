@@ -282,7 +282,7 @@ def _put(arguments: tuple[str, int]) -> int:
     path, own = arguments
     config = CacheConfig.model_validate({"path": path})
     troubles: list[str] = []
-    cache = Cache(config, troubles.append)
+    cache = Cache(config, Path(), troubles.append)
     found = 0
     for number in range(300):
         request = Request("s", number, f"Prompt {number}" if number % 2 else f"Prompt {number} of {own}")
@@ -305,7 +305,7 @@ def test_its_size_is_bounded_and_the_oldest_go_first(project: Path) -> None:
     """Twenty megabytes into five: the file stays near that, and what was used last is still there."""
     path = project / "small.sqlite"
     config = CacheConfig.model_validate({"path": str(path), "max_gb": 0.005})
-    cache = Cache(config, print)
+    cache = Cache(config, project, print)
     keys = [key_of("model", Request("s", number, str(number))) for number in range(2000)]
     for number, key in enumerate(keys):
         cache.put(key, Reply(f"{number} " + "x" * 10_000))

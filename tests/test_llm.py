@@ -203,7 +203,7 @@ def ask(tmp_path: Path) -> Ask:
     def desk(way: str) -> Desk:
         folder = Path(mkdtemp(dir=tmp_path))
         journal, progress = Journal(folder / "run.sqlite"), Progress(quiet=True)
-        budget, cache = Budget(BudgetConfig.model_validate({}), Spent()), Cache(None, progress.say)
+        budget, cache = Budget(BudgetConfig.model_validate({}), Spent()), Cache(None, tmp_path, progress.say)
         return Desk(journal, progress, Events(folder / "events.jsonl"), budget, cache)
 
     async def one(client: Client, desk: Desk, requests: Sequence[Request]) -> Outcome:
@@ -241,7 +241,7 @@ def ask(tmp_path: Path) -> Ask:
         desks = {way: desk(way) for way in servers}
         closing = {way: asyncio.Event() for way in servers}
         endpoints = {way: Endpoint(configs[way], tmp_path, desks[way], closing[way]) for way in servers}
-        clients = {way: Client([endpoints[way]], desks[way], closing[way], {}) for way in servers}
+        clients = {way: Client([endpoints[way]], desks[way], closing[way], ["ideas"]) for way in servers}
         sent = await asyncio.gather(*(one(clients[way], desks[way], requests) for way in servers))
         for way in servers:
             await endpoints[way].close()

@@ -14,13 +14,13 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from selfinstruct.config import CacheConfig
 from selfinstruct.records import Reply, Request
 
 GB = 1_000_000_000
 DAY = 86_400.0
+MOST_FRESH, WRITE_EVERY = 64, 1.0  # replies, and seconds, after which they are written
 CHECK_EVERY = 200  # replies between two looks at the size
 SHARE_DROPPED = 10  # a tenth goes at a time when it is too large
 KEPT = ("stop", "length")  # other reasons to end are failures, or may be some other day
@@ -32,15 +32,15 @@ CREATE INDEX IF NOT EXISTS reply_used ON reply (used);
 """
 
 
-def key_of(model: Any, request: Request) -> bytes:
+def key_of(model: str, request: Request) -> bytes:
     """The key of a reply.
 
     Args:
-        model: all about the model that shapes its replies; anything that JSON can say.
+        model: all about the model that shapes its replies.
         request: what is asked, and how often it was asked before.
     """
-    who = json.dumps([model, request.nth], sort_keys=True).encode()
-    return hashlib.blake2b(who + request.content, digest_size=16).digest()
+    asked = f"{model}\n{request.nth}\n".encode() + request.content
+    return hashlib.blake2b(asked, digest_size=16).digest()
 
 
 class Cache:
@@ -48,16 +48,19 @@ class Cache:
 
     Args:
         config: where it is, and how large it may be; None for none.
+        project: the folder from which a path is looked up.
         say: told once, in words, if it cannot be used.
     """
 
-    def __init__(self, config: CacheConfig | None, say: Callable[[str], None]) -> None:
+    def __init__(self, config: CacheConfig | None, project: Path, say: Callable[[str], None]) -> None:
         self._db: sqlite3.Connection | None = None
         self._say, self._put_since = say, 0
+        self._fresh: dict[bytes, str] = {}  # not written yet
+        self._written = time.monotonic()
         if config is None:
             return
         self._most = config.max_gb * GB
-        self._path = Path(config.path).expanduser() if config.path else _default()
+        self._path = project / Path(config.path).expanduser() if config.path else _default()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
@@ -77,13 +80,9 @@ class Cache:
         if self._db is None:
             return None
         try:
-            row = self._db.execute("SELECT reply, used FROM reply WHERE key = ?", (key,)).fetchone()
-            if row is None:
+            values = json.loads(self._fresh.get(key) or self._read(self._db, key) or "null")
+            if values is None:
                 return None
-            text, used = row
-            if time.time() - used > DAY:  # not at each use, which would write as often as it reads
-                self._db.execute("UPDATE reply SET used = ? WHERE key = ?", (time.time(), key))
-            values = json.loads(text)
             others = tuple((said, why) for said, why in values.pop("others", ()))
             return Reply(**values, others=others, attempts=0)
         except (sqlite3.Error, ValueError, TypeError) as error:
@@ -96,21 +95,44 @@ class Cache:
             return
         try:
             values = {name: getattr(reply, name) for name in _FIELDS}
-            self._db.execute(
-                "INSERT OR REPLACE INTO reply VALUES (?, ?, ?)", (key, json.dumps(values), time.time())
-            )
-            self._put_since += 1
-            if self._put_since >= CHECK_EVERY:
-                self._put_since = 0
-                self._shrink(self._db)
+            self._fresh[key] = json.dumps(values)
+            if len(self._fresh) >= MOST_FRESH or time.monotonic() - self._written > WRITE_EVERY:
+                self._write(self._db)
         except sqlite3.Error as error:
             self._give_up(error)
 
     def close(self) -> None:
         """Close the file."""
-        if self._db is not None:
+        if self._db is None:
+            return
+        try:
+            self._write(self._db)
             self._db.close()
             self._db = None
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def _read(self, db: sqlite3.Connection, key: bytes) -> str | None:
+        row = db.execute("SELECT reply, used FROM reply WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        text, used = row
+        if time.time() - used > DAY:  # not at each use, which would write as often as it reads
+            db.execute("UPDATE reply SET used = ? WHERE key = ?", (time.time(), key))
+        return str(text)
+
+    def _write(self, db: sqlite3.Connection) -> None:
+        """Write what is new, many at once; a kill loses it, but not for the run, whose journal has it."""
+        db.execute("BEGIN IMMEDIATE")
+        rows = [(key, text, time.time()) for key, text in self._fresh.items()]
+        db.executemany("INSERT OR REPLACE INTO reply VALUES (?, ?, ?)", rows)
+        db.execute("COMMIT")
+        self._fresh.clear()
+        self._written = time.monotonic()
+        self._put_since += len(rows)
+        if self._put_since >= CHECK_EVERY:
+            self._put_since = 0
+            self._shrink(db)
 
     def _shrink(self, db: sqlite3.Connection) -> None:
         """Drop the replies used longest ago while the file is too large; their room is used again."""
@@ -128,7 +150,9 @@ class Cache:
                 return
 
     def _give_up(self, error: Exception) -> None:
-        self.close()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
         self._say(
             f"the cache of replies cannot be used ({error}); this run goes on without it. "
             f"Delete it ({self._path}), choose another by cache.path, or set cache=off"

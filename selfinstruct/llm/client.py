@@ -6,7 +6,6 @@ Each reply is stored the moment it arrives.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -30,13 +29,15 @@ class Client:
         endpoints: the model, then its fallbacks in order.
         desk: what they work with.
         closing: set when nothing more is to be sent.
-        asked: how often each content was asked before in the run.
+        before: the names of the stages before this one, and its own last.
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], desk: Desk, closing: asyncio.Event, asked: dict[bytes, int]
+        self, endpoints: Sequence[Endpoint], desk: Desk, closing: asyncio.Event, before: Sequence[str]
     ) -> None:
-        self._endpoints, self._desk, self._closing, self._asked = endpoints, desk, closing, asked
+        self._endpoints, self._desk, self._closing = endpoints, desk, closing
+        self._arrived_before = desk.journal.untaken(before[-1])
+        self._asked = desk.journal.asked(before) if desk.cache.on else {}  # how often, by content
         self._together = endpoints[0].config.prompts_per_request
         self._prices = {endpoint: price_of(endpoint.config) for endpoint in endpoints}
         self._groups: dict[str, list[Waiting]] = {}
@@ -59,14 +60,17 @@ class Client:
             BudgetReached: where the budget does not allow it.
         """
         request = self._counted(request)  # at once, so that equal requests are told apart by their order
-        stored = self._desk.journal.reply(request.stage, request.number)
-        if stored:
+        if request.number in self._arrived_before:
+            stored = self._desk.journal.reply(request.stage, request.number)
             self._desk.journal.sent([request], sends=0)  # a salvaged journal may have lost it
+            await self._desk.journal.settled()
             return stored
         first = self._endpoints[0]
         cached = self._cached(first, request)
         if cached:
-            return self._arrived(request, cached, first)
+            reply = self._arrived(request, cached, first)
+            await self._desk.journal.settled()
+            return reply
         if self._closing.is_set():
             return None
         try:
@@ -89,7 +93,7 @@ class Client:
     async def _in_company(self, request: Request) -> Reply | None:
         """Send it with others of the same sampling as one request."""
         future: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
-        kind = json.dumps(request.sampling)
+        kind = request.parameters
         group = self._groups.setdefault(kind, [])
         group.append((request, future))
         if len(group) == self._together:
@@ -133,7 +137,9 @@ class Client:
         assert error
         if error.last is None or len(requests) > 1:
             raise ModelError(self._given_up(requests, error)) from error
-        return [self._arrived(requests[0], error.last, endpoint)]
+        reply = self._arrived(requests[0], error.last, endpoint)
+        await self._desk.journal.settled()
+        return [reply]
 
     async def _from(
         self, endpoint: Endpoint, requests: list[Request], spare: bool
@@ -149,6 +155,7 @@ class Client:
             return None
         found.update({one.number: reply for one, reply in zip(left, replies, strict=True)})
         stored = [reply and self._arrived(one, reply, endpoint) for one, reply in _pairs(requests, found)]
+        await self._desk.journal.settled()
         return [reply or await self._alone(one) for one, reply in zip(requests, stored, strict=True)]
 
     def _cached(self, endpoint: Endpoint, request: Request) -> Reply | None:

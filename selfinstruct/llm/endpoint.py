@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -67,6 +68,7 @@ class Endpoint:
         self.config, self._project, self._desk, self._closing = config, project, desk, closing
         self._takes_over = takes_over
         self._model: Model | None = None
+        self._identity: str | None = None
         self._opening = asyncio.Lock()
         self._gate = Gate(config.concurrency, self._limit_changed)
         self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
@@ -91,6 +93,9 @@ class Endpoint:
                 assert kind, "the recipe was checked"
                 with self._desk.progress.busy(f"starting {self.config.name}"):
                     self._model = await asyncio.to_thread(kind.open, self.config, self._project)
+                if self._model.identity is not None:
+                    config = self.config
+                    self._identity = json.dumps([config.kind, config.name, config.mode, self._model.identity])
         return self._model
 
     async def close(self) -> None:
@@ -100,10 +105,7 @@ class Endpoint:
 
     def key(self, request: Request) -> bytes | None:
         """The key under which the cache has its reply; None where replies are not worth keeping."""
-        model, config = self._model, self.config
-        if model is None or model.identity is None:
-            return None
-        return key_of([config.kind, config.name, config.mode, model.identity], self.adapt(request))
+        return key_of(self._identity, self.adapt(request)) if self._identity else None
 
     def adapt(self, request: Request) -> Request:
         """The request as this model gets it; what it was composed with is the first model's sampling."""
@@ -160,6 +162,7 @@ class Endpoint:
             )
         self._desk.budget.sent(len(requests))
         self._desk.journal.sent(requests)
+        await self._desk.journal.settled()
         self._desk.progress.traffic(len(requests))
         sent = time.monotonic()
         try:

@@ -74,9 +74,10 @@ class Bootstrap:
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`. Candidates after the target is reached stay waiting, for a larger target."""
-        stored = list(self.run.journal.records(self.stage.name, request=number))
         prompt, shown = self.stage.prompts[0], self.run.mix.examples
-        records = stored or self.stage.read(prompt, number, reply, self.run.seed, shown)
+        records = self._cut_short.pop(number, None) or self.stage.read(
+            prompt, number, reply, self.run.seed, shown
+        )
         for record in records:
             if len(self._pool.made) >= self.goal:
                 break
@@ -111,6 +112,7 @@ class Bootstrap:
         for records in made.values():  # of a reply that the target cut short
             self._accept(records)
         self._next = self._turn
+        self._cut_short = {self._turn: list(journal.records(name, request=self._turn))}
 
     def _accept(self, records: list[Record]) -> None:
         for record in records:

@@ -176,8 +176,9 @@ class Bench:
             f"pipeline.instructions.window={WINDOW * row.together}",
             f"target={prompts * row.candidates}",
             f"run_dir=run-{self._runs}",
+            f"cache.path={self._folder}/replies-{self._runs}.sqlite",
         ]
-        return [*words, f"+model.{NEW_KEY}={row.together}"] if row.together > 1 else words
+        return [*words, f"model.{NEW_KEY}={row.together}"] if row.together > 1 else words
 
 
 @dataclass
