@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -407,6 +408,289 @@ class TestNumberedFields:
         """Empty words for a field that a record does not have are a fault."""
         (fault,) = faults_of("numbered_fields", separator="#", fields={"q": "Q"}, empty={"a": ["-"]})
         assert "empty: 'a' is none of the fields" in fault
+
+
+INSTANCES: dict[str, Any] = {"fields": {"input": {"default": ""}, "output": {}}, "items": "instances"}
+TASKS: dict[str, Any] = {"fields": {"instruction": {}}, "items": "tasks"}
+YES_NO: dict[str, Any] = {
+    "fields": {
+        "is_classification": {
+            "choices": {"true": {"answers": ["true", "Yes"], "value": True}, "false": {"value": False}}
+        }
+    },
+    "single": True,
+}
+A, B = {"input": "a", "output": "b"}, {"input": "c", "output": "d"}
+TWO = '{"input": "a", "output": "b"}, {"input": "c", "output": "d"}'
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f'{{"instances": [{TWO}]}}',
+            f"[{TWO}]",
+            f"```json\n[{TWO}]\n```",
+            f'Sure, "here" {{are}} [2] of them:\n[{TWO}]\nDo you like them?',
+            '{"instances": [{"input": "a", "output": "b",}, {"input": "c", "output": "d"},],}',
+            TWO.replace(", {", "\n{"),
+            TWO.replace(", {", ",\n{"),
+            f"[{TWO}]".replace(", {", "\n{"),
+            f'{{"examples": [{TWO}]}}',
+            f'{{"instances": [{TWO}]}}'.replace('"output": "b"', '"OUTPUT ": "b", "note": null'),
+            f'{{"instances": [{TWO}',
+            f'{{"instances": [{TWO}}}',
+            f'<think>[{{"output": "x"}}] or so?</think>\n[{TWO}]',
+        ],
+        ids=[
+            "as asked",
+            "bare list",
+            "fence",
+            "text around",
+            "commas",
+            "lines",
+            "lines with commas",
+            "comma missing",
+            "other key",
+            "case and more keys",
+            "brackets missing",
+            "wrong bracket",
+            "thoughts",
+        ],
+    )
+    def test_lenient(self, text: str) -> None:
+        """Whatever stands around the objects or between them, each whole one is read as it is."""
+        assert usable(read(build("json", **INSTANCES), text)) == [A, B]
+
+    def test_one_object_for_a_list(self) -> None:
+        """A bare object where a list was asked for is a list of one, with its key or without."""
+        parse = build("json", **INSTANCES)
+        assert usable(read(parse, '{"input": "a", "output": "b"}')) == [A]
+        assert usable(read(parse, '{"instances": {"input": "a", "output": "b"}}')) == [A]
+
+    def test_strings_for_objects(self) -> None:
+        """Where objects have one field, strings are taken for them."""
+        found = usable(read(build("json", **TASKS), '["Name it.", "Sort it."]'))
+        assert found == [{"instruction": "Name it."}, {"instruction": "Sort it."}]
+
+    @pytest.mark.parametrize(
+        ("written", "expected"),
+        [
+            (r"line\nbreak \u00e9 \ud83d\ude00 \" \\ \/", 'line\nbreak é 😀 " \\ /'),
+            ("line\nbreak\tand tab", "line\nbreak\tand tab"),
+            (r"\d+ \\d \(x\) it\'s \u12", r"\d+ \d \(x\) it's \u12"),
+            (r"half \ud83d", "half ?"),
+            ("[a, {b}: `c` ```d```", "[a, {b}: `c` ```d```"),
+        ],
+        ids=["escapes", "raw line break", "escapes of nothing", "half a character", "brackets and fences"],
+    )
+    def test_strings(self, written: str, expected: str) -> None:
+        """Strings are what JSON says they are; a line break or a backslash in them may stand as it is."""
+        (data,) = usable(read(build("json", **INSTANCES), f'[{{"output": "{written}"}}]'))
+        assert data["output"] == expected
+
+    @pytest.mark.parametrize(
+        "tail",
+        [
+            '{"input": "c", "outp',
+            '{"input": "c", "output": "d',
+            '{"input": "c", "output": "d\\',
+            '{"input": "c", "output": "d"',
+            '{"input": "c", "output": {"d": [1',
+            '{"input":',
+            "{",
+        ],
+    )
+    @pytest.mark.parametrize("cut", [True, False])
+    def test_cut(self, tail: str, cut: bool) -> None:
+        """The whole items of a list that ends in the middle are kept; the last is rejected with its text."""
+        text = '{"instances": [{"input": "a", "output": "b"}, ' + tail
+        first, last = read(build("json", **INSTANCES, non_strings="write"), text, cut=cut)
+        assert (first.check, first.data) == (None, A)
+        assert (last.check, last.reason) == (CUT, "the reply ends within this one")
+        assert last.data == {"reply": tail}
+
+    def test_cut_string(self) -> None:
+        """So is the last string of a list of strings."""
+        pieces = read(build("json", **TASKS), '["Name it.", "Sor', cut=True)
+        assert [piece.check for piece in pieces] == [None, CUT]
+
+    @pytest.mark.parametrize("text", ["", "Here are the", "<think>A list (of"])
+    def test_cut_before_the_first(self, text: str) -> None:
+        """A reply cut before its first item is cut, not unreadable."""
+        (piece,) = read(build("json", **INSTANCES), text, cut=True)
+        assert piece.check == CUT
+
+    def test_cut_after_the_last(self) -> None:
+        """A reply cut by length after its last bracket loses nothing."""
+        found = usable(read(build("json", **INSTANCES), '[{"output": "b"}]\nI hope', cut=True))
+        assert found == [{"input": "", "output": "b"}]
+
+    @pytest.mark.parametrize(
+        ("item", "reason"),
+        [
+            ('{"input": "a"}', "it lacks output"),
+            ('{"input": "a", "output": null}', "it lacks output"),
+            ('{"output": 3}', "output is no string: 3"),
+            ('{"output": ["x"]}', "output is no string: ["),
+            ('{"output": "a\\u0000"}', "output has U+0000 at character 2"),
+            ('"b"', "it is no object"),
+            ('["b"]', "it is no object"),
+            ('{"output": "He said "hi" to me"}', "'hi' stands where none belongs"),
+            ('{"output": "a", "b"}', "'b' has no value"),
+            ('{"output": "use ": " here", "input": "x"}', "a colon stands where none belongs"),
+            ('{"output": "a "" b"}', "' b' stands where none belongs"),
+            ('{"output": nothing}', "'nothing' is no value"),
+            ('{"output": "b", "tags": ["x" "y"]}', "no comma"),
+            ('{"output": "b", "tags": ["x", y]}', "'y' is no value"),
+            ('{"output": "b", "n": 1e999}', "'1e999' is no value"),
+        ],
+    )
+    def test_unreadable(self, item: str, reason: str) -> None:
+        """An item that lacks something or is broken is rejected with the reason; its neighbours stay."""
+        neighbour = '{"input": "a", "output": "b"}'
+        first, piece, last = read(build("json", **INSTANCES), f"[{neighbour}, {item}, {neighbour}]")
+        assert (first.data, piece.check, last.data) == (A, UNREADABLE, A)
+        assert reason in (piece.reason or "")
+
+    def test_no_json(self) -> None:
+        """A reply without JSON is unreadable, and kept."""
+        (piece,) = read(build("json", **INSTANCES), "I cannot help with that.")
+        assert (piece.check, piece.reason) == (UNREADABLE, "the reply has no JSON")
+        assert piece.data == {"reply": "I cannot help with that."}
+
+    def test_keys_and_defaults(self) -> None:
+        """A field may have another key in the reply, and a value for where it is null or missing."""
+        parse = build("json", fields={"topic": {"key": "subject"}, "level": {"default": "any"}})
+        assert parse.fields == ("topic", "level")
+        assert usable(read(parse, '[{"subject": "a"}, {"subject": "b", "level": null}]')) == [
+            {"topic": "a", "level": "any"},
+            {"topic": "b", "level": "any"},
+        ]
+
+    @pytest.mark.parametrize(
+        ("non_strings", "expected"),
+        [("write", ["3", "true", '{"é": [1.5]}']), ("keep", [3, True, {"é": [1.5]}]), ("reject", [])],
+    )
+    def test_non_strings(self, non_strings: str, expected: list[Any]) -> None:
+        """A value that is no string is rejected, written as JSON, or kept, as the recipe says."""
+        parse = build("json", fields={"output": {}}, non_strings=non_strings)
+        pieces = read(parse, '[{"output": 3}, {"output": true}, {"output": {"é": [1.5]}}]')
+        assert [data["output"] for data in usable(pieces)] == expected
+        assert len(pieces) == 3
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ('{"is_classification": true}', True),
+            ('```json\n{"is_classification": false,}\n```', False),
+            ('{"is_classification": "yes"}', True),
+            ('{"is_classification": "False"}', False),
+            ('{"is_classification": true} {"is_classification": true}', True),
+            ('The {form} is clear.\n{"is_classification": true}', True),
+            ("Yes.", True),
+            ("`false`", False),
+        ],
+    )
+    def test_label(self, text: str, value: bool) -> None:
+        """A field with a closed set serves a label stage, and a bare answer is enough."""
+        parse = build("json", **YES_NO)
+        assert parse.values == (True, False)
+        assert usable(read(parse, text)) == [{"is_classification": value}]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"is_classification": 1}',
+            '{"is_classification": "maybe"}',
+            '{"is_classification": null}',
+            '{"is_classification": true} or {"is_classification": false}',
+            "Yes and no.",
+            "{}",
+        ],
+    )
+    def test_no_label(self, text: str) -> None:
+        """What is none of the values, or two of them, is rejected, never taken for one."""
+        (piece,) = read(build("json", **YES_NO), text)
+        assert piece.check == UNREADABLE
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 500_000,
+            '[{"a":' * 100_000,
+            '"' * 500_000,
+            '["' + '\\"' * 250_000,
+            '{"' * 250_000,
+            "{]" * 250_000,
+            "{}" * 30_000,
+            '[""' + '"' * 200_000,
+            "[" + "," * 500_000,
+            '{"tasks": [' + "9" * 500_000 + "]}",
+            '{"instances": [' + '{"output": "a"},' * 30_000,
+        ],
+        ids=lambda text: str(text[:12]),
+    )
+    def test_hostile(self, text: str) -> None:
+        """Half a megabyte of brackets or quotes takes seconds at most, and no recursion."""
+        began = time.process_time()
+        for options in (INSTANCES, TASKS, YES_NO):
+            read(build("json", **options), text)
+        assert time.process_time() - began < 15
+
+    def test_too_deep(self) -> None:
+        """What is nested deeper than any answer is unreadable."""
+        (piece,) = read(build("json", **TASKS), '[{"instruction": ' + "[" * 100)
+        assert piece.check == UNREADABLE
+        assert "nested deeper" in (piece.reason or "")
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"fields": {}}, "name at least one"),
+            ({"fields": {"a": {}}, "items": "x", "single": True}, "has no key that holds a list"),
+            ({"fields": {"a": {"kee": "b"}}}, "unknown key 'kee'"),
+            ({"fields": {"a": {}}, "non_strings": "drop"}, "parse.non_strings"),
+            (
+                {"fields": {"a": {"choices": {"b": {"answers": ["x"]}, "c": {"answers": ["x"]}}}}},
+                "the answer 'x' belongs to two labels",
+            ),
+        ],
+    )
+    def test_faults(self, options: dict[str, Any], said: str) -> None:
+        """Options that do not fit together are faults of the recipe."""
+        (fault,) = faults_of("json", **options)
+        assert said in fault
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            (" A text.\n", "A text."),
+            ("```\nA text.\n```", "A text."),
+            ('```markdown\n"A text."\n```', "A text."),
+            ("“A text.”", "A text."),
+            ("「詩」", "詩"),
+            ('"Yes" or "no"', '"Yes" or "no"'),
+            ('"', '"'),
+            ("```py\na\n```\nand\n```py\nb\n```", "```py\na\n```\nand\n```py\nb\n```"),
+            ("<think>Hm.</think>\nA text.", "A text."),
+        ],
+    )
+    def test_stripped(self, said: str, expected: str) -> None:
+        """A fence or quotes around all of it go where the recipe says so; within it they stay."""
+        parse = build("text", field="output", strip_fence=True, strip_quotes=True)
+        assert usable(read(parse, said)) == [{"output": expected}]
+
+    def test_as_it_is(self) -> None:
+        """Otherwise only space around it goes."""
+        assert usable(read(build("text", field="output"), ' "A"\n\nb \n')) == [{"output": '"A"\n\nb'}]
+
+    def test_cut(self) -> None:
+        """A text cut by length is rejected, and kept."""
+        (piece,) = read(build("text", field="output"), "Half a", cut=True)
+        assert (piece.check, piece.data) == (CUT, {"reply": "Half a"})
 
 
 def test_unknown_parser() -> None:

@@ -1,0 +1,196 @@
+"""JSON as models write it: read in one pass, what is whole kept, and nothing made up.
+
+It is read past Markdown fences and text around it, commas too many, JSON lines, line breaks and wrong escapes
+within strings. What ends in the middle or does not fit is marked as flawed, with all that holds it, and is
+for the caller to reject: no bracket or quote is ever added to make a value of it. Each character is looked at
+a fixed number of times and nothing recurses, so no reply is too odd to read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+DEEPEST = 64  # levels; more is no answer to any prompt
+LONGEST_SHOWN = 2_000  # characters of a flawed piece
+
+_OPENING = re.compile(r"[\[{]")
+_TOKEN = re.compile(r'"((?:[^"\\]+|\\.)*)("?)|([\[\]{}:,])|([^\s\[\]{}:,"]+)', re.DOTALL)
+_ESCAPE = re.compile(r"""\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(.))""", re.DOTALL)
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Why a value cannot be used; it also stands in the place of a word that is no value.
+
+    Attributes:
+        reason: in words.
+        cut: whether the text ended within it.
+        source: the text of it.
+    """
+
+    reason: str
+    cut: bool = False
+    source: str = ""
+
+
+@dataclass
+class _Frame:
+    """A list or object that is being read."""
+
+    value: Any
+    start: int
+    key: str | None = None  # read, and its value not yet
+    colon: bool = False
+    ready: bool = True  # a comma, or the beginning, stands before the next one
+    flaw: Flaw | None = None
+
+    def wrong(self, reason: str) -> None:
+        """Mark it as flawed; the first reason counts."""
+        self.flaw = self.flaw or Flaw(reason)
+
+    def add(self, value: Any) -> None:
+        """The next value in it."""
+        if isinstance(self.value, list):
+            self._add_element(value)
+        elif self.key is not None and self.colon:
+            self.value[self.key], self.key, self.colon = value, None, False
+            if isinstance(value, Flaw):
+                self.flaw = self.flaw or value
+        elif isinstance(value, str) and self.key is None and self.ready:
+            self.key = value
+        else:
+            shown = value.source if isinstance(value, Flaw) else str(value)
+            self.wrong(f"{shown[:40]!r} stands where none belongs")
+        self.ready = False
+
+    def _add_element(self, value: Any) -> None:
+        """Between objects a comma may be missing; beside a string that is a sign of stray quotes."""
+        if not self.ready and not isinstance(self.value[-1], list | dict | Flaw):
+            self.value[-1] = self.flaw = Flaw("no comma stands after it", source=str(self.value[-1]))
+        if not self.ready and not isinstance(value, list | dict | Flaw):
+            value = Flaw("no comma stands before it", source=str(value))
+        if isinstance(value, Flaw):
+            self.flaw = self.flaw or value
+        self.value.append(value)
+
+    def mark(self, mark: str) -> None:
+        """A comma or a colon."""
+        if mark == ":" and self.key is not None and not self.colon:
+            self.colon = True
+        elif mark == ":":
+            self.wrong("a colon stands where none belongs")
+        else:
+            self.end_of_pair()
+            self.ready = True
+
+    def end_of_pair(self) -> None:
+        """A key that got no value is a flaw."""
+        if self.key is not None:
+            self.wrong(f"{self.key[:40]!r} has no value")
+        self.key, self.colon = None, False
+
+
+class Reading:
+    """The lists and objects found in a text.
+
+    Attributes:
+        values: those that stand within no other, in order.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.values: list[Any] = []
+        self._text = text
+        self._flaws: dict[int, tuple[Any, Flaw]] = {}  # by id, which stays its own as the value is held
+        place = 0
+        while opening := _OPENING.search(text, place):
+            place = self._read(opening.start())
+
+    def flaw(self, value: Any) -> Flaw | None:
+        """What is wrong with a value of it, or with anything inside."""
+        return value if isinstance(value, Flaw) else self._flaws.get(id(value), (None, None))[1]
+
+    def _read(self, place: int) -> int:
+        """One value, from its opening bracket; the place after it."""
+        stack: list[_Frame] = []
+        for token in _TOKEN.finditer(self._text, place):
+            string, quote, mark, word = token.groups()
+            if mark in ("[", "{"):
+                if len(stack) == DEEPEST:
+                    return self._give_up(stack, f"it is nested deeper than {DEEPEST} levels", cut=False)
+                stack.append(_Frame([] if mark == "[" else {}, token.start()))
+            elif mark in ("]", "}"):
+                self._close(stack, list if mark == "]" else dict, token.end())
+            elif mark:
+                stack[-1].mark(mark)
+            elif (string is not None and not quote) or (word and token.end() == len(self._text)):
+                if isinstance(stack[-1].value, list):
+                    stack[-1].add(Flaw("the reply ends within this one", cut=True, source=token[0]))
+                break
+            else:
+                stack[-1].add(_string(string) if string is not None else _word(word))
+            if not stack:
+                return token.end()
+        return self._give_up(stack, "the reply ends within this one", cut=True)
+
+    def _close(self, stack: list[_Frame], kind: type, end: int) -> None:
+        """A closing bracket ends the nearest that it fits, and with it what was opened since."""
+        if not any(isinstance(frame.value, kind) for frame in stack):
+            stack[-1].wrong("a bracket closes what was not opened")
+            return
+        while not isinstance(stack[-1].value, kind):
+            stack[-1].wrong("it is not closed")
+            self._pop(stack, end)
+        self._pop(stack, end)
+
+    def _pop(self, stack: list[_Frame], end: int) -> None:
+        frame = stack.pop()
+        frame.end_of_pair()
+        if frame.flaw:
+            source = self._text[frame.start : min(end, frame.start + LONGEST_SHOWN)]
+            self._flaws[id(frame.value)] = frame.value, Flaw(frame.flaw.reason, frame.flaw.cut, source)
+        if stack:
+            stack[-1].add(frame.value)
+            stack[-1].flaw = stack[-1].flaw or frame.flaw
+        else:
+            self.values.append(frame.value)
+
+    def _give_up(self, stack: list[_Frame], reason: str, cut: bool) -> int:
+        """All that is open is flawed, and nothing after it is read."""
+        for frame in stack:
+            frame.flaw = Flaw(reason, cut)
+        while stack:
+            self._pop(stack, len(self._text))
+        return len(self._text)
+
+
+def _string(raw: str) -> str:
+    """A string's value; a backslash that escapes nothing is one that was meant."""
+    if "\\" not in raw:
+        return raw
+    decoded: str = json.loads(f'"{_ESCAPE.sub(_escaped, raw)}"', strict=False)
+    return decoded if decoded.isascii() else decoded.encode("utf-8", "replace").decode()  # half characters
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[0]
+    return "'" if found[2] == "'" else f"\\\\{found[2]}"
+
+
+def _word(word: str) -> Any:
+    """A number, true, false or null, also as Python writes them."""
+    if word in _WORDS:
+        return _WORDS[word]
+    try:
+        value = json.loads(word) if _NUMBER.fullmatch(word) else None
+        if value is not None and isfinite(value):
+            return value
+    except (ValueError, OverflowError):  # more digits than Python converts
+        pass
+    return Flaw(f"{word[:40]!r} is no value", source=word)
