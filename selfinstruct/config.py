@@ -131,6 +131,9 @@ class PromptConfig(Strict):
         default_factory=dict, description="max_tokens, temperature, stop …; stop strings are templates too"
     )
     parse: Component | None = Field(None, description="how the reply is read")
+    constrain: bool = Field(
+        False, description="ask the provider to hold a chat model to the JSON that is read (response_format)"
+    )
     variants: dict[str, VariantConfig] = Field(
         default_factory=dict, description="prompts by the value of the field that the stage names in `by`"
     )
@@ -170,8 +173,8 @@ class RecipeConfig(Strict):
     mix: MixConfig
     pipeline: dict[str, StageConfig] = Field(min_length=1, description="the stages, in order")
     prompts: dict[str, PromptConfig] = Field(description="one section a stage")
-    filters: dict[str, dict[str, Component]] = Field(
-        default_factory=dict, description="one section a stage: its checks by name, in order"
+    filters: dict[str, dict[str, Component | None]] = Field(
+        default_factory=dict, description="one section a stage: its checks by name, in order; null drops one"
     )
     schemas: dict[str, dict[str, Any]] = Field(
         alias="schema", description="one JSON Schema (2020-12) a stage, and one for the seeds"

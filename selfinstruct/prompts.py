@@ -2,18 +2,21 @@
 
 Templates are Jinja2, sandboxed, and strict about names: a field that does not exist is a fault of the
 recipe, never an empty string in a prompt. Besides Jinja's own filters there is `one_line`, which puts a
-text on one line without a colon at its end, as in the numbered list of the paper (section 2.2).
+text on one line without a colon at its end, as in the numbered list of the paper (section 2.2), and `json`,
+which writes a value as JSON, any script as it is (Jinja's `tojson` writes for web pages).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.constrain import response_format
 from selfinstruct.errors import Fault
 from selfinstruct.parse import PARSERS, Parser
 
@@ -122,6 +125,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["one_line"] = one_line
+    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     return environment
 
 
@@ -135,10 +139,19 @@ def _undefined(message: str, names: Mapping[str, Any]) -> str:
     return f"{message}{hint} (known: {', '.join(sorted(known))})"
 
 
-def build(config: PromptConfig, where: str, faults: list[Fault]) -> list[Prompt]:
-    """The prompts of a stage: its variants, or the one it has. Every fault goes to `faults`."""
+def build(
+    config: PromptConfig, where: str, faults: list[Fault], schema: dict[str, Any] | None = None
+) -> list[Prompt]:
+    """The prompts of a stage: its variants, or the one it has.
+
+    Args:
+        config: the stage's section.
+        where: its key, for messages.
+        faults: receives every fault found.
+        schema: of the stage's records, for a model that can be held to it; None for one that can not.
+    """
     if not config.variants:
-        prompt = _build_one(config, None, where, faults)
+        prompt = _build_one(config, None, where, faults, schema)
         return [prompt] if prompt else []
     prompts = []
     for name, variant in config.variants.items():
@@ -148,11 +161,13 @@ def build(config: PromptConfig, where: str, faults: list[Fault]) -> list[Prompt]
             | {"variables": {**config.variables, **variant.variables}}
             | {"sampling": {**config.sampling, **variant.sampling}}
         )
-        prompts.append(_build_one(merged, name, f"{where}.variants.{name}", faults))
+        prompts.append(_build_one(merged, name, f"{where}.variants.{name}", faults, schema))
     return [prompt for prompt in prompts if prompt]
 
 
-def _build_one(config: PromptConfig, name: str | None, where: str, faults: list[Fault]) -> Prompt | None:
+def _build_one(
+    config: PromptConfig, name: str | None, where: str, faults: list[Fault], schema: dict[str, Any] | None
+) -> Prompt | None:
     from jinja2 import TemplateError
 
     if config.template is None:
@@ -174,6 +189,13 @@ def _build_one(config: PromptConfig, name: str | None, where: str, faults: list[
     parse = PARSERS.build(config.parse.kind, config.parse.options, f"{where}.parse", faults)
     if parse is None or config.template is None:
         return None
+    if config.constrain and parse.outline is None:
+        what = f"the parser {config.parse.kind!r} does not say what it expects"
+        faults.append(Fault(f"{where}.constrain", what, "take json with items or single, or leave it out"))
+    asked = {}
+    if config.constrain and parse.outline and schema is not None:
+        title = where.removeprefix("prompts.").replace(".variants.", "_")
+        asked = {"response_format": response_format(title, parse.outline, schema)}
     return Prompt(
         name=name,
         when=getattr(config, "when", None),
@@ -181,6 +203,6 @@ def _build_one(config: PromptConfig, name: str | None, where: str, faults: list[
         template=config.template,
         system=config.system,
         variables=config.variables,
-        sampling=config.sampling,
+        sampling={**asked, **config.sampling},
         parse=parse,
     )

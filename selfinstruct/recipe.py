@@ -181,8 +181,9 @@ class _Builder:
     def _stage(self, name: str, kind: Kind | None, makers: list[str]) -> Stage | None:
         """One stage; a part with a fault is left out or stood in for, so that the rest is checked too."""
         section = self.config.prompts.get(name)
-        prompts = prompting.build(section, f"prompts.{name}", self.faults) if section else []
         model, fallbacks = self._models(name, self.config.pipeline[name])
+        schema = self.config.schemas.get(name, {}) if model.mode == "chat" else None
+        prompts = prompting.build(section, f"prompts.{name}", self.faults, schema) if section else []
         of = None if kind is None or kind.draws else self._source(name, kind, makers)
         judge = Judge(self._filters(name), self.schemas.get(name) or (lambda data: None))
         self.faults.extend(judge.faults(f"filters.{name}"))
@@ -256,6 +257,8 @@ class _Builder:
         made = {}
         implied = {"language": self.config.seeds.language}
         for key, part in self.config.filters.get(name, {}).items():
+            if part is None:
+                continue
             where = f"filters.{name}.{key}"
             check = FILTERS.build(part.kind or key, part.options, where, self.faults, implied)
             if check:

@@ -67,7 +67,9 @@ def options(recipe: Recipe, stage: str) -> dict[str, dict[str, Any]]:
     """A stage's filters in order: name, with the kind where it has another name, and options."""
     filters = recipe.config.filters[stage]
     return {
-        name: {**({"kind": one.kind} if one.kind else {}), **one.options} for name, one in filters.items()
+        name: {**({"kind": one.kind} if one.kind else {}), **one.options}
+        for name, one in filters.items()
+        if one
     }
 
 

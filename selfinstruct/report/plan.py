@@ -60,10 +60,13 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         does = f"asks for more until {recipe.config.target} are accepted"
     else:
         does = f"{'labels' if stage.kind.labels else 'expands'} each of {stage.of}, one request a record"
-    filters = ", ".join(recipe.config.filters.get(stage.name, {})) or "none"
+    checks = recipe.config.filters.get(stage.name, {})
+    filters = ", ".join(name for name, part in checks.items() if part) or "none"
     model, kind = stage.model, MODELS.build(stage.model.kind, stage.model.options, "", [])
     note = f" — {kind.note}" if kind and kind.note else ""
     sampling = {**stage.prompts[0].sampling, **model.sampling}
+    if sampling.get("response_format"):
+        sampling["response_format"] = "json_schema"  # all of it would fill the screen
     shown = " ".join(
         f"{key}={value}" for key, value in sampling.items() if key != "stop" and value is not None
     )
