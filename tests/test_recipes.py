@@ -1,0 +1,88 @@
+"""Every recipe that comes with the project, from its seeds to its exports, with realistic replies.
+
+`replies/<language>.jsonl` holds replies to the chat prompts of a language, some of them with the slips that
+models make; other prompts are answered by the rules in conf/model/scripted.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import lines
+from jsonschema import Draft202012Validator
+
+from selfinstruct.compose import compose
+from selfinstruct.layout import headline, packaged
+from selfinstruct.records import Record
+
+Typed = Callable[..., tuple[int, str, str]]
+RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
+REPLIES = Path(__file__).parent / "replies"
+SCRIPTED = ("model=scripted", "model.mode=chat")
+TARGET = 10
+
+every = pytest.mark.parametrize("name", RECIPES)
+
+
+@every
+def test_it_runs_to_its_end(typed: Typed, project: Path, name: str) -> None:
+    """It reaches its target; its records fit its schema, and every export has rows."""
+    recipe = compose([f"recipe={name}", *SCRIPTED], project).recipe()
+    replies = REPLIES / f"{recipe.config.seeds.language}.jsonl"
+    status, out, err = typed(
+        f"recipe={name}", *SCRIPTED, f"model.options.replies={replies}", f"target={TARGET}", "run_dir=run"
+    )
+    assert status == 0, out + err
+    summary = json.loads((project / "run/summary.json").read_text())
+    assert summary["finished"] is True
+    for stage in recipe.stages:
+        assert summary["stages"][stage.name]["accepted"] >= TARGET
+    for stage in recipe.makers:
+        schema = recipe.config.schemas[stage.name]
+        rows = lines(project / f"run/{stage.name}.jsonl")
+        fields = schema["properties"]
+        for row in rows:
+            Draft202012Validator(schema).validate({key: row[key] for key in row if key in fields})
+    for export in recipe.exports.values():
+        assert lines(project / "run/dataset" / export.file)
+
+
+@every
+def test_its_header(name: str) -> None:
+    """It opens with a line that says what it is, and has the command that runs it."""
+    path = packaged() / f"recipes/{name}.yaml"
+    assert len(headline(path)) > 20
+    assert f"selfinstruct recipe={name}" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["de", "ja", "zh"])
+def test_the_paper_with_the_checks_of_another_language(project: Path, language: str) -> None:
+    """What `paper` changes in its checks can be changed in those of every language."""
+    words = ["recipe=paper", f"filters=default_{language}", f"seeds=general_{language}", *SCRIPTED]
+    assert compose(words, project).recipe().stages
+
+
+@pytest.mark.parametrize(
+    ("name", "instruction", "check"),
+    [
+        ("chat", "Write a program that counts the vowels of a word.", "write_a_program"),
+        ("code", "Write a program that counts the vowels of a word.", None),
+        ("chat", "Read the CSV file line by line in Go.", "banned_words"),
+        ("code", "Read the CSV file line by line in Go.", None),
+        ("code", "Go to the picture of the parser class.", "banned_words"),
+        ("legal", "Say by when the appeal must be on file.", None),
+        ("education", "Set five questions about reading a map scale.", None),
+        ("education", "Describe the picture to a first grader.", "banned_words"),
+    ],
+)
+def test_a_trade_lets_its_own_words_through(
+    project: Path, name: str, instruction: str, check: str | None
+) -> None:
+    """A recipe drops a check or lets a word through, and keeps the rest."""
+    judge = compose([f"recipe={name}", *SCRIPTED], project).recipe().stage("instructions").judge
+    record = Record("i-1", "instructions", 1, 0, {"instruction": instruction})
+    judge.admit(record)
+    assert record.check == check
