@@ -251,6 +251,20 @@ class TestFieldNames:
         assert encoded(url) == url
         assert encoded(url, keep_url_scheme=False) == stripped
 
+    @pytest.mark.parametrize(
+        ("input", "expected"),
+        [
+            ("Sentence: It rains.", "It rains."),
+            ("Dear all,\nthree things: salt, oil, rice.", "Dear all,\nthree things: salt, oil, rice."),
+            ("if wet:\n    stay()", "if wet:\n    stay()"),
+            ("try:\n    stay()", "try:\n    stay()"),
+            ("at 10:30", "at 10:30"),
+        ],
+    )
+    def test_name_first(self, input: str, expected: str) -> None:
+        """Where only a name at the beginning counts, letters and code keep what stands before a colon."""
+        assert encoded(input, name_first=True) == expected
+
     def test_blank_lines(self) -> None:
         """Where names are removed, blank lines are folded; the indent of lines stays."""
         assert encoded("a\n\nb\n \t\n\n  c\nd") == "a\nb\n  c\nd"

@@ -38,6 +38,7 @@ def prompt_completion(
     end: str = "<|endoftext|>",
     strip_field_name: Annotated[float, Field(ge=0, le=1)] = 0.5,
     keep_url_scheme: bool = True,
+    name_first: bool = False,
     instruction: str = "instruction",
     input: str = "input",
     output: str = "output",
@@ -51,6 +52,8 @@ def prompt_completion(
         strip_field_name: with this probability an input with exactly one distinct `word:` name loses
             everything up to its first colon, and its blank lines are folded.
         keep_url_scheme: do not take the scheme of a URL for such a name (the original does).
+        name_first: take for one only a word that the input begins with, text after it (the original takes one
+            anywhere, and with it all that stands before).
         instruction: the record field that is the instruction.
         input: the field that is the input; a record without it has an empty one.
         output: the field that is the output.
@@ -64,7 +67,7 @@ def prompt_completion(
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
         given = str(data.get(input) or "").strip()
         if rng.random() < strip_field_name:
-            given = _plain(given, keep_url_scheme)
+            given = _plain(given, keep_url_scheme, name_first)
         layout = rng.choice(list((with_input if given else without_input).values()))
         asked, said = (str(data.get(field) or "").strip() for field in (instruction, output))
         if not asked or not said:
@@ -75,11 +78,12 @@ def prompt_completion(
     return Export(convert, SCHEMA, (instruction, output))
 
 
-def _plain(text: str, keep_url_scheme: bool) -> str:
+def _plain(text: str, keep_url_scheme: bool, name_first: bool) -> str:
     """Without its only field name, and without blank lines."""
     names = set(re.findall(r"(\w+):", text))
     is_scheme = keep_url_scheme and bool(names & _URL_SCHEMES)
-    if len(names) == 1 and not is_scheme:
+    stands = not name_first or re.match(r"\w+:[ \t]*\S", text)
+    if len(names) == 1 and stands and not is_scheme:
         text = text.split(":", 1)[1].strip()
     return re.sub(r"\n\s*\n", "\n", text)
 
