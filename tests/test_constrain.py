@@ -104,6 +104,17 @@ def test_left_out(project: Path, override: str) -> None:
     assert "response_format" not in request(recipe(project, override), "instructions").sampling
 
 
+def test_a_definition() -> None:
+    """A field that refers to a definition takes it along."""
+    schema = {
+        "properties": {"n": {"$ref": "#/$defs/level"}},
+        "$defs": {"level": {"type": "integer", "minimum": 1}},
+    }
+    made = response_format("rating", Outline({"n": "n"}, None, {}), schema)["json_schema"]["schema"]
+    assert made["properties"] == {"n": {"$ref": "#/$defs/level"}}
+    assert made["$defs"] == {"level": {"type": "integer"}}
+
+
 def test_what_the_recipe_says_itself_goes_first(project: Path) -> None:
     """A response_format in a stage's sampling stands."""
     made = recipe(project, "prompts.instructions.sampling.response_format={type: json_object}")

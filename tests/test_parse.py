@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selfinstruct.compose import compose
 from selfinstruct.errors import Fault
@@ -661,6 +664,40 @@ class TestJson:
         """Options that do not fit together are faults of the recipe."""
         (fault,) = faults_of("json", **options)
         assert said in fault
+
+
+TEXTS = st.text("ab é\\\"'[]{},:\n`日😀", max_size=12)
+OBJECTS = st.lists(st.fixed_dictionaries({"input": TEXTS, "output": TEXTS}), max_size=4)
+
+
+class TestLenient:
+    @given(OBJECTS, st.booleans(), st.sampled_from([None, 2]))
+    def test_as_json(self, objects: list[dict[str, str]], ascii: bool, indent: int | None) -> None:
+        """What is JSON is read as JSON is, whatever the strings hold."""
+        text = json.dumps({"instances": objects}, ensure_ascii=ascii, indent=indent)
+        assert usable(read(build("json", **INSTANCES), text)) == objects
+
+    @given(OBJECTS, st.data())
+    def test_cut_anywhere(self, objects: list[dict[str, str]], data: st.DataObject) -> None:
+        """A reply cut at any character keeps the objects that are whole, and makes up none."""
+        text = json.dumps({"instances": objects})
+        end = data.draw(st.integers(0, len(text)))
+        kept = usable(read(build("json", **INSTANCES), text[:end], cut=True))
+        whole = [place for place in range(1, end + 1) if _is_list(text[:place] + "]}")]
+        assert kept == (json.loads(text[: whole[-1]] + "]}")["instances"] if whole else [])
+
+    @given(st.text('[]{}",:\\ \natrue1é', max_size=60), st.booleans())
+    def test_anything(self, text: str, cut: bool) -> None:
+        """No text is an error."""
+        for options in (INSTANCES, TASKS, YES_NO):
+            read(build("json", **options), text, cut)
+
+
+def _is_list(text: str) -> bool:
+    try:
+        return bool(json.loads(text)["instances"])
+    except ValueError:
+        return False
 
 
 class TestText:

@@ -7,12 +7,15 @@ models make; other prompts are answered by the rules in conf/model/scripted.yaml
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import lines
 from jsonschema import Draft202012Validator
+from server import Answer, Asked, ModelServer
 
 from selfinstruct.compose import compose
 from selfinstruct.layout import headline, packaged
@@ -86,3 +89,35 @@ def test_a_trade_lets_its_own_words_through(
     record = Record("i-1", "instructions", 1, 0, {"instruction": instruction})
     judge.admit(record)
     assert record.check == check
+
+
+def test_what_a_hosted_model_gets(typed: Typed, project: Path) -> None:
+    """Over HTTP: two messages and the schema of the reply, which the journal holds too."""
+    task = "Say in one sentence what a lighthouse is for."
+
+    def answer(asked: Asked) -> Answer:
+        (kind,) = asked.body["response_format"]["json_schema"]["schema"]["properties"]
+        replies = {
+            "tasks": {"tasks": [{"instruction": task}]},
+            "is_classification": {"is_classification": False},
+            "instances": {"instances": [{"input": "", "output": "It shows ships the way at night."}]},
+        }
+        return Answer(json.dumps(replies[kind]))
+
+    with ModelServer(answer) as server:
+        where = [
+            f"model.api_base={server.base}",
+            "model.name=hosted_vllm/m",
+            "model.mode=chat",
+            "run_dir=run",
+        ]
+        status, out, err = typed("recipe=chat", "model=vllm", *where, "target=1", "model.concurrency=1")
+    assert status == 0, out + err
+    assert [message["role"] for message in server.bodies[0]["messages"]] == ["system", "user"]
+    (row,) = lines(project / "run/instances.jsonl")
+    assert (row["instruction"], row["is_classification"], row["input"]) == (task, False, "")
+    with closing(sqlite3.connect(project / "run/run.sqlite")) as journal:
+        sampling = [json.loads(text) for (text,) in journal.execute("SELECT sampling FROM request")]
+    assert all(
+        one["response_format"] in [body["response_format"] for body in server.bodies] for one in sampling
+    )
