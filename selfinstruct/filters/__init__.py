@@ -43,6 +43,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.refusals",
         "selfinstruct.filters.personal",
         "selfinstruct.filters.repetition",
+        "selfinstruct.filters.language",
     ),
 )
 
