@@ -40,6 +40,10 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.text",
         "selfinstruct.filters.siblings",
         "selfinstruct.filters.novelty",
+        "selfinstruct.filters.refusals",
+        "selfinstruct.filters.personal",
+        "selfinstruct.filters.repetition",
+        "selfinstruct.filters.language",
     ),
 )
 

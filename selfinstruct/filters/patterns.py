@@ -1,0 +1,87 @@
+"""What the filters that look for patterns share: patterns by name, each of which a recipe can switch off.
+
+A pattern meets texts of any length and make, so it must take linear time: no repetition inside another that
+can match the same text, and a bound or a lookbehind where a long run could be tried from each of its
+characters. `tests/test_text_quality.py` holds ours to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from selfinstruct.filters import Filter
+from selfinstruct.records import Record, Rejection
+
+
+def _patterns(value: Any) -> Any:
+    """A mapping of names to regular expressions, without those that are false; bound from YAML."""
+    if not isinstance(value, dict):
+        return value  # pydantic says what is wrong with it
+    for name, pattern in value.items():
+        if pattern is not False and not isinstance(pattern, str):
+            raise ValueError(f"{name} is neither a regular expression nor false")
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"{name} is no regular expression: {error}") from error
+    return {name: pattern for name, pattern in value.items() if pattern is not False}
+
+
+# Regular expressions by name; `<name>=false` switches one off.
+Patterns = Annotated[dict[str, str], BeforeValidator(_patterns)]
+Compiled = list[tuple[str, re.Pattern[str]]]
+
+
+def compiled(patterns: Mapping[str, str]) -> Compiled:
+    """Patterns ready to search, with their names."""
+    return [(name, re.compile(pattern)) for name, pattern in patterns.items()]
+
+
+def any_of(patterns: Mapping[str, str]) -> re.Pattern[str]:
+    """One pattern that matches wherever one of them does; they must not refer to groups."""
+    scoped = (f"(?i:{p[4:]})" if p.startswith("(?i)") else f"(?:{p})" for p in patterns.values())
+    return re.compile("|".join(scoped) or r"(?!)")
+
+
+def found_in(patterns: Compiled, text: str) -> bool:
+    """Whether one of the patterns is found."""
+    return any(pattern.search(text) for _, pattern in patterns)
+
+
+def fields_filter(fields: list[str], check: Callable[[str], str | None]) -> Filter:
+    """A filter that looks at several fields; `check` says what is wrong with a text, or None."""
+
+    def each(record: Record) -> Rejection | None:
+        for field in fields:
+            text = value(record, field)
+            wrong = check(text) if text else None
+            if wrong:
+                return Rejection(f"{field} {wrong}")
+        return None
+
+    return Filter(each=each, fields=tuple(fields))
+
+
+def finder(patterns: Mapping[str, str], passes: Callable[[str], bool]) -> Callable[[str], str | None]:
+    """A check that names the first match of a pattern; a match may be one that `passes`."""
+    searched = compiled(patterns)
+
+    def check(text: str) -> str | None:
+        for name, pattern in searched:
+            match = pattern.search(text)
+            while match:
+                if not passes(match[0]):
+                    return f"has {match[0][:60]!r} ({name})"
+                match = pattern.search(text, match.end())
+        return None
+
+    return check
+
+
+def value(record: Record, field: str | None) -> str:
+    """A field's text; an empty one where the record has none."""
+    return str(record.data.get(field, "")) if field else ""
