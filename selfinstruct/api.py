@@ -104,7 +104,7 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
 
     with open_folder(recipe, path) as folder:
         for name, text in saved.items():
-            folder.write(f".hydra/{name}", text)
+            folder.write(f".hydra/{name}", [text])
         try:
             _in_a_loop_of_its_own(partial(run_recipe, recipe, folder, progress))
         except (sqlite3.Error, OSError) as error:

@@ -36,15 +36,15 @@ class RunFolder:
 
     def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
         """Write rows as JSONL, put in place whole."""
-        return self.write(name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        return self.write(name, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
-    def write(self, name: str, text: str) -> Path:
+    def write(self, name: str, pieces: Iterable[str]) -> Path:
         """Write a file, put in place whole: a reader sees the old one or the new one, never a part."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         with part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -19,7 +19,7 @@ REJECTED = "rejected"
 WAITING = "waiting"
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
     """A candidate and its fate.
 

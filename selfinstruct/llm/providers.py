@@ -100,8 +100,10 @@ class LiteLLM:
         """See `Model`."""
         if self._library is None:
             return
+        from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
         from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 
+        await GLOBAL_LOGGING_WORKER.stop()  # its task would be left over; the next request starts it again
         if self._pooled is not None:
             await self._pooled.close()
         await close_litellm_async_clients()

@@ -39,7 +39,7 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
         left_out += rejected
     folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
     left = {name: len(records) for name, records in made.items()}
-    folder.write("summary.json", json.dumps(summary(recipe, folder, finished, left), indent=2) + "\n")
+    folder.write("summary.json", [json.dumps(summary(recipe, folder, finished, left), indent=2) + "\n"])
 
 
 def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, int]) -> dict[str, Any]:
