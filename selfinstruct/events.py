@@ -1,13 +1,13 @@
 """`events.jsonl`: what happened in a run, one JSON line an event; no prompt, no reply and no key among it.
 
 A line has `at` (UTC), `event` and what belongs to it:
-    run         a start or an end of the process: recipe, finished
-    stage       a start or an end of a stage: state, accepted, seconds
+    run         the run begins or ends: recipe, state, finished
+    stage       a stage begins or ends: stage, state, accepted, seconds
     request     a reply arrived: model, attempts (0: from the cache), seconds, tokens, cost_usd, finish_reason
     retry       an attempt failed: attempt, wait (seconds until the next), why
     fallback    a model has given a request up: model, to, why
     limit       requests in flight allowed from now on: model, concurrency
-    checkpoint  all up to here is safe from a power cut: replies, accepted, rejected, cost_usd
+    checkpoint  all up to here is safe from a power cut: replies, accepted, cost_usd
 """
 
 from __future__ import annotations

@@ -71,8 +71,12 @@ def _desk(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[Des
     replies = Cache(config.cache, recipe.project, progress.say)
     with closing(Events(folder.path / EVENTS)) as events, closing(replies) as cache:
         events.tell("run", recipe=recipe.name, state="begins")
-        yield Desk(journal, progress, events, Budget(config.budget, journal.spent()), cache)
-        events.tell("run", recipe=recipe.name, state="ends")
+        finished = False
+        try:
+            yield Desk(journal, progress, events, Budget(config.budget, journal.spent()), cache)
+            finished = True
+        finally:
+            events.tell("run", recipe=recipe.name, state="ends", finished=finished)
 
 
 async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop) -> None:
@@ -97,7 +101,9 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop) -> No
             finally:
                 seconds = time.monotonic() - began
                 journal.add_seconds(stage.name, seconds)
-                desk.events.tell("stage", stage=stage.name, state="ends", seconds=round(seconds, 3))
+                accepted = journal.stats(stage.name).accepted
+                facts = {"accepted": accepted, "seconds": round(seconds, 3)}
+                desk.events.tell("stage", stage=stage.name, state="ends", **facts)
     if work.note:
         desk.progress.say(f"{stage.name}: {work.note}")
 
