@@ -35,6 +35,7 @@ import warnings
 from bisect import bisect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -278,12 +279,30 @@ def raw(base: str, body: dict[str, Any]) -> Loop:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
             async def call() -> None:
-                async with session.post(url, json=body) as reply:
+                async with session.post(url, json=other(body)) as reply:
                     assert (await reply.json())["choices"]
 
             await many(call, requests)
 
     return loop
+
+
+NUMBERS = count()
+
+
+def other(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with prompts that no request had before, of the same length."""
+
+    def numbered(text: str) -> str:
+        return f"{next(NUMBERS):08d}{text[8:]}"
+
+    if "messages" in body:
+        return {
+            **body,
+            "messages": [{**one, "content": numbered(one["content"])} for one in body["messages"]],
+        }
+    prompt = body["prompt"]
+    return {**body, "prompt": [*map(numbered, prompt)] if isinstance(prompt, list) else numbered(prompt)}
 
 
 def bare(base: str, body: dict[str, Any], name: str) -> Loop:
@@ -318,9 +337,9 @@ def bare(base: str, body: dict[str, Any], name: str) -> Loop:
 
         async def call() -> None:
             if pooled is None:
-                reply = await litellm.acompletion(**fixed)
+                reply = await litellm.acompletion(**other(fixed))
             else:
-                reply = await litellm.atext_completion(**fixed, client=pooled)
+                reply = await litellm.atext_completion(**other(fixed), client=pooled)
             wanted = len(body["prompt"]) if isinstance(body.get("prompt"), list) else 1
             assert len(reply.choices) == wanted
 
