@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 EVERY_SECONDS = 5.0
+NAME, BAR = 15, 16  # columns
 
 
 @dataclass
@@ -38,14 +39,17 @@ class Tally:
         """All of it on one line."""
         return f"{self.name}: {self.done} of {self.goal}  {self.details()}"
 
-    def details(self) -> str:
-        """All but the name and the bar."""
+    def details(self, room: int = 1_000) -> str:
+        """All but the name and the bar, as far as there is room for it."""
         rate = (
             f"{self.accepted / self.candidates:.0%} of {self.candidates} accepted" if self.candidates else ""
         )
         cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
-        parts = [rate, f"{self.in_flight} in flight", f"{_short(self.tokens)} tokens", cost, self._left()]
-        return "  ".join(part for part in parts if part)
+        parts = [self._left(), rate, cost, f"{_short(self.tokens)} tokens", f"{self.in_flight} in flight"]
+        told = [part for part in parts if part]
+        while len(told) > 1 and len("  ".join(told)) > room:
+            told.pop()
+        return "  ".join(told)
 
     def _left(self) -> str:
         done = self.done - self.done_before
@@ -142,9 +146,9 @@ class Progress:
 
     def _refresh(self) -> None:
         if self._bars and self._tally:
-            self._bars.update(
-                self._bar, completed=self._tally.done, total=self._tally.goal, details=self._tally.details()
-            )
+            done, goal = self._tally.done, self._tally.goal
+            room = self._bars.console.width - NAME - BAR - 2 * len(str(goal)) - 5  # and the spaces between
+            self._bars.update(self._bar, completed=done, total=goal, details=self._tally.details(room))
 
     @contextmanager
     def _bar_of(self, tally: Tally) -> Iterator[None]:
@@ -152,8 +156,8 @@ class Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         console = Console(file=self._stream)
-        name, details = TextColumn("{task.description:<15}"), TextColumn("{task.fields[details]}")
-        with Progress(name, BarColumn(20), MofNCompleteColumn(), details, console=console) as self._bars:
+        name, details = TextColumn(f"{{task.description:<{NAME}}}"), TextColumn("{task.fields[details]}")
+        with Progress(name, BarColumn(BAR), MofNCompleteColumn(), details, console=console) as self._bars:
             self._bar = self._bars.add_task(tally.name, total=tally.goal, details="")
             self._refresh()
             yield
