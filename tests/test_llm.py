@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Protocol
@@ -507,16 +507,23 @@ def test_a_reply_that_is_no_model_s_says_where_to_look(ask: Ask) -> None:
         assert "is model.api_base right?" in ask([no_json()], ways=[way])[way].error
 
 
-def test_nothing_is_tried_again_once_a_run_ends(ask: Ask) -> None:
-    """A request that waits for its second attempt is not sent again after another one ended the run."""
+@pytest.mark.parametrize("slow", [0.0, 0.6], ids=["waits", "in flight"])
+@pytest.mark.parametrize("wrong", [status(500), no_choices()], ids=["500", "no choices"])
+def test_nothing_is_tried_again_once_a_run_ends(ask: Ask, wrong: Answer, slow: float) -> None:
+    """A request that waits for its second attempt, or fails in its first, is neither sent again after another
+    one ended the run nor given a fate: it is asked when the run goes on.
+    """
 
     def script(asked: Asked) -> Answer:
-        return status(500) if asked.prompt == "A" else Answer(bad_key().body, 401, delay=0.3)
+        if asked.prompt == "A":
+            return replace(wrong, delay=slow)
+        return Answer(bad_key().body, 401, delay=0.3)
 
     requests = [Request("ideas", 1, "A"), Request("ideas", 2, "B")]
     for way, outcome in ask(script, requests, retries=5).items():
         assert sorted(asked.prompt for asked in outcome.asked) == ["A", "B"], way
         assert len(outcome.errors) == 1, way
+        assert not outcome.replies, way
         assert "was refused" in outcome.errors[0], way
 
 

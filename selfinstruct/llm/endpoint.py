@@ -145,9 +145,11 @@ class Endpoint:
             try:
                 replies = await self._send(model, requests)
             except TransientError as error:
-                if attempt == attempts or self._closing.is_set():
+                if attempt == attempts:
                     self._resting_until = time.monotonic() + REST
                     raise
+                if self._closing.is_set():  # it was not given up: it is asked again when the run goes on
+                    return None
                 await self._back_off(requests[0], attempt, error)
             else:
                 seconds = round(time.monotonic() - began, 3)
