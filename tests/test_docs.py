@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from selfinstruct import reference, replies
-from selfinstruct.events import EVENTS
-from selfinstruct.folder import JOURNAL, LOCK
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -19,7 +17,7 @@ PAGES = sorted(DOCS.glob("*.md"))
 
 
 def test_the_reference_is_what_the_code_says() -> None:
-    """A key, an option or a docstring has changed since the page was made; the message says how to renew it."""
+    """A key, an option or a docstring has changed since; the message says how to renew the page."""
     stale = (DOCS / "reference.md").read_text(encoding="utf-8") != reference.page()
     assert not stale, f"docs/reference.md is stale; renew it: {reference.RENEW}"
 
