@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import lines
 
 from selfinstruct import reference, replies
+from selfinstruct.compose import compose
+from selfinstruct.config import shaping
+from selfinstruct.recipe import Recipe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -52,3 +59,85 @@ def test_links_lead_somewhere(page: Path) -> None:
         if heading:
             found = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), re.MULTILINE)
             assert heading in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in found}, target
+
+
+# From the paper to a recipe
+
+Row = list[str]
+LINES = re.compile(r"(lines|entries) of `([\w.]+)`(?: where `(\w+)` is `(.+)`)?")
+
+
+def tables(page: str) -> dict[str, list[Row]]:
+    """The rows of the first table under each heading."""
+    found = {}
+    for section in re.split(r"^## ", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        rows = [line.strip("|") for line in section.splitlines() if line.startswith("|")]
+        cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in rows[2:]]
+        found[section.splitlines()[0]] = [[cell.replace(r"\|", "|") for cell in row] for row in cells]
+    return found
+
+
+PAPER_TABLES = tables("from-the-paper.md")
+DIFFERENCES, ALPACA = "Where the default differs", "Alpaca's variant"
+
+
+def value(cell: str) -> Any:
+    """The JSON in a cell."""
+    return json.loads(cell.strip("`"))
+
+
+@lru_cache
+def composed(name: str) -> Recipe:
+    """A recipe that comes with the project."""
+    return compose([f"recipe={name}", "model=scripted"], DOCS).recipe()
+
+
+def held(recipe: Recipe, key: str) -> Any:
+    """What a recipe has under a key, or how many lines or entries there are."""
+    counted = LINES.fullmatch(key)
+    if counted is None:
+        return looked_up(recipe, key.strip("`"))
+    sort, path, field, wanted = counted.groups()
+    entries: Any = lines(recipe.seeds.path) if sort == "lines" else looked_up(recipe, path)
+    return len(entries if field is None else [one for one in entries if one[field] == json.loads(wanted)])
+
+
+def looked_up(recipe: Recipe, key: str) -> Any:
+    """The value of a dotted key; a section as it was composed."""
+    found: Any = recipe.config.model_dump(by_alias=True)
+    for part in key.split("."):
+        found = found[part]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("recipe", "row"),
+    [
+        pytest.param("alpaca" if title == ALPACA else "paper", row, id=f"{title}: {row[0]}")
+        for title, rows in PAPER_TABLES.items()
+        for row in rows
+        if title != DIFFERENCES
+    ],
+)
+def test_a_number_of_the_paper_is_the_recipes(recipe: str, row: Row) -> None:
+    """The key that the table names holds the value that it gives."""
+    _, number, key = row
+    assert held(composed(recipe), key) == value(number)
+
+
+def test_the_differences_from_the_default_are_all_there(project: Path) -> None:
+    """The table has each key in which `paper` and a recipe that changes nothing differ, with both values."""
+    (project / "recipes").mkdir()
+    (project / "recipes/plain.yaml").write_text("target: 100\n", encoding="utf-8")
+    paper, plain = (
+        shaping(compose([f"recipe={name}", "model=scripted"], project).recipe().config)
+        for name in ("paper", "plain")
+    )
+    differing = {
+        key: (paper[key], plain.get(key)) for key in paper if key not in plain or paper[key] != plain[key]
+    }
+    told = {
+        key.strip("`"): (value(in_paper), None if default == "not set" else value(default))
+        for key, in_paper, default, _ in PAPER_TABLES[DIFFERENCES]
+    }
+    assert told == differing
