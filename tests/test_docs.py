@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -141,3 +144,47 @@ def test_the_differences_from_the_default_are_all_there(project: Path) -> None:
         for key, in_paper, default, _ in PAPER_TABLES[DIFFERENCES]
     }
     assert told == differing
+
+
+# Pages with commands
+
+HOSTED = f"model=scripted model.mode=chat model.options.replies={Path(__file__).parent / 'replies/en.jsonl'}"
+
+
+def script(page: str, local: str) -> str:
+    """The commands of a page as one script that ends at the first that fails.
+
+    Args:
+        page: the page.
+        local: overrides for commands that ask the embedded model. Those after the heading about a hosted
+            model get a scripted one, as that page says.
+    """
+    parts = ["set -eu", f'selfinstruct() {{ "{sys.executable}" -m selfinstruct "$@" $EXTRA; }}']
+    parts.append(f"EXTRA='{local}'")
+    for section in re.split(r"^(?=## )", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE):
+        if "hosted" in section.splitlines()[0]:
+            parts.append(f"EXTRA='{HOSTED}'")
+        for language, text in re.findall(r"^```(sh|python)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
+            if language == "sh":
+                parts.append(text)
+            else:
+                text = re.sub(r'run\("(\w+)"\)', rf'run("\1", "{local}".split())', text)
+                parts.append(f"\"{sys.executable}\" - <<'PYTHON'\n{text}\nPYTHON")
+    return "\n".join(parts)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a shell")
+@pytest.mark.parametrize(
+    "local", ["model=scripted", pytest.param("", id="embedded model", marks=pytest.mark.slow)]
+)
+def test_the_commands_of_your_own_domain(project: Path, local: str) -> None:
+    """Typed one after the other in an empty folder, each ends well, and the datasets are there."""
+    done = subprocess.run(
+        ["bash", "-c", script("your-own-domain.md", local)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    runs = project / "bicycle/runs"
+    for name in ("bicycle", "stricter", "bicycle_chat"):
+        assert json.loads((runs / name / "summary.json").read_text())["finished"]
+        assert lines(runs / name / "dataset/alpaca.jsonl")
+    assert len(lines(runs / "bicycle/instructions.jsonl")) == 20
