@@ -151,6 +151,16 @@ def test_the_differences_from_the_default_are_all_there(project: Path) -> None:
 HOSTED = f"model=scripted model.mode=chat model.options.replies={Path(__file__).parent / 'replies/en.jsonl'}"
 
 
+shell = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a shell")
+
+
+def typed_in(page: str, local: str) -> None:
+    """Type the commands of a page, each of which has to end well."""
+    command = ["bash", "-c", script(page, local)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
 def script(page: str, local: str) -> str:
     """The commands of a page as one script that ends at the first that fails.
 
@@ -173,18 +183,23 @@ def script(page: str, local: str) -> str:
     return "\n".join(parts)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a shell")
+@shell
 @pytest.mark.parametrize(
     "local", ["model=scripted", pytest.param("", id="embedded model", marks=pytest.mark.slow)]
 )
 def test_the_commands_of_your_own_domain(project: Path, local: str) -> None:
     """Typed one after the other in an empty folder, each ends well, and the datasets are there."""
-    done = subprocess.run(
-        ["bash", "-c", script("your-own-domain.md", local)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    typed_in("your-own-domain.md", local)
     runs = project / "bicycle/runs"
     for name in ("bicycle", "stricter", "bicycle_chat"):
         assert json.loads((runs / name / "summary.json").read_text())["finished"]
         assert lines(runs / name / "dataset/alpaca.jsonl")
     assert len(lines(runs / "bicycle/instructions.jsonl")) == 20
+
+
+@shell
+def test_the_commands_of_long_runs(project: Path) -> None:
+    """They go on with one another, and the old run is set aside at the end."""
+    typed_in("long-runs.md", HOSTED)
+    for name in ("chat", "chat.before-1"):
+        assert lines(project / "runs" / name / "instances.jsonl")
