@@ -203,3 +203,34 @@ def test_the_commands_of_long_runs(project: Path) -> None:
     typed_in("long-runs.md", HOSTED)
     for name in ("chat", "chat.before-1"):
         assert lines(project / "runs" / name / "instances.jsonl")
+
+
+# Which seeds, how many, which mix
+
+
+def test_the_table_of_seed_files() -> None:
+    """It has every seed file that comes with the project, and its figures are theirs."""
+    found = []
+    for path in sorted((DOCS.parent / "seeds").glob("*.jsonl")):
+        tasks = lines(path)
+        counts = (
+            len(tasks),
+            sum(task["is_classification"] for task in tasks),
+            sum(task["instances"][0]["input"] == "" for task in tasks),
+            sum(len(task["instances"]) for task in tasks),
+        )
+        (group,) = (
+            text
+            for file in (DOCS.parent / "conf/seeds").glob("*.yaml")
+            if f"path: seeds/{path.name}" in (text := file.read_text(encoding="utf-8"))
+        )
+        language = re.findall(r"^language: (\w+)", group, re.MULTILINE)[0]
+        found.append([f"`seeds/{path.name}`", language, *map(str, counts)])
+    assert tables("seeds-and-mix.md")["The seed files that come with the project"] == found
+
+
+@shell
+def test_the_sweep_and_what_compares_it(project: Path) -> None:
+    """The sweep makes a run for each value and each seed, and the comparison reads them."""
+    typed_in("seeds-and-mix.md", "model=scripted")
+    assert len(list(project.glob("sweeps/*/*/dataset/alpaca.jsonl"))) == 9
