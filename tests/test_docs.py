@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from selfinstruct.recipe import Recipe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+Typed = Callable[..., tuple[int, str, str]]
 
 
 # The reference
@@ -45,6 +47,15 @@ def test_the_reference_says_what_each_key_is() -> None:
 def test_the_reference_knows_every_check_of_a_reply() -> None:
     """A check that is added to `replies` gets a line in the reference."""
     assert set(replies.CHECKS) <= set(reference.reply_checks())
+
+
+def test_the_reference_knows_every_file_of_a_run(typed: Typed, project: Path) -> None:
+    """What a run leaves in its folder is in the reference, and nothing else is."""
+    assert typed("recipe=quickstart", "model=scripted", "target=4")[0] == 0
+    found = {path.name + "/" * path.is_dir() for path in (project / "runs/quickstart").iterdir()}
+    stages = {"instructions.jsonl", "instances.jsonl"}
+    assert stages < found
+    assert found - stages | {"<stage>.jsonl"} == set(reference.FILES)
 
 
 # All pages
@@ -203,6 +214,28 @@ def test_the_commands_of_long_runs(project: Path) -> None:
     typed_in("long-runs.md", HOSTED)
     for name in ("chat", "chat.before-1"):
         assert lines(project / "runs" / name / "instances.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("page", "plans"),
+    [
+        ("your-own-domain.md", [("recipe=bicycle",), ("recipe=bicycle_chat",)]),
+        ("long-runs.md", [("recipe=chat", "target=1000")]),
+    ],
+)
+def test_the_plans_that_are_shown(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, page: str, plans: list[tuple[str, ...]]
+) -> None:
+    """What a page shows of a plan is what `check` prints, figure by figure; renew it where it is not."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for file, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", text, re.MULTILINE | re.DOTALL):
+        (project / file).parent.mkdir(exist_ok=True)
+        (project / file).write_text(content, encoding="utf-8")
+    printed = "".join(typed("check", *overrides)[1] for overrides in plans)
+    shown = re.findall(r"^    \w+ +[\d,]+ .*$", text, re.MULTILINE)
+    assert len(shown) == 4 * len(plans)
+    assert [line for line in shown if line not in printed.splitlines()] == []
 
 
 # Which seeds, how many, which mix
