@@ -3,11 +3,12 @@
 A line has `at` (UTC), `event` and what belongs to it:
     run         the run begins or ends: recipe, state, finished
     stage       a stage begins or ends: stage, state, accepted, seconds
-    request     a reply arrived: model, attempts (0: from the cache), seconds, tokens, cost_usd, finish_reason
-    retry       an attempt failed: attempt, wait (seconds until the next), why
-    fallback    a model has given a request up: model, to, why
+    request     a reply arrived: stage, number, model, attempts (0: from the cache), seconds, prompt_tokens,
+                completion_tokens, cost_usd, finish_reason
+    retry       an attempt failed: stage, number, model, attempt, wait (seconds until the next), why
+    fallback    a model has given a request up: stage, number, model, to, why
     limit       requests in flight allowed from now on: model, concurrency
-    checkpoint  all up to here is safe from a power cut: replies, accepted, cost_usd
+    checkpoint  all up to here is safe from a power cut: stage, replies, accepted, cost_usd
 """
 
 from __future__ import annotations

@@ -52,6 +52,11 @@ class Registry(Generic[T]):
         self._load()
         return (inspect.getdoc(self._factories[name]) or "").split("\n")[0]
 
+    def factory(self, name: str) -> Callable[..., T]:
+        """The factory of an entry."""
+        self._load()
+        return self._factories[name]
+
     def marked(self, marker: type) -> set[str]:
         """The options of all entries whose annotation carries a marker."""
         self._load()

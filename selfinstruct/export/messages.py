@@ -29,7 +29,13 @@ def chat(*, user: str = USER, output: str = "output", system: str = "") -> Expor
 
 @EXPORTS.register
 def sharegpt(*, user: str = USER, output: str = "output", system: str = "") -> Export:
-    """Rows of conversations with from and value; the options are those of `chat`."""
+    """Rows of conversations with from and value.
+
+    Args:
+        user: Jinja template of the user's turn; `input` is empty in a record that has none.
+        output: the record field that is the assistant's turn.
+        system: the system turn; none where it is empty.
+    """
     return _conversation("conversations", "from", "value", ["system", "human", "gpt"], user, output, system)
 
 

@@ -18,6 +18,9 @@ def exact_duplicate(*, field: str) -> Filter:
 
     It is quicker than `rouge_l`, and also sees texts that have no token. Wherever it rejects a text that has
     one, `rouge_l` would too, with the score 1.
+
+    Args:
+        field: the field to compare.
     """
     first: dict[str, str] = {}
 

@@ -14,7 +14,12 @@ from selfinstruct.records import Record, Rejection
 
 @FILTERS.register
 def contradicting(*, same: str, differs: str) -> Filter:
-    """Rejects all candidates of a reply if two share a non-empty field and differ in another."""
+    """Rejects all candidates of a reply if two share a non-empty field and differ in another.
+
+    Args:
+        same: the field that two share.
+        differs: the field in which they differ.
+    """
 
     def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
         seen: dict[str, set[str]] = defaultdict(set)
@@ -31,7 +36,11 @@ def contradicting(*, same: str, differs: str) -> Filter:
 
 @FILTERS.register
 def duplicate(*, fields: list[str]) -> Filter:
-    """Rejects a candidate that an earlier one of the same reply equals in all of the fields."""
+    """Rejects a candidate that an earlier one of the same reply equals in all of the fields.
+
+    Args:
+        fields: the fields to compare.
+    """
 
     def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
         first: dict[tuple[str, ...], str] = {}
@@ -51,7 +60,11 @@ def duplicate(*, fields: list[str]) -> Filter:
 
 @FILTERS.register
 def at_most(*, count: Annotated[int, Field(ge=1)]) -> Filter:
-    """Keeps a sample of so many of the candidates of a reply, drawn at random."""
+    """Keeps a sample of so many of the candidates of a reply, drawn at random.
+
+    Args:
+        count: how many stay.
+    """
 
     def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
         if len(records) <= count:

@@ -17,7 +17,11 @@ from selfinstruct.tokenizers import tokenizer as by_name
 
 @FILTERS.register
 def empty(*, field: str) -> Filter:
-    """Rejects a text without a visible character."""
+    """Rejects a text without a visible character.
+
+    Args:
+        field: the field to look at.
+    """
     return text_filter(field, lambda text: None if text.strip() else f"{field} is empty")
 
 
@@ -84,7 +88,13 @@ def _whole(word: str) -> str:
 
 @FILTERS.register
 def starts_with(*, field: str, text: str, ignore_case: bool = True) -> Filter:
-    """Rejects a text that begins with another."""
+    """Rejects a text that begins with another.
+
+    Args:
+        field: the field to look at.
+        text: what it must not begin with.
+        ignore_case: whether capitals make no difference.
+    """
     flags = re.IGNORECASE if ignore_case else 0
     begins = re.compile(re.escape(text), flags).match
     return text_filter(field, lambda value: f"starts with {text!r}" if begins(value) else None)
@@ -92,7 +102,11 @@ def starts_with(*, field: str, text: str, ignore_case: bool = True) -> Filter:
 
 @FILTERS.register
 def first_character_punctuation(*, field: str) -> Filter:
-    """Rejects a text whose first character is ASCII punctuation."""
+    """Rejects a text whose first character is ASCII punctuation.
+
+    Args:
+        field: the field to look at.
+    """
 
     def check(text: str) -> str | None:
         return f"starts with {text[0]!r}" if text and text[0] in string.punctuation else None
@@ -102,7 +116,11 @@ def first_character_punctuation(*, field: str) -> Filter:
 
 @FILTERS.register
 def first_character_ascii(*, field: str) -> Filter:
-    """Rejects a text whose first character is not ASCII; for English only."""
+    """Rejects a text whose first character is not ASCII; for English only.
+
+    Args:
+        field: the field to look at.
+    """
 
     def check(text: str) -> str | None:
         return f"starts with {text[0]!r}, not ASCII" if text and not text[0].isascii() else None
@@ -112,7 +130,12 @@ def first_character_ascii(*, field: str) -> Filter:
 
 @FILTERS.register
 def ends_with(*, text: str, fields: list[str]) -> Filter:
-    """Rejects a record in which one of the fields ends with a text."""
+    """Rejects a record in which one of the fields ends with a text.
+
+    Args:
+        text: what none of them may end with.
+        fields: the fields to look at.
+    """
 
     def each(record: Record) -> Rejection | None:
         for field in fields:
@@ -125,7 +148,13 @@ def ends_with(*, text: str, fields: list[str]) -> Filter:
 
 @FILTERS.register
 def matches(*, field: str, pattern: Pattern, reject: bool = True) -> Filter:
-    """Rejects a text in which a regular expression is found, or with `reject: false` one in which not."""
+    """Rejects a text in which a regular expression is found, or with `reject: false` one in which not.
+
+    Args:
+        field: the field to look at.
+        pattern: the regular expression, Python's; it may match anywhere in the text.
+        reject: false turns the check round: a text without a match is rejected.
+    """
     search = re.compile(pattern).search
 
     def check(text: str) -> str | None:
@@ -139,7 +168,11 @@ def matches(*, field: str, pattern: Pattern, reject: bool = True) -> Filter:
 
 @FILTERS.register
 def equal(*, fields: Annotated[list[str], Field(min_length=2, max_length=2)]) -> Filter:
-    """Rejects a record whose two fields are the same."""
+    """Rejects a record whose two fields are the same.
+
+    Args:
+        fields: the two fields.
+    """
     first, second = fields
 
     def each(record: Record) -> Rejection | None:

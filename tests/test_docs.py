@@ -1,0 +1,269 @@
+"""The pages in docs/: their commands run, their figures are those of the code, their links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import lines
+
+from selfinstruct import reference, replies
+from selfinstruct.compose import compose
+from selfinstruct.config import shaping
+from selfinstruct.recipe import Recipe
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+Typed = Callable[..., tuple[int, str, str]]
+
+
+# The reference
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    """A key, an option or a docstring has changed since; the message says how to renew the page."""
+    stale = (DOCS / "reference.md").read_text(encoding="utf-8") != reference.page()
+    assert not stale, f"docs/reference.md is stale; renew it: {reference.RENEW}"
+
+
+def test_the_reference_says_what_each_key_is() -> None:
+    """No key and no option is without words; those of an option are its Args in the factory's docstring."""
+    page = reference.page()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 100
+    assert [row for row in rows if re.search(r"\|\s*\|$", row)] == []
+    heads = [line for line in page.splitlines() if line.startswith(("| key |", "| option |"))]
+    assert [head for head in heads if "what it is" not in head] == [], "such a column is left out where empty"
+
+
+def test_the_reference_knows_every_check_of_a_reply() -> None:
+    """A check that is added to `replies` gets a line in the reference."""
+    assert set(replies.CHECKS) <= set(reference.reply_checks())
+
+
+def test_the_reference_knows_every_file_of_a_run(typed: Typed, project: Path) -> None:
+    """What a run leaves in its folder is in the reference, and nothing else is."""
+    assert typed("recipe=quickstart", "model=scripted", "target=4")[0] == 0
+    found = {path.name + "/" * path.is_dir() for path in (project / "runs/quickstart").iterdir()}
+    stages = {"instructions.jsonl", "instances.jsonl"}
+    assert stages < found
+    assert found - stages | {"<stage>.jsonl"} == set(reference.FILES)
+
+
+# All pages
+
+
+@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "README.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to another page or to a heading finds it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        name, _, heading = target.partition("#")
+        other = page.parent / name if name else page
+        assert other.exists(), target
+        if heading:
+            found = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in found}, target
+
+
+# From the paper to a recipe
+
+Row = list[str]
+LINES = re.compile(r"(lines|entries) of `([\w.]+)`(?: where `(\w+)` is `(.+)`)?")
+
+
+def tables(page: str) -> dict[str, list[Row]]:
+    """The rows of the first table under each heading."""
+    found = {}
+    for section in re.split(r"^## ", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        rows = [line.strip("|") for line in section.splitlines() if line.startswith("|")]
+        cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in rows[2:]]
+        found[section.splitlines()[0]] = [[cell.replace(r"\|", "|") for cell in row] for row in cells]
+    return found
+
+
+PAPER_TABLES = tables("from-the-paper.md")
+DIFFERENCES, ALPACA = "Where the default differs", "Alpaca's variant"
+
+
+def value(cell: str) -> Any:
+    """The JSON in a cell."""
+    return json.loads(cell.strip("`"))
+
+
+@lru_cache
+def composed(name: str) -> Recipe:
+    """A recipe that comes with the project."""
+    return compose([f"recipe={name}", "model=scripted"], DOCS).recipe()
+
+
+def held(recipe: Recipe, key: str) -> Any:
+    """What a recipe has under a key, or how many lines or entries there are."""
+    counted = LINES.fullmatch(key)
+    if counted is None:
+        return looked_up(recipe, key.strip("`"))
+    sort, path, field, wanted = counted.groups()
+    entries: Any = lines(recipe.seeds.path) if sort == "lines" else looked_up(recipe, path)
+    return len(entries if field is None else [one for one in entries if one[field] == json.loads(wanted)])
+
+
+def looked_up(recipe: Recipe, key: str) -> Any:
+    """The value of a dotted key; a section as it was composed."""
+    found: Any = recipe.config.model_dump(by_alias=True)
+    for part in key.split("."):
+        found = found[part]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("recipe", "row"),
+    [
+        pytest.param("alpaca" if title == ALPACA else "paper", row, id=f"{title}: {row[0]}")
+        for title, rows in PAPER_TABLES.items()
+        for row in rows
+        if title != DIFFERENCES
+    ],
+)
+def test_a_number_of_the_paper_is_the_recipes(recipe: str, row: Row) -> None:
+    """The key that the table names holds the value that it gives."""
+    _, number, key = row
+    assert held(composed(recipe), key) == value(number)
+
+
+def test_the_differences_from_the_default_are_all_there(project: Path) -> None:
+    """The table has each key in which `paper` and a recipe that changes nothing differ, with both values."""
+    (project / "recipes").mkdir()
+    (project / "recipes/plain.yaml").write_text("target: 100\n", encoding="utf-8")
+    paper, plain = (
+        shaping(compose([f"recipe={name}", "model=scripted"], project).recipe().config)
+        for name in ("paper", "plain")
+    )
+    differing = {
+        key: (paper[key], plain.get(key)) for key in paper if key not in plain or paper[key] != plain[key]
+    }
+    told = {
+        key.strip("`"): (value(in_paper), None if default == "not set" else value(default))
+        for key, in_paper, default, _ in PAPER_TABLES[DIFFERENCES]
+    }
+    assert told == differing
+
+
+# Pages with commands
+
+HOSTED = f"model=scripted model.mode=chat model.options.replies={Path(__file__).parent / 'replies/en.jsonl'}"
+
+
+shell = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a shell")
+
+
+def typed_in(page: str, local: str) -> None:
+    """Type the commands of a page, each of which has to end well."""
+    command = ["bash", "-c", script(page, local)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def script(page: str, local: str) -> str:
+    """The commands of a page as one script that ends at the first that fails.
+
+    Args:
+        page: the page.
+        local: overrides for commands that ask the embedded model. Those after the heading about a hosted
+            model get a scripted one, as that page says.
+    """
+    parts = ["set -eu", f'selfinstruct() {{ "{sys.executable}" -m selfinstruct "$@" $EXTRA; }}']
+    parts.append(f"EXTRA='{local}'")
+    for section in re.split(r"^(?=## )", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE):
+        if "hosted" in section.splitlines()[0]:
+            parts.append(f"EXTRA='{HOSTED}'")
+        for language, text in re.findall(r"^```(sh|python)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
+            if language == "sh":
+                parts.append(text)
+            else:
+                text = re.sub(r'run\("(\w+)"\)', rf'run("\1", "{local}".split())', text)
+                parts.append(f"\"{sys.executable}\" - <<'PYTHON'\n{text}\nPYTHON")
+    return "\n".join(parts)
+
+
+@shell
+@pytest.mark.parametrize(
+    "local", ["model=scripted", pytest.param("", id="embedded model", marks=pytest.mark.slow)]
+)
+def test_the_commands_of_your_own_domain(project: Path, local: str) -> None:
+    """Typed one after the other in an empty folder, each ends well, and the datasets are there."""
+    typed_in("your-own-domain.md", local)
+    runs = project / "bicycle/runs"
+    for name in ("bicycle", "stricter", "bicycle_chat"):
+        assert json.loads((runs / name / "summary.json").read_text())["finished"]
+        assert lines(runs / name / "dataset/alpaca.jsonl")
+    assert len(lines(runs / "bicycle/instructions.jsonl")) == 20
+
+
+@shell
+def test_the_commands_of_long_runs(project: Path) -> None:
+    """They go on with one another, and the old run is set aside at the end."""
+    typed_in("long-runs.md", HOSTED)
+    for name in ("chat", "chat.before-1"):
+        assert lines(project / "runs" / name / "instances.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("page", "plans"),
+    [
+        ("your-own-domain.md", [("recipe=bicycle",), ("recipe=bicycle_chat",)]),
+        ("long-runs.md", [("recipe=chat", "target=1000")]),
+    ],
+)
+def test_the_plans_that_are_shown(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, page: str, plans: list[tuple[str, ...]]
+) -> None:
+    """What a page shows of a plan is what `check` prints, figure by figure; renew it where it is not."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for file, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", text, re.MULTILINE | re.DOTALL):
+        (project / file).parent.mkdir(exist_ok=True)
+        (project / file).write_text(content, encoding="utf-8")
+    printed = "".join(typed("check", *overrides)[1] for overrides in plans)
+    shown = re.findall(r"^    \w+ +[\d,]+ .*$", text, re.MULTILINE)
+    assert len(shown) == 4 * len(plans)
+    assert [line for line in shown if line not in printed.splitlines()] == []
+
+
+# Which seeds, how many, which mix
+
+
+def test_the_table_of_seed_files() -> None:
+    """It has every seed file that comes with the project, and its figures are theirs."""
+    found = []
+    for path in sorted((DOCS.parent / "seeds").glob("*.jsonl")):
+        tasks = lines(path)
+        counts = (
+            len(tasks),
+            sum(task["is_classification"] for task in tasks),
+            sum(task["instances"][0]["input"] == "" for task in tasks),
+            sum(len(task["instances"]) for task in tasks),
+        )
+        (group,) = (
+            text
+            for file in (DOCS.parent / "conf/seeds").glob("*.yaml")
+            if f"path: seeds/{path.name}" in (text := file.read_text(encoding="utf-8"))
+        )
+        language = re.findall(r"^language: (\w+)", group, re.MULTILINE)[0]
+        found.append([f"`seeds/{path.name}`", language, *map(str, counts)])
+    assert tables("seeds-and-mix.md")["The seed files that come with the project"] == found
+
+
+@shell
+def test_the_sweep_and_what_compares_it(project: Path) -> None:
+    """The sweep makes a run for each value and each seed, and the comparison reads them."""
+    typed_in("seeds-and-mix.md", "model=scripted")
+    assert len(list(project.glob("sweeps/*/*/dataset/alpaca.jsonl"))) == 9
