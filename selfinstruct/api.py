@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import UserError, unknown
+from selfinstruct.errors import RecipeError, UserError, unknown
 
 if TYPE_CHECKING:
     import pandas
@@ -97,8 +97,11 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
         saved: files to leave in `.hydra/`, by name.
 
     Raises:
-        UserError: if the folder cannot be used, the model cannot go on, or the user stopped the run.
+        UserError: if a key is not there, the folder cannot be used, the model cannot go on, or the user
+            stopped the run.
     """
+    if recipe.wanting:
+        raise RecipeError(recipe.wanting, recipe.name)
     from selfinstruct.folder import broken, open_folder
     from selfinstruct.runner import run_recipe
 

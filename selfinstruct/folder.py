@@ -169,6 +169,10 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
     old, new = journal.meta("shape", {}), json.loads(json.dumps(_shape(recipe)))
     changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
+    if {"model.kind", "model.name"} & set(changed):  # another model: what else it brings is no news
+        changed = [
+            key for key in changed if not key.startswith("model.") or key in ("model.kind", "model.name")
+        ]
     target = journal.meta("target", 0)
     lines = [f"  {key}: {_short(old, key)} → {_short(new, key)}" for key in changed[:10]]
     if len(changed) > 10:

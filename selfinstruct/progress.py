@@ -77,17 +77,17 @@ class Progress:
         self._troubles: dict[str, tuple[float, int]] = {}  # by kind: when one was told, how many since
 
     @contextmanager
-    def stage(self, name: str, goal: int, stats: StageStats, by_replies: bool) -> Iterator[None]:
+    def stage(self, name: str, goal: int, stats: StageStats, taken: int | None) -> Iterator[None]:
         """Show a stage while it runs.
 
         Args:
             name: its name.
             goal: what it works towards.
             stats: what it has done before.
-            by_replies: count replies rather than accepted records towards the goal.
+            taken: replies taken in before, where these count towards the goal and not accepted records.
         """
-        done = stats.replies if by_replies else stats.accepted
-        self._by_replies = by_replies
+        done = stats.accepted if taken is None else taken
+        self._by_replies = taken is not None
         self._tally = Tally(
             name, goal, done, stats.accepted, stats.candidates, stats.tokens, stats.cost_usd, done_before=done
         )

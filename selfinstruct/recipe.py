@@ -43,6 +43,7 @@ class Recipe:
         stages: the stages, in order.
         exports: the exports by name.
         warnings: what the user should know before paying for it.
+        wanting: what a run needs and a plan does not: the models' keys.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Recipe:
     stages: list[Stage]
     exports: dict[str, Export]
     warnings: list[str] = field(default_factory=list)
+    wanting: list[Fault] = field(default_factory=list)
 
     def stage(self, name: str) -> Stage:
         """A stage by its name."""
@@ -89,9 +91,10 @@ def build(name: str, keys: dict[str, Any], project: Path) -> Recipe:
         config = validate(RecipeConfig, without(keys, faults), "")[0]
     if config is None:
         raise RecipeError(faults, name)
-    recipe = _Builder(name, config, project, faults).build()
+    builder = _Builder(name, config, project, faults)
+    recipe = builder.build()
     if recipe is None or faults:
-        raise RecipeError(faults, name)
+        raise RecipeError([*faults, *builder.wanting], name)
     return recipe
 
 
@@ -130,6 +133,7 @@ class _Builder:
     def __init__(self, name: str, config: RecipeConfig, project: Path, faults: list[Fault]) -> None:
         self.name, self.config, self.project, self.faults = name, config, project, faults
         self.warnings: list[str] = []
+        self.wanting: list[Fault] = []
         self.schemas = {
             stage: compile_schema(schema, f"schema.{stage}", faults)
             for stage, schema in config.schemas.items()
@@ -155,7 +159,9 @@ class _Builder:
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
         if self.faults or seeds is None:
             return None
-        return Recipe(self.name, self.config, self.project, seeds, stages, exports, self.warnings)
+        return Recipe(
+            self.name, self.config, self.project, seeds, stages, exports, self.warnings, self.wanting
+        )
 
     def _sections(self) -> None:
         """Each section of prompts, filters and schema belongs to a stage, and each stage has them."""
@@ -243,15 +249,15 @@ class _Builder:
         self.faults.extend(fault for fault in found if fault not in self.faults)
 
     def _ready(self, model: ModelConfig, where: str) -> None:
-        """The model's options are right and its key is there."""
+        """The model's options are right, and its key is there or told of."""
         found: list[Fault] = []
         MODELS.build(model.kind, model.options, f"{where}.options", found)
         key = model.api_key_env
-        what = f"the environment variable {key} is not set"
-        if key and not os.environ.get(key) and what not in [fault.what for fault in self.faults]:
-            remedy = f"set it: export {key}=…  (model=local needs no key)"
-            found.append(Fault(f"{where}.api_key_env", what, remedy))
         self._tell(found)
+        what = f"the environment variable {key} is not set"
+        if key and not os.environ.get(key) and what not in [fault.what for fault in self.wanting]:
+            remedy = f"set it: export {key}=…  (model=local needs no key)"
+            self.wanting.append(Fault(f"{where}.api_key_env", what, remedy))
 
     def _filters(self, name: str) -> dict[str, Filter]:
         made = {}

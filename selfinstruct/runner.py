@@ -90,8 +90,8 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop) -> No
         rows=lambda: view.rows(recipe, journal, stage.of or "", before=stage.name),
     )
     work = stage.kind.open(stage, setting)
-    by_replies = not stage.kind.draws
-    with desk.progress.stage(stage.name, work.goal, journal.stats(stage.name), by_replies):
+    taken = None if stage.kind.draws else len(journal.taken(stage.name))
+    with desk.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken):
         if work.turn() is not None:
             began = time.monotonic()
             desk.events.tell("stage", stage=stage.name, state="begins")

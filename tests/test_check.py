@@ -120,12 +120,24 @@ def test_a_seed_file_that_cannot_be_used(
         ),
         ([*PAPER, "export.chat.file=alpaca.jsonl"], ["another export writes alpaca.jsonl"]),
         ([*PAPER, "+export.csv={file: a.csv}"], ["unknown export format 'csv'"]),
-        (["recipe=alpaca"], ["the environment variable OPENAI_API_KEY is not set", "export OPENAI_API_KEY="]),
     ],
 )
 def test_a_mistake_on_the_command_line(typed: Typed, arguments: list[str], words: list[str]) -> None:
     """What is wrong, where, and the nearest name that there is."""
     refused(typed("check", *arguments), *words)
+
+
+def test_a_key_is_needed_for_a_run_and_not_for_its_plan(typed: Typed, project: Path) -> None:
+    """`check` says what it would cost and what is wanting; a run refuses before it makes a folder."""
+    status, out, err = typed("check", "recipe=alpaca")
+    assert status == 0, err
+    assert "together" in out or "$" in out
+    assert "before a run  model.api_key_env: the environment variable OPENAI_API_KEY is not set" in out
+    assert "export OPENAI_API_KEY=" in out
+    status, _, err = typed("recipe=alpaca")
+    assert status == 1
+    assert "the environment variable OPENAI_API_KEY is not set" in err
+    assert not (project / "runs").exists()
 
 
 @pytest.mark.parametrize("stage", ["seeds", "instances"])

@@ -682,16 +682,17 @@ def test_an_address_without_its_path_gets_the_server_s_word(typed: Typed) -> Non
     assert "there is no /chat/completions here" in err
 
 
-def test_a_key_that_is_not_set_is_a_fault_of_the_recipe(
+def test_a_key_that_is_not_set_is_told_before_any_request(
     typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is named before any request, and no run folder is made."""
+    """A run refuses, and makes no folder; the plan says what is wanting."""
     monkeypatch.delenv("TINY_KEY")
+    words = "model.api_key_env: the environment variable TINY_KEY is not set"
     with ModelServer(by_number) as server:
-        for verb in ("run", "check"):
-            status_, _, err = typed(verb, *at(server))
-            assert status_ == 1
-            assert "model.api_key_env: the environment variable TINY_KEY is not set" in err
+        status_, _, err = typed("run", *at(server))
+        assert (status_, words in err) == (1, True)
+        status_, out, _ = typed("check", *at(server))
+        assert (status_, words in out) == (0, True)
     assert server.asked == []
     assert not (project / "run").exists()
 

@@ -222,10 +222,6 @@ def test_a_budget_is_compared_with_the_plan(
         (["model.fallbacks=[{nme: x}]"], ["model.fallbacks.0.nme: unknown key 'nme'", "'name'"]),
         (["model.fallbacks=[{timeout: 0}]"], ["model.fallbacks.0.timeout: should be greater than 0"]),
         (
-            ["model.fallbacks=[openai,anthropic]"],
-            ["model.fallbacks.1.api_key_env: the environment variable ANTHROPIC_API_KEY is not set"],
-        ),
-        (
             ["model.fallbacks=[{kind: local, name: a/b, options: {contxt: 1}}]"],
             ["model.fallbacks.0.options.contxt", "did you mean 'context'?"],
         ),
@@ -236,6 +232,14 @@ def test_budgets_limits_and_fallbacks_that_cannot_be(
 ) -> None:
     """Found before the first request, with the place and what would do."""
     refused(typed("check", *ALPACA, *arguments), *words)
+
+
+def test_a_fallback_without_its_key_is_told_before_the_run(typed: Typed, project: Path, key: None) -> None:
+    """It may be asked in the middle of the night, so it is wanting from the start."""
+    words = "model.fallbacks.1.api_key_env: the environment variable ANTHROPIC_API_KEY is not set"
+    status, out, _ = typed("check", *ALPACA, "model.fallbacks=[openai,anthropic]")
+    assert (status, words in out) == (0, True)
+    refused(typed(*ALPACA, "model.fallbacks=[openai,anthropic]"), words)
 
 
 def test_limits_are_told_with_all_other_faults(typed: Typed, project: Path, key: None) -> None:

@@ -7,7 +7,10 @@ import pty
 import select
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+Typed = Callable[..., tuple[int, str, str]]
 
 
 def on_a_terminal(project: Path, *arguments: str) -> str:
@@ -48,3 +51,12 @@ def test_a_bar_a_stage_on_a_terminal(project: Path) -> None:
         assert words in shown
     assert "instructions: 30 of 30" not in shown, "plain lines are for files"
     assert "sample 3" in shown
+
+
+def test_what_was_done_before_is_counted_once(typed: Typed) -> None:
+    """A run that goes on from a reply which the target cut short counts none of its records twice."""
+    for target in (10, 20, 50):
+        status, _, err = typed("recipe=paper", "model=scripted", f"target={target}", "run_dir=run")
+        assert status == 0
+        assert f"instructions: {target} of {target} " in err
+        assert f"classification: {target} of {target} " in err

@@ -48,6 +48,8 @@ def plan(recipe: Recipe, path: Path) -> str:
     for name, export in recipe.exports.items():
         seeded = "seed tasks included" if export.seed_tasks else "without the seed tasks"
         lines.append(f"           dataset/{export.file} ({name}, {seeded})")
+    if recipe.wanting:
+        lines += ["", *(f"  before a run  {fault}" for fault in recipe.wanting)]
     if recipe.warnings:
         lines += ["", *(f"  note: {warning}" for warning in recipe.warnings)]
     return "\n".join(lines)

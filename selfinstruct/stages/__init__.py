@@ -43,7 +43,7 @@ class Work(Protocol):
         """The next request, None as long as it depends on replies that are not taken in."""
 
     def take(self, number: int, reply: Reply) -> list[Record]:
-        """Read, judge and take in reply `number`; its candidates with their fates."""
+        """Read, judge and take in reply `number`; those of its candidates that had no fate before."""
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,9 @@ class Bootstrap:
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`. Candidates after the target is reached stay waiting, for a larger target."""
         prompt, shown = self.stage.prompts[0], self.run.mix.examples
-        records = self._cut_short.pop(number, None) or self.stage.read(
-            prompt, number, reply, self.run.seed, shown
-        )
+        stored = self._cut_short.pop(number, [])
+        records = stored or self.stage.read(prompt, number, reply, self.run.seed, shown)
+        new = [record for record in records if record.fate == WAITING] if stored else records
         for record in records:
             if len(self._pool.made) >= self.goal:
                 break
@@ -85,7 +85,7 @@ class Bootstrap:
                 self._pool.add(record)
         if all(record.fate != WAITING for record in records):
             self._close(number, any(record.fate == ACCEPTED for record in records))
-        return records
+        return new
 
     def _visible(self, number: int) -> int:
         """The last reply whose records request `number` may show."""
