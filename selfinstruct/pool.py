@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfinstruct import textfiles
 from selfinstruct.config import MixConfig, SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.layout import find
@@ -85,13 +86,8 @@ def load_seeds(
         remedy = f"looked in {project} and among the seeds that come with selfinstruct; set seeds.path=…"
         faults.append(Fault("seeds.path", f"there is no file {config.path}", remedy))
         return None
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        faults.append(Fault(str(path), f"is not UTF-8 at byte {error.start}", "save it as UTF-8"))
-        return None
-    except OSError as error:
-        faults.append(Fault(str(path), f"cannot be read: {error.strerror}"))
+    text = textfiles.read(path, faults)
+    if text is None:
         return None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
