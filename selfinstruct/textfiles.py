@@ -38,7 +38,7 @@ def read(path: Path, faults: list[Fault]) -> str | None:
 
 
 def yaml_faults(text: str) -> list[str]:
-    """What is wrong with a text as YAML, each with its line: that it is none, or every key that stands twice."""
+    """What is wrong with a text as YAML, with its line: that it is none, or each key that stands twice."""
     import yaml
 
     loader_of = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from selfinstruct import seed_lint
 from selfinstruct.folder import look
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
@@ -48,8 +49,9 @@ def plan(recipe: Recipe, path: Path) -> str:
     for name, export in recipe.exports.items():
         seeded = "seed tasks included" if export.seed_tasks else "without the seed tasks"
         lines.append(f"           dataset/{export.file} ({name}, {seeded})")
-    if recipe.warnings:
-        lines += ["", *(f"  note: {warning}" for warning in recipe.warnings)]
+    noted = [*recipe.warnings, *seed_lint.notes(recipe)]
+    if noted:
+        lines += ["", *(f"  note: {note}" for note in noted)]
     return "\n".join(lines)
 
 
