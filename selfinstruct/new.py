@@ -1,7 +1,7 @@
 """`selfinstruct new`: a recipe and a seed file to start a domain of one's own from.
 
-The recipe says only what differs from another one, with the lines that people change as comments. Editors find
-its keys in a copy of the JSON Schema beside it: a path into the package would be another one on each
+The recipe says only what differs from another one, with the lines that people change as comments. Editors
+find its keys in a copy of the JSON Schema beside it: a path into the package would be another one on each
 machine, an address would need a network, and a copy can be committed with the recipe.
 """
 
@@ -33,8 +33,8 @@ HELP = f"""\
 selfinstruct new NAME [--from RECIPE]
 
   Writes recipes/NAME.yaml, which says what differs from RECIPE ({BASE} unless given), and seeds/NAME.jsonl
-  with a few example tasks to replace, and prints the commands that follow. Nothing is ever overwritten. What it
-  wrote passes `selfinstruct check` at once, provided that the key of the recipe's model is set.
+  with a few example tasks to replace, and prints the commands that follow. Nothing is ever overwritten. What
+  it wrote passes `selfinstruct check` at once, provided that the key of the recipe's model is set.
 
   selfinstruct new garden                     tasks about a garden, for a chat model
   selfinstruct new garden --from quickstart   for the embedded model: no key, no GPU
@@ -191,7 +191,7 @@ def lines(name: str, base: Base, schema: str) -> Iterator[str]:
     yield f"#   selfinstruct check recipe={name}"
     yield f"#   selfinstruct recipe={name}"
     yield f"# It says only what differs from {base.name}; all keys: selfinstruct recipe={name} --cfg job"
-    yield "# A # right before a key or a - is a suggestion: take it away, there and on the lines it stands below."
+    yield "# A # right before a key or a - is a suggestion: take it away, there and above it."
     yield "defaults:"
     yield f"  - {base.name}"
     yield "  #- override /model: anthropic   # who answers: a file of conf/model; see selfinstruct --help"
