@@ -7,6 +7,7 @@ machine, an address would need a network, and a copy can be committed with the r
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Any
 
 from selfinstruct.compose import Composed, compose, readable
 from selfinstruct.errors import Fault, RecipeError, UserError, unknown
-from selfinstruct.layout import find, headline, listing, packaged, resolved
+from selfinstruct.layout import headline, listing, packaged, resolved
 from selfinstruct.stages import STAGES
 
 BASE = "chat"
@@ -117,6 +118,8 @@ def create(name: str, base_name: str, project: Path) -> Made:
     first = f"../{SCHEMA}" if in_checkout else COPY
     notes: list[str] = []
     try:
+        for path in (seeds, recipe):
+            _folder(project / path.parent)
         _write(project / seeds, rows)
         _write(project / recipe, "\n".join(lines(name, base, first)) + "\n")
         if not in_checkout:
@@ -160,8 +163,8 @@ def load(name: str, project: Path) -> Base:
     keys = resolved(composed.config)
     seeds = keys["seeds"]
     language = re.split("[-_]", str(seeds.get("language", "en")))[0].lower()
-    path = find(EXAMPLES.format(language), project) or find(EXAMPLES.format("en"), project)
-    assert path, "the English examples come with the package"
+    path = packaged() / EXAMPLES.format(language)
+    path = path if path.is_file() else packaged() / EXAMPLES.format("en")
     tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     where = seeds.get("where") or {}
     taken = sum(all(task.get(key) == value for key, value in where.items()) for task in tasks)
@@ -294,9 +297,15 @@ def _check_name(name: str, project: Path, paths: Sequence[Path]) -> None:
             raise UserError(f"{path}: is there already, and nothing is overwritten\n  take another name")
 
 
+def _folder(path: Path) -> None:
+    """Make a folder where there is none."""
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(path))
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def _write(path: Path, text: str) -> None:
     """Write a file that is not there yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
 
