@@ -187,7 +187,7 @@ def _mapping(group: Schema, known: Schema) -> Schema:
     """A group as it stands in a recipe, where its whole cannot be another key's."""
     for whole in [*group.pop("allOf", []), *([{"$ref": group.pop("$ref")}] if "$ref" in group else [])]:
         group = {**known[whole["$ref"].rpartition("/")[2]], **group}
-    return {**{key: value for key, value in group.items() if key != "pattern"}, "type": "object"}
+    return {**{key: value for key, value in group.items() if not key.startswith("pattern")}, "type": "object"}
 
 
 def _defaults() -> Schema:
@@ -242,7 +242,8 @@ def _interpolated(node: Schema) -> Schema:
         rest = {key: value for key, value in node.items() if key not in (*plain, "type")}
         return {**rest, "anyOf": [plain, {"type": "string", "pattern": _LINK}]}
     if kind in ("integer", "number", "boolean", "object", "array"):
-        return {**node, "type": [kind, "string"], "pattern": _LINK}
+        told = f"Expected {kind}, or ${{another.key}}."
+        return {**node, "type": [kind, "string"], "pattern": _LINK, "patternErrorMessage": told}
     return node
 
 
