@@ -202,9 +202,10 @@ def _remedy(sheet: Sheet) -> str:
     found = script(map(sheet.text, sheet.tasks)) or re.split("[-_]", said)[0].lower()
     if found == "en":
         return "loosen the check, or see whether the seeds suit the recipe"
-    name = f"default_{found}"
-    known = name in listing("conf/filters", sheet.recipe.project)
-    return "are seeds and filters of the same language?" + (f" filters={name}" if known else "")
+    files = [name for name in listing("conf/filters", sheet.recipe.project) if name.endswith(f"_{found}")]
+    return " ".join(
+        ["are seeds and filters of the same language?", " or ".join(f"filters={n}" for n in files)]
+    )
 
 
 def _plain(text: str) -> str:
