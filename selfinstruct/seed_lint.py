@@ -86,7 +86,8 @@ def examples(sheet: Sheet) -> Iterator[str]:
 
 def duplicates(sheet: Sheet) -> Iterator[str]:
     """Tasks that are the same as an earlier one, or nearly."""
-    index = RougeLIndex(TOO_SIMILAR, comparing(sheet.recipe.config.seeds.language))
+    written_in = script(map(sheet.text, sheet.tasks)) or sheet.recipe.config.seeds.language
+    index = RougeLIndex(TOO_SIMILAR, comparing(written_in))  # the rouge tokenizer sees nothing of kana
     first: dict[str, Record] = {}
     same, near = [], []
     for task in sheet.tasks:

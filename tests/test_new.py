@@ -80,10 +80,10 @@ def test_what_it_says_of_itself(typed: Typed, project: Path, keys: None) -> None
 def test_from_a_recipe_of_ones_own(typed: Typed, project: Path, keys: None) -> None:
     """Its own language, its own condition on seeds, and what it has already."""
     (project / "recipes").mkdir()
-    (project / "recipes/german.yaml").write_text(
+    (project / "recipes/base.yaml").write_text(
         "defaults: [chat, {override /seeds: general_de}, {override /filters: default_de}, _self_]\n"
     )
-    assert typed("new", "garten", "--from", "german")[0] == 0
+    assert typed("new", "garten", "--from", "base")[0] == 0
     assert "Schreibe" in (project / "seeds/garten.jsonl").read_text(encoding="utf-8")
     assert "language: de" in (project / "recipes/garten.yaml").read_text(encoding="utf-8")
     assert typed("check", "recipe=garten")[0] == 0

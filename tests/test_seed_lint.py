@@ -144,6 +144,7 @@ def test_seeds_of_another_language_than_the_filters(typed: Typed) -> None:
     assert status == 0
     for word in words:
         assert word in out
+    assert "almost the same" not in out  # told by the tokenizer of the language that they are in
     assert "Latin letters, and seeds.language is ja" in typed("check", *PAPER, "seeds.language=ja")[1]
 
 
