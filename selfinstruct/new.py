@@ -230,7 +230,7 @@ def _prompts(base: Base, topic: str) -> Iterator[str]:
         yield f"  {active}{stage}:"
         yield f"    {active}variables:"
         for key in mine if not active else ():
-            yield f"      {key}: {_topic(base, key, variables[key], topic)}"
+            yield f"      {key}: {_topic(base, key, variables[key], topic)}   # what they are about"
         for key in rules:
             yield f'      #{key}: {{mine: "A rule of your own."}}   # null takes one of theirs away'
 

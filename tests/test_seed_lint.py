@@ -191,6 +191,19 @@ def test_a_seed_file_in_another_encoding(typed: Typed, project: Path, content: b
     assert "save it as UTF-8" in err
 
 
+def test_a_seed_file_that_does_not_exist(typed: Typed, project: Path) -> None:
+    """The nearest there is, among the user's and ours; else where it was looked for."""
+    seed_file(project / "seeds/garden.jsonl")
+    for typo, meant in (
+        ("seeds/grden.jsonl", "seeds/garden.jsonl"),
+        ("seeds/leagl.jsonl", "seeds/legal.jsonl"),
+    ):
+        status, _, err = typed("check", *PAPER, f"seeds.path={typo}")
+        assert status == 1
+        assert f"there is no file {typo}\n      did you mean '{meant}'?" in err
+    assert f"looked in {project}" in typed("check", *PAPER, "seeds.path=nowhere.jsonl")[2]
+
+
 def test_a_byte_order_mark_is_read_past(typed: Typed, project: Path) -> None:
     """In seeds and in recipes; editors write it unasked."""
     path = seed_file(project / "mine.jsonl")
