@@ -15,7 +15,7 @@ from selfinstruct.novelty import RougeLIndex
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
 from selfinstruct.stages import Stage
-from selfinstruct.tokenizers import comparing
+from selfinstruct.tokenizers import comparing, tokenizer
 
 OUTPUT, LABEL = "output", "is_classification"
 EXAMPLE = "replace_me_"  # how the ids of the tasks begin that `new` writes
@@ -87,22 +87,43 @@ def examples(sheet: Sheet) -> Iterator[str]:
 def duplicates(sheet: Sheet) -> Iterator[str]:
     """Tasks that are the same as an earlier one, or nearly."""
     written_in = script(map(sheet.text, sheet.tasks)) or sheet.recipe.config.seeds.language
-    index = RougeLIndex(TOO_SIMILAR, comparing(written_in))  # the rouge tokenizer sees nothing of kana
+    name = comparing(written_in)  # the rouge tokenizer sees nothing of kana
+    index = RougeLIndex(TOO_SIMILAR, name) if _resembling(map(sheet.text, sheet.tasks), name) else None
     first: dict[str, Record] = {}
     same, near = [], []
     for task in sheet.tasks:
         text = sheet.text(task)
         earlier = first.setdefault(_plain(text), task)
-        match = index.nearest(text) if earlier is task else None
+        match = index.nearest(text) if index is not None and earlier is task else None
         if earlier is not task:
             same.append(f"line {task.request} of line {earlier.request}")
         elif match:
             near.append(f"line {task.request} of line {match.id} ({match.score:.2f})")
-        index.add(text, str(task.request))
+        if index is not None:
+            index.add(text, str(task.request))
     if same:
         yield f"{sheet.name}: the same task again: {_some(same)}"
     if near:
         yield f"{sheet.name}: almost the same task, ROUGE-L above {TOO_SIMILAR}: {_some(near)}"
+
+
+def _resembling(texts: Iterable[str], name: str) -> bool:
+    """Whether any two share so many tokens that they could be too similar.
+
+    An upper bound of what the index finds, and mostly the end of it: the index imports NumPy, which takes
+    longer than all of `check` may.
+    """
+    tokens = tokenizer(name)
+    seen: list[tuple[set[str], int]] = []
+    for text in texts:
+        words = tokens(text)
+        own, count = set(words), len(words)
+        for other, size in seen:
+            shared = len(own & other) + min(count - len(own), size - len(other))
+            if 2 * shared > TOO_SIMILAR * (count + size):
+                return True
+        seen.append((own, count))
+    return False
 
 
 def empty_outputs(sheet: Sheet) -> Iterator[str]:
