@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 VERBS = {
     "run": "run a recipe, or go on with a run of it (the default)",
     "check": "compose and check a recipe without a request: every fault, or what a run would do",
+    "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
     "help": "show this",
 }
 FLAGS = ("-m", "--multirun", "--resolve")  # the options of Hydra's that stand alone
@@ -36,6 +37,7 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct recipe=quickstart                           try it out: no key, no GPU
   selfinstruct recipe=paper model=openai target=1000       the paper's pipeline on a model of your own
   selfinstruct check recipe=alpaca                         what would it do?
+  selfinstruct new garden --from chat                      start a domain of your own
   selfinstruct -m recipe=paper mix.machine=0,2,4           a sweep
 """
 OPTIONS = """\
@@ -68,6 +70,8 @@ def command(arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status."""
     try:
         verb, arguments = _verb(arguments)
+        if verb == "new":
+            return _new(arguments)
         if verb == "help" or "--help" in arguments or "-h" in arguments:
             print(help_text(Path.cwd()))
             return 0
@@ -220,6 +224,27 @@ def _check(composed: Composed, job_dir: str | None) -> int:
 
     recipe = composed.recipe()
     print(plan(recipe, composed.run_dir(job_dir)))
+    return 0
+
+
+def _new(arguments: list[str]) -> int:
+    """Take the name and `--from` out of the arguments, and do it."""
+    from selfinstruct.new import BASE, HELP, create, told
+
+    if "--help" in arguments or "-h" in arguments:
+        print(HELP)
+        return 0
+    names, base, rest = [], BASE, list(arguments)
+    while rest:
+        part = rest.pop(0)
+        option, equals, value = part.partition("=")
+        if option == "--from":
+            base = value if equals else rest.pop(0) if rest else ""
+        else:
+            names.append(part)
+    if len(names) != 1 or not base or names[0].startswith("-"):
+        raise UserError("new takes one NAME and --from RECIPE: selfinstruct new garden --from chat")
+    print(told(create(names[0], base, Path.cwd())))
     return 0
 
 

@@ -73,6 +73,17 @@ def opened(overrides: Sequence[str]) -> list[str]:
     return [f"++{part}" if OPEN.match(part) else part for part in plain]
 
 
+def readable(name: str) -> bool:
+    """Whether Hydra reads `recipe=NAME` as this name; it makes a number of 12 and nothing of null."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    try:
+        return bool(OverridesParser.create().parse_override(f"recipe={name}").value() == name)
+    except OverrideParseException:
+        return False
+
+
 def compose(overrides: Sequence[str], project: Path) -> Composed:
     """Compose a config outside a Hydra application.
 

@@ -25,12 +25,16 @@ class Judge:
     Args:
         filters: the stage's filters by name, in order.
         validate: the stage's JSON Schema.
+
+    Attributes:
+        checks: the filters with their names, in order.
     """
 
     def __init__(self, filters: Mapping[str, Filter], validate: Validate) -> None:
         checks = list(filters.items())
         last = max((place for place, (_, check) in enumerate(checks) if check.together), default=-1)
         self._whole, self._single = checks[: last + 1], checks[last + 1 :]
+        self.checks = checks
         self._validate = validate
         self._learners = [check.learn for _, check in self._single if check.learn]
 

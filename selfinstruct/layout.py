@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from selfinstruct import textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
@@ -148,15 +149,27 @@ def _load(path: Path) -> Any:
     """A recipe as Hydra takes it; one that cannot be used becomes a node that says why, if it is chosen."""
     from omegaconf import OmegaConf
 
+    faults = _unreadable(path)
     try:
-        node = OmegaConf.load(path)
-        faults = _forbidden(node) or _unlike(node)
+        node = None if faults else OmegaConf.load(path)
+        faults = faults or _forbidden(node) or _unlike(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
         faults = [_told(error)]
     if faults:
         text = f"{path}: {'; '.join(faults)}"
         return OmegaConf.create({FAULT_KEY: text.encode()})  # as bytes, in which ${ has no meaning
     return node
+
+
+def _unreadable(path: Path) -> list[str]:
+    """What is wrong with a YAML file as a file; ours in a wheel are held against this by a test."""
+    if packaged() == Path(__file__).resolve().parent and packaged() in path.resolve().parents:
+        return []
+    found: list[Fault] = []
+    text = textfiles.read(path, found)
+    return (
+        [f"{fault.what}; {fault.remedy}" for fault in found] if text is None else textfiles.yaml_faults(text)
+    )
 
 
 def _forbidden(node: Any) -> list[str]:
@@ -238,10 +251,10 @@ def _check_conf(project: Path) -> None:
 def _check_conf_file(path: Path, group: str) -> None:
     from omegaconf import OmegaConf
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8: {error}") from error
+    unreadable = _unreadable(path)
+    if unreadable:
+        raise UserError(f"{path}: {'; '.join(unreadable)}")
+    text = path.read_text(encoding="utf-8")
     header = re.search(r"^#\s*@package\s+(\S+)", text, re.MULTILINE)
     if header and header[1] not in ("_group_", group):
         raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")

@@ -10,12 +10,14 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from selfinstruct import textfiles
 from selfinstruct.config import MixConfig, SeedsConfig
 from selfinstruct.errors import Fault
-from selfinstruct.layout import find
+from selfinstruct.layout import find, roots
 from selfinstruct.records import ACCEPTED, Record
 from selfinstruct.schema import Validate
 from selfinstruct.store import storable
@@ -82,16 +84,14 @@ def load_seeds(
     """Read a seed file; every fault of it goes to `faults`, with file and line."""
     path = find(config.path, project)
     if path is None:
-        remedy = f"looked in {project} and among the seeds that come with selfinstruct; set seeds.path=…"
+        remedy = (
+            _nearest(config.path, project)
+            or f"looked in {project} and among the seeds that come with selfinstruct; set seeds.path=…"
+        )
         faults.append(Fault("seeds.path", f"there is no file {config.path}", remedy))
         return None
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        faults.append(Fault(str(path), f"is not UTF-8 at byte {error.start}", "save it as UTF-8"))
-        return None
-    except OSError as error:
-        faults.append(Fault(str(path), f"cannot be read: {error.strerror}"))
+    text = textfiles.read(path, faults)
+    if text is None:
         return None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
@@ -122,6 +122,14 @@ def load_seeds(
         found.append(Fault("seeds.where", f"no line of {path} has {config.where}"))
     faults.extend(found)
     return None if found else Seeds(taken, rows, path, len(lines))
+
+
+def _nearest(path: str, project: Path) -> str:
+    """The seed file that was perhaps meant; empty where none has such a name."""
+    folder = Path(path).parent
+    known = [str(folder / file.name) for root in roots(project) for file in (root / folder).glob("*.jsonl")]
+    near = get_close_matches(path, known, n=1, cutoff=0.8)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:

@@ -57,6 +57,16 @@ class Registry(Generic[T]):
         self._load()
         return self._factories[name]
 
+    def options(self, name: str) -> Any:
+        """A pydantic model of the options that an entry takes."""
+        self._load()
+        return _options(self._factories[name])
+
+    def doc(self, name: str) -> str:
+        """An entry's docstring."""
+        self._load()
+        return inspect.getdoc(self._factories[name]) or ""
+
     def marked(self, marker: type) -> set[str]:
         """The options of all entries whose annotation carries a marker."""
         self._load()
@@ -114,6 +124,13 @@ def bind_options(
     factory: Callable[..., Any], options: dict[str, Any], where: str
 ) -> tuple[dict[str, Any], list[Fault]]:
     """`options` as keyword arguments of `factory`, bound by its annotations, and every fault of them."""
+    model = _options(factory)
+    bound, faults = validate(model, options, where)
+    return {name: getattr(bound, name) for name in model.model_fields} if bound is not None else {}, faults
+
+
+def _options(factory: Callable[..., Any]) -> Any:
+    """A model with a field for each keyword argument of a factory."""
     from pydantic import ConfigDict, create_model
 
     hints = get_type_hints(factory, include_extras=True)
@@ -126,9 +143,7 @@ def bind_options(
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
-    model = create_model(factory.__name__, __config__=config, **fields)
-    bound, faults = validate(model, options, where)
-    return {name: getattr(bound, name) for name in fields} if bound is not None else {}, faults
+    return create_model(factory.__name__, __config__=config, **fields)
 
 
 def validate(model: Any, value: Any, where: str) -> tuple[Any, list[Fault]]:

@@ -11,7 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -49,8 +49,15 @@ def known(name: str) -> str:
     return name
 
 
+class _Names:
+    """Tells a JSON Schema which names there are."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return {"enum": TOKENIZERS.names()}
+
+
 # An option of a filter that names a tokenizer.
-TokenizerName = Annotated[str, AfterValidator(known)]
+TokenizerName = Annotated[str, AfterValidator(known), _Names()]
 
 
 def comparing(language: str) -> str:

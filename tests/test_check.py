@@ -416,7 +416,7 @@ def test_a_config_file_that_is_not_utf_8(typed: Typed, project: Path) -> None:
     """It is told by its name."""
     (project / "conf/model").mkdir(parents=True)
     (project / "conf/model/mine.yaml").write_bytes("# Größe\n".encode("latin-1"))
-    refused(typed("check", *PAPER), "conf/model/mine.yaml: cannot be read as UTF-8")
+    refused(typed("check", *PAPER), "conf/model/mine.yaml: is not UTF-8")
 
 
 @pytest.mark.parametrize(

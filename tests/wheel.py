@@ -50,6 +50,8 @@ def main() -> None:
             print(call(bin / "selfinstruct", "check", f"recipe={recipe}", cwd=user).splitlines()[0])
             call(bin / "selfinstruct", f"recipe={recipe}", "--cfg", "job", cwd=user)
         call(bin / "selfinstruct", "recipe=paper", "model=scripted", "target=5", cwd=user)
+        call(bin / "selfinstruct", "new", "mine", "--from", "quickstart", cwd=user)
+        call(bin / "selfinstruct", "check", "recipe=mine", cwd=user)
         print(f"{wheel.name}: {len(recipes)} recipes composed and one run away from the checkout")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from selfinstruct import seed_lint
 from selfinstruct.folder import look
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
@@ -50,8 +51,9 @@ def plan(recipe: Recipe, path: Path) -> str:
         lines.append(f"           dataset/{export.file} ({name}, {seeded})")
     if recipe.wanting:
         lines += ["", *(f"  before a run  {fault}" for fault in recipe.wanting)]
-    if recipe.warnings:
-        lines += ["", *(f"  note: {warning}" for warning in recipe.warnings)]
+    noted = [*recipe.warnings, *seed_lint.notes(recipe)]
+    if noted:
+        lines += ["", *(f"  note: {note}" for note in noted)]
     return "\n".join(lines)
 
 

@@ -1,0 +1,86 @@
+"""Reading files that people write, and saying what is wrong with them in words: encoding, YAML, keys twice.
+
+PyYAML takes the last of two equal keys and says nothing, or speaks of a mapping; here each is named with its
+line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import Fault
+
+_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_REMEDY = "save it as UTF-8"
+
+
+def read(path: Path, faults: list[Fault]) -> str | None:
+    """The text of a file, without a byte order mark; None where a fault was added."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        faults.append(Fault(str(path), f"cannot be read: {error.strerror}"))
+        return None
+    wide = _MARKS.get(data[:2]) or ("UTF-16" if b"\0" in data[:200] else None)
+    if wide:
+        faults.append(Fault(str(path), f"is not UTF-8 but {wide}", _REMEDY))
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        guess = data[error.start : error.start + 1].decode("cp1252", "replace")
+        where = f"byte {error.start} (line {line}, where Latin-1 would have {guess!r})"
+        faults.append(Fault(str(path), f"is not UTF-8 at {where}", _REMEDY))
+        return None
+
+
+def yaml_faults(text: str) -> list[str]:
+    """What is wrong with a text as YAML, with its line: that it is none, or each key that stands twice."""
+    import yaml
+
+    loader_of = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
+    try:
+        loader = loader_of(text)
+        node = loader.get_single_node()
+        return list(_twice(node, loader, set())) if node else []
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a key such as 2026-13-45, no date
+        return [_broken(error, text)]
+
+
+def _broken(error: Any, text: str) -> str:
+    """Where a text stops being YAML, and why."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:  # a character that no YAML may have
+        return f"is no YAML: {' '.join(str(error).split())}"
+    context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    why = ": ".join(part for part in (context, problem) if part)
+    lines = text.split("\n")
+    tab = mark.line < len(lines) and "\t" in lines[mark.line]
+    remedy = "; indent with spaces, not with a tab" if tab else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: is no YAML ({why}){remedy}"
+
+
+def _twice(node: Any, loader: Any, seen: set[int]) -> Iterator[str]:
+    """The keys that a mapping has twice, as they come out: `yes` and `on` are both true."""
+    import yaml
+
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for inner in node.value:
+            yield from _twice(inner, loader, seen)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    first: dict[Any, int] = {}
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            name, line = loader.construct_object(key), key.start_mark.line + 1
+            if name in first:
+                read_as = "" if str(name) == key.value else f" (read as {name})"
+                yield f"line {line}: the key {key.value!r}{read_as} is there already, on line {first[name]}"
+            first.setdefault(name, line)
+        yield from _twice(value, loader, seen)
