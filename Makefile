@@ -39,7 +39,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas]'
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas,language]'
 	@touch $@
 
 clean:
