@@ -68,6 +68,17 @@ def test_the_paper_with_the_checks_of_another_language(project: Path, language: 
     assert compose(words, project).recipe().stages
 
 
+@pytest.mark.parametrize("language", ["de", "ja", "zh"])
+def test_the_paper_with_the_prompts_of_another_language(project: Path, language: str) -> None:
+    """They keep their own marks, stop strings and capitals: those of the original are English."""
+    prompts, seeds = f"prompts=paper_{language}", f"seeds=general_{language}"
+    (project / "recipes").mkdir()
+    (project / "recipes/mine.yaml").write_text("target: 5\n")
+    words = [prompts, seeds, *SCRIPTED]
+    made, own = (compose([f"recipe={name}", *words], project) for name in ("paper", "mine"))
+    assert made.recipe().config.prompts == own.recipe().config.prompts
+
+
 @pytest.mark.parametrize(
     ("name", "instruction", "check"),
     [
