@@ -54,8 +54,8 @@ def prompt_completion(
         strip_field_name: with this probability an input with exactly one distinct `word:` name loses
             everything up to its first colon, and its blank lines are folded.
         keep_url_scheme: do not take the scheme of a URL for such a name (the original does).
-        name_first: take for one only a word that the input begins with, text after it, and no hour as in 10:30
-            (the original takes one anywhere, and with it all that stands before).
+        name_first: take for one only a word that the input begins with, text after it, and no hour, as in
+            10:30 (the original takes one anywhere, and with it all that stands before).
         instruction: the record field that is the instruction.
         input: the field that is the input; a record without it has an empty one.
         output: the field that is the output.
