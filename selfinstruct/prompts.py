@@ -34,8 +34,8 @@ class TemplateFault(Exception):
 
 
 def one_line(text: object) -> str:
-    """Whitespace collapsed, and no colon at the end."""
-    return " ".join(str(text).split()).rstrip(":")
+    """Whitespace collapsed, and no colon at the end, full-width ones included."""
+    return " ".join(str(text).split()).rstrip(":：")
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,23 @@ def test_a_fallback_gets_its_own_parameters(typed: Typed, project: Path) -> None
     assert spare.bodies[0]["temperature"] == 1
 
 
+def test_a_fallback_that_completes_text_gets_no_response_format(typed: Typed, project: Path) -> None:
+    """It is a parameter of chat; a second model in chat mode gets it."""
+    prompts = project / "conf/prompts/tiny.yaml"
+    asked = prompts.read_text().replace("{max_tokens", "{response_format: {type: text}, max_tokens")
+    prompts.write_text(asked)
+    for mode in ("chat", "completion"):
+        with ModelServer([status(500)]) as broken, ModelServer(by_seed) as spare:
+            other(project, spare)
+            file = project / "conf/model/other.yaml"
+            file.write_text(file.read_text().replace("mode: chat", f"mode: {mode}"))
+            keys = ("target=1", "model.retries=0", "model.fallbacks=[other]", f"run_dir={mode}")
+            assert typed(*at(broken, *SEEDED, *keys))[0] == 0
+        assert broken.bodies[0]["response_format"] == {"type": "text"}
+        assert ("response_format" in spare.bodies[0]) is (mode == "chat")
+        assert ("prompt" in spare.bodies[0]) is (mode == "completion")
+
+
 def test_when_all_have_given_up_the_run_stops_and_goes_on_later(typed: Typed, project: Path) -> None:
     """The message names all of them; what was received is kept."""
     with ModelServer([status(500)]) as broken, ModelServer([status(503)]) as spare:

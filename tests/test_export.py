@@ -259,11 +259,22 @@ class TestFieldNames:
             ("if wet:\n    stay()", "if wet:\n    stay()"),
             ("try:\n    stay()", "try:\n    stay()"),
             ("at 10:30", "at 10:30"),
+            ("10:30 on the stairs", "10:30 on the stairs"),
+            ("3:1 in our favour", "3:1 in our favour"),
+            ("集合は10:30です。", "集合は10:30です。"),
+            ("Time: 10:30", "10:30"),
+            ("Sum: 12", "12"),
+            ("Line 1: 3 eggs", "Line 1: 3 eggs"),
+            ("L1: 3 eggs", "3 eggs"),
         ],
     )
     def test_name_first(self, input: str, expected: str) -> None:
         """Where only a name at the beginning counts, letters and code keep what stands before a colon."""
         assert encoded(input, name_first=True) == expected
+
+    def test_times_in_the_original(self) -> None:
+        """Where a name may stand anywhere, as in the original, a time counts as one."""
+        assert encoded("at 10:30") == "30"
 
     def test_blank_lines(self) -> None:
         """Where names are removed, blank lines are folded; the indent of lines stays."""

@@ -244,6 +244,14 @@ class TestSiblings:
         """Equal pairs and empty inputs contradict nothing."""
         assert together(build("contradicting", same="input", differs="output"), reply(*pairs)) == {}
 
+    def test_contradicting_lists(self) -> None:
+        """Values that are no texts are compared too."""
+        check = build("contradicting", same="input", differs="output")
+        same = [Record(f"o-{n}", "o", 1, n, {"input": ["a", {"b": 1}], "output": [1]}) for n in range(2)]
+        assert together(check, same) == {}
+        other = Record("o-2", "o", 1, 2, {"input": ["a", {"b": 1}], "output": [2]})
+        assert list(together(check, [*same, other])) == [0, 1, 2]
+
     def test_duplicate(self) -> None:
         """The first of equal candidates stays; the others name it."""
         found = together(

@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder with a recipe that is German throughout, and one that is English."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "recipes").mkdir()
-    (folder / "recipes/german.yaml").write_text(GERMAN, encoding="utf-8")
+    (folder / "recipes/mine.yaml").write_text(GERMAN, encoding="utf-8")
     (folder / "recipes/english.yaml").write_text("target: 5\n", encoding="utf-8")
     return folder
 
@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recipe(place: Path) -> Recipe:
     """The German one."""
-    return compose(["recipe=german"], place).recipe()
+    return compose(["recipe=mine"], place).recipe()
 
 
 def prompt(recipe: Recipe, stage: str, variant: str | None = None) -> Prompt:
@@ -92,7 +92,7 @@ def test_sampling_is_that_of_the_english_prompts(
 
 def test_demonstrations_are_unlike_the_seeds(recipe: Recipe, place: Path) -> None:
     """No demonstration is a seed task, or one that would be rejected as too similar to a seed task."""
-    judge = compose(["recipe=german"], place).recipe().stage("instructions").judge
+    judge = compose(["recipe=mine"], place).recipe().stage("instructions").judge
     for task in recipe.seeds.tasks:
         judge.learn(task)
     for stage, variant in [
@@ -282,7 +282,7 @@ def test_run(place: Path) -> None:
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in REPLIES)
     (place / "replies.jsonl").write_text(rows, encoding="utf-8")
     settings = ["model.options.replies=replies.jsonl", "model.options.rules=null", "target=4"]
-    done = run("german", settings, project=place, quiet=True)
+    done = run("mine", settings, project=place, quiet=True)
     assert [(one["instruction"], one["is_classification"]) for one in done.records("instructions")] == [
         ("Nenne drei Gründe, abends spazieren zu gehen.", False),
         ("Klingt der Gruß nach Nord- oder nach Süddeutschland?", True),

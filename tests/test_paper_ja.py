@@ -159,6 +159,17 @@ class TestReplies:
             "「春」の詩を 一つ。",
         ]
 
+    @pytest.mark.parametrize("mark", ["、", "．", "、 ", "． "])
+    def test_list_with_other_marks(self, recipe: Recipe, mark: str) -> None:
+        """The marks that Japanese puts after a number; not in 3．14 or in a row of numbers."""
+        reply = f"９{mark}雲の名を挙げて。\n１０{mark}次の数を足すと？\n1、2、3\n11{mark}円周率は\n3．14か。"
+        pieces = prompt(recipe, "instructions").parse.read(Reply(reply), 8)
+        assert [piece.data["instruction"] for piece in pieces] == [
+            "雲の名を挙げて。",
+            "次の数を足すと？ 1、2、3",
+            "円周率は 3．14か。",
+        ]
+
     @pytest.mark.parametrize(
         "reply",
         [
@@ -202,6 +213,14 @@ class TestReplies:
         assert pairs(read(recipe, reply, "output_first")) == [
             ("感想：楽しい。\n二行目", "肯定的"),
             ("", "否定的"),
+        ]
+
+    def test_output_first_with_other_marks(self, recipe: Recipe) -> None:
+        """The label's colon is of either width, and counts at the start of a line only."""
+        reply = "　クラスラベル: 肯定的\n感想：楽しい。\nクラスラベル ：否定的\n「クラスラベル：」とは？"
+        assert pairs(read(recipe, reply, "output_first")) == [
+            ("感想：楽しい。", "肯定的"),
+            ("「クラスラベル：」とは？", "否定的"),
         ]
 
     @pytest.mark.parametrize("variant", ["output_first", "input_first"])

@@ -29,7 +29,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder with a recipe that is Chinese throughout, and one that is English."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "recipes").mkdir()
-    (folder / "recipes/chinese.yaml").write_text(CHINESE, encoding="utf-8")
+    (folder / "recipes/mine.yaml").write_text(CHINESE, encoding="utf-8")
     (folder / "recipes/english.yaml").write_text("target: 5\n", encoding="utf-8")
     return folder
 
@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recipe(place: Path) -> Recipe:
     """The Chinese one."""
-    return compose(["recipe=chinese"], place).recipe()
+    return compose(["recipe=mine"], place).recipe()
 
 
 def prompt(recipe: Recipe, stage: str, variant: str | None = None) -> Prompt:
@@ -92,7 +92,7 @@ def test_sampling_is_that_of_the_english_prompts(
 
 def test_demonstrations_are_unlike_the_seeds(recipe: Recipe, place: Path) -> None:
     """No demonstration is a seed task, or one that would be rejected as too similar to a seed task."""
-    judge = compose(["recipe=chinese"], place).recipe().stage("instructions").judge
+    judge = compose(["recipe=mine"], place).recipe().stage("instructions").judge
     for task in recipe.seeds.tasks:
         judge.learn(task)
     for stage, variant in [
@@ -111,7 +111,7 @@ def test_demonstrations_are_unlike_the_seeds(recipe: Recipe, place: Path) -> Non
 @pytest.mark.parametrize("variant", ["output_first", "input_first"])
 def test_layout(recipe: Recipe, variant: str) -> None:
     """Every task stands under its field name, the asked one last, and the reply starts a line."""
-    _, text, sampling = prompt(recipe, "instances", variant).fill({"instruction": "给小猫\n起个名字:"})
+    _, text, sampling = prompt(recipe, "instances", variant).fill({"instruction": "给小猫\n起个名字："})
     assert text.count("任务：") == len(shown(recipe, "instances", variant)) + 1
     assert text.endswith("\n任务：给小猫 起个名字\n")
     assert {"\n示例6", "\n任务："} <= set(sampling["stop"])
@@ -140,10 +140,13 @@ def test_demonstrations_can_be_read(recipe: Recipe) -> None:
         ("9. 写一封信。\n10 . 猜个谜语。", ["写一封信。", "猜个谜语。"]),
         (" 写一封信。\n１０. 猜个谜语。", ["写一封信。", "猜个谜语。"]),
         (" 说说 3. 14 是什么。", ["说说 3. 14 是什么。"]),
+        ("9、写一封信。\n10、猜个谜语。\n １１． 讲个笑话。", ["写一封信。", "猜个谜语。", "讲个笑话。"]),
+        ("写一封信。\n10、2100年是闰年吗？", ["写一封信。", "2100年是闰年吗？"]),
+        ("1、2、3加起来是多少？\n3．14是什么？", ["1、2、3加起来是多少？ 3．14是什么？"]),
     ],
 )
 def test_list(recipe: Recipe, reply: str, expected: list[str]) -> None:
-    """A numbered list is split at its numbers, full-width ones too."""
+    """A numbered list is split at its numbers, full-width ones too, under any of the marks in use."""
     found = prompt(recipe, "instructions").parse.read(Reply(reply), 8)
     assert [one.data["instruction"] for one in found] == expected
 
@@ -208,6 +211,8 @@ def test_input_first_in_text(recipe: Recipe, reply: str, expected: list[tuple[st
             [("弹幕：绝了", "夸"), ("弹幕：就这？", "损")],
         ),
         ("好的。\n类别标签：是", [("", "是")]),
+        ("类别标签: 夸\n弹幕：绝了", [("弹幕：绝了", "夸")]),
+        ("类别标签　：夸\n弹幕：类别标签：绝了", [("弹幕：类别标签：绝了", "夸")]),
     ],
 )
 def test_output_first(recipe: Recipe, reply: str, expected: list[tuple[str, str]]) -> None:
@@ -221,10 +226,7 @@ def test_output_first(recipe: Recipe, reply: str, expected: list[tuple[str, str]
         ("input_first", "我不知道该写什么。"),
         ("input_first", ""),
         ("output_first", "弹幕：绝了"),
-        (
-            "output_first",
-            "类别标签: 夸\n弹幕：绝了",
-        ),  # the label's colon is a wide one, as the prompt shows it
+        ("output_first", "弹幕：这类别标签：绝了"),
     ],
 )
 def test_unreadable(recipe: Recipe, variant: str, reply: str) -> None:
@@ -271,7 +273,7 @@ def test_run(place: Path) -> None:
     rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in REPLIES)
     (place / "replies.jsonl").write_text(rows, encoding="utf-8")
     settings = ["model.options.replies=replies.jsonl", "model.options.rules=null", "target=4"]
-    done = run("chinese", settings, project=place, quiet=True)
+    done = run("mine", settings, project=place, quiet=True)
     assert [(one["instruction"], one["is_classification"]) for one in done.records("instructions")] == [
         ("给刚学骑车的人写三条安全提醒。", False),
         ("判断这则留言是在问路还是在求助，只答“问路”或“求助”。", True),

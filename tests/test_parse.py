@@ -98,6 +98,14 @@ class TestNumberedList:
         assert self.items(recipes(name), said) == [expected]
 
     @both
+    @pytest.mark.parametrize("line", ["1.5 litres", " 10. Sort", "10) Sort", "10, 11", "10.Sort"])
+    def test_no_number(self, recipes: Recipes, name: str, line: str) -> None:
+        """A line that starts otherwise belongs to the item before."""
+        assert self.items(recipes(name), f"Name\n{line}") == [
+            f"Name {line.strip().lower() if name == 'paper' else line.strip()}"
+        ]
+
+    @both
     def test_empty_pieces(self, recipes: Recipes, name: str) -> None:
         """An empty item is a candidate, for the filter to count; so is an empty reply."""
         assert self.items(recipes(name), "Name it.\n10. \n11. Sort it.") == ["Name it.", "", "Sort it."]
@@ -330,6 +338,20 @@ class TestHeaded:
         pieces = read(self.parse(recipes(name)), "Class label: cold\nOslo\nClass label: warm\nRo", cut=True)
         assert [piece.check for piece in pieces] == [None, CUT]
         assert pieces[1].data == {"input": "Ro", "output": "warm"}
+
+
+def test_a_head_with_groups() -> None:
+    """A head is a regular expression; its groups are no blocks."""
+    parse = build("headed", head=r"(?m)^(Label|Class)( \d)?:", first_line="output", rest="input")
+    found = usable(read(parse, "Label 1: cold\nClass: ice\nMy Label: 3\nLabel: (b)"))
+    assert [(one["output"], one["input"]) for one in found] == [
+        ("cold", ""),
+        ("ice", "My Label: 3"),
+        ("(b)", ""),
+    ]
+    (fault,) = faults_of("headed", head="(", first_line="output", rest="input")
+    assert "parse.head" in fault
+    assert "is no regular expression" in fault
 
 
 def fields(number: int, instruction: str, input: str = "<none>", output: str = "Done.") -> str:

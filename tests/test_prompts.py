@@ -130,6 +130,7 @@ class TestSandbox:
         ("  Sort \t these\n\nwords. ", "Sort these words."),
         ("Sort: by name:\n", "Sort: by name"),
         ("Sort", "Sort"),
+        ("下の語を\n並べよ：", "下の語を 並べよ"),
         (":", ""),
         ("", ""),
     ],

@@ -11,8 +11,10 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from conftest import lines
 from jsonschema import Draft202012Validator
 from server import Answer, Asked, ModelServer
@@ -26,6 +28,8 @@ RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
 REPLIES = Path(__file__).parent / "replies"
 SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
+# chat, and all that are made of it
+CHAT = sorted({*RECIPES} - {"alpaca", "paper", "paper_classification", "quickstart"})
 
 every = pytest.mark.parametrize("name", RECIPES)
 
@@ -53,6 +57,38 @@ def test_it_runs_to_its_end(typed: Typed, project: Path, name: str) -> None:
         assert lines(project / "run/dataset" / export.file)
 
 
+@pytest.mark.parametrize("name", ["chat", "chinese", "german", "japanese"])
+def test_good_replies_pass(typed: Typed, project: Path, name: str) -> None:
+    """Of the replies in `replies` the checks reject what is bad, and nothing else."""
+    language = compose([f"recipe={name}", *SCRIPTED], project).recipe().config.seeds.language
+    replies = f"model.options.replies={REPLIES / language}.jsonl"
+    status, out, err = typed(f"recipe={name}", *SCRIPTED, replies, "target=14", "run_dir=run")
+    assert status == 0, out + err
+    rejected = [(row["stage"], row["check"]) for row in lines(project / "run/rejected.jsonl")]
+    assert rejected == [("instructions", check) for check in ("banned_words", "exact_duplicate", "cut")]
+
+
+@pytest.mark.parametrize("name", CHAT)
+def test_its_filters_are_those_for_chat_models(project: Path, name: str) -> None:
+    """It has the set of its language, and what it changes there is there."""
+    recipe = compose([f"recipe={name}", *SCRIPTED], project).recipe()
+    (project / "recipes").mkdir()
+    (project / "recipes/mine.yaml").write_text("target: 5\n")
+    language = recipe.config.seeds.language
+    words = ["recipe=mine", f"filters=chat_{language}", f"seeds=general_{language}", *SCRIPTED]
+    chat = compose(words, project).recipe().config.filters
+    assert {stage: list(part) for stage, part in recipe.config.filters.items()} == {
+        stage: list(part) for stage, part in chat.items()
+    }
+    text = (packaged() / f"recipes/{name}.yaml").read_text(encoding="utf-8")
+    for stage, changes in yaml.safe_load(text).get("filters", {}).items():
+        for check, options in changes.items():
+            known = chat[stage][check]
+            assert known
+            for option, entries in (options or {}).items():
+                assert set(entries) <= set(known.options[option])
+
+
 @every
 def test_its_header(name: str) -> None:
     """It opens with a line that says what it is, and has the command that runs it."""
@@ -68,6 +104,36 @@ def test_the_paper_with_the_checks_of_another_language(project: Path, language: 
     assert compose(words, project).recipe().stages
 
 
+@pytest.mark.parametrize("language", ["de", "ja", "zh"])
+def test_the_paper_with_the_prompts_of_another_language(project: Path, language: str) -> None:
+    """They keep their own marks, stop strings and capitals: those of the original are English."""
+    prompts, seeds = f"prompts=paper_{language}", f"seeds=general_{language}"
+    (project / "recipes").mkdir()
+    (project / "recipes/mine.yaml").write_text("target: 5\n")
+    words = [prompts, seeds, *SCRIPTED]
+    made, own = (compose([f"recipe={name}", *words], project) for name in ("paper", "mine"))
+    assert made.recipe().config.prompts == own.recipe().config.prompts
+
+
+def shape(section: Any, key: str = "", parse: bool = False) -> Any:
+    """The keys of a section of prompts, and all values but those that are in a language."""
+    if isinstance(section, dict):
+        return {name: shape(part, name, parse or name == "parse") for name, part in section.items()}
+    if key in ("demonstrations", "answers"):
+        return None
+    return section if parse or not isinstance(section, str) else str
+
+
+@pytest.mark.parametrize("language", ["de", "ja", "zh"])
+def test_chat_prompts_have_the_same_keys(language: str) -> None:
+    """What a recipe changes in the English prompts it can change in the others, and only words differ."""
+    english, other = (
+        yaml.safe_load((packaged() / f"conf/prompts/chat_{one}.yaml").read_text(encoding="utf-8"))
+        for one in ("en", language)
+    )
+    assert shape(other) == shape(english)
+
+
 @pytest.mark.parametrize(
     ("name", "instruction", "check"),
     [
@@ -75,6 +141,9 @@ def test_the_paper_with_the_checks_of_another_language(project: Path, language: 
         ("code", "Write a program that counts the vowels of a word.", None),
         ("chat", "Read the CSV file line by line in Go.", "banned_words"),
         ("code", "Read the CSV file line by line in Go.", None),
+        ("chat", "Say what {{ name }} stands for in the greeting.", "placeholder"),
+        ("code", "Say what {{ name }} stands for in the greeting.", None),
+        ("code", "Write a letter to [Your Name] on Go.", "placeholder"),
         ("code", "Go to the picture of the parser class.", "banned_words"),
         ("legal", "Say by when the appeal must be on file.", None),
         ("education", "Set five questions about reading a map scale.", None),

@@ -83,7 +83,7 @@ def checks(made: Recipe, stage: str) -> dict[str, Filter]:
     implied = {"language": made.config.seeds.language}
     found = {}
     for name, part in made.config.filters[stage].items():
-        check = FILTERS.build(part.kind or name, part.options, name, [], implied)
+        check = part and FILTERS.build(part.kind or name, part.options, name, [], implied)
         if name in NEW and check:
             found[name] = check
     return found
@@ -715,9 +715,9 @@ def test_the_sets_change_nothing_of_the_default(folder: Path) -> None:
             added = list(chat.config.filters.get(stage, {}))
             assert added[len(added) - len(section) :] == list(section)
             for name, part in section.items():
-                assert json.dumps(chat.config.filters[stage][name].model_dump()) == json.dumps(
-                    part.model_dump()
-                )
+                inherited = chat.config.filters[stage][name]
+                assert part and inherited
+                assert json.dumps(inherited.model_dump()) == json.dumps(part.model_dump())
 
 
 def test_single_shot_set(folder: Path) -> None:

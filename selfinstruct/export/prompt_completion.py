@@ -18,6 +18,8 @@ SCHEMA = {
     "required": ["prompt", "completion"],
     "additionalProperties": False,
 }
+# The colon of a name: not the one of 10:30, which is no name where one has to stand first.
+_NAME, _NAME_FIRST = r"(\w+):", r"(\w+):(?!(?<=\d:)\d)"
 _URL_SCHEMES = {"http", "https", "ftp", "file", "mailto"}
 
 
@@ -52,8 +54,8 @@ def prompt_completion(
         strip_field_name: with this probability an input with exactly one distinct `word:` name loses
             everything up to its first colon, and its blank lines are folded.
         keep_url_scheme: do not take the scheme of a URL for such a name (the original does).
-        name_first: take for one only a word that the input begins with, text after it (the original takes one
-            anywhere, and with it all that stands before).
+        name_first: take for one only a word that the input begins with, text after it, and no hour, as in
+            10:30 (the original takes one anywhere, and with it all that stands before).
         instruction: the record field that is the instruction.
         input: the field that is the input; a record without it has an empty one.
         output: the field that is the output.
@@ -80,9 +82,10 @@ def prompt_completion(
 
 def _plain(text: str, keep_url_scheme: bool, name_first: bool) -> str:
     """Without its only field name, and without blank lines."""
-    names = set(re.findall(r"(\w+):", text))
+    name = _NAME_FIRST if name_first else _NAME
+    names = set(re.findall(name, text))
     is_scheme = keep_url_scheme and bool(names & _URL_SCHEMES)
-    stands = not name_first or re.match(r"\w+:[ \t]*\S", text)
+    stands = not name_first or re.match(rf"{name}[ \t]*\S", text)
     if len(names) == 1 and stands and not is_scheme:
         text = text.split(":", 1)[1].strip()
     return re.sub(r"\n\s*\n", "\n", text)

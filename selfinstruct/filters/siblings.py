@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from typing import Annotated
@@ -25,7 +26,7 @@ def contradicting(*, same: str, differs: str) -> Filter:
         seen: dict[str, set[str]] = defaultdict(set)
         for record in records:
             if record.data.get(same, ""):
-                seen[record.data.get(same, "")].add(record.data.get(differs, ""))
+                seen[_written(record, same)].add(_written(record, differs))
         if all(len(values) == 1 for values in seen.values()):
             return {}
         rejection = Rejection(f"two of this reply share the {same} and differ in the {differs}")
@@ -74,3 +75,8 @@ def at_most(*, count: Annotated[int, Field(ge=1)]) -> Filter:
         return {place: rejection for place in range(len(records)) if place not in kept}
 
     return Filter(together=together)
+
+
+def _written(record: Record, field: str) -> str:
+    """A field's value as JSON, since a list cannot be looked up."""
+    return json.dumps(record.data.get(field, ""), sort_keys=True)

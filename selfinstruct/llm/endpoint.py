@@ -109,9 +109,11 @@ class Endpoint:
 
     def adapt(self, request: Request) -> Request:
         """The request as this model gets it; what it was composed with is the first model's sampling."""
-        if not self._takes_over or not self.config.sampling:
+        if not self._takes_over:
             return request
         sampling = {**request.sampling, **self.config.sampling}
+        if self.config.mode == "completion":
+            sampling.pop("response_format", None)  # the first model's mode was chat
         return replace(request, sampling={key: value for key, value in sampling.items() if value is not None})
 
     async def ask(self, requests: Sequence[Request], spare: bool) -> list[Reply | None] | None:

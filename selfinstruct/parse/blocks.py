@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 from selfinstruct.parse import PARSERS, Parsed, Parser, Pattern, drop_last, lost
 from selfinstruct.records import Reply
@@ -49,21 +50,22 @@ def sections(
 
 
 @PARSERS.register
-def headed(*, head: str, first_line: str, rest: str) -> Parser:
+def headed(*, head: Pattern, first_line: str, rest: str) -> Parser:
     """Blocks under a head, the first line one field and the rest another (output-first).
 
     Args:
-        head: the text that starts a block; what comes before the first one is dropped.
+        head: regular expression of the mark that starts a block; what comes before the first one is dropped.
         first_line: the field of the rest of the head's line.
         rest: the field of all lines after it, which may be empty.
     """
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
-        blocks = reply.text.split(head)[1:]
-        if not blocks:
+        marks = list(re.finditer(head, reply.text))  # re.split would return the groups of `head` too
+        if not marks:
             return lost(reply, f"the reply has no {head!r}")
         found = []
-        for block in blocks:
+        for mark, following in zip_longest(marks, marks[1:]):
+            block = reply.text[mark.end() : following.start() if following else None]
             line, _, body = block.strip().partition("\n")
             found.append(Parsed({rest: body.strip(), first_line: line.strip()}))
         return drop_last(found, reply)

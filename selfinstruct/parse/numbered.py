@@ -8,6 +8,10 @@ from typing import Literal
 from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Parsed, Parser, drop_last, lost
 from selfinstruct.records import Reply
 
+# A number and its mark: the paper's, or the full-width ones of Chinese and Japanese, in which a line may also
+# begin with 3．14 or 1、2、3. The second can change no ASCII text.
+_NUMBER = r"(?:\d+\s?\. |[ \t　]*\d+\s?(?:．(?!\d)|、(?!\d+、))\s?)"
+
 
 @PARSERS.register
 def numbered_list(
@@ -29,8 +33,8 @@ def numbered_list(
     def read(reply: Reply, shown: int) -> list[Parsed]:
         if reply.cut and when_cut == "drop_all":
             return lost(reply, "the reply reached max_tokens", CUT)
-        text = re.sub(r"^\s*\d+\s?\. ", "", reply.text) if strip_first_number else reply.text
-        items = [re.sub(r"\s+", " ", item).strip() for item in re.split(r"\n\d+\s?\. ", text)]
+        text = re.sub(rf"^\s*{_NUMBER}", "", reply.text) if strip_first_number else reply.text
+        items = [re.sub(r"\s+", " ", item).strip() for item in re.split(rf"\n{_NUMBER}", text)]
         return drop_last([Parsed({field: _capitalize(item)}) for item in items], reply)
 
     def _capitalize(item: str) -> str:

