@@ -18,8 +18,9 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
+# Two files at a time: much of the tests' time is waiting.
 unit: $(VENV)/.test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The wheel, in an empty venv away from the checkout, with every recipe composed there.
 wheel: $(VENV)/.test

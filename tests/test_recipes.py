@@ -7,6 +7,7 @@ models make; other prompts are answered by the rules in conf/model/scripted.yaml
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -22,6 +23,7 @@ from server import Answer, Asked, ModelServer
 from selfinstruct.compose import compose
 from selfinstruct.layout import headline, packaged
 from selfinstruct.records import Record
+from selfinstruct.report.estimate import estimate
 
 Typed = Callable[..., tuple[int, str, str]]
 RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
@@ -190,3 +192,16 @@ def test_what_a_hosted_model_gets(typed: Typed, project: Path) -> None:
     assert all(
         one["response_format"] in [body["response_format"] for body in server.bodies] for one in sampling
     )
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "quickstart"])
+def test_its_header_says_what_it_costs(name: str, project: Path) -> None:
+    """A thousand tasks on a cheap and on a strong model, as the planner has it."""
+    text = (packaged() / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    said = re.findall(r"\$([\d.]+) with (gpt-[\w.-]*\w)", text)
+    assert len(said) == 2
+    for usd, model in said:
+        overrides = [f"recipe={name}", "model=openai", f"model.name=openai/{model}", "target=1000"]
+        cost = estimate(compose(overrides, project).recipe(), project / "none").cost
+        assert cost is not None
+        assert float(usd) == pytest.approx(cost.expected, rel=0.1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -32,7 +32,9 @@ def _patterns(value: Any) -> Any:
 
 
 # Regular expressions by name; `<name>=false` switches one off.
-Patterns = Annotated[dict[str, str], BeforeValidator(_patterns)]
+Patterns = Annotated[
+    dict[str, str], BeforeValidator(_patterns, json_schema_input_type=dict[str, str | Literal[False]])
+]
 Compiled = list[tuple[str, re.Pattern[str]]]
 
 
