@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.compose import Composed, compose, readable
+from selfinstruct.compose import compose, readable
 from selfinstruct.errors import Fault, RecipeError, UserError, unknown
 from selfinstruct.layout import headline, listing, packaged, resolved
 from selfinstruct.stages import STAGES
@@ -149,8 +149,7 @@ def told(made: Made) -> str:
     out += [f"  {step:<{long}}  {word}" for step, word in steps.items()]
     if made.keys:
         keys = " ".join(f"{key}=…" for key in made.keys)
-        out += ["", f"Its model needs a key, without which check finds a fault: export {keys}"]
-        out += [f"  (to try it out without: selfinstruct check recipe={name} model=local)"]
+        out += ["", f"Its model needs a key to run, though not to be checked: export {keys}"]
     if made.faults:
         out += ["", "check finds what is left for you to mend:", *(f"  {fault}" for fault in made.faults)]
     return "\n".join([*out, *made.notes])
@@ -159,7 +158,7 @@ def told(made: Made) -> str:
 def load(name: str, project: Path) -> Base:
     """The recipe to start from, with the example tasks in its language."""
     composed = compose([f"recipe={name}"], project)
-    _usable(composed)
+    composed.recipe()  # which raises, if it has a fault
     keys = resolved(composed.config)
     seeds = keys["seeds"]
     language = re.split("[-_]", str(seeds.get("language", "en")))[0].lower()
@@ -172,16 +171,6 @@ def load(name: str, project: Path) -> Base:
         tasks, taken = [{**task, **where} for task in tasks], len(tasks)
     each = seeds.get("each")
     return Base(name, keys, [_shaped(task, each) for task in tasks], taken)
-
-
-def _usable(composed: Composed) -> None:
-    """A recipe to start from has no fault, but perhaps that of a key which is not set."""
-    try:
-        composed.recipe()
-    except RecipeError as error:
-        others = [fault for fault in error.faults if not fault.where.endswith("api_key_env")]
-        if others:
-            raise RecipeError(others, composed.name) from error
 
 
 def lines(name: str, base: Base, schema: str) -> Iterator[str]:
@@ -323,8 +312,7 @@ def _copy_schema(path: Path) -> list[str]:
 def _checked(name: str, project: Path) -> tuple[list[str], list[str]]:
     """The keys that are not set, and the other faults that `check` finds in what was written."""
     try:
-        compose([f"recipe={name}"], project).recipe()
+        wanting = compose([f"recipe={name}"], project).recipe().wanting
     except RecipeError as error:
-        keys = [found[1] for fault in error.faults if (found := re.search(r"variable (\w+) is", fault.what))]
-        return keys, [str(fault) for fault in error.faults if not fault.where.endswith("api_key_env")]
-    return [], []
+        return [], [str(fault) for fault in error.faults]
+    return [found[1] for fault in wanting if (found := re.search(r"variable (\w+) is", fault.what))], []
