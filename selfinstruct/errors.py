@@ -6,10 +6,13 @@ command line prints that text and exits with status 1; anything else is a bug an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+
+MOST_ALIKE = 5  # faults that say the same
 
 
 class UserError(Exception):
@@ -27,7 +30,7 @@ class RecipeError(UserError):
         self.faults = list(faults)
         count = f"{len(self.faults)} faults" if len(self.faults) > 1 else "1 fault"
         title = f"recipe {name}: {count}" if name else count
-        super().__init__("\n".join([title, *(f"  {fault}" for fault in self.faults)]))
+        super().__init__("\n".join([title, *_folded(self.faults)]))
 
 
 class RunFolderError(UserError):
@@ -80,6 +83,18 @@ class Fault:
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}\n      {self.remedy}" if self.remedy else text
+
+
+def _folded(faults: list[Fault]) -> Iterator[str]:
+    """A line for each fault; of many that say the same, as of each line of a file, the first few."""
+    times = Counter(fault.what for fault in faults)
+    told: Counter[str] = Counter()
+    for fault in faults:
+        told[fault.what] += 1
+        if told[fault.what] <= MOST_ALIKE:
+            yield f"  {fault}"
+        elif told[fault.what] == times[fault.what]:
+            yield f"  … and {times[fault.what] - MOST_ALIKE} more like this: {fault.where}: {fault.what}"
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> tuple[str, str]:

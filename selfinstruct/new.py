@@ -35,7 +35,7 @@ selfinstruct new NAME [--from RECIPE]
 
   Writes recipes/NAME.yaml, which says what differs from RECIPE ({BASE} unless given), and seeds/NAME.jsonl
   with a few example tasks to replace, and prints the commands that follow. Nothing is ever overwritten. What
-  it wrote passes `selfinstruct check` at once, provided that the key of the recipe's model is set.
+  it wrote passes `selfinstruct check` at once.
 
   selfinstruct new garden                     tasks about a garden, for a chat model
   selfinstruct new garden --from quickstart   for the embedded model: no key, no GPU

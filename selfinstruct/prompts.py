@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache, partial
@@ -81,6 +81,22 @@ class Prompt:
         if stops:
             sampling["stop"] = filled[-len(stops) :]
         return None if self.system is None else filled[1], filled[0], sampling
+
+
+def unused(prompts: Sequence[Prompt]) -> dict[str, list[str]]:
+    """The variables of a stage's prompts that no template names, with those that the templates do name."""
+    from jinja2 import TemplateError, meta
+
+    named: set[str] = set()
+    for prompt in prompts:
+        for text in (prompt.template, prompt.system or "", *(prompt.sampling.get("stop") or [])):
+            try:
+                named |= meta.find_undeclared_variables(_environment().parse(text))
+            except TemplateError:  # told as a fault of its own
+                return {}
+    variables = {key: value for prompt in prompts for key, value in prompt.variables.items()}
+    known = sorted(named & set(variables))
+    return {key: known for key, value in variables.items() if key not in named and value is not None}
 
 
 def render(template: str, names: Mapping[str, Any]) -> str:

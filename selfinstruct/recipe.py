@@ -197,6 +197,9 @@ class _Builder:
             return None
         for asked in (model, *fallbacks):
             self._styles(name, prompts, asked)
+        for key, known in prompting.unused(prompts).items():
+            near = unknown("variable", key, known)[1]
+            self.warnings.append(f"prompts.{name}.variables.{key}: no template uses this variable; {near}")
         fields = fields_of(self.config.schemas.get(name, {}))
         return Stage(name, kind, of, prompts, judge, model, fields, fallbacks)
 

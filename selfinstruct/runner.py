@@ -93,6 +93,8 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop) -> No
     taken = None if stage.kind.draws else len(journal.taken(stage.name))
     with desk.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken):
         if work.turn() is not None:
+            if stop.done():  # no model is started only to be stopped again
+                await stop
             began = time.monotonic()
             desk.events.tell("stage", stage=stage.name, state="begins")
             try:

@@ -435,3 +435,22 @@ def test_a_config_group_of_ones_own(typed: Typed, project: Path) -> None:
     (project / "conf/model/mine.yaml").write_text("# A model of mine.\n" + ours.read_text())
     assert typed("recipe=paper", "model=mine", "target=3")[0] == 0
     assert "A model of mine." in typed("--help")[1]
+
+
+def test_a_variable_that_no_template_uses_is_noted(typed: Typed) -> None:
+    """A slip in the one key that everybody edits would cost money and yield what nobody wanted."""
+    status, out, err = typed("check", *PAPER, "prompts.instructions.variables.heading=Bees")
+    assert status == 0, err
+    assert "note: prompts.instructions.variables.heading: no template uses this variable" in out
+    assert "did you mean 'header'?" in out
+    assert "no template uses" not in typed("check", *PAPER, "prompts.instructions.variables.header=Bees")[1]
+
+
+def test_the_same_fault_of_many_lines_is_told_a_few_times(typed: Typed, project: Path) -> None:
+    """A seed file of forty wrong lines: the first few, how many more, and which is the last."""
+    (project / "wrong.jsonl").write_text('{"instructions": "A slip in the name."}\n' * 40, encoding="utf-8")
+    status, _, err = typed("check", *PAPER, "seeds.path=wrong.jsonl")
+    assert status == 1
+    assert len(err.splitlines()) < 30
+    assert "more like this" in err
+    assert "line 40" in err

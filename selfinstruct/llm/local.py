@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
 from pydantic import Field
 
@@ -14,6 +17,8 @@ from selfinstruct.config import Machine, ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, Model, ModelKind
 from selfinstruct.records import Reply, Request
+
+LONGEST_START = 60.0  # seconds
 
 
 @MODELS.register
@@ -57,6 +62,7 @@ class Local:
         self._server = _start(weights, context, config.concurrency, threads or _cores())
         from selfinstruct.llm.providers import LiteLLM
 
+        _await_answer(self._server.listening_address)
         base = f"{self._server.listening_address}/v1"
         self._provider = LiteLLM(config.model_copy(update={"api_base": base}))
         about = weights.stat()
@@ -97,6 +103,21 @@ def _start(weights: Path, context: int, slots: int, threads: int) -> Any:
         return xllamacpp.Server(params)
     except Exception as error:  # its own errors are bare RuntimeErrors and the like
         raise ModelError(f"{weights}: cannot be loaded as a GGUF model: {error}") from error
+
+
+def _await_answer(address: str) -> None:
+    """Wait until the server takes requests: one that is stopped between binding and that never ends."""
+    direct = build_opener(ProxyHandler({}))
+    until = time.monotonic() + LONGEST_START
+    while time.monotonic() < until:
+        try:
+            direct.open(f"{address}/health", timeout=LONGEST_START).close()
+            return
+        except HTTPError:  # it says that it is busy, so it answers
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise ModelError(f"the embedded model does not answer at {address} after {LONGEST_START:.0f} s")
 
 
 def _weights(
