@@ -79,6 +79,14 @@ def bounds(count: int, distinct: int, threshold: float) -> Bounds:
     return Bounds(shared, count - equal + shared, count - fewest + shared)
 
 
+def coded(codes: list[int]) -> str | array[int]:
+    """Numbers as rapidfuzz compares them fastest: one character each, as long as there are characters."""
+    try:
+        return "".join(map(chr, codes))
+    except ValueError:  # a vocabulary beyond a million; it compares a character and a number as equals
+        return array("I", codes)
+
+
 class RougeLIndex:
     """Texts to compare with.
 
@@ -118,7 +126,7 @@ class RougeLIndex:
         _post(self._short, order[: limits.short], len(self._ids))
         _post(self._rest, order[limits.short : limits.long], len(self._ids))
         self._ids.append(id)
-        self._texts.append(_row(codes))
+        self._texts.append(coded(codes))
         self._lengths.append(len(codes))
         self._shared.append(limits.shared)
         self._signatures.append(_signature(order))
@@ -190,7 +198,7 @@ class RougeLIndex:
         """The lengths of the longest common subsequences with some entries."""
         from rapidfuzz.distance.LCSseq import similarity
 
-        row, texts = _row(codes), self._texts
+        row, texts = coded(codes), self._texts
         return [similarity(row, texts[place]) for place in places]
 
     def _scores(self, texts: Sequence[str]) -> Iterator[NDArray[float64]]:
@@ -201,7 +209,7 @@ class RougeLIndex:
 
         lengths = np.array(self._lengths)
         for start in range(0, len(texts), _QUERIES_AT_ONCE):
-            rows = [_row(self._known(text)) for text in texts[start : start + _QUERIES_AT_ONCE]]
+            rows = [coded(self._known(text)) for text in texts[start : start + _QUERIES_AT_ONCE]]
             table = cdist(rows, self._texts, scorer=LCSseq.similarity, dtype=np.int32)
             for row, common in zip(rows, table, strict=True):
                 yield _f_measures(common, len(row), lengths)
@@ -224,14 +232,6 @@ def _post(lists: dict[int, array[int]], codes: Iterable[int], place: int) -> Non
             lists[code].append(place)
         else:
             lists[code] = array("I", (place,))
-
-
-def _row(codes: list[int]) -> str | array[int]:
-    """Numbers as rapidfuzz compares them fastest: one character each, as long as there are characters."""
-    try:
-        return "".join(map(chr, codes))
-    except ValueError:  # a vocabulary beyond a million; it compares a character and a number as equals
-        return array("I", codes)
 
 
 def _signature(codes: Iterable[int]) -> int:
