@@ -10,7 +10,8 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import merge
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any
@@ -24,6 +25,8 @@ from selfinstruct.llm import MODELS, Model, ModelKind
 from selfinstruct.parse import Pattern
 from selfinstruct.prompts import TemplateFault, render
 from selfinstruct.records import Reply, Request, stream
+
+Line = dict[str, Any]  # of a file of replies
 
 
 class Rule(BaseModel):
@@ -72,11 +75,21 @@ class Scripted:
     """A script at work; see `Model`."""
 
     name: str
-    lines: list[dict[str, Any]]
+    lines: list[Line]
     rules: dict[str, Rule]
     words: dict[str, list[str]]
     delay: float
     identity: None = None  # to ask a script again costs nothing
+    # Lines with their places: those for one request alone by its stage and number, so that a script of many
+    # thousands need not be read for each request; and all others.
+    _numbered: dict[tuple[Any, Any], list[tuple[int, Line]]] = field(init=False, default_factory=dict)
+    _others: list[tuple[int, Line]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        for place, line in enumerate(self.lines):
+            key = (line.get("stage"), line.get("number"))
+            numbered = isinstance(key[0], str) and isinstance(key[1], int)
+            (self._numbered.setdefault(key, []) if numbered else self._others).append((place, line))
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`.
@@ -90,7 +103,8 @@ class Scripted:
 
     def _answer(self, request: Request) -> Reply:
         prompt = f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
-        for line in self.lines:
+        for_it = self._numbered.get((request.stage, request.number), [])
+        for _, line in merge(for_it, self._others):
             if _fits(line, request, prompt):
                 return self._reply(prompt, line["reply"], line.get("finish_reason", "stop"))
         for rule in self.rules.values():
@@ -121,7 +135,7 @@ class Scripted:
             raise ModelError(f"model.options.rules: {error}") from error
 
 
-def _fits(line: dict[str, Any], request: Request, prompt: str) -> bool:
+def _fits(line: Line, request: Request, prompt: str) -> bool:
     tests: dict[str, Callable[[Any], bool]] = {
         "stage": lambda value: value == request.stage,
         "number": lambda value: value == request.number,
@@ -131,7 +145,7 @@ def _fits(line: dict[str, Any], request: Request, prompt: str) -> bool:
     return all(test(line[key]) for key, test in tests.items() if key in line)
 
 
-def _read(replies: str, project: Path) -> list[dict[str, Any]]:
+def _read(replies: str, project: Path) -> list[Line]:
     path = find(replies, project)
     if path is None:
         raise ModelError(f"model.options.replies: there is no file {replies}")
