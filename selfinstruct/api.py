@@ -100,16 +100,19 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
         UserError: if a key is not there, the folder cannot be used, the model cannot go on, or the user
             stopped the run.
     """
-    if recipe.wanting:
+    if recipe.wanting and recipe.config.replay is None:
         raise RecipeError(recipe.wanting, recipe.name)
     from selfinstruct.folder import broken, open_folder
+    from selfinstruct.replay import recording
     from selfinstruct.runner import run_recipe
 
-    with open_folder(recipe, path) as folder:
+    with recording(recipe, path) as source, open_folder(recipe, path) as folder:
+        if source:
+            source.claim(folder.journal)
         for name, text in saved.items():
             folder.write(f".hydra/{name}", [text])
         try:
-            _in_a_loop_of_its_own(partial(run_recipe, recipe, folder, progress))
+            _in_a_loop_of_its_own(partial(run_recipe, recipe, folder, progress, source))
         except (sqlite3.Error, OSError) as error:
             raise broken(path, error) from error
     return Run(path)

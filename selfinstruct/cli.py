@@ -1,4 +1,4 @@
-"""The command line: `selfinstruct [run] …` is a Hydra application, the other verbs stand beside it.
+"""The command line: `selfinstruct [run] …` composes a recipe and runs it, the other verbs stand beside it.
 
 This is where errors become messages: a `UserError` is printed and the exit status is 1; anything else is a
 bug and keeps its traceback.
@@ -10,24 +10,24 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from selfinstruct.errors import BudgetReached, Interrupted, UserError, unknown
-from selfinstruct.layout import GROUPS, headline, listing, packaged, register
+from selfinstruct.errors import Interrupted, UserError, unknown
+from selfinstruct.layout import GROUPS, headline, listing
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
     from selfinstruct.compose import Composed
 
 VERBS = {
     "run": "run a recipe, or go on with a run of it (the default)",
     "check": "compose and check a recipe without a request: every fault, or what a run would do",
+    "replay": "read a run's replies again under other settings, without a model: replay RUN KEY=VALUE …",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
     "help": "show this",
 }
+PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs it has"}
 FLAGS = ("-m", "--multirun", "--resolve")  # the options of Hydra's that stand alone
 USAGE = """\
 selfinstruct: instruction datasets from a handful of seed tasks
@@ -38,7 +38,8 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct recipe=paper model=openai target=1000       the paper's pipeline on a model of your own
   selfinstruct check recipe=alpaca                         what would it do?
   selfinstruct new garden --from chat                      start a domain of your own
-  selfinstruct -m recipe=paper mix.machine=0,2,4           a sweep
+  selfinstruct -m recipe=paper mix.machine=0,2,4           a sweep: a run for each value, and how they compare
+  selfinstruct replay runs/paper filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
 """
 OPTIONS = """\
 keys used most
@@ -50,6 +51,7 @@ keys used most
 
 options
   --cfg job       print the composed recipe             -m            one run for each combination: a=1,2
+                                                        sweep_dir=DIR with -m: the sweep's folder, to go on in
   --hydra-help    Hydra's own options                   --version     print the version
 """
 
@@ -80,11 +82,11 @@ def command(arguments: Sequence[str]) -> int:
 
             print(version("selfinstruct"))
             return 0
-        if verb == "check" and not any(part.startswith(("-", "hydra")) for part in arguments):
-            from selfinstruct.compose import compose
+        if verb == "replay":
+            from selfinstruct.compose import replayed
 
-            return _check(compose(arguments, Path.cwd()), None)  # a Hydra application composes twice
-        return _hydra(arguments, {"run": _run, "check": _check}[verb])
+            verb, arguments = "run", replayed(arguments, Path.cwd())
+        return _apply(verb, arguments, Path.cwd())
     except Interrupted as error:
         print(error, file=sys.stderr)
         return error.status
@@ -133,6 +135,9 @@ def help_text(project: Path) -> str:
     for group in GROUPS:
         names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
         lines += ["", f"{group} ({group}=NAME)", *_table(names)]
+    for group, what in PRESETS.items():
+        names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
+        lines += ["", f"{what} ({group}=NAME)", *_table(names)]
     return "\n".join([*lines, "", OPTIONS])
 
 
@@ -140,69 +145,23 @@ def _table(rows: dict[str, str]) -> list[str]:
     return [f"  {name:<20} {text}" for name, text in rows.items()]
 
 
-def _hydra(arguments: list[str], verb: Callable[[Composed, str | None], int]) -> int:
-    """Run a verb as a Hydra application on what the overrides compose.
+def _apply(verb: str, arguments: list[str], project: Path) -> int:
+    """Do a verb that takes a recipe: once, or for each job of a sweep."""
+    from selfinstruct import application
+    from selfinstruct.compose import compose
 
-    A single job hands its exit status out through a list, since Hydra ends the process on an exception and
-    says more about it than a user wants to read; in a sweep a failed job raises, so that Hydra knows.
-    """
-    import hydra
-    from hydra.core.hydra_config import HydraConfig
-
-    from selfinstruct.compose import explain, from_hydra, opened
-
-    project = Path.cwd()
-    statuses: list[int] = []
-    failures: list[Exception] = []
-
-    def job(config: DictConfig) -> None:
-        full = HydraConfig.get()
-        job_dir = str(full.runtime.output_dir) if full.mode and full.mode.name == "MULTIRUN" else None
-        try:
-            statuses.append(verb(from_hydra(_whole(config, full), project), job_dir))
-        except BudgetReached as error:  # the budget of this job; the next one has its own
-            print(error, file=sys.stderr)
-            statuses.append(error.status)
-        except Interrupted as error:
-            print(error, file=sys.stderr)
-            raise KeyboardInterrupt from error  # which ends a sweep too
-        except UserError as error:
-            if not job_dir:
-                failures.append(error)
-                return
-            print(f"job {full.job.num}: {error}", file=sys.stderr)
-            statuses.append(1)
-
-    register(project)
-    sys.argv = ["selfinstruct", *opened(arguments)]
-    debugging = os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # hand exceptions to us
-    try:
-        hydra.main(version_base="1.3", config_path=str(packaged() / "conf"), config_name="config")(job)()
-    except Exception as error:
-        told = explain(error, [part for part in arguments if not part.startswith("-")], project)
-        if told is error:
-            raise
-        raise told from error
-    finally:
-        if debugging != "1":
-            os.environ["HYDRA_FULL_ERROR"] = debugging
-    for failure in failures:
-        raise failure
-    return max(statuses, default=0)
+    do = {"run": _run, "check": _check}[verb]
+    if any(part in application.SWEEP for part in arguments):
+        if verb == "run":
+            return application.run_sweep(arguments, project)
+        return application.check_sweep(arguments, project, do)
+    if any(part.startswith(("-", "hydra")) for part in arguments):
+        return application.single(arguments, project, do)
+    composed = compose(arguments, project)  # a Hydra application composes twice
+    return do(composed, composed.run_dir())
 
 
-def _whole(config: DictConfig, full: Any) -> DictConfig:
-    """The config with Hydra's part, which Hydra takes away before it calls a job."""
-    from omegaconf import OmegaConf, open_dict
-
-    whole: DictConfig = config.copy()
-    OmegaConf.set_readonly(whole, False)
-    with open_dict(whole):
-        whole["hydra"] = full
-    return whole
-
-
-def _run(composed: Composed, job_dir: str | None) -> int:
+def _run(composed: Composed, run_dir: Path) -> int:
     from rich.console import Console
 
     from selfinstruct.api import execute
@@ -213,17 +172,19 @@ def _run(composed: Composed, job_dir: str | None) -> int:
     progress = Progress()
     for warning in recipe.warnings:
         progress.say(f"note: {warning}")
-    done = execute(recipe, composed.run_dir(job_dir), progress, composed.saved)
+    done = execute(recipe, run_dir, progress, composed.saved)
     samples = draw_samples(done.records(recipe.makers[-1].name), recipe.config.seed)
     show(done.summary, _short(done.folder), samples, Console())
+    if recipe.config.replay:
+        print(f"replay: {done.summary['replay']['note']}")
     return 0
 
 
-def _check(composed: Composed, job_dir: str | None) -> int:
+def _check(composed: Composed, run_dir: Path) -> int:
     from selfinstruct.report.plan import plan
 
     recipe = composed.recipe()
-    print(plan(recipe, composed.run_dir(job_dir)))
+    print(plan(recipe, run_dir))
     return 0
 
 

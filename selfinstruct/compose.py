@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,15 @@ OPEN = re.compile(
     r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
     r"|pipeline\.[\w-]+\.model\.[\w.]+=|model\.(price\.)?\w+="
 )
+
+
+EXTRAS = {  # that bring the launchers and sweepers which the presets in conf/hydra build on
+    "joblib": "parallel",
+    "submitit_local": "slurm",
+    "submitit_slurm": "slurm",
+    "ray": "ray",
+    "optuna": "search",
+}
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,45 @@ class Composed:
             raise RecipeError(error.faults, self.name) from error
         return build(self.name, keys, self.project)
 
-    def run_dir(self, job_dir: str | None = None) -> Path:
-        """The run folder: as set, or the job's in a sweep, or runs/<recipe>."""
-        given = self.config.get("run_dir") or job_dir or f"runs/{self.name}"
-        return self.project / Path(str(given)).expanduser()
+    def run_dir(self) -> Path:
+        """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
+        given, source = self.config.get("run_dir"), self.config.get("replay")
+        if not given and source:
+            path = self.project / Path(str(source)).expanduser()
+            return next(
+                free for n in count(1) if not (free := path.with_name(f"{path.name}.replay-{n}")).exists()
+            )
+        return self.project / Path(str(given or f"runs/{self.name}")).expanduser()
+
+
+def replayed(arguments: Sequence[str], project: Path) -> list[str]:
+    """The arguments of a run that replays another: its recipe and overrides, then those given now.
+
+    Raises:
+        UserError: where the first word is no folder of a run.
+    """
+    from omegaconf import OmegaConf
+
+    words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
+    if not words:
+        raise UserError("replay takes the folder of a run: selfinstruct replay runs/NAME KEY=VALUE …")
+    folder = project / Path(words[0]).expanduser()
+    saved = folder / ".hydra/overrides.yaml"
+    if not saved.is_file():
+        raise UserError(f"{folder} holds no run ({saved.name} is not there); replay takes the folder of one")
+    given = [part for part in arguments if part != words[0]]
+    if any(_key(part) == "replay" for part in given):
+        raise UserError("the run to replay is named once: selfinstruct replay RUN KEY=VALUE …")
+    keys = {_key(part) for part in given} | {"run_dir", "fresh", "salvage", "replay"}
+    if "recipe" in keys:
+        raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
+    kept = [part for part in map(str, OmegaConf.load(saved)) if _key(part) not in keys]
+    source = str(folder).replace("\\", "\\\\").replace('"', '\\"')
+    return [*given, *kept, f'replay="{source}"']
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
@@ -159,6 +204,9 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
             f"{error.override!r} is no override; write KEY=VALUE, quoted for the shell, and where the value "
             f"has brackets, braces or quotes in it: 'KEY=\"VALUE\"'{hint}"
         )
+    plugin = re.search(r"Could not (?:find|load) 'hydra/(launcher|sweeper)/(\w+)'", text)
+    if plugin:
+        return UserError(_no_plugin(plugin[1], plugin[2], project))
     missing = re.search(r"Could not (?:find|load) '([\w-]+)/([^']*)'", text)
     if missing and missing[1] in (*GROUPS, "recipe"):
         return UserError(_no_choice(missing[1], missing[2], project))
@@ -198,6 +246,13 @@ def _no_choice(group: str, name: str, project: Path) -> str:
         known = f"to choose it in a recipe's defaults list, write 'override /{name.replace('/', ': ')}'"
     path = {"seeds": "\n  for a seed file of your own: seeds.path=FILE.jsonl"}.get(group, "")
     return f"{what}\n  {known}{path}"
+
+
+def _no_plugin(group: str, name: str, project: Path) -> str:
+    """Words for a launcher or sweeper that is not there: the extra that brings it, or the names there are."""
+    if name in EXTRAS:
+        return f"hydra/{group}={name} is not installed: pip install 'selfinstruct[{EXTRAS[name]}]'"
+    return "\n  ".join(unknown(group, name, ["basic", *listing(f"conf/hydra/{group}", project)]))
 
 
 def _unlike(text: str, project: Path) -> str:

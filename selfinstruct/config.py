@@ -158,6 +158,11 @@ class CacheConfig(Strict):
 
     path: str | None = Field(None, description="an SQLite file; in your cache folder unless given")
     max_gb: float = Field(5, gt=0, description="its largest size; the oldest replies go first")
+    wait: bool = Field(
+        False,
+        description="wait for a reply that another run is asking for, and pay for it once; always in a sweep "
+        "whose jobs run side by side",
+    )
 
 
 def _off(value: Any) -> Any:
@@ -189,6 +194,18 @@ class RecipeConfig(Strict):
         CacheConfig.model_validate({}), description="replies shared by all runs; off to pay for each again"
     )
     run_dir: Annotated[str | None, Machine] = Field(None, description="the run folder; runs/<recipe>")
+    objective: Annotated[str, Machine] = Field(
+        "acceptance_rate",
+        description="what the jobs of a sweep are compared by: a figure, or a product of several (a*b)",
+    )
+    replay: Annotated[str | None, Machine] = Field(
+        None, description="a run folder whose replies are read again under these settings; asks no model"
+    )
+    scratch: Annotated[str | None, Machine] = Field(
+        None,
+        description="a folder on local disk to work in, whose files go to the run folder at the end; needed "
+        "where that is on a network file system, and then found by itself unless given",
+    )
     fresh: Annotated[bool, Machine] = Field(False, description="set an old run aside and start anew")
     salvage: Annotated[bool, Machine] = Field(
         False, description="set a damaged journal aside and go on from what can be read of it"

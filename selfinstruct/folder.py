@@ -17,6 +17,7 @@ from typing import Any
 
 from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
 from selfinstruct.salvage import read_what_can_be, set_aside
@@ -24,6 +25,7 @@ from selfinstruct.stages import STAGES
 from selfinstruct.store import Journal
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
+JOB = "job.json"  # what a job of a sweep tells of itself
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,27 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
         RunFolderError: if it is not this recipe's, is in use, or cannot be written.
     """
     _refuse_strangers(path)
-    if recipe.config.fresh and (path / JOURNAL).exists():
-        with _locked(path):
-            pass
-        path.rename(_aside(path))
+    if recipe.config.fresh and ((path / JOURNAL).exists() or place(path)):
+        _set_aside(path)
     with _writable(path):
         path.mkdir(parents=True, exist_ok=True)
+    scratch = recipe.config.scratch
+    local = recipe.project / Path(scratch).expanduser() if scratch else None
+    with at_hand(path, local, LOCK) as here, _opened(recipe, here) as folder:
+        yield folder
+
+
+def _set_aside(path: Path) -> None:
+    here = left_here(path)
+    with _locked(here or path):
+        pass
+    if here:
+        hand_over(path, here, LOCK)
+    path.rename(_aside(path))
+
+
+@contextmanager
+def _opened(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
     with _locked(path):
         resumed = (path / JOURNAL).exists()
         journal = _open(path / JOURNAL, recipe.config.salvage)
@@ -82,6 +99,8 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
 def look(recipe: Recipe, path: Path) -> str:
     """What a run would find in the folder, in words; raises what the run would raise, and changes nothing."""
     _refuse_strangers(path)
+    if place(path):
+        return f"at work in {place(path)}"
     if not (path / JOURNAL).exists():
         return "new"
     if recipe.config.fresh:
@@ -138,7 +157,7 @@ def _refuse_strangers(path: Path) -> None:
     if not path.is_dir():
         raise RunFolderError(f"run_dir: {path} is a file; choose another run_dir")
     try:
-        strangers = [entry.name for entry in path.iterdir() if entry.name != LOCK]
+        strangers = [entry.name for entry in path.iterdir() if entry.name not in (LOCK, JOB, NOTE)]
     except OSError as error:
         raise RunFolderError(f"run_dir: {path} cannot be read: {error.strerror}") from error
     if strangers:
@@ -151,7 +170,7 @@ def _claim(journal: Journal, recipe: Recipe, path: Path) -> None:
     if not journal.has_replies():  # nothing was paid for yet, so there is nothing to protect
         journal.forget_requests()
         journal.set_meta("recipe", recipe.name)
-        journal.set_meta("shape", _shape(recipe))
+        journal.set_meta("shape", shape_of(recipe))
     _compare(journal, recipe, path)
     journal.set_meta("target", recipe.config.target)
 
@@ -167,7 +186,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         return
     if name not in (None, recipe.name):
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
-    old, new = journal.meta("shape", {}), json.loads(json.dumps(_shape(recipe)))
+    old, new = journal.meta("shape", {}), json.loads(json.dumps(shape_of(recipe)))
     changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
     if {"model.kind", "model.name"} & set(changed):  # another model: what else it brings is no news
         changed = [
@@ -185,7 +204,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         )
 
 
-def _shape(recipe: Recipe) -> dict[str, Any]:
+def shape_of(recipe: Recipe) -> dict[str, Any]:
     """What must stay the same: every setting that shapes the records, and the seeds themselves.
 
     Exports are left out. They are written anew from the journal at every end, and cost nothing.
@@ -219,6 +238,19 @@ def _aside(path: Path) -> Path:
     while (aside := path.with_name(f"{path.name}.before-{number}")).exists():
         number += 1
     return aside
+
+
+def in_use(path: Path) -> bool:
+    """Whether another process is at the run in a folder."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written to is at rest
+        return False
 
 
 @contextmanager

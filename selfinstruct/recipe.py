@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from selfinstruct import objectives, spending
 from selfinstruct import prompts as prompting
-from selfinstruct import spending
 from selfinstruct.config import ModelConfig, RecipeConfig, StageConfig
 from selfinstruct.crosscheck import crosscheck, known_fields
 from selfinstruct.errors import Fault, RecipeError, unknown
@@ -156,6 +156,7 @@ class _Builder:
                 makers.append(name)
         exports = self._exports(makers)
         crosscheck(self.config, stages, seeds, self.faults)
+        objectives.check(self.config, stages, self.faults)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
         if self.faults or seeds is None:
             return None

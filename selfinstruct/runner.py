@@ -27,10 +27,11 @@ from selfinstruct.llm.client import Client
 from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.progress import Progress
 from selfinstruct.recipe import Recipe
-from selfinstruct.records import Reply
+from selfinstruct.records import Record, Reply
+from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.stages import Setting, Stage, Work
-from selfinstruct.store import Journal
+from selfinstruct.store import FINISHED, Journal
 
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]
@@ -38,7 +39,11 @@ EVERY_SECONDS = 5.0  # between two checkpoints
 
 
 async def run_recipe(
-    recipe: Recipe, folder: RunFolder, progress: Progress, interrupter: Interrupter | None = None
+    recipe: Recipe,
+    folder: RunFolder,
+    progress: Progress,
+    source: Recording | None = None,
+    interrupter: Interrupter | None = None,
 ) -> None:
     """Run a recipe to its end, or go on where it was interrupted; then write the files.
 
@@ -48,6 +53,7 @@ async def run_recipe(
         recipe: the recipe.
         folder: its run folder.
         progress: where progress is shown.
+        source: the run whose replies to take instead of a model's.
         interrupter: gets what does as Ctrl-C does, for a caller in another thread.
 
     Raises:
@@ -55,11 +61,13 @@ async def run_recipe(
         Interrupted: if the user stopped it, or the budget is spent.
     """
     finished = False
+    folder.journal.set_meta(FINISHED, finished)
     try:
         with _desk(recipe, folder, progress) as desk, _interruptible(progress, interrupter) as stop:
             for stage in recipe.stages:
-                await _run_stage(recipe, stage, desk, stop)
+                await _run_stage(recipe, stage, desk, stop, source)
         finished = True
+        folder.journal.set_meta(FINISHED, finished)
     finally:
         write_files(recipe, folder, finished)
 
@@ -79,15 +87,20 @@ def _desk(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[Des
             events.tell("run", recipe=recipe.name, state="ends", finished=finished)
 
 
-async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop) -> None:
+async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop, source: Recording | None) -> None:
     journal = desk.journal
+
+    def rows() -> dict[int, Record]:
+        found = view.rows(recipe, journal, stage.of or "", before=stage.name)
+        return source.known(found) if source else found
+
     setting = Setting(
         journal=journal,
         seeds=recipe.seeds.tasks,
         mix=recipe.config.mix,
         seed=recipe.config.seed,
         target=recipe.config.target,
-        rows=lambda: view.rows(recipe, journal, stage.of or "", before=stage.name),
+        rows=rows,
     )
     work = stage.kind.open(stage, setting)
     taken = None if stage.kind.draws else len(journal.taken(stage.name))
@@ -98,8 +111,12 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop) -> No
             began = time.monotonic()
             desk.events.tell("stage", stage=stage.name, state="begins")
             try:
-                async with _client(recipe, stage, desk) as client, _checkpoints(stage.name, desk, stop):
-                    await drive(stage.name, work, client, desk, stop)
+                async with _checkpoints(stage.name, desk, stop):
+                    if source:
+                        await replay(stage, work, source, desk, stop)
+                    else:
+                        async with _client(recipe, stage, desk) as client:
+                            await drive(stage.name, work, client, desk, stop)
             finally:
                 seconds = time.monotonic() - began
                 journal.add_seconds(stage.name, seconds)

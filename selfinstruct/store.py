@@ -25,6 +25,8 @@ from selfinstruct.llm.budget import Spent
 from selfinstruct.records import ACCEPTED, REJECTED, WAITING, Record, Reply, Request
 
 FORMAT = 2
+FINISHED = "finished"  # the meta key of whether the run came to its end
+REPLAYED = "replay"  # and of what a replay has to say of itself
 
 Row = dict[str, Any]
 
@@ -61,12 +63,16 @@ _SENT = (
 _REPLY = (
     "text, finish_reason, model, prompt_tokens, completion_tokens, cost_usd, seconds, attempts, error, others"
 )
+_ASKED = "SELECT stage, number, prompt, system, sampling, examples, parent, variant FROM request"
 _PAID = "attempts > 0"  # the others came from the cache
 
 
 @dataclass
 class StageStats:
-    """What a stage has done, as `summary.json` has it; tokens and cost are of replies paid for."""
+    """What a stage has done, as `summary.json` has it.
+
+    Tokens and cost are of replies paid for; the worth is what all of them would have cost without the cache.
+    """
 
     requests: int = 0
     replies: int = 0
@@ -76,6 +82,7 @@ class StageStats:
     rejected: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     cost_usd: float | None = None
+    worth_usd: float | None = None
     seconds: float = 0.0
 
 
@@ -264,6 +271,20 @@ class Journal:
             if all(record.fate != WAITING for record in records):
                 self._db.execute("UPDATE reply SET taken = 1 WHERE stage = ? AND number = ?", (stage, number))
 
+    def replied(self, stage: str) -> set[int]:
+        """The numbers of the requests that have a reply."""
+        rows = self._db.execute("SELECT number FROM reply WHERE stage = ?", (stage,))
+        return {number for (number,) in rows}
+
+    def requests(self, stage: str) -> Iterator[Request]:
+        """The requests of a stage, in order."""
+        yield from map(_request, self._db.execute(f"{_ASKED} WHERE stage = ? ORDER BY number", (stage,)))
+
+    def request(self, stage: str, number: int) -> Request | None:
+        """A request as it was sent, None where there is none."""
+        row = self._db.execute(f"{_ASKED} WHERE stage = ? AND number = ?", (stage, number)).fetchone()
+        return _request(row) if row else None
+
     def taken(self, stage: str) -> set[int]:
         """The numbers of the replies taken in."""
         rows = self._db.execute("SELECT number FROM reply WHERE stage = ? AND taken", (stage,))
@@ -306,10 +327,10 @@ class Journal:
         """What a stage has done so far."""
         one = self._db.execute
         requests = one("SELECT COUNT(*) FROM request WHERE stage = ?", (stage,)).fetchone()[0]
-        replies, cached, tokens, cost = one(
+        replies, cached, tokens, cost, worth = one(
             f"SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT {_PAID}),"
             f" COALESCE(SUM(prompt_tokens + completion_tokens) FILTER (WHERE {_PAID}), 0),"
-            f" SUM(cost_usd) FILTER (WHERE {_PAID}) FROM reply WHERE stage = ?",
+            f" SUM(cost_usd) FILTER (WHERE {_PAID}), SUM(cost_usd) FROM reply WHERE stage = ?",
             (stage,),
         ).fetchone()
         rejected = dict(
@@ -324,7 +345,9 @@ class Journal:
         ).fetchone()[0]
         candidates = accepted + sum(rejected.values())
         seconds = round(self.meta(f"seconds/{stage}", 0.0), 3)
-        return StageStats(requests, replies, cached, candidates, accepted, rejected, tokens, cost, seconds)
+        return StageStats(
+            requests, replies, cached, candidates, accepted, rejected, tokens, cost, worth, seconds
+        )
 
     def _begin(self) -> None:
         if not self._db.in_transaction:
@@ -384,6 +407,12 @@ def _row(record: Record) -> tuple[Any, ...]:
         record.reason,
         _json(record.detail),
     )
+
+
+def _request(row: tuple[Any, ...]) -> Request:
+    stage, number, prompt, system, sampling, examples, parent, variant = row
+    shown = tuple(json.loads(examples))
+    return Request(stage, number, prompt, system, json.loads(sampling), shown, parent, variant)
 
 
 def _json(value: Any) -> str:

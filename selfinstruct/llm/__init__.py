@@ -59,7 +59,11 @@ class Model(Protocol):
         """
 
     async def prepare(self) -> None:
-        """Whatever takes a while before a request can go out; called before each, and slow but once."""
+        """Whatever takes a while before a request can go out; called once, and only if one does.
+
+        Raises:
+            ModelError: where it cannot be done.
+        """
 
     async def close(self) -> None:
         """Give back connections and processes."""

@@ -16,6 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selfinstruct.config import CacheConfig
+from selfinstruct.disks import local_folder, network_file_system
+from selfinstruct.llm.claims import TABLE as CLAIMS_TABLE
+from selfinstruct.llm.claims import Claims
 from selfinstruct.records import Reply, Request
 
 GB = 1_000_000_000
@@ -55,6 +58,7 @@ class Cache:
     def __init__(self, config: CacheConfig | None, project: Path, say: Callable[[str], None]) -> None:
         self._db: sqlite3.Connection | None = None
         self._say, self._put_since = say, 0
+        self._claims: Claims | None = None
         self._fresh: dict[bytes, str] = {}  # not written yet
         self._written = time.monotonic()
         if config is None:
@@ -62,11 +66,14 @@ class Cache:
         self._most = config.max_gb * GB
         self._path = project / Path(config.path).expanduser() if config.path else _default()
         try:
+            self._path = _on_local_disk(self._path, say)
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(_TABLE)
+            self._db.executescript(_TABLE + CLAIMS_TABLE)
+            if config.wait:
+                self._claims = Claims(self._db, self._path.with_name(f"{self._path.name}.claims"))
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
 
@@ -89,6 +96,27 @@ class Cache:
             self._give_up(error)
             return None
 
+    def claim(self, key: bytes) -> bool:
+        """Whether to ask for this reply; False while another run does, if others are waited for."""
+        if self._claims is None:
+            return True
+        try:
+            return self._claims.take(key)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(error)
+            return True
+
+    def release(self, key: bytes) -> None:
+        """Let others ask for a reply that was claimed and has come, or will not."""
+        if self._claims is None or self._db is None:
+            return
+        try:
+            if self._fresh:
+                self._write(self._db)
+            self._claims.release(key)
+        except sqlite3.Error as error:
+            self._give_up(error)
+
     def put(self, key: bytes, reply: Reply) -> None:
         """Keep a reply, unless it is a failure."""
         if self._db is None or reply.error or reply.finish_reason not in KEPT or not reply.text.strip():
@@ -107,8 +135,10 @@ class Cache:
             return
         try:
             self._write(self._db)
+            if self._claims:
+                self._claims.close()
             self._db.close()
-            self._db = None
+            self._db = self._claims = None
         except sqlite3.Error as error:
             self._give_up(error)
 
@@ -152,7 +182,7 @@ class Cache:
     def _give_up(self, error: Exception) -> None:
         if self._db is not None:
             self._db.close()
-            self._db = None
+            self._db = self._claims = None
         self._say(
             f"the cache of replies cannot be used ({error}); this run goes on without it. "
             f"Delete it ({self._path}), choose another by cache.path, or set cache=off"
@@ -160,6 +190,16 @@ class Cache:
 
 
 _FIELDS = ("text", "finish_reason", "model", "prompt_tokens", "completion_tokens", "cost_usd", "others")
+
+
+def _on_local_disk(path: Path, say: Callable[[str], None]) -> Path:
+    """The path, or one on this machine where it is on a network file system."""
+    kind = network_file_system(path)
+    if not kind:
+        return path
+    local = local_folder() / path.name
+    say(f"the cache of replies is at {local} on this machine, since {path} is on {kind}")
+    return local
 
 
 def _default() -> Path:

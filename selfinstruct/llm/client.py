@@ -18,6 +18,7 @@ from selfinstruct.records import Reply, Request
 from selfinstruct.store import storable
 
 LINGER = 0.01  # seconds that a request waits for others to go with
+CLAIMED_WAIT = 0.2  # seconds between two looks for a reply that another run asks for
 
 Waiting = tuple[Request, "asyncio.Future[Reply | None]"]
 
@@ -68,9 +69,13 @@ class Client:
         first = self._endpoints[0]
         cached = self._cached(first, request)
         if cached:
-            reply = self._arrived(request, cached, first)
-            await self._desk.journal.settled()
-            return reply
+            return await self._stored(request, cached)
+        key = first.key(request) if self._desk.cache.on else None
+        while key and not self._closing.is_set() and not self._desk.cache.claim(key):
+            await asyncio.sleep(CLAIMED_WAIT)
+            cached = self._cached(first, request)
+            if cached:
+                return await self._stored(request, cached)
         if self._closing.is_set():
             return None
         try:
@@ -78,6 +83,14 @@ class Client:
         except (ModelError, BudgetReached):
             self.wind_down()  # before the next request gets this one's place
             raise
+        finally:
+            if key:
+                self._desk.cache.release(key)
+
+    async def _stored(self, request: Request, cached: Reply) -> Reply:
+        reply = self._arrived(request, cached, self._endpoints[0])
+        await self._desk.journal.settled()
+        return reply
 
     def _counted(self, request: Request) -> Request:
         if not self._desk.cache.on:

@@ -69,6 +69,7 @@ class Endpoint:
         self._takes_over = takes_over
         self._model: Model | None = None
         self._identity: str | None = None
+        self._prepared = False
         self._opening = asyncio.Lock()
         self._gate = Gate(config.concurrency, self._limit_changed)
         self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
@@ -82,7 +83,7 @@ class Endpoint:
         return time.monotonic() < self._resting_until
 
     async def open(self) -> Model:
-        """Make the model ready, which a fallback is not before it is needed.
+        """Look the model up, so that the cache can be asked; it is prepared when a request goes out.
 
         Raises:
             ModelError: if it cannot be.
@@ -91,8 +92,7 @@ class Endpoint:
             if self._model is None:
                 kind = MODELS.build(self.config.kind, self.config.options, "model.options", [])
                 assert kind, "the recipe was checked"
-                with self._desk.progress.busy(f"starting {self.config.name}"):
-                    self._model = await asyncio.to_thread(kind.open, self.config, self._project)
+                self._model = await asyncio.to_thread(kind.open, self.config, self._project)
                 if self._model.identity is not None:
                     config = self.config
                     self._identity = json.dumps([config.kind, config.name, config.mode, self._model.identity])
@@ -128,8 +128,7 @@ class Endpoint:
             ModelError: where no attempt will help.
             BudgetReached: where the budget does not allow another attempt.
         """
-        model = self._model or await self.open()
-        await model.prepare()
+        model = await self._ready()
         await self._gate.enter()
         try:  # it keeps its place while it waits for another attempt: a server in trouble is not asked more
             if spare and self.resting:
@@ -137,6 +136,17 @@ class Endpoint:
             return await self._attempts(model, requests)
         finally:
             self._gate.leave()
+
+    async def _ready(self) -> Model:
+        """The model, prepared; a run whose replies all come from the cache never does that."""
+        model = self._model or await self.open()
+        if not self._prepared:
+            async with self._opening:
+                if not self._prepared:
+                    with self._desk.progress.busy(f"starting {self.config.name}"):
+                        await model.prepare()
+                    self._prepared = True
+        return model
 
     async def _attempts(self, model: Model, requests: Sequence[Request]) -> list[Reply | None] | None:
         began, attempts = time.monotonic(), self.config.retries + 1

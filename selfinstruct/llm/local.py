@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
@@ -17,6 +18,9 @@ from selfinstruct.config import Machine, ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, Model, ModelKind
 from selfinstruct.records import Reply, Request
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.providers import LiteLLM
 
 LONGEST_START = 60.0  # seconds
 
@@ -59,27 +63,38 @@ class Local:
     """
 
     def __init__(self, config: ModelConfig, weights: Path, context: int, threads: int | None) -> None:
-        self._server = _start(weights, context, config.concurrency, threads or _cores())
-        from selfinstruct.llm.providers import LiteLLM
-
-        _await_answer(self._server.listening_address)
-        base = f"{self._server.listening_address}/v1"
-        self._provider = LiteLLM(config.model_copy(update={"api_base": base}))
+        self._config, self._weights, self._context = config, weights, context
+        self._threads = threads or _cores()
+        self._server: Any = None
+        self._provider: LiteLLM | None = None
         about = weights.stat()
         self.identity = [weights.name, about.st_size, about.st_mtime_ns, context]
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
+        assert self._provider, "prepared before"
         return await self._provider.complete(requests)
 
     async def prepare(self) -> None:
         """See `Model`."""
+        from selfinstruct.llm.providers import LiteLLM
+
+        self._server = await asyncio.to_thread(self._started)
+        base = f"{self._server.listening_address}/v1"
+        self._provider = LiteLLM(self._config.model_copy(update={"api_base": base}))
         await self._provider.prepare()
 
     async def close(self) -> None:
         """See `Model`."""
-        await self._provider.close()
-        del self._server  # its destructor stops the server
+        if self._provider:
+            await self._provider.close()
+        self._server = None  # its destructor stops the server
+
+    def _started(self) -> Any:
+        """The server, once it answers."""
+        server = _start(self._weights, self._context, self._config.concurrency, self._threads)
+        _await_answer(server.listening_address)
+        return server
 
 
 def _start(weights: Path, context: int, slots: int, threads: int) -> Any:

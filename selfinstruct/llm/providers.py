@@ -11,6 +11,7 @@ import os
 import socket
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Imported by the first request otherwise: those after it would wait, and then go out all at once.
 NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
+LONGEST_FLUSH = 5.0  # seconds
 
 
 @MODELS.register
@@ -45,9 +47,7 @@ class LiteLLM:
     def __init__(self, config: ModelConfig) -> None:
         self._config, self.identity = config, config.api_base
         provider = config.name.split("/")[0]
-        if config.api_base:
-            _reach(config.api_base)
-        elif provider == "hosted_vllm":  # LiteLLM would send the prompts to OpenAI
+        if provider == "hosted_vllm" and not config.api_base:  # LiteLLM would send the prompts to OpenAI
             raise ModelError(
                 f"{config.name}: model.api_base is not set; set it to the address of your server, "
                 "such as http://127.0.0.1:8000/v1"
@@ -66,7 +66,6 @@ class LiteLLM:
             key = os.environ.get("OPENAI_API_KEY", "none")
         self._fixed["api_key"] = key
         self._library: Any = None
-        self._importing = asyncio.Lock()
         self._pooled: Any = None
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
@@ -92,9 +91,9 @@ class LiteLLM:
 
     async def prepare(self) -> None:
         """See `Model`. LiteLLM's import takes seconds, in which nothing else should wait or lose its turn."""
-        if self._library is None:
-            async with self._importing:
-                self._library = self._library or await asyncio.to_thread(_library)
+        if self._config.api_base:
+            await asyncio.to_thread(_reach, self._config.api_base)
+        self._library = await asyncio.to_thread(_library)
 
     async def close(self) -> None:
         """See `Model`."""
@@ -103,7 +102,10 @@ class LiteLLM:
         from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
         from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 
-        await GLOBAL_LOGGING_WORKER.stop()  # its task would be left over; the next request starts it again
+        # Its task would be left over, and what it was yet to do told of in the next run; a request starts it.
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(GLOBAL_LOGGING_WORKER.flush(), LONGEST_FLUSH)
+        await GLOBAL_LOGGING_WORKER.stop()
         if self._pooled is not None:
             await self._pooled.close()
         await close_litellm_async_clients()

@@ -14,6 +14,7 @@ from selfinstruct.export import convert
 from selfinstruct.folder import RunFolder
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
+from selfinstruct.store import REPLAYED
 
 VERSIONED = ("selfinstruct", "hydra-core", "omegaconf", "litellm", "jsonschema", "numpy", "rapidfuzz")
 
@@ -54,7 +55,9 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
     stages = {stage.name: asdict(folder.journal.stats(stage.name)) for stage in recipe.stages}
     for name, count in left.items():
         stages[name]["left"] = count
-    return {"recipe": recipe.name, "finished": finished, "stages": stages, "versions": versions()}
+    facts = {"recipe": recipe.name, "finished": finished, "stages": stages}
+    replayed = folder.journal.meta(REPLAYED)
+    return {**facts, **({"replay": replayed} if replayed else {}), "versions": versions()}
 
 
 def versions() -> dict[str, str]:

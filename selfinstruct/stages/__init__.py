@@ -45,6 +45,9 @@ class Work(Protocol):
     def take(self, number: int, reply: Reply) -> list[Record]:
         """Read, judge and take in reply `number`; those of its candidates that had no fate before."""
 
+    def skip(self, number: int) -> None:
+        """Go on without reply `number`, which a replay does not have."""
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -49,3 +49,7 @@ class Each:
                 self.stage.judge.admit(record)
         self._to_take.pop()
         return records
+
+    def skip(self, number: int) -> None:
+        """See `Work`."""
+        self._to_take.pop()

@@ -1,0 +1,230 @@
+"""The Hydra application: sweeps (`-m`), and whatever Hydra's own options ask for.
+
+A job of a sweep may run in another process or on another machine, so what Hydra gets as its task there stands
+at the top of this module and finds all it needs in the config.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.compose import Composed, explain, from_hydra, opened
+from selfinstruct.errors import Fault, Interrupted, RecipeError, UserError, unknown
+from selfinstruct.layout import GROUPS, listing, packaged, register
+from selfinstruct.objectives import check_names
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Verb = Callable[[Composed, Path], int]
+Task = Callable[["DictConfig"], Any]
+SWEEP = ("-m", "--multirun")
+SWEEP_DIR = ("sweep_dir=", "hydra.sweep.dir=")
+
+
+def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
+    """A verb on one composed recipe, with options of Hydra's."""
+    statuses: list[int] = []
+    failures: list[Exception] = []
+
+    def task(config: DictConfig) -> None:
+        try:
+            composed = from_hydra(_whole(config), project)
+            statuses.append(verb(composed, composed.run_dir()))
+        except UserError as error:  # Hydra would say more about it than a user wants to read
+            failures.append(error)
+
+    _apply(arguments, project, task)
+    for failure in failures:
+        raise failure
+    return max(statuses, default=0)
+
+
+def check_sweep(arguments: Sequence[str], project: Path, verb: Verb) -> int:
+    """A verb that changes nothing on each job of a sweep, here and now."""
+    rest, sweep = _sweep_dir(arguments, project)
+    statuses: list[int] = []
+
+    def task(config: DictConfig) -> None:
+        number = _hydra().job.num
+        try:
+            statuses.append(verb(from_hydra(_whole(config), project), sweep / str(number)))
+        except UserError as error:
+            print(f"job {number}: {error}", file=sys.stderr)
+            statuses.append(1)
+
+    nowhere = tempfile.mkdtemp(prefix="selfinstruct-")  # Hydra makes folders for jobs, whatever they do
+    try:
+        _apply([*rest, _quoted(Path(nowhere)), "hydra/launcher=basic"], project, task)
+    finally:
+        shutil.rmtree(nowhere)
+    return max(statuses, default=0)
+
+
+def run_sweep(arguments: Sequence[str], project: Path) -> int:
+    """Run every job of a sweep that is not finished, and compare them.
+
+    Returns:
+        The exit status: 1 where a job failed, 3 where one has spent its budget.
+
+    Raises:
+        UserError: where the sweep cannot be made at all.
+    """
+    from rich.console import Console
+
+    from selfinstruct import sweeps
+    from selfinstruct.sweeps import table
+    from selfinstruct.sweeps.watch import watched
+
+    rest, sweep = _sweep_dir(arguments, project)
+    _refuse(rest)
+    interrupted = False
+    try:
+        with _stoppable(), watched(sweep, partial(print, file=sys.stderr, flush=True)):
+            _apply([*rest, _quoted(sweep)], project, run_one)
+    except KeyboardInterrupt:
+        interrupted = True
+    jobs = sweeps.outcomes(sweep)
+    if jobs:
+        wide = None if sys.stdout.isatty() else 200
+        table.write(sweep, jobs)
+        table.show(_short(sweep, project), jobs, Console(width=wide))
+    states = {job.state for job in jobs}
+    if interrupted or sweeps.STOPPED in states:
+        print(f"stopped; to go on: the same command with sweep_dir={_short(sweep, project)}", file=sys.stderr)
+        return Interrupted.status
+    return 1 if sweeps.FAILED in states else 3 if sweeps.BUDGET in states else 0
+
+
+def run_one(config: DictConfig) -> float:
+    """A job of a sweep; returns its objective's value, for sweepers that search."""
+    from selfinstruct.sweeps.job import run_job
+
+    hydra = _hydra()
+    composed = from_hydra(_whole(config), Path(hydra.runtime.cwd))
+    alone = hydra.runtime.choices["hydra/launcher"] == "basic"
+    overrides = [str(part) for part in hydra.overrides.task]
+    return run_job(composed, int(hydra.job.num), overrides, Path(hydra.runtime.output_dir), alone)
+
+
+def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:
+    """Have Hydra compose and call the task, once or for each job; what it finds wrong is put in our words."""
+    import hydra
+
+    register(project)
+    _match_something(arguments, project)
+    first = [part for part in arguments if part in SWEEP]  # overrides have to stand together
+    sys.argv = ["selfinstruct", *first, *opened([part for part in arguments if part not in SWEEP])]
+    debugging = os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # hand exceptions to us
+    try:
+        hydra.main(version_base="1.3", config_path=str(packaged() / "conf"), config_name="config")(task)()
+    except Exception as error:
+        told = explain(error, [part for part in arguments if not part.startswith("-")], project)
+        if told is error:
+            raise
+        raise told from error
+    finally:
+        if debugging != "1":
+            os.environ["HYDRA_FULL_ERROR"] = debugging
+
+
+def _refuse(arguments: Sequence[str]) -> None:
+    """Tell what would be wrong with each of the jobs once, before there are any.
+
+    Raises:
+        UserError: where something is.
+    """
+    if any(part.lstrip("+").startswith("run_dir=") for part in arguments):
+        raise UserError("run_dir would put every job into one folder; choose the sweep's own: sweep_dir=DIR")
+    for part in arguments:
+        key, _, value = part.partition("=")
+        faults: list[Fault] = []
+        if key == "objective":
+            check_names(value.strip("'\""), faults)
+        if faults:
+            raise RecipeError(faults)
+
+
+def _match_something(arguments: Sequence[str], project: Path) -> None:
+    """Refuse a glob that matches nothing: Hydra would run no job and call it a success.
+
+    Raises:
+        UserError: if there is one.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Glob
+    from hydra.errors import OverrideParseException
+
+    for part in arguments:
+        if "glob(" not in part:
+            continue
+        try:
+            override = OverridesParser.create().parse_override(part)
+        except OverrideParseException:  # which Hydra will tell
+            continue
+        group, names = override.key_or_group, override.value()
+        if not isinstance(names, Glob) or group not in (*GROUPS, "recipe"):
+            continue
+        known = listing("recipes" if group == "recipe" else f"conf/{group}", project)
+        if not names.filter(list(known)):
+            raise UserError(f"{part}: no {group} matches; {unknown(group, '', known)[1]}")
+
+
+def _sweep_dir(arguments: Sequence[str], project: Path) -> tuple[list[str], Path]:
+    """The arguments without the sweep's folder, and that; a new one where none is given."""
+    given = [part.partition("=")[2] for part in arguments if part.startswith(SWEEP_DIR)]
+    rest = [part for part in arguments if not part.startswith(SWEEP_DIR)]
+    name = given[-1].strip("'\"") if given else f"sweeps/{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    return rest, project / Path(name).expanduser()
+
+
+def _quoted(sweep: Path) -> str:
+    """The override that tells Hydra of the sweep's folder, whatever characters are in it."""
+    text = str(sweep).replace("\\", "\\\\").replace('"', '\\"')
+    return f'hydra.sweep.dir="{text}"'
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the sweep with a comparison of what there is."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _whole(config: DictConfig) -> DictConfig:
+    """The config with Hydra's part, which Hydra takes away before it calls a task."""
+    from omegaconf import OmegaConf, open_dict
+
+    whole: DictConfig = config.copy()
+    OmegaConf.set_readonly(whole, False)
+    with open_dict(whole):
+        whole["hydra"] = _hydra()
+    return whole
+
+
+def _hydra() -> Any:
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.get()
+
+
+def _short(path: Path, project: Path) -> Path:
+    """A path as the user would type it."""
+    return path.relative_to(project) if path.is_relative_to(project) else path

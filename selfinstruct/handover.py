@@ -1,0 +1,123 @@
+"""A run folder where no journal can be: the run works on local disk and hands its files over at the end.
+
+The run folder has a note meanwhile that says where the run is. A start on the same machine goes on there; one
+on another machine is refused, since what was received so far is out of its reach.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from selfinstruct.disks import local_folder, network_file_system
+from selfinstruct.errors import RunFolderError
+
+NOTE = "elsewhere.json"
+
+
+@contextmanager
+def at_hand(path: Path, scratch: Path | None, lock: str) -> Iterator[Path]:
+    """The folder to work in: the run folder itself, or one on local disk whose files go there at the end.
+
+    Args:
+        path: the run folder.
+        scratch: a folder on local disk; None for one of its own choice, where the run folder needs one.
+        lock: name of the file that is of no use to anybody else.
+
+    Raises:
+        RunFolderError: if the run is on another machine, or its files cannot be moved.
+    """
+    if scratch is None and not network_file_system(path):
+        yield path
+        return
+    here = _here(path, scratch)
+    with _moving(path, here, "brought from"):
+        _begin(path, here)
+    try:
+        yield here
+    finally:
+        hand_over(path, here, lock)
+
+
+def hand_over(path: Path, here: Path, lock: str) -> None:
+    """Bring the files of a run from where it worked to its folder.
+
+    Raises:
+        RunFolderError: if they cannot be; they stay where they are.
+    """
+    with _moving(path, here, "handed over to"):
+        _copy(here, path, lock)
+        (path / NOTE).unlink()
+        shutil.rmtree(here)
+
+
+def left_here(path: Path) -> Path | None:
+    """Where on this machine the run of a folder has left its files without handing them over."""
+    if not (path / NOTE).is_file():
+        return None
+    note = json.loads((path / NOTE).read_text(encoding="utf-8"))
+    here = Path(note["path"])
+    return here if note["host"] == socket.gethostname() and here.is_dir() else None
+
+
+def place(path: Path) -> str:
+    """Where the run of a folder is at work, in words; empty where it is in the folder."""
+    if not (path / NOTE).is_file():
+        return ""
+    note = json.loads((path / NOTE).read_text(encoding="utf-8"))
+    return f"{note['path']} on {note['host']}"
+
+
+def _here(path: Path, scratch: Path | None) -> Path:
+    try:
+        root = scratch or local_folder()
+    except OSError as error:
+        raise RunFolderError(f"scratch: {error}; set scratch=DIR to a folder on local disk") from error
+    digest = blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()
+    return root / f"{path.name}-{digest}"
+
+
+def _begin(path: Path, here: Path) -> None:
+    """Bring the run's files, unless they are here already, and leave the note."""
+    path.mkdir(parents=True, exist_ok=True)
+    other = place(path)
+    if other and left_here(path) != here:
+        raise RunFolderError(
+            f"{path}: the run was at work in {other}, and its files did not come back from there.\n  "
+            "Go on with it there, with the same command, or set fresh=true to start anew; what it asked is "
+            "in the cache that it used"
+        )
+    if not other:
+        here.mkdir(parents=True, exist_ok=True)
+        _copy(path, here, NOTE)
+    note = {"host": socket.gethostname(), "path": str(here)}
+    (path / NOTE).write_text(json.dumps(note) + "\n", encoding="utf-8")
+
+
+def _copy(from_: Path, to: Path, without: str) -> None:
+    """Copy files, each put in place whole."""
+    for source in sorted(from_.rglob("*")):
+        target = to / source.relative_to(from_)
+        if source.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        elif source.name != without:
+            part = target.with_name(f".{target.name}.part")
+            shutil.copyfile(source, part)
+            part.replace(target)
+
+
+@contextmanager
+def _moving(path: Path, here: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(
+            f"{path}: the run's files could not be {what} it: {error}.\n  They are in {here} on "
+            f"{socket.gethostname()}; make room, or mend what stands in the way, and run the same command "
+            "there again"
+        ) from error

@@ -1,0 +1,101 @@
+"""Sweeps: many jobs of one command line, each in a folder of its own, and how they compare.
+
+Hydra makes the jobs (`selfinstruct/application.py`), in this process or in others. A job tells what became of
+it by a file in its folder, and by nothing else: whoever started the sweep reads these files, and so does the
+next start of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.folder import JOB
+
+FINISHED, BUDGET, STOPPED, FAILED = "finished", "budget", "stopped", "failed"
+
+
+@dataclass
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        job: its number.
+        overrides: what it was started with.
+        state: `finished`, `budget` (spent before the end), `stopped` (by the user, or killed) or `failed`.
+        error: why it failed.
+        objective: what it was judged by.
+        value: how good it was at that; None where that is not known.
+        fingerprint: of the recipe as composed, by which a finished job is known again.
+        figures: what there is to compare, by name.
+        note: what a replay cannot know.
+        seconds: from its start to its end.
+        alone: whether it ran in the process of the sweep, and told of itself.
+    """
+
+    job: int
+    overrides: list[str]
+    state: str = STOPPED
+    error: str | None = None
+    objective: str = ""
+    value: float | None = None
+    fingerprint: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+    seconds: float = 0.0
+    alone: bool = True
+
+    def told(self) -> str:
+        """Its end on a line, or two."""
+        if self.state == FAILED:
+            return f"job {self.job} failed: {' '.join(self.overrides)}\n  {self.error}"
+        if not self.figures:
+            return f"job {self.job}: {self.state}"
+        counts = f"{self.figures['accepted']:,} of {self.figures['candidates']:,} accepted"
+        good = "unknown" if self.value is None else f"{self.value:.4g}"
+        return f"job {self.job}: {self.state}, {counts}, {self.objective} {good}, {self.seconds:.1f} s"
+
+    def write(self, folder: Path) -> None:
+        """Leave it in the job's folder, put in place whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{JOB}.part"
+        part.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        part.replace(folder / JOB)
+
+
+def read(folder: Path) -> Outcome | None:
+    """What became of the job in a folder; None where it did not come to tell."""
+    try:
+        return Outcome(**json.loads((folder / JOB).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # killed, or of another version: it is run again
+        return None
+
+
+def outcomes(sweep: Path) -> list[Outcome]:
+    """Of every job in a sweep's folder, by number; one that was killed counts as stopped."""
+    folders = [path for path in sweep.iterdir() if path.name.isdecimal()] if sweep.is_dir() else []
+    numbered = sorted((int(path.name), path) for path in folders)
+    return [read(path) or Outcome(number, _overrides(path)) for number, path in numbered]
+
+
+def _overrides(folder: Path) -> list[str]:
+    from omegaconf import OmegaConf
+
+    path = folder / ".hydra/overrides.yaml"
+    return [str(part) for part in OmegaConf.load(path)] if path.is_file() else []
+
+
+def split(override: str) -> tuple[str, str]:
+    """An override's key, without the marks that Hydra knows for adding one, and its value."""
+    key, _, value = override.partition("=")
+    return key.lstrip("+"), value
+
+
+def axes(jobs: Sequence[Outcome]) -> list[str]:
+    """The keys in which the jobs differ, in the order of the command line."""
+    settings = [dict(map(split, job.overrides)) for job in jobs]
+    keys = dict.fromkeys(key for one in settings for key in one)
+    return [key for key in keys if len({one.get(key) for one in settings}) > 1]

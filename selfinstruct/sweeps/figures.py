@@ -1,0 +1,70 @@
+"""The figures by which the jobs of a sweep are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selfinstruct.api import Run
+from selfinstruct.recipe import Recipe
+from selfinstruct.report.diversity import diversity, mean_lengths
+from selfinstruct.stages import Stage
+
+
+def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
+    """What there is to compare of a run.
+
+    Returns:
+        accepted, candidates, acceptance_rate: of the first stage that makes records.
+        records: how many the last stage that makes some has left.
+        rejected: by stage and check.
+        requests, cached: replies used, and how many of these came from the cache.
+        tokens, cost_usd: paid in this run.
+        worth_usd: what all replies used are worth, those from the cache too; None without a known price.
+        seconds: that the stages took.
+        And those of `report.diversity`, over the records of the first stage that makes some.
+    """
+    stages = run.summary["stages"]
+    first, last = recipe.makers[0], recipe.makers[-1]
+    made, left = run.records(first.name), run.records(last.name)
+    field = _text_field(first)
+    counts = stages[first.name]
+    return {
+        "accepted": counts["accepted"],
+        "candidates": counts["candidates"],
+        "acceptance_rate": counts["accepted"] / counts["candidates"] if counts["candidates"] else None,
+        "records": len(left),
+        "rejected": {
+            f"{name}.{check}": count
+            for name, stats in stages.items()
+            for check, count in stats["rejected"].items()
+        },
+        "requests": sum(stats["replies"] for stats in stages.values()),
+        "cached": sum(stats["cached"] for stats in stages.values()),
+        "tokens": sum(stats["tokens"] for stats in stages.values()),
+        "cost_usd": _sum(stages, "cost_usd"),
+        "worth_usd": _sum(stages, "worth_usd"),
+        "seconds": round(sum(stats["seconds"] for stats in stages.values()), 3),
+        **diversity(
+            [str(record[field]) for record in made if field in record],
+            [str(task.data[field]) for task in recipe.seeds.tasks if field in task.data],
+            recipe.config.seeds.language,
+        ),
+        **mean_lengths([_own(record) for record in left], recipe.config.seeds.language),
+    }
+
+
+def _text_field(stage: Stage) -> str:
+    """The field that the stage compares with everything before; else its first."""
+    compared = [check.fields[0] for _, check in stage.judge.checks if check.learn and check.fields]
+    return next(iter([*compared, *(field for prompt in stage.prompts for field in prompt.parse.fields)]), "")
+
+
+def _own(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what says where it comes from."""
+    return {key: value for key, value in record.items() if key not in ("id", "parent", "request")}
+
+
+def _sum(stages: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
+    known = [stats[name] for stats in stages.values() if stats.get(name) is not None]
+    return sum(known) if known else None

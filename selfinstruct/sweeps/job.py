@@ -1,0 +1,99 @@
+"""One job of a sweep: a run that tells what became of it, and ends no other."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from selfinstruct import objectives, sweeps
+from selfinstruct.compose import Composed
+from selfinstruct.errors import BudgetReached, Interrupted, UserError
+from selfinstruct.folder import shape_of
+from selfinstruct.recipe import Recipe
+from selfinstruct.sweeps import Outcome
+
+
+def run_job(composed: Composed, number: int, overrides: Sequence[str], folder: Path, alone: bool) -> float:
+    """Do a job, unless it was done before.
+
+    Args:
+        composed: its recipe, composed.
+        number: its number in the sweep.
+        overrides: what it was started with.
+        folder: its run folder.
+        alone: whether no other job runs beside it, so that it may show its progress.
+
+    Returns:
+        Its objective's value; NaN where it has none.
+
+    Raises:
+        KeyboardInterrupt: if the user stopped it.
+    """
+    outcome = Outcome(number, list(overrides), alone=alone)
+    began = time.monotonic()
+    try:
+        _do(composed, outcome, folder)
+    except BudgetReached as error:
+        outcome.state, outcome.error = sweeps.BUDGET, str(error)
+    except Interrupted as error:
+        raise KeyboardInterrupt from error  # which ends the sweep too
+    except UserError as error:
+        outcome.state, outcome.error = sweeps.FAILED, str(error)
+    except Exception as error:  # a bug is told as one, and the other jobs go on
+        traceback.print_exc()
+        outcome.state, outcome.error = sweeps.FAILED, f"{type(error).__name__}: {error}"
+    finally:
+        outcome.seconds = round(time.monotonic() - began, 3)
+        outcome.write(folder)
+        if alone:
+            _say(outcome.told())
+    return math.nan if outcome.value is None else outcome.value
+
+
+def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
+    from selfinstruct.api import Run, execute
+    from selfinstruct.progress import Progress
+    from selfinstruct.sweeps.figures import figures
+
+    recipe = composed.recipe()
+    outcome.objective, outcome.fingerprint = recipe.config.objective, _fingerprint(composed, recipe)
+    before = sweeps.read(folder)
+    if before and before.state == sweeps.FINISHED and before.fingerprint == outcome.fingerprint:
+        outcome.__dict__.update(before.__dict__, alone=outcome.alone)
+        return
+    if before and before.overrides != outcome.overrides:
+        raise UserError(
+            f"{folder} has a job with other overrides ({' '.join(before.overrides)}); to go on with a sweep "
+            "give the same command, for another one choose another sweep_dir"
+        )
+    if recipe.config.cache and not outcome.alone:
+        recipe.config.cache.wait = True
+    if outcome.alone:
+        _say(f"job {outcome.job}: {' '.join(outcome.overrides)}")
+    try:
+        execute(recipe, folder, Progress(quiet=not outcome.alone), composed.saved)
+        outcome.state = sweeps.FINISHED
+    finally:
+        if (folder / "summary.json").is_file():
+            run = Run(folder)
+            outcome.figures, outcome.note = (
+                figures(recipe, run),
+                run.summary.get("replay", {}).get("note", ""),
+            )
+            outcome.value = objectives.value(outcome.objective, outcome.figures)
+
+
+def _fingerprint(composed: Composed, recipe: Recipe) -> str:
+    """Of all that the run's files follow from."""
+    facts = json.dumps(shape_of(recipe), sort_keys=True) + composed.saved["config.yaml"]
+    return blake2b(facts.encode(), digest_size=16).hexdigest()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,170 @@
+"""How the jobs of a sweep compare: a table on the terminal, `sweep.csv` and `sweep.json`.
+
+Every row is a job. They are sorted by the objective, the best first; and since that says little of why, the
+jobs that differ in one axis alone stand side by side below.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct import sweeps
+from selfinstruct.sweeps import Outcome, axes, split
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# On the terminal: a figure's name, the column's heading, and how it is written.
+COLUMNS = (
+    ("accepted", "accepted", "{:,}"),
+    ("acceptance_rate", "rate", "{:.1%}"),
+    ("records", "records", "{:,}"),
+    ("requests", "requests", "{:,}"),
+    ("cached", "cached", "{:,}"),
+    ("cost_usd", "cost", "${:.4f}"),
+    ("seconds", "seconds", "{:.1f}"),
+    ("distinct_openings", "openings", "{:,}"),
+    ("mean_novelty", "novelty", "{:.3f}"),
+)
+MOST_ROWS = 40  # on the terminal; the files have all
+
+
+def best_first(jobs: Sequence[Outcome]) -> list[Outcome]:
+    """The jobs sorted by the objective; those without one last, in their own order."""
+    return sorted(jobs, key=lambda job: (job.value is None, -(job.value or 0.0), job.job))
+
+
+def write(sweep: Path, jobs: Sequence[Outcome]) -> None:
+    """Write `sweep.csv` and `sweep.json` into the sweep's folder."""
+    rows = [_row(job, axes(jobs)) for job in best_first(jobs)]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    (sweep / "sweep.csv").write_text(text.getvalue(), encoding="utf-8")
+    whole = {
+        "objective": next((job.objective for job in jobs if job.objective), None),
+        "axes": axes(jobs),
+        "jobs": [_entry(job) for job in best_first(jobs)],
+        "side_by_side": side_by_side(jobs),
+    }
+    (sweep / "sweep.json").write_text(
+        json.dumps(whole, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def side_by_side(jobs: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """For each axis, the jobs that differ in it alone: what they share, and the job of each value."""
+    keys = axes(jobs)
+    settings = {job.job: dict(map(split, job.overrides)) for job in jobs}
+    found = []
+    for axis in keys if len(keys) > 1 else []:
+        groups: dict[tuple[str, ...], list[Outcome]] = {}
+        others = [key for key in keys if key != axis]
+        for job in sorted(jobs, key=lambda job: job.job):
+            groups.setdefault(tuple(settings[job.job].get(key, "") for key in others), []).append(job)
+        found += [
+            {
+                "axis": axis,
+                "where": dict(zip(others, shared, strict=True)),
+                "jobs": {
+                    settings[job.job].get(axis, ""): {"job": job.job, "value": job.value} for job in group
+                },
+            }
+            for shared, group in groups.items()
+            if len(group) > 1
+        ]
+    return found
+
+
+def show(sweep: Path, jobs: Sequence[Outcome], console: Console) -> None:
+    """Print the comparison, what failed, and where the files are."""
+    from rich.table import Table
+
+    keys, names = axes(jobs), short(axes(jobs))
+    columns = [column for column in COLUMNS if any(job.figures.get(column[0]) for job in jobs)]
+    aim = next((job.objective for job in jobs if job.objective), "objective")
+    named = [column[0] for column in columns if column[0] != "accepted"]
+    table = Table(title=f"sweep of {len(jobs)} jobs, best first by {aim}", title_justify="left", box=None)
+    for heading in ["job", *names, *([] if aim in named else [aim]), *(column[1] for column in columns), ""]:
+        table.add_column(heading, justify="left" if heading in names else "right", overflow="fold")
+    for job in best_first(jobs)[:MOST_ROWS]:
+        own = dict(map(split, job.overrides))
+        good = [] if aim in named else [_written(job.value, "{:.4g}")]
+        cells = [_written(job.figures.get(name), form) for name, _, form in columns]
+        state = "" if job.state == sweeps.FINISHED else job.state
+        table.add_row(str(job.job), *(own.get(key, "") for key in keys), *good, *cells, state)
+    console.print(table)
+    if len(jobs) > MOST_ROWS:
+        console.print(f"… and {len(jobs) - MOST_ROWS} more in sweep.csv")
+    for axis, name in zip(keys, names, strict=True):
+        _show_axis(axis, name, aim, jobs, console)
+    if any(job.note for job in jobs):
+        console.print("\nreplayed, no model was asked; what that cannot know is in each job's summary.json")
+    for job in jobs:
+        if job.error:
+            said = job.error.splitlines()[0]
+            console.print(f"job {job.job}: {job.state}: {said}", markup=False, highlight=False)
+    console.print(f"\nsweep: {sweep}/sweep.csv, sweep.json", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_axis(axis: str, name: str, aim: str, jobs: Sequence[Outcome], console: Console) -> None:
+    from rich.table import Table
+
+    groups = [group for group in side_by_side(jobs) if group["axis"] == axis]
+    if not groups:
+        return
+    values = list(dict.fromkeys(value for group in groups for value in group["jobs"]))
+    others = list(groups[0]["where"])
+    table = Table(title=f"\n{aim} by {name}", title_justify="left", box=None)
+    for heading in short(others):
+        table.add_column(heading, overflow="fold")
+    for value in values:
+        table.add_column(f"{name}={value}", justify="right", overflow="fold")
+    for group in groups[:MOST_ROWS]:
+        cells = [_written(group["jobs"].get(value, {}).get("value"), "{:.4g}") for value in values]
+        table.add_row(*group["where"].values(), *cells)
+    console.print(table)
+
+
+def short(keys: Sequence[str]) -> list[str]:
+    """Keys by their last parts, as many as tell them apart."""
+    for parts in range(1, 12):
+        names = [".".join(key.split(".")[-parts:]) for key in keys]
+        if len(set(names)) == len(set(keys)):
+            return names
+    return list(keys)
+
+
+def _written(value: Any, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _entry(job: Outcome) -> dict[str, Any]:
+    facts = dict(job.__dict__)
+    del facts["fingerprint"]
+    return facts
+
+
+def _row(job: Outcome, keys: Sequence[str]) -> dict[str, Any]:
+    """A job as a row of numbers and words."""
+    own = dict(map(split, job.overrides))
+    figures = {name: value for name, value in job.figures.items() if name != "rejected"}
+    rejected = {f"rejected.{name}": count for name, count in job.figures.get("rejected", {}).items()}
+    return {
+        "job": job.job,
+        "state": job.state,
+        **{key: own.get(key, "") for key in keys},
+        "objective": job.objective,
+        "value": job.value,
+        **figures,
+        **rejected,
+        "error": job.error,
+        "overrides": " ".join(job.overrides),
+    }

@@ -1,0 +1,82 @@
+"""What the jobs of a sweep are at, told by whoever started it, where they run in other processes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selfinstruct.events import EVENTS
+from selfinstruct.folder import JOB
+from selfinstruct.sweeps import read
+
+LOOK_EVERY, TELL_EVERY = 0.5, 10.0  # seconds
+TAIL = 65536  # bytes of a file of events in which a checkpoint stands
+
+
+@contextmanager
+def watched(sweep: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Tell of each job that ends, and every few seconds where the others are."""
+    ended = threading.Event()
+    watch = _Watch(sweep, say)
+
+    def look() -> None:
+        while not ended.wait(LOOK_EVERY):
+            watch.look()
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        watch.look()
+
+
+class _Watch:
+    def __init__(self, sweep: Path, say: Callable[[str], None]) -> None:
+        self._sweep, self._say = sweep, say
+        self._began, self._told_last = time.time(), time.monotonic()
+        self._ended: set[str] = set()
+
+    def look(self) -> None:
+        """Tell what there is to tell."""
+        for folder in sorted(self._sweep.glob("*/"), key=lambda path: path.name.zfill(9)):
+            if folder.name not in self._ended and self._fresh(folder / JOB):
+                outcome = read(folder)
+                self._ended.add(folder.name)
+                if outcome and not outcome.alone:
+                    self._say(outcome.told())
+        if time.monotonic() - self._told_last >= TELL_EVERY:
+            self._told_last = time.monotonic()
+            self._tell_running()
+
+    def _tell_running(self) -> None:
+        at = [
+            f"job {folder.name} {stage}"
+            for folder in sorted(self._sweep.glob("*/"), key=lambda path: path.name.zfill(9))
+            if folder.name not in self._ended and (stage := self._stage(folder / EVENTS))
+        ]
+        if at:
+            self._say(f"{len(self._ended)} jobs ended; {', '.join(at)}")
+
+    def _stage(self, events: Path) -> str:
+        """Where a job that runs beside others is, by its last checkpoint."""
+        if not self._fresh(events):
+            return ""
+        with events.open("rb") as file:
+            file.seek(max(0, events.stat().st_size - TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()[1:]
+        for line in reversed(lines):
+            if '"checkpoint"' in line:
+                facts = json.loads(line)
+                return f"{facts['stage']} {facts['accepted']:,} accepted"
+        return "begins"
+
+    def _fresh(self, path: Path) -> bool:
+        """Whether a file was written since the sweep was started this time."""
+        return path.is_file() and path.stat().st_mtime >= self._began - 1
