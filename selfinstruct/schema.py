@@ -1,6 +1,7 @@
 """JSON Schema (Draft 2020-12): each schema checked and compiled once, each record validated against it.
 
-Nothing is ever fetched: a `$ref` leads to a place in its own schema.
+jsonschema has the say. Of schemas in which it cannot differ from jsonschema-rs that one is asked first, which
+takes a hundredth of the time to say yes. Nothing is ever fetched: a `$ref` leads to a place in its own schema.
 """
 
 from __future__ import annotations
@@ -12,6 +13,13 @@ from selfinstruct.errors import Fault
 from selfinstruct.records import Rejection
 
 Validate = Callable[[dict[str, Any]], "Rejection | None"]
+
+# Keywords that both libraries take alike; others hang on regular expressions, formats or rounding.
+ALIKE = frozenset(
+    "type properties required additionalProperties items minItems maxItems minLength maxLength pattern "
+    "enum const contains allOf title description $comment".split()
+)
+FILLED, FILLED_AS_IN_PYTHON = r"\S", r"[^\s\u001c-\u001f\u0085]"
 
 
 def compile_schema(schema: dict[str, Any], where: str, faults: list[Fault]) -> Validate | None:
@@ -28,9 +36,11 @@ def compile_schema(schema: dict[str, Any], where: str, faults: list[Fault]) -> V
     if wrong:
         faults.append(wrong)
         return None
-    validator = _validator(schema)
+    validator, surely_valid = _validator(schema), _quick(schema)
 
     def validate(data: dict[str, Any]) -> Rejection | None:
+        if surely_valid(data):
+            return None
         error = best_match(validator.iter_errors(data))
         if error is None:
             return None
@@ -69,6 +79,48 @@ def _complaints(schema: dict[str, Any], data: dict[str, Any], keyword: str) -> l
     errors = [error for error in _validator(schema).iter_errors(data) if error.validator == keyword]
     sure = [error for error in errors if not {"then", "else"} & set(error.relative_schema_path)]
     return [error.validator_value for error in sure if not error.absolute_path]
+
+
+def _quick(schema: dict[str, Any]) -> Callable[[Any], bool]:
+    """Says quickly of some records that they are valid, and nothing of the others."""
+    if not _alike(schema):
+        return lambda data: False
+    from jsonschema_rs import Draft202012Validator
+
+    is_valid = Draft202012Validator(_with_python_spaces(schema)).is_valid
+
+    def surely_valid(data: Any) -> bool:
+        try:
+            return is_valid(data)
+        except (ValueError, OverflowError):  # half a character, a number beyond 64 bits
+            return False
+
+    return surely_valid
+
+
+def _alike(schema: Any) -> bool:
+    """Whether both libraries take a schema alike, its pattern for a filled text aside."""
+    if isinstance(schema, bool):
+        return True
+    parts = [*schema.get("properties", {}).values(), *schema.get("allOf", [])]
+    parts += [schema.get(key, True) for key in ("items", "additionalProperties", "contains")]
+    plain = [*schema.get("enum", []), schema.get("const", "")]
+    return (
+        ALIKE >= schema.keys()
+        and schema.get("pattern", FILLED) == FILLED
+        and all(isinstance(value, str) for value in plain)
+        and all(map(_alike, parts))
+    )
+
+
+def _with_python_spaces(part: Any) -> Any:
+    """A part of a schema in which whatever is a space to Python does not fill a text."""
+    if isinstance(part, list):
+        return [_with_python_spaces(inner) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    copy = {key: _with_python_spaces(inner) for key, inner in part.items()}
+    return {**copy, "pattern": FILLED_AS_IN_PYTHON} if copy.get("pattern") == FILLED else copy
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
