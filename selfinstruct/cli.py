@@ -37,6 +37,7 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct recipe=quickstart                           try it out: no key, no GPU
   selfinstruct recipe=paper model=openai target=1000       the paper's pipeline on a model of your own
   selfinstruct check recipe=alpaca                         what would it do?
+  selfinstruct check --list filters                        what can it name? also exports, tokenizers, ...
   selfinstruct new garden --from chat                      start a domain of your own
   selfinstruct -m recipe=paper mix.machine=0,2,4           a sweep: a run for each value, and how they compare
   selfinstruct replay runs/paper filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
@@ -74,6 +75,10 @@ def command(arguments: Sequence[str]) -> int:
         verb, arguments = _verb(arguments)
         if verb == "new":
             return _new(arguments)
+        if verb == "check" and any(
+            part.partition("=")[0] in ("--list", "--help", "-h") for part in arguments
+        ):
+            return _told(arguments)
         if verb == "help" or "--help" in arguments or "-h" in arguments:
             print(help_text(Path.cwd()))
             return 0
@@ -185,6 +190,20 @@ def _check(composed: Composed, run_dir: Path) -> int:
 
     recipe = composed.recipe()
     print(plan(recipe, run_dir))
+    return 0
+
+
+def _told(arguments: list[str]) -> int:
+    """What `check` takes, or what a recipe can name."""
+    from selfinstruct.catalogue import HELP, told
+
+    if "--help" in arguments or "-h" in arguments:
+        print(HELP)
+        return 0
+    text, faults = told(arguments)
+    print(text, flush=True)
+    if faults:
+        raise UserError("\n  ".join(["not all of that can be used:", *map(str, faults)]))
     return 0
 
 

@@ -200,7 +200,7 @@ def _build_one(
             line = getattr(error, "lineno", None)
             faults.append(Fault(f"{where}.{key}", f"line {line}: {error}" if line else str(error)))
     if config.parse is None:
-        faults.append(Fault(f"{where}.parse", "is missing", f"known: {', '.join(PARSERS.names())}"))
+        faults.append(Fault(f"{where}.parse", "is missing", f"known: {', '.join(PARSERS.known())}"))
         return None
     parse = PARSERS.build(config.parse.kind, config.parse.options, f"{where}.parse", faults)
     if parse is None or config.template is None:

@@ -2,7 +2,8 @@
 
 A registry maps names to factories, functions whose keyword arguments are the options that a recipe may
 set. Nothing in a recipe can name code outside a registry, so a recipe from somebody else runs no Python.
-To add an entry, decorate a factory in one of the modules that its registry lists.
+To add an entry, decorate a factory in one of the modules that its registry lists; an installed distribution
+adds one by an entry point (`plugins`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
+from selfinstruct import plugins
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.plugins import Plugin, PluginError
 
 T = TypeVar("T")
+OURS = "selfinstruct itself"
+_MISNAMED = "misnamed"  # pydantic's type of an error: a text that names no entry, or one that cannot be used
 
 
 class Registry(Generic[T]):
@@ -23,12 +28,16 @@ class Registry(Generic[T]):
     Args:
         kind: what its entries are, for messages ("filter").
         modules: the modules whose import registers the built-in entries; imported at the first look.
+        group: what its entries are called together ("filters"); plug-ins come from the entry points in the
+            group of that name.
+        makes: the type of what a factory makes, to which those of plug-ins are held.
     """
 
-    def __init__(self, kind: str, modules: tuple[str, ...]) -> None:
-        self.kind = kind
-        self._modules = modules
+    def __init__(self, kind: str, modules: tuple[str, ...], group: str, makes: Any) -> None:
+        self.kind, self.group = kind, group
+        self._modules, self._makes = modules, makes
         self._factories: dict[str, Callable[..., T]] = {}
+        self._brought: dict[str, Callable[..., T]] = {}  # by plug-ins, as far as they were used
 
     def register(self, factory: Callable[..., T]) -> Callable[..., T]:
         """Enter a factory under its own name; a decorator.
@@ -43,7 +52,7 @@ class Registry(Generic[T]):
         return factory
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """The names of the built-in entries, sorted."""
         self._load()
         return sorted(self._factories)
 
@@ -52,10 +61,45 @@ class Registry(Generic[T]):
         self._load()
         return (inspect.getdoc(self._factories[name]) or "").split("\n")[0]
 
+    def known(self) -> list[str]:
+        """All names that a recipe may use, sorted: of built-in entries and of plug-ins."""
+        return sorted({*self.names(), *plugins.found(self.group)})
+
     def factory(self, name: str) -> Callable[..., T]:
-        """The factory of an entry."""
+        """The factory of a built-in entry."""
         self._load()
         return self._factories[name]
+
+    def find(self, name: str) -> Callable[..., T]:
+        """The factory of any entry; the module of a plug-in is imported now.
+
+        Raises:
+            PluginError: if a plug-in cannot be loaded, or brings a name that another entry has.
+            KeyError: if there is none of that name.
+        """
+        self._load()
+        own, brought = self._factories.get(name), plugins.found(self.group).get(name, [])
+        if own and not brought:
+            return own
+        if not brought:
+            raise KeyError(name)
+        if own or len(brought) > 1:
+            raise self._clash(name, brought)
+        if name not in self._brought:
+            self._brought[name] = brought[0].load()
+        return self._brought[name]
+
+    def origins(self, name: str) -> list[str]:
+        """Where an entry comes from: `built in`, or the distribution and its version; all of several."""
+        brought = plugins.found(self.group).get(name, [])
+        return ["built in"] * (name in self.names()) + [plugin.origin for plugin in brought]
+
+    def _clash(self, name: str, brought: list[Plugin]) -> PluginError:
+        """Words for several entries of one name."""
+        origins = [plugin.origin for plugin in brought]
+        everyone = [OURS] * (name in self._factories) + origins
+        what = f"{len(everyone)} {self.kind}s are named {name!r}: of {' and of '.join(everyone)}"
+        return PluginError(what, f"uninstall what you do not need of: {', '.join(origins)}; or rename one")
 
     def options(self, name: str) -> Any:
         """A pydantic model of the options that an entry takes."""
@@ -68,11 +112,11 @@ class Registry(Generic[T]):
         return inspect.getdoc(self._factories[name]) or ""
 
     def marked(self, marker: type) -> set[str]:
-        """The options of all entries whose annotation carries a marker."""
+        """The options whose annotation carries a marker, of all built-in entries and the plug-ins in use."""
         self._load()
         return {
             option
-            for factory in self._factories.values()
+            for factory in [*self._factories.values(), *self._brought.values()]
             for option, hint in get_type_hints(factory, include_extras=True).items()
             if marker in getattr(hint, "__metadata__", ())
         }
@@ -98,10 +142,13 @@ class Registry(Generic[T]):
         Returns:
             What the factory makes, or None where there was a fault.
         """
-        self._load()
-        factory = self._factories.get(name)
-        if factory is None:
-            faults.append(Fault(where, *unknown(self.kind, name, self._factories)))
+        try:
+            factory = self.find(name)
+        except KeyError:
+            faults.append(Fault(where, *unknown(self.kind, name, self.known())))
+            return None
+        except PluginError as error:
+            faults.append(Fault(where, error.what, error.remedy))
             return None
         parameters = inspect.signature(factory).parameters
         implied = {option: value for option, value in (defaults or {}).items() if option in parameters}
@@ -110,10 +157,15 @@ class Registry(Generic[T]):
         if found:
             return None
         try:
-            return factory(**bound)
+            made = factory(**bound)
         except ValueError as error:  # a factory's own check of what types cannot say
             faults.append(Fault(where, str(error)))
             return None
+        if not isinstance(made, self._makes):
+            what = f"the {self.kind} {name!r} makes a {type(made).__name__}, not a {self._makes.__name__}"
+            faults.append(Fault(where, what, f"mend {factory.__module__}"))
+            return None
+        return made
 
     def _load(self) -> None:
         for module in self._modules:
@@ -156,10 +208,20 @@ def validate(model: Any, value: Any, where: str) -> tuple[Any, list[Fault]]:
         return None, [_fault(model, item, where) for item in error.errors()]
 
 
+def misnamed(fault: Fault) -> ValueError:
+    """What a validator of an option that names an entry raises; `validate` tells it as the fault itself."""
+    from pydantic_core import PydanticCustomError
+
+    words = {"what": str(Fault(fault.where, fault.what)), "remedy": fault.remedy}
+    return PydanticCustomError(_MISNAMED, "{what}; {remedy}", words)
+
+
 def _fault(model: Any, item: Any, where: str) -> Fault:
     path = [str(part) for part in item["loc"]]
     key = ".".join([where, *path] if where else path)
     value = item.get("input")
+    if item["type"] == _MISNAMED:
+        return Fault(key, item["ctx"]["what"], item["ctx"]["remedy"])
     if item["type"] == "extra_forbidden":
         known = _fields_at(model, item["loc"][:-1])
         return Fault(key, *unknown("key", path[-1], known))

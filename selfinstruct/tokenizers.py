@@ -1,7 +1,8 @@
 """Tokenizers by name: what counts as a word when texts are compared and measured.
 
 A recipe's language picks one (`comparing`, `counting`); an option `tokenizer` names another. To add one,
-write a factory here that makes a function from a text to its tokens, and register it.
+write a factory here that makes a function from a text to its tokens, and register it. It is made anew each
+time it is named.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from selfinstruct.errors import unknown
-from selfinstruct.registry import Registry
+from selfinstruct.errors import Fault
+from selfinstruct.registry import Registry, misnamed
 
 Tokenizer = Callable[[str], list[str]]
 
-TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer", ())
+TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer", (), "tokenizers", Callable)
 
 # Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Balinese, Tai, Javanese, Yi, kana,
 # bopomofo and the Chinese characters of all planes (blocks of the Unicode standard).
@@ -35,17 +36,19 @@ def tokenizer(name: str) -> Tokenizer:
     """The tokenizer of a name.
 
     Raises:
-        ValueError: if there is none of that name; the message has the nearest.
+        ValueError: if there is none of that name, with the nearest in the message; or if a plug-in's cannot
+            be used.
     """
-    made = TOKENIZERS.build(known(name), {}, "", [])
-    assert made is not None  # its name is known and it has no options
+    faults: list[Fault] = []
+    made = TOKENIZERS.build(name, {}, "", faults)
+    if made is None:
+        raise misnamed(faults[0])
     return made
 
 
 def known(name: str) -> str:
     """The name itself where there is such a tokenizer; raises ValueError as `tokenizer` does."""
-    if name not in TOKENIZERS.names():
-        raise ValueError("{}; {}".format(*unknown("tokenizer", name, TOKENIZERS.names())))
+    tokenizer(name)
     return name
 
 

@@ -47,7 +47,7 @@ def test_run_may_be_written_out(typed: Typed, project: Path) -> None:
 
 def test_help_is_a_verb_too(typed: Typed) -> None:
     """`help` shows what `--help` shows."""
-    assert typed("help") == typed("--help") == typed("check", "-h")
+    assert typed("help") == typed("--help") == typed("run", "-h")
 
 
 @pytest.mark.parametrize(

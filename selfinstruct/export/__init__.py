@@ -50,6 +50,8 @@ EXPORTS: Registry[Export] = Registry(
         "selfinstruct.export.alpaca",
         "selfinstruct.export.messages",
     ),
+    "exports",
+    Export,
 )
 
 

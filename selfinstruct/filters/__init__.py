@@ -45,6 +45,8 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.repetition",
         "selfinstruct.filters.language",
     ),
+    "filters",
+    Filter,
 )
 
 

@@ -85,5 +85,8 @@ class ModelKind:
 
 
 MODELS: Registry[ModelKind] = Registry(
-    "kind of model", ("selfinstruct.llm.providers", "selfinstruct.llm.local", "selfinstruct.llm.scripted")
+    "kind of model",
+    ("selfinstruct.llm.providers", "selfinstruct.llm.local", "selfinstruct.llm.scripted"),
+    "models",
+    ModelKind,
 )

@@ -71,7 +71,9 @@ class Parser:
 
 
 MODULES = ("numbered", "labels", "blocks", "structured", "plain")
-PARSERS: Registry[Parser] = Registry("parser", tuple(f"{__name__}.{module}" for module in MODULES))
+PARSERS: Registry[Parser] = Registry(
+    "parser", tuple(f"{__name__}.{module}" for module in MODULES), "parsers", Parser
+)
 
 
 def _compiles(pattern: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from selfinstruct import view
+from selfinstruct import plugins, view
 from selfinstruct.export import convert
 from selfinstruct.folder import RunFolder
 from selfinstruct.recipe import Recipe
@@ -68,7 +68,7 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return {**found, **plugins.loaded()}
 
 
 def _all_rejected(recipe: Recipe, folder: RunFolder, left_out: list[Record]) -> Iterator[Record]:

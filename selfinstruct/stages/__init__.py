@@ -73,6 +73,8 @@ class Kind:
 STAGES: Registry[Kind] = Registry(
     "stage kind",
     ("selfinstruct.stages.bootstrap", "selfinstruct.stages.label", "selfinstruct.stages.expand"),
+    "stages",
+    Kind,
 )
 
 
