@@ -28,11 +28,12 @@ def plan(recipe: Recipe, path: Path) -> str:
     config, seeds = recipe.config, recipe.seeds
     taken = f"{len(seeds.tasks)} of {seeds.lines}" if len(seeds.tasks) != seeds.lines else f"{seeds.lines}"
     mix = f"{config.mix.examples} examples, up to {config.mix.machine} of them machine-made"
+    draws = any(stage.kind.draws for stage in recipe.stages)
     lines = [
         f"recipe {recipe.name}: no fault found",
         "",
-        f"  seeds    {taken} tasks from {seeds.path}",
-        f"  mix      {mix}",
+        f"  seeds    {taken} tasks from {seeds.path}{'' if draws else ', known to the filters only'}",
+        *([f"  mix      {mix}"] if draws else []),
         f"  run      {path}: {look(recipe, path)}",
         "",
     ]
@@ -95,8 +96,8 @@ def _unasked(recipe: Recipe, stage: Stage) -> str:
     if stage.material is None:
         return f"{'sets' if stage.kind.labels else 'makes'} {gives} from each of {stage.of}, without a model"
     there, target = len(stage.material.rows), recipe.config.target
-    much = f"all {there}" if there <= target else f"takes until {target} of {there} are accepted"
-    return f"{much} of {stage.material.told}, without a model"
+    much = "all" if there <= target else f"until {target} are accepted of"
+    return f"takes {much} {there} {stage.material.told}, without a model"
 
 
 def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
