@@ -104,7 +104,12 @@ class Kind:
 
 STAGES: Registry[Kind] = Registry(
     "stage kind",
-    ("selfinstruct.stages.bootstrap", "selfinstruct.stages.label", "selfinstruct.stages.expand"),
+    (
+        "selfinstruct.stages.bootstrap",
+        "selfinstruct.stages.documents",
+        "selfinstruct.stages.label",
+        "selfinstruct.stages.expand",
+    ),
 )
 
 
