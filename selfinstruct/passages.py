@@ -76,7 +76,7 @@ def _plain(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iter
 def _markdown(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
     line, section = _lines(text), _sections(text)
     for start, piece in cutting.pieces(text, markdown=True):
-        yield Passage(piece, section(start), line(start, piece))
+        yield Passage(piece, section(start + _led(piece)), line(start, piece))
 
 
 def _html(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
@@ -99,7 +99,7 @@ def _html(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Itera
     section = _sections(made)
     for start, piece in cutting.pieces(made, markdown=True):
         place = f"characters {start + 1}-{start + len(piece)} of its text"
-        yield Passage(piece, section(start), place)
+        yield Passage(piece, section(start + _led(piece)), place)
 
 
 def _jsonl(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
@@ -140,6 +140,16 @@ def _lines(text: str) -> Callable[[int, str], str]:
         return f"line {first}" if first == last else f"lines {first}-{last}"
 
     return place
+
+
+def _led(piece: str) -> int:
+    """How many characters of headings and blank lines a piece begins with, up to the last heading."""
+    last = at = 0
+    for line in piece.split("\n"):
+        if line.strip() and not _HEADING.fullmatch(line):
+            break
+        last, at = at if line.strip() else last, at + len(line) + 1
+    return last
 
 
 def _sections(text: str) -> Callable[[int], str]:

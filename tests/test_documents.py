@@ -51,6 +51,8 @@ def places(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 GUIDE = """\
 # Bees
 
+## Hives
+
 They live in hives.
 
 ## Winter
@@ -87,10 +89,10 @@ def test_a_passage_has_its_place(typed: Typed, project: Path) -> None:
     rows = passages(typed, "pipeline.passages.size=40")
     assert places(rows) == [
         ("b/notes.txt", "", "lines 1-4"),
-        ("guide.md", "Bees", "lines 1-3"),
-        ("guide.md", "Bees > Winter", "lines 5-7"),
-        ("guide.md", "Bees > Winter", "lines 9-11"),
-        ("guide.md", "Bees > Summer", "lines 13-15"),
+        ("guide.md", "Bees > Hives", "lines 1-5"),
+        ("guide.md", "Bees > Winter", "lines 7-9"),
+        ("guide.md", "Bees > Winter", "lines 11-13"),
+        ("guide.md", "Bees > Summer", "lines 15-17"),
         ("page.html", "Ants", "characters 1-26 of its text"),
         ("z.jsonl", "", "line 1"),
         ("z.jsonl", "", "line 3, characters 1-20"),

@@ -16,7 +16,7 @@ pytest.importorskip("semantic_text_splitter")
 PASSAGES = {
     "en": "A book can be renewed twice, for three weeks each, at the desk, by telephone or on the website. "
     "It cannot be renewed once another reader has reserved it, or while five pounds of fines are open.",
-    "de": "Ein Buch kann zweimal um drei Wochen verlängert werden, am Schalter, telefonisch oder über die Website. "
+    "de": "Ein Buch kann zweimal um drei Wochen verlängert werden, am Schalter, telefonisch oder im Netz. "
     "Es kann nicht verlängert werden, wenn es vorgemerkt ist oder über fünf Euro Gebühren offen sind.",
     "ja": "本は二回まで、一回につき三週間、窓口、電話、またはウェブサイトで貸出期間を延長できます。"
     "ほかの利用者が予約している場合や、未払いの延滞料が五百円を超えている場合は延長できません。",
@@ -31,7 +31,7 @@ WITHIN = {
         "Yes.",
     ],
     "de": [
-        "Sie verlängern es am Schalter, telefonisch oder über die Website, höchstens zweimal um drei Wochen.",
+        "Sie verlängern es am Schalter, per Telefon oder im Netz, höchstens zweimal um drei Wochen.",
         "Das geht nicht, sobald jemand das Buch vorgemerkt hat oder Sie mehr als fünf Euro schulden.",
     ],
     "ja": [

@@ -189,7 +189,8 @@ class _Estimator:
             # None so far: the next reply may be the first to yield one.
             return around(shown.accepted or 1 / shown.replies, SHOWN)
         found = around(stage.kind.expected, ASSUMED)
-        source = f", pipeline.{stage.name}.expected" if stage.kind.draws else ""
+        told = stage.kind.draws or "expected" in self._recipe.config.pipeline[stage.name].options
+        source = f", pipeline.{stage.name}.expected" if told else ""
         words = f"{found.expected:g} ({found.low:g} - {found.high:g}) accepted a reply{source}"
         self._yields.append(f"{stage.name}: {words}")
         return found
