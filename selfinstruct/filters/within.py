@@ -73,7 +73,7 @@ def _content(tokens: list[str], stops: set[str]) -> Iterator[str]:
     """The content words of a text, and each two characters in a row of a script without spaces."""
     for one, after in zip_longest(tokens, tokens[1:], fillvalue=""):
         if not unspaced(one[0]):
-            if one not in stops:
+            if one not in stops and (len(one) > 1 or one.isdigit()):  # what an apostrophe leaves is no word
                 yield one
         elif (
             after
