@@ -185,7 +185,7 @@ class RecipeConfig(Strict):
         alias="schema", description="one JSON Schema (2020-12) a stage, and one for the seeds"
     )
     export: dict[str, ExportConfig] = Field(default_factory=dict, description="the files to write, by name")
-    target: int = Field(100, ge=1, description="records to accept in each bootstrap stage")
+    target: int = Field(100, ge=1, description="records to accept in each bootstrap or documents stage")
     seed: int = Field(0, description="the seed of every random choice")
     budget: Annotated[BudgetConfig, Machine] = Field(
         BudgetConfig.model_validate({}), description="stop when so much was spent in this run"

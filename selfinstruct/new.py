@@ -19,7 +19,7 @@ from typing import Any
 from selfinstruct.compose import compose, readable
 from selfinstruct.errors import Fault, RecipeError, UserError, unknown
 from selfinstruct.layout import headline, listing, packaged, resolved
-from selfinstruct.stages import STAGES
+from selfinstruct.stages import STAGES, Kind
 
 BASE = "chat"
 SCHEMA = "conf/recipe.schema.json"
@@ -69,13 +69,20 @@ class Base:
     @property
     def draws(self) -> str | None:
         """The stage that asks for more of what the seeds are."""
+        return next((name for name, kind in self._kinds() if kind.draws), None)
+
+    @property
+    def loads(self) -> str | None:
+        """The stage that begins with something else than seeds, such as documents."""
+        return next((name for name, kind in self._kinds() if kind.load), None)
+
+    def _kinds(self) -> Iterator[tuple[str, Kind]]:
         for name, part in self.keys["pipeline"].items():
             found: list[Fault] = []
             options = {key: value for key, value in part.items() if key not in ("kind", "model")}
             kind = STAGES.build(part.get("kind", ""), options, "", found)
-            if kind and kind.draws:
-                return str(name)
-        return None
+            if kind:
+                yield str(name), kind
 
 
 @dataclass(frozen=True)
@@ -117,10 +124,14 @@ def create(name: str, base_name: str, project: Path) -> Made:
     in_checkout = (project / SCHEMA).is_file()
     first = f"../{SCHEMA}" if in_checkout else COPY
     notes: list[str] = []
+    written = {str(recipe): f"what differs from {base_name}, and lines to change as comments"}
+    if base.draws:
+        written[str(seeds)] = f"{len(base.tasks)} example tasks, to be replaced by yours"
     try:
-        for path in (seeds, recipe):
-            _folder(project / path.parent)
-        _write(project / seeds, rows)
+        for path in written:
+            _folder((project / path).parent)
+        if base.draws:
+            _write(project / seeds, rows)
         _write(project / recipe, "\n".join(lines(name, base, first)) + "\n")
         if not in_checkout:
             notes = _copy_schema(project / "recipes" / COPY)
@@ -128,10 +139,6 @@ def create(name: str, base_name: str, project: Path) -> Made:
         raise UserError(f"{error.filename}: is there already, and nothing is overwritten") from error
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be written: {error.strerror}") from error
-    written = {
-        str(recipe): f"what differs from {base_name}, and lines to change as comments",
-        str(seeds): f"{len(base.tasks)} example tasks, to be replaced by yours",
-    }
     return Made(name, written, *_checked(name, project), notes)
 
 
@@ -139,7 +146,7 @@ def told(made: Made) -> str:
     """What the command prints: what was written, and the three commands that follow."""
     name, wide = made.name, max(map(len, made.written))
     out = [f"wrote {path:<{wide}}  {word}" for path, word in made.written.items()]
-    out += ["", "next, with the example tasks or with yours:"]
+    out += ["", "next, with the examples or with yours:"]
     steps = {
         f"selfinstruct check recipe={name}": "what would it do? nothing is sent",
         f"selfinstruct recipe={name} target=5": "a first look",
@@ -189,23 +196,35 @@ def lines(name: str, base: Base, schema: str) -> Iterator[str]:
     yield "  #- override /model: anthropic   # who answers: a file of conf/model; see selfinstruct --help"
     yield "  - _self_"
     yield ""
-    yield "seeds:"
-    yield f"  path: seeds/{name}.jsonl   # a task a line; replace the examples, and add as many as you can"
-    yield f"  language: {base.language}   # as a BCP 47 tag: picks what a word is, when texts are compared"
+    yield from _source(base, name)
     yield ""
     yield from _prompts(base, topic)
     yield ""
     yield "target: 100   # records to accept; a larger one goes on with the run"
     yield ""
-    yield from _mix(base)
+    if base.draws:
+        yield from _mix(base)
     yield from _suggestions(base)
+
+
+def _source(base: Base, name: str) -> Iterator[str]:
+    """What it begins with: the seeds, or what a stage loads."""
+    if base.loads and not base.draws:
+        yield "pipeline:"
+        yield f"  {base.loads}:"
+        path = base.keys["pipeline"][base.loads].get("path")
+        yield f"    path: {_quoted(path)}   # yours: a folder, a file, or a pattern such as notes/**/*.md"
+        return
+    yield "seeds:"
+    yield f"  path: seeds/{name}.jsonl   # a task a line; replace the examples, and add as many as you can"
+    yield f"  language: {base.language}   # as a BCP 47 tag: picks what a word is, when texts are compared"
 
 
 def _prompts(base: Base, topic: str) -> Iterator[str]:
     """The variables of each stage's prompt that say what it is about, and the rules it goes by."""
     parts = {stage: part.get("variables") or {} for stage, part in base.keys["prompts"].items()}
     mine = [key for key in parts.get(base.draws or "", {}) if key in TOPICS]
-    if not mine:
+    if not mine and base.draws:
         yield "# No variable of its prompts says what the tasks are about; the seeds do. Or write a template:"
     off = "" if mine else "#"
     yield f"{off}prompts:"
@@ -239,7 +258,7 @@ def _suggestions(base: Base) -> Iterator[str]:
     model, last = base.keys["model"], list(base.keys["pipeline"])[-1]
     name = _quoted(model["name"])
     yield f"#model: {{name: {name}, concurrency: {model['concurrency']}}}   # its name for LiteLLM"
-    if last != base.draws:
+    if base.draws and last != base.draws:
         yield f"#pipeline: {{{last}: {{model: anthropic}}}}   # {last} by another model than the rest"
     yield "#budget: {requests: 1000}   # or usd, or tokens: stop when so much was spent"
     checks = base.keys.get("filters", {}).get(base.draws, {})

@@ -209,6 +209,23 @@ def test_the_commands_of_your_own_domain(project: Path, local: str) -> None:
 
 
 @shell
+def test_the_commands_of_your_own_documents(project: Path) -> None:
+    """They end well, the larger target goes on with the smaller one, and a record is what the page shows."""
+    pytest.importorskip("semantic_text_splitter")
+    typed_in("your-own-documents.md", "model=scripted model.mode=chat")
+    rows = lines(project / "runs/grounded/instances.jsonl")
+    assert len({row["passage"] for row in rows}) == 3
+    page = (DOCS / "your-own-documents.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    record = json.loads(shown)
+    assert set(record) == set(rows[0])
+    assert {key: record[key] for key in PLACE} in [{key: row[key] for key in PLACE} for row in rows]
+
+
+PLACE = ("passage", "document", "section", "place")
+
+
+@shell
 def test_the_commands_of_long_runs(project: Path) -> None:
     """They go on with one another, and the old run is set aside at the end."""
     typed_in("long-runs.md", HOSTED)

@@ -42,7 +42,8 @@ def main() -> None:
         venv.create(folder / "venv", with_pip=True)
         bin = folder / "venv" / "bin"
         pip = [bin / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        call(*pip, "install", "--constraint", ROOT / "constraints.txt", wheel, cwd=folder)
+        extras = f"{wheel}[documents]"  # which recipe grounded needs
+        call(*pip, "install", "--constraint", ROOT / "constraints.txt", extras, cwd=folder)
         user = folder / "user"
         user.mkdir()
         recipes = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))

@@ -44,6 +44,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.personal",
         "selfinstruct.filters.repetition",
         "selfinstruct.filters.language",
+        "selfinstruct.filters.within",
     ),
     "filters",
     Filter,

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from selfinstruct.config import Machine
 from selfinstruct.stages import STAGES, Kind
 from selfinstruct.stages.each import Each
 
 
 @STAGES.register
-def expand(*, of: str | None = None, by: str | None = None) -> Kind:
+def expand(
+    *,
+    of: str | None = None,
+    by: str | None = None,
+    expected: Annotated[float, Field(gt=0), Machine] = 1.0,
+) -> Kind:
     """Makes children of each record; a child has the fields of its parent and its own.
 
     Args:
         of: the stage whose records to expand; the nearest before it that makes records.
         by: the field that picks the prompt's variant.
+        expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
     """
-    return Kind(open=Each, of=of, by=by)
+    return Kind(open=Each, of=of, by=by, expected=expected)

@@ -1,0 +1,80 @@
+"""`documents`: passages of the user's own documents, which later stages ask about; it asks no model."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from selfinstruct import documents as library
+from selfinstruct.config import Machine
+from selfinstruct.errors import Fault
+from selfinstruct.passages import Cutting, Format
+from selfinstruct.records import stream
+from selfinstruct.stages import STAGES, Kind, Material, Setting, Stage
+from selfinstruct.stages.unasked import Unasked
+
+FORMATS: dict[str, Format | None] = {
+    "txt": "text",
+    "md": "markdown",
+    "markdown": "markdown",
+    "html": "html",
+    "htm": "html",
+    "jsonl": "jsonl",
+}
+GIVES = {"passage": "text", "document": "text", "section": "text", "place": "text"}
+
+
+@STAGES.register
+def documents(
+    *,
+    path: Annotated[str, Machine],
+    size: Annotated[int, Field(ge=20)] = 1000,
+    overlap: Annotated[int, Field(ge=0)] = 0,
+    formats: dict[str, Format | None] = FORMATS,
+    field: str = "text",
+    shuffle: bool = True,
+    largest_mb: Annotated[float, Field(gt=0), Machine] = 20.0,
+) -> Kind:
+    """Makes a record of each passage of a folder of documents, until `target` are accepted; asks no model.
+
+    Its records have `passage`, `document` (the file's name in the folder), `section` (the headings that it
+    stands under) and `place` (lines, or characters). Hidden files and links to folders are passed over.
+
+    Args:
+        path: a folder with all in it, a file, or a pattern such as notes/**/*.md; looked for in your folder,
+            then among ours. It may change when a run goes on, as long as the passages are the same.
+        size: characters of a passage at most; it ends at a heading, a paragraph or a sentence.
+        overlap: characters that a passage shares with the one before it, at most.
+        formats: what the files with a suffix are: text, markdown, html or jsonl; null passes them over.
+        field: the key that holds the text in the lines of a JSONL file.
+        shuffle: take the passages in an order drawn by the recipe's seed, so that a small target sees all the
+            documents; false takes them as they stand.
+        largest_mb: megabytes that a file may have.
+    """
+    if overlap >= size:
+        raise ValueError(f"overlap ({overlap}) is not less than size ({size})")
+    cutting = Cutting(size, overlap, formats, field, largest_mb)
+
+    def load(project: Path, where: str, faults: list[Fault]) -> Material | None:
+        wanting = [name for name in ("semantic_text_splitter", "bs4", "markdownify") if not find_spec(name)]
+        if wanting:
+            faults.append(Fault(where, f"documents needs the package {wanting[0]}", library.INSTALL))
+            return None
+        found = library.read(path, cutting, project, where, faults)
+        return Material(*found) if found else None
+
+    def open(stage: Stage, run: Setting) -> Unasked:
+        rows = list(stage.material.rows) if stage.material else []
+        if shuffle:  # not by the target, so that the first ones stay the same when it grows
+            stream(run.seed, stage.name, "order").shuffle(rows)
+        candidates = (stage.record(number, 0, row) for number, row in enumerate(rows, 1))
+        work = Unasked(stage, run, candidates, run.target)
+        left = len(rows) - run.journal.stats(stage.name).candidates
+        if left:
+            work.note = f"{left} of {len(rows)} passages are left; a larger target takes more"
+        return work
+
+    return Kind(open, asks=False, gives=GIVES, load=load)
