@@ -51,22 +51,26 @@ def crosscheck(
     unsure = _of_unbuilt(config, stages)
     for place, stage in enumerate(stages):
         fields = records.get(stage.of or "", {})
-        if stage.kind.draws:
+        names: dict[str, Any] = {**unsure, **{key: field.value for key, field in fields.items()}}
+        if not stage.kind.asks:
+            _unasked(config, stage, fields, names, faults)
+        elif stage.kind.draws:
             made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
             tasks = [seed.data for seed in seeds.tasks] if seeds else []
-            names: dict[str, Any] = {"examples": [*tasks, made] if config.mix.machine else tasks}
+            names = {"examples": [*tasks, made] if config.mix.machine else tasks}
             if config.prompts[stage.name].variants:
                 what = "a stage that asks about no record has no field to pick a variant by"
                 faults.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
         else:
-            names = {**unsure, **{key: field.value for key, field in fields.items()}}
             _variants(stage, names, fields, faults)
         for prompt in stage.prompts:
             _try(stage.name, prompt, names, faults)
             where = f"prompts.{stage.name}.parse"
             known_fields(config, prompt.parse.fields, stage.name, where, faults)
             if not unsure:
-                _fits(config.schemas.get(stage.name, {}), stage.name, prompt, fields, faults)
+                _fits(config, stage, prompt.parse.fields, fields, faults)
+        if not stage.kind.asks and not unsure:
+            _fits(config, stage, tuple(stage.kind.gives), fields, faults)
         _give(stage, stages[:place], records)
     if seeds and any(stage.kind.draws for stage in stages):
         _mix(config.mix, seeds, faults)
@@ -82,6 +86,17 @@ def known_fields(
             faults.append(Fault(where, *unknown("field", name, known)))
 
 
+def _unasked(
+    config: RecipeConfig, stage: Stage, fields: Sample, names: dict[str, Any], faults: list[Fault]
+) -> None:
+    """The fields that a stage without a model needs and gives are there."""
+    where = f"pipeline.{stage.name}"
+    for name in stage.kind.uses:
+        if name not in names:
+            faults.append(Fault(where, *unknown("field", name, fields)))
+    known_fields(config, tuple(stage.kind.gives), stage.name, where, faults)
+
+
 def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]:
     """The fields of the stages that could not be built; those have faults enough of their own."""
     unbuilt = [name for name in config.pipeline if name not in {stage.name for stage in stages}]
@@ -90,7 +105,7 @@ def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]
 
 def _give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
     """Enter the records that a stage makes, or what it sets in others and in all that were made of those."""
-    fields: Sample = {}
+    fields = {key: Field(value, stage.name) for key, value in stage.kind.gives.items()}
     for prompt in stage.prompts:
         for key in prompt.parse.fields:
             values = [*(fields[key].values if key in fields else ()), *prompt.parse.values]
@@ -107,9 +122,13 @@ def _give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> 
             records[other.name] = {**fields, **records[other.name]}
 
 
-def _fits(schema: dict[str, Any], name: str, prompt: Prompt, fields: Sample, faults: list[Fault]) -> None:
+def _fits(
+    config: RecipeConfig, stage: Stage, own: Sequence[str], fields: Sample, faults: list[Fault]
+) -> None:
     """A record of the stage has no field that its schema shuts out, and all those that it requires."""
-    refused, lacking = misfits(schema, [*fields, *prompt.parse.fields])
+    name = stage.name
+    refused, lacking = misfits(config.schemas.get(name, {}), [*fields, *own])
+    source = f"prompts.{name} reads from a reply" if stage.kind.asks else f"stage {name} makes"
     found = [
         Fault(
             f"schema.{name}",
@@ -121,7 +140,7 @@ def _fits(schema: dict[str, Any], name: str, prompt: Prompt, fields: Sample, fau
     ] + [
         Fault(
             f"schema.{name}",
-            f"requires {key!r}, which neither prompts.{name} reads from a reply nor a stage before gives",
+            f"requires {key!r}, which neither {source} nor a stage before gives",
             "leave it out of required, or have it read; as it is, every record would be rejected",
         )
         for key in lacking

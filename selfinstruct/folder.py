@@ -149,7 +149,7 @@ def _refuse_strangers(path: Path) -> None:
 
 def _claim(journal: Journal, recipe: Recipe, path: Path) -> None:
     if not journal.has_replies():  # nothing was paid for yet, so there is nothing to protect
-        journal.forget_requests()
+        journal.forget()
         journal.set_meta("recipe", recipe.name)
         journal.set_meta("shape", _shape(recipe))
     _compare(journal, recipe, path)
@@ -186,7 +186,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
 
 
 def _shape(recipe: Recipe) -> dict[str, Any]:
-    """What must stay the same: every setting that shapes the records, and the seeds themselves.
+    """What must stay the same: every setting that shapes the records, and what they are made of.
 
     Exports are left out. They are written anew from the journal at every end, and cost nothing.
     """
@@ -205,6 +205,12 @@ def _shape(recipe: Recipe) -> dict[str, Any]:
             del shape[key]
     shape.pop("seeds.path", None)
     shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
+    for stage in recipe.stages:
+        if stage.material:
+            digest = hashlib.sha256()
+            for row in stage.material.rows:
+                digest.update(f"{json.dumps(row, sort_keys=True)}\n".encode())
+            shape[f"pipeline.{stage.name} (contents)"] = digest.hexdigest()[:16]
     return shape
 
 

@@ -87,6 +87,8 @@ class Progress:
             taken: replies taken in before, where these count towards the goal and not accepted records.
         """
         done = stats.accepted if taken is None else taken
+        if not goal:  # it asks nothing, and has what it has
+            done = goal = stats.accepted
         self._by_replies = taken is not None
         self._tally = Tally(
             name, goal, done, stats.accepted, stats.candidates, stats.tokens, stats.cost_usd, done_before=done

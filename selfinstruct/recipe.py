@@ -127,6 +127,11 @@ def _differing(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
     return keys
 
 
+def _asks(kind: Kind | None) -> bool:
+    """Whether a stage is known to ask a model."""
+    return kind is not None and kind.asks
+
+
 class _Builder:
     """Builds a recipe part by part; a part that fails leaves a fault and the others are still tried."""
 
@@ -140,12 +145,12 @@ class _Builder:
         }
 
     def build(self) -> Recipe | None:
-        self._sections()
-        seeds = load_seeds(self.config.seeds, self.schemas.get(SEED_STAGE), self.project, self.faults)
         kinds = {
             name: STAGES.build(stage.kind, stage.options, f"pipeline.{name}", self.faults)
             for name, stage in self.config.pipeline.items()
         }
+        self._sections(kinds)
+        seeds = load_seeds(self.config.seeds, self.schemas.get(SEED_STAGE), self.project, self.faults)
         stages: list[Stage] = []
         makers: list[str] = []
         for name, kind in kinds.items():
@@ -163,7 +168,7 @@ class _Builder:
             self.name, self.config, self.project, seeds, stages, exports, self.warnings, self.wanting
         )
 
-    def _sections(self) -> None:
+    def _sections(self, kinds: dict[str, Kind | None]) -> None:
         """Each section of prompts, filters and schema belongs to a stage, and each stage has them."""
         names = list(self.config.pipeline)
         for name in names:
@@ -181,19 +186,20 @@ class _Builder:
                 if key not in allowed:
                     self.faults.append(Fault(f"{group}.{key}", *unknown("stage", key, allowed)))
             for name in names:
-                if name not in section and group != "filters":
+                if name not in section and group != "filters" and (group == "schema" or _asks(kinds[name])):
                     self.faults.append(Fault(f"{group}.{name}", "is missing", f"stage {name} needs it"))
 
     def _stage(self, name: str, kind: Kind | None, makers: list[str]) -> Stage | None:
         """One stage; a part with a fault is left out or stood in for, so that the rest is checked too."""
+        if kind and not kind.asks:
+            return self._unasked(name, kind, makers)
         section = self.config.prompts.get(name)
         model, fallbacks = self._models(name, self.config.pipeline[name])
         schema = self.config.schemas.get(name, {}) if model.mode == "chat" else None
         prompts = prompting.build(section, f"prompts.{name}", self.faults, schema) if section else []
-        of = None if kind is None or kind.draws else self._source(name, kind, makers)
-        judge = Judge(self._filters(name), self.schemas.get(name) or (lambda data: None))
-        self.faults.extend(judge.faults(f"filters.{name}"))
-        if not prompts or kind is None or (of is None and not kind.draws):
+        of = None if kind is None or kind.begins else self._source(name, kind, makers)
+        judge = self._judge(name)
+        if not prompts or kind is None or (of is None and not kind.begins):
             return None
         for asked in (model, *fallbacks):
             self._styles(name, prompts, asked)
@@ -202,6 +208,27 @@ class _Builder:
             self.warnings.append(f"prompts.{name}.variables.{key}: no template uses this variable; {near}")
         fields = fields_of(self.config.schemas.get(name, {}))
         return Stage(name, kind, of, prompts, judge, model, fields, fallbacks)
+
+    def _unasked(self, name: str, kind: Kind, makers: list[str]) -> Stage | None:
+        """A stage that asks no model, which has neither prompts nor a model of its own."""
+        prompts, model = self.config.prompts.get(name), self.config.pipeline[name].model
+        given = {f"prompts.{name}": prompts, f"pipeline.{name}.model": model}
+        for key in [key for key, value in given.items() if value is not None]:
+            self.faults.append(Fault(key, f"stage {name} asks no model", "leave this out"))
+        of = None if kind.begins else self._source(name, kind, makers)
+        judge = self._judge(name)
+        material = kind.load(self.project, f"pipeline.{name}", self.faults) if kind.load else None
+        if (of is None and not kind.begins) or (material is None and kind.load):
+            return None
+        if material:
+            self.warnings += material.notes
+        fields = {**fields_of(self.config.schemas.get(name, {})), **kind.gives}
+        return Stage(name, kind, of, [], judge, self.config.model, fields, material=material)
+
+    def _judge(self, name: str) -> Judge:
+        judge = Judge(self._filters(name), self.schemas.get(name) or (lambda data: None))
+        self.faults.extend(judge.faults(f"filters.{name}"))
+        return judge
 
     def _source(self, name: str, kind: Kind, makers: list[str]) -> str | None:
         """The stage whose records this one is about: the one it names, or the nearest before it."""

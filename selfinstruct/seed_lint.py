@@ -69,9 +69,11 @@ def notes(recipe: Recipe) -> list[str]:
     """What is worth knowing about the seeds of a recipe, in sentences with line numbers."""
     found: dict[str, None] = {}  # two stages may draw from the same seeds
     for stage in recipe.stages:
+        if not stage.kind.draws:
+            continue
         field = stage.prompts[0].parse.fields[0]
         tasks = [task for task in recipe.seeds.tasks if field in task.data]
-        if stage.kind.draws and tasks:
+        if tasks:
             sheet = Sheet(recipe, stage, field, tasks)
             found |= dict.fromkeys(note for lint in LINTS for note in lint(sheet))
     return list(found)
@@ -136,7 +138,7 @@ def empty_outputs(sheet: Sheet) -> Iterator[str]:
 def balance(sheet: Sheet) -> Iterator[str]:
     """The share of classification tasks, where the recipe tells them apart and does not pick them."""
     recipe = sheet.recipe
-    told = any(LABEL in p.parse.fields for s in recipe.stages if s.kind.labels for p in s.prompts)
+    told = any(LABEL in stage.own for stage in recipe.stages if stage.kind.labels)
     kinds = [bool(task.data[LABEL]) for task in sheet.tasks if LABEL in task.data]
     if not told or not kinds or LABEL in recipe.config.seeds.where:
         return

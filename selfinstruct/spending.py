@@ -1,7 +1,8 @@
 """What requests take before any is sent, and whether budgets and limits leave room for them.
 
 `check` adds the faults; `size` says what one request of a stage takes, from prompts that are really filled
-in: a bootstrap stage's own first ones, and for those about a record seed tasks stand in for the records.
+in: a bootstrap stage's own first ones, and for those about a record stand in what its first stage is made of,
+or else seed tasks.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def check(
     Returns:
         What the user should know besides.
     """
-    found = [fault for stage in stages for fault in _together(config, stage)]
+    found = [fault for stage in _asking(stages) for fault in _together(config, stage)]
     if config.budget.usd is not None:
         for name, remedy in unpriced(config, stages).items():
             what = f"no price is known for {name}, so nobody can tell when it is spent"
@@ -90,7 +91,7 @@ def check(
 def unpriced(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, str]:
     """The models whose price nobody knows, by name, with what to do about it."""
     found: dict[str, str] = {}
-    for stage in stages:
+    for stage in _asking(stages):
         for where, model in _asked(config, stage, "name"):
             if price_of(model) is None:
                 found.setdefault(model.name, _remedy(config, stage, where))
@@ -104,11 +105,16 @@ def place(config: RecipeConfig, stage: str, key: str) -> str:
     return "model" if inherited else f"pipeline.{stage}.model"
 
 
+def _asking(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages that ask a model."""
+    return [stage for stage in stages if stage.kind.asks]
+
+
 def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
     """A budget that nothing is spent from."""
     if config.budget.usd is None:
         return []
-    prices = [price_of(model) for stage in stages for model in (stage.model, *stage.fallbacks)]
+    prices = [price_of(model) for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
     if any(price is None or price.input or price.output for price in prices):
         return []
     return [f"budget.usd={config.budget.usd:g} stops nothing: no model that this recipe asks costs anything"]
@@ -148,7 +154,7 @@ def _together(config: RecipeConfig, stage: Stage) -> Iterator[Fault]:
 
 
 def _limited(config: RecipeConfig, stages: Sequence[Stage]) -> bool:
-    models = [model for stage in stages for model in (stage.model, *stage.fallbacks)]
+    models = [model for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
     budgets = (config.budget.usd, config.budget.tokens)
     return any(budgets) or any(model.tokens_per_minute for model in models)
 
@@ -156,7 +162,7 @@ def _limited(config: RecipeConfig, stages: Sequence[Stage]) -> bool:
 def _room(config: RecipeConfig, stages: Sequence[Stage], seeds: Seeds) -> list[Fault]:
     """A request of each stage fits in each of its limits; of a limit's faults the worst."""
     worst: dict[str, tuple[float, Fault]] = {}
-    for stage in stages:
+    for stage in _asking(stages):
         try:
             one = size(config, stages, stage, seeds)
         except (TemplateFault, ValueError):  # a fault of the prompt or of the mix, told there
@@ -193,10 +199,20 @@ def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds
             yield stage.request(stage.prompts[0], number, names, config.seed, examples=drawn)
         return
     fields = _fields(stages, stage)
-    tasks = stream(config.seed, stage.name, "plan").sample(seeds.tasks, min(SAMPLES, len(seeds.tasks)))
-    for number, task in enumerate(tasks, 1):
-        data = {**fields, **{key: value for key, value in task.data.items() if key in fields}}
-        yield stage.request(_variant(stage, task.data, number), number, data, config.seed)
+    rows = _material(stages, stage) or [task.data for task in seeds.tasks]
+    sample = stream(config.seed, stage.name, "plan").sample(rows, min(SAMPLES, len(rows)))
+    for number, row in enumerate(sample, 1):
+        data = {**fields, **{key: value for key, value in row.items() if key in fields}}
+        yield stage.request(_variant(stage, row, number), number, data, config.seed)
+
+
+def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:
+    """What the records were made of at first that a stage is about."""
+    by_name = {other.name: other for other in stages}
+    first: Stage | None = stage
+    while first and first.of:
+        first = by_name.get(first.of)
+    return first.material.rows if first and first.material else []
 
 
 def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
@@ -204,7 +220,7 @@ def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for other in stages[: [built.name for built in stages].index(stage.name)]:
         if other.name == stage.of or (other.kind.labels and other.of == stage.of):
-            fields.update({key: "text" for prompt in other.prompts for key in prompt.parse.fields})
+            fields.update(dict.fromkeys(other.own, "text"))
             fields.update(other.fields)
     return fields
 

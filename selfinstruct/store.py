@@ -212,9 +212,10 @@ class Journal:
         """Whether anything was received in this run."""
         return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM reply)").fetchone()[0])
 
-    def forget_requests(self) -> None:
-        """Forget what was sent and never answered."""
-        self._db.execute("DELETE FROM request")
+    def forget(self) -> None:
+        """Forget what was sent and never answered, and what was made without asking."""
+        for table in ("request", "record"):
+            self._db.execute(f"DELETE FROM {table}")
 
     def untaken(self, stage: str) -> set[int]:
         """The numbers of the replies that arrived and are yet to be taken in."""

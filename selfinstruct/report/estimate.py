@@ -140,7 +140,12 @@ class _Estimator:
         self._counted = False
 
     def estimate(self) -> Estimate:
-        stages = [self._stage(stage) for stage in self._recipe.stages]
+        stages = []
+        for stage in self._recipe.stages:
+            if stage.kind.asks:
+                stages.append(self._stage(stage))
+            elif stage.material:
+                self._records[stage.name] = self._of_material(stage, len(stage.material.rows))
         return Estimate(stages, self._spent(), self._assumed(), self._shown)
 
     def _stage(self, stage: Stage) -> StageEstimate:
@@ -169,6 +174,12 @@ class _Estimator:
         else:
             self._records[stage.name] = rows * yields
         return rows.less(len(self._journal.taken(stage.name)) if self._journal else 0)
+
+    def _of_material(self, stage: Stage, rows: int) -> Range:
+        """Records that a stage has in the end that makes them without a model."""
+        done = self._journal.stats(stage.name) if self._journal else None
+        accepted, left = (done.accepted, rows - done.candidates) if done else (0, rows)
+        return exactly(max(accepted, min(self._recipe.config.target, accepted + left)))
 
     def _yield(self, stage: Stage, shown: _Shown | None) -> Range:
         """Accepted records a reply."""

@@ -60,12 +60,15 @@ def plan(recipe: Recipe, path: Path) -> str:
 def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     section = recipe.config.pipeline[stage.name]
     options = " ".join(f"{key}={value}" for key, value in section.options.items())
+    checks = recipe.config.filters.get(stage.name, {})
+    filters = ", ".join(name for name, part in checks.items() if part) or "none"
+    title = f"{stage.name} ({section.kind}{' ' + options if options else ''})"
+    if not stage.kind.asks:
+        return [f"{title}: {_unasked(recipe, stage)}", f"  filters  {filters}"]
     if stage.kind.draws:
         does = f"asks for more until {recipe.config.target} are accepted"
     else:
         does = f"{'labels' if stage.kind.labels else 'expands'} each of {stage.of}, one request a record"
-    checks = recipe.config.filters.get(stage.name, {})
-    filters = ", ".join(name for name, part in checks.items() if part) or "none"
     model, kind = stage.model, MODELS.build(stage.model.kind, stage.model.options, "", [])
     note = f" — {kind.note}" if kind and kind.note else ""
     sampling = {**stage.prompts[0].sampling, **model.sampling}
@@ -75,7 +78,7 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         f"{key}={value}" for key, value in sampling.items() if key != "stop" and value is not None
     )
     lines = [
-        f"{stage.name} ({section.kind}{' ' + options if options else ''}): {does}",
+        f"{title}: {does}",
         f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
         f"  sampling {shown}",
         f"  filters  {filters}",
@@ -84,6 +87,16 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         lines.insert(2, f"  then     {', '.join(other.name for other in stage.fallbacks)}")
     variants = [prompt.name for prompt in stage.prompts if prompt.name]
     return [*lines, f"  variants {', '.join(variants)} by {stage.kind.by}"] if variants else lines
+
+
+def _unasked(recipe: Recipe, stage: Stage) -> str:
+    """What a stage does that asks no model."""
+    gives = ", ".join(stage.kind.gives)
+    if stage.material is None:
+        return f"{'sets' if stage.kind.labels else 'makes'} {gives} from each of {stage.of}, without a model"
+    there, target = len(stage.material.rows), recipe.config.target
+    much = f"all {there}" if there <= target else f"takes until {target} of {there} are accepted"
+    return f"{much} of {stage.material.told}, without a model"
 
 
 def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:

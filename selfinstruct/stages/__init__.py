@@ -2,14 +2,17 @@
 
 A kind is a factory in a module of its own whose keyword arguments are its options in `pipeline.<stage>`. It
 makes a `Kind`, which opens the stage's `Work` on a run. To add a kind, write such a module and list it here.
+One that asks no model has no prompts; its records are made, judged and stored when it is opened (`unasked`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from selfinstruct.errors import Fault
 from selfinstruct.judge import Judge
 from selfinstruct.parse import UNREADABLE, Parsed
 from selfinstruct.prompts import Prompt
@@ -47,6 +50,24 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
+class Material:
+    """What a stage that asks no model makes its records of, read and checked before the run.
+
+    Attributes:
+        rows: the fields of each record, in order; a run goes on only while they stay the same.
+        told: where they come from, in words, for the plan.
+        notes: what the user should know of them.
+    """
+
+    rows: list[dict[str, Any]]
+    told: str
+    notes: list[str] = field(default_factory=list)
+
+
+Load = Callable[[Path, str, list[Fault]], "Material | None"]
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of stage with its options.
 
@@ -57,6 +78,11 @@ class Kind:
         of: the stage whose records it is about; None for the nearest before it that makes records.
         by: the field that picks the prompt's variant.
         expected: accepted records that one reply may yield, for a plan before there was any reply.
+        asks: whether it asks a model; else it has no prompts and no model, and `open` does all of its work.
+        gives: the fields that its records get without a prompt, with sample values.
+        uses: the fields of the records it is about that it cannot do without, beside those in its prompts.
+        load: reads what its records are made of, for a kind that is about no other stage's and draws none;
+            takes the user's folder, the stage's key and a list for the faults, None is for where there were.
     """
 
     open: Callable[[Stage, Setting], Work]
@@ -65,6 +91,15 @@ class Kind:
     of: str | None = None
     by: str | None = None
     expected: float = 1.0
+    asks: bool = True
+    gives: Mapping[str, Any] = field(default_factory=dict)
+    uses: tuple[str, ...] = ()
+    load: Load | None = None
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is about no other stage's records."""
+        return self.draws or self.load is not None
 
 
 STAGES: Registry[Kind] = Registry(
@@ -80,12 +115,13 @@ class Stage:
     Attributes:
         name: its name in the pipeline.
         kind: what it does.
-        of: the stage whose records it is about; None where it draws from the pool.
-        prompts: its prompt, or the variants of it.
+        of: the stage whose records it is about; None where it begins with none.
+        prompts: its prompt, or the variants of it; none where it asks no model.
         judge: its filters and its schema.
-        model: the model it asks.
+        model: the model it asks, if it asks one.
         fields: the fields of its records, with sample values.
         fallbacks: in order, the models that take over a request that its own has given up.
+        material: what it makes its records of, where its kind loads some.
     """
 
     name: str
@@ -96,6 +132,13 @@ class Stage:
     model: ModelConfig
     fields: dict[str, Any]
     fallbacks: list[ModelConfig] = field(default_factory=list)
+    material: Material | None = None
+
+    @property
+    def own(self) -> list[str]:
+        """The fields that its records get from it."""
+        read = [key for prompt in self.prompts for key in prompt.parse.fields]
+        return list(dict.fromkeys([*self.kind.gives, *read]))
 
     def request(
         self,
@@ -167,14 +210,17 @@ class Stage:
             pieces += [Parsed({}, MISSING, f"{missing} of {asked} choices did not come back")] * missing
         records = []
         for position, piece in enumerate(pieces):
-            record = self._record(number, position, {**base, **piece.data}, parent)
+            record = self.record(number, position, {**base, **piece.data}, parent)
             if piece.check:
                 record.reject(piece.check, Rejection(piece.reason or ""))
             records.append(record)
         self.judge.sift(records, stream(seed, self.name, number, "sift"))
         return records
 
-    def _record(self, number: int, position: int, data: dict[str, Any], parent: Record | None) -> Record:
+    def record(
+        self, number: int, position: int, data: dict[str, Any], parent: Record | None = None
+    ) -> Record:
+        """A candidate of this stage."""
         id = f"{self.name}-{number:06d}-{position}"
         return Record(id, self.name, number, position, data, parent.id if parent else None)
 
@@ -198,7 +244,7 @@ class Setting:
         seeds: the seed tasks.
         mix: the few-shot mix.
         seed: the run's seed.
-        target: records to accept in a bootstrap stage.
+        target: records to accept in a stage that begins with none of another.
         rows: the records that the stage is about, by request number, with the labels set before it.
     """
 

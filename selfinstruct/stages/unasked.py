@@ -1,0 +1,56 @@
+"""What the kinds share that ask no model: their records are judged and stored when the stage is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
+from selfinstruct.stages import Setting, Stage
+
+
+class Unasked:
+    """A stage at work that is at its end once it is opened; see `Work`.
+
+    What the journal has of it is not made again, so a run that goes on, or grows, only adds what is missing.
+
+    Args:
+        stage: the stage.
+        run: the run.
+        candidates: one for each number, in order; one with a fate keeps it.
+        most: stop once so many are accepted; None for all.
+    """
+
+    goal = 0  # there is nothing to ask
+    note = ""
+
+    def __init__(
+        self, stage: Stage, run: Setting, candidates: Iterable[Record], most: int | None = None
+    ) -> None:
+        stored = list(run.journal.records(stage.name))
+        accepted = [record for record in stored if record.fate == ACCEPTED]
+        stage.judge.learn_all([*run.seeds, *accepted])
+        self.accepted, done = len(accepted), {record.request for record in stored}
+        for record in candidates:
+            if most is not None and self.accepted >= most:
+                break
+            if record.request not in done:
+                self._settle(stage, run, record)
+        run.journal.commit()
+
+    def turn(self) -> int | None:
+        """See `Work`."""
+        return None
+
+    def compose(self) -> Request | None:
+        """See `Work`."""
+        return None
+
+    def take(self, number: int, reply: Reply) -> list[Record]:
+        """See `Work`; never called, since nothing is asked."""
+        raise NotImplementedError
+
+    def _settle(self, stage: Stage, run: Setting, record: Record) -> None:
+        stage.judge.sift([record], stream(run.seed, stage.name, record.request, "sift"))
+        if record.fate == WAITING and stage.judge.admit(record):
+            self.accepted += 1
+        run.journal.take(stage.name, record.request, [record])
