@@ -21,8 +21,9 @@ from test_check import refused
 
 from selfinstruct.compose import compose
 from selfinstruct.errors import Fault
+from selfinstruct.export import convert
 from selfinstruct.parse import PARSERS, UNREADABLE, Parser
-from selfinstruct.records import Reply
+from selfinstruct.records import ACCEPTED, Record, Reply
 from selfinstruct.report.estimate import estimate
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -487,3 +488,16 @@ def test_the_judge_of_the_recipe_is_held_to_the_scale(project: Path) -> None:
     assert [*schema["properties"]] == ["reason", "score"]
     assert schema["properties"]["score"]["enum"] == [1, 2, 3, 4, 5]
     assert schema["properties"]["score"]["type"] == "integer"
+
+
+def test_columns_make_no_row_another(project: Path) -> None:
+    """Two records with the same row are duplicates, whatever their scores."""
+    recipe = compose(["recipe=judged", "model=scripted", "export.alpaca.columns=[score]"], project).recipe()
+    task = {"instruction": "Sing.", "input": "", "output": "La."}
+    records = [
+        Record(f"r-{place}", "instances", place, 0, {**task, "score": score}, fate=ACCEPTED)
+        for place, score in enumerate((5, 4))
+    ]
+    rows, left = convert("alpaca", recipe.exports["alpaca"], records, seed=0)
+    assert rows == [{**task, "score": 5}]
+    assert [record.check for record in left] == ["duplicate"]
