@@ -118,6 +118,11 @@ class ExportConfig(Component):
     seed_tasks: bool = Field(False, description="write the seed tasks too")
     shuffle: bool = Field(False, description="shuffle the rows")
     file: str | None = Field(None, description="name of the file in dataset/; <name>.jsonl")
+    columns: list[str] = Field(
+        default_factory=list,
+        description="fields of the records, labels too, that go into the rows beside the format's own; null "
+        "in a row whose record has none",
+    )
 
 
 class PromptConfig(Strict):

@@ -37,6 +37,8 @@ def _field(field: str, outline: Outline, spec: Any) -> dict[str, Any]:
     values = outline.values.get(field, ())
     if values and sorted(map(repr, values)) != ["False", "True"]:
         strict["enum"] = list(values)
+        if all(type(value) is int for value in values):
+            strict["type"] = "integer"
     return strict
 
 

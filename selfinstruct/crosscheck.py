@@ -7,38 +7,20 @@ template is filled in with the real seeds or with sample records.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from selfinstruct.config import MixConfig, RecipeConfig
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.fields import Sample, give, picked, sure, where_faults
 from selfinstruct.pool import Seeds
 from selfinstruct.prompts import Prompt, TemplateFault
 from selfinstruct.schema import fields_of, misfits
 from selfinstruct.stages import Stage
 
 
-@dataclass(frozen=True)
-class Field:
-    """A field of the records that come to a stage.
-
-    Attributes:
-        value: a sample of its values.
-        stage: the stage that gives it.
-        values: all its values, where they are a closed set.
-    """
-
-    value: Any
-    stage: str
-    values: tuple[Any, ...] = ()
-
-
-Sample = dict[str, Field]
-
-
 def crosscheck(
     config: RecipeConfig, stages: Sequence[Stage], seeds: Seeds | None, faults: list[Fault]
-) -> None:
+) -> dict[str, Sample]:
     """Add every fault of the recipe as a whole.
 
     Args:
@@ -46,11 +28,16 @@ def crosscheck(
         stages: the stages that could be built.
         seeds: the seed tasks, None where they could not be read.
         faults: receives what is found.
+
+    Returns:
+        By stage that makes records, the fields that these have in the end.
     """
     records: dict[str, Sample] = {}
     unsure = _of_unbuilt(config, stages)
     for place, stage in enumerate(stages):
         fields = records.get(stage.of or "", {})
+        faults.extend(where_faults(stage, fields, {**unsure, **fields}))
+        fields = picked(fields, stage.kind.where)
         names: dict[str, Any] = {**unsure, **{key: field.value for key, field in fields.items()}}
         if not stage.kind.asks:
             _unasked(config, stage, fields, names, faults)
@@ -63,6 +50,7 @@ def crosscheck(
                 faults.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
         else:
             _variants(stage, names, fields, faults)
+            _only_in_some(stage, fields, names, faults)
         for prompt in stage.prompts:
             _try(stage.name, prompt, names, faults)
             where = f"prompts.{stage.name}.parse"
@@ -71,9 +59,10 @@ def crosscheck(
                 _fits(config, stage, prompt.parse.fields, fields, faults)
         if not stage.kind.asks and not unsure:
             _fits(config, stage, tuple(stage.kind.gives), fields, faults)
-        _give(stage, stages[:place], records)
+        give(stage, stages[:place], records)
     if seeds and any(stage.kind.draws for stage in stages):
         _mix(config.mix, seeds, faults)
+    return records
 
 
 def known_fields(
@@ -103,31 +92,13 @@ def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]
     return {key: value for name in unbuilt for key, value in fields_of(config.schemas.get(name, {})).items()}
 
 
-def _give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
-    """Enter the records that a stage makes, or what it sets in others and in all that were made of those."""
-    fields = {key: Field(value, stage.name) for key, value in stage.kind.gives.items()}
-    for prompt in stage.prompts:
-        for key in prompt.parse.fields:
-            values = [*(fields[key].values if key in fields else ()), *prompt.parse.values]
-            sample = values[0] if values else stage.fields.get(key, "text")
-            fields[key] = Field(sample, stage.name, tuple(values))
-    of = records.get(stage.of or "", {})
-    if not stage.kind.labels:
-        records[stage.name] = {**of, **fields}
-        return
-    records[stage.of or ""], family = {**of, **fields}, {stage.of}
-    for other in before:
-        if other.of in family and not other.kind.labels:
-            family.add(other.name)
-            records[other.name] = {**fields, **records[other.name]}
-
-
 def _fits(
     config: RecipeConfig, stage: Stage, own: Sequence[str], fields: Sample, faults: list[Fault]
 ) -> None:
     """A record of the stage has no field that its schema shuts out, and all those that it requires."""
     name = stage.name
-    refused, lacking = misfits(config.schemas.get(name, {}), [*fields, *own])
+    schema = config.schemas.get(name, {})
+    refused, lacking = misfits(schema, [*fields, *own])[0], misfits(schema, [*sure(fields), *own])[1]
     source = f"prompts.{name} reads from a reply" if stage.kind.asks else f"stage {name} makes"
     found = [
         Fault(
@@ -171,6 +142,35 @@ def _variants(stage: Stage, names: dict[str, Any], fields: Sample, faults: list[
         if not any(when == value and type(when) is type(value) for when in whens):
             what = f"no variant of prompts.{stage.name} has 'when: {value}', a value of {by!r}"
             faults.append(Fault(where, what, f"there are: {', '.join(map(repr, whens))}"))
+
+
+def _only_in_some(stage: Stage, fields: Sample, names: dict[str, Any], faults: list[Fault]) -> None:
+    """What a stage before sets in some records alone, this one does not take for granted."""
+    for key, one in fields.items():
+        if not one.where:
+            continue
+        what = f"{key!r} is set by stage {one.stage} in those records alone that its 'where' picks"
+        remedy = f"give pipeline.{stage.name} the same where"
+        if key == stage.kind.by:
+            faults.append(Fault(f"pipeline.{stage.name}.by", what, remedy))
+        for prompt in stage.prompts:
+            where = f"prompts.{stage.name}" + (f".variants.{prompt.name}" if prompt.name else "")
+            if _needs(prompt, names, key):
+                instead = f"{remedy}, or write {{% if {key} is defined %}}"
+                faults.append(Fault(f"{where}.template", what, instead))
+
+
+def _needs(prompt: Prompt, names: dict[str, Any], name: str) -> bool:
+    """Whether the templates can be filled in with a name and not without it."""
+    try:
+        prompt.fill(names)
+    except TemplateFault:  # which has another reason, and is told
+        return False
+    try:
+        prompt.fill({key: value for key, value in names.items() if key != name})
+    except TemplateFault:
+        return True
+    return False
 
 
 def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) -> None:

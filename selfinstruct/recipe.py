@@ -20,6 +20,7 @@ from selfinstruct.config import ModelConfig, RecipeConfig, StageConfig
 from selfinstruct.crosscheck import crosscheck, known_fields
 from selfinstruct.errors import Fault, RecipeError, unknown
 from selfinstruct.export import EXPORTS, Export
+from selfinstruct.fields import Sample
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
 from selfinstruct.layout import listing, model_config
@@ -159,8 +160,8 @@ class _Builder:
                 stages.append(stage)
             if kind is None or not kind.labels:
                 makers.append(name)
-        exports = self._exports(makers)
-        crosscheck(self.config, stages, seeds, self.faults)
+        records = crosscheck(self.config, stages, seeds, self.faults)
+        exports = self._exports(makers, records if len(stages) == len(kinds) else {})
         objectives.check(self.config, stages, self.faults)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
         if self.faults or seeds is None:
@@ -313,7 +314,7 @@ class _Builder:
             if warning not in self.warnings:
                 self.warnings.append(warning)
 
-    def _exports(self, makers: list[str]) -> dict[str, Export]:
+    def _exports(self, makers: list[str], records: dict[str, Sample]) -> dict[str, Export]:
         exports: dict[str, Export] = {}
         for key, part in self.config.export.items():
             export = EXPORTS.build(part.kind or key, part.options, f"export.{key}", self.faults)
@@ -321,16 +322,33 @@ class _Builder:
             if of not in makers:
                 self.faults.append(Fault(f"export.{key}.of", *unknown("stage", of, makers)))
             elif export:
-                file, seeds = part.file or f"{key}.jsonl", part.seed_tasks
-                export = replace(export, of=of, file=file, seed_tasks=seeds, shuffle=part.shuffle)
-                self._check_export(key, export, exports)
+                export = replace(
+                    export,
+                    of=of,
+                    file=part.file or f"{key}.jsonl",
+                    seed_tasks=part.seed_tasks,
+                    shuffle=part.shuffle,
+                    columns=tuple(part.columns),
+                )
+                self._check_export(key, export, exports, records.get(of, {}))
                 exports[key] = export
         return exports
 
-    def _check_export(self, key: str, export: Export, others: dict[str, Export]) -> None:
+    def _check_export(self, key: str, export: Export, others: dict[str, Export], made: Sample) -> None:
         """Its fields exist, its templates can be filled in, and its file is its own."""
-        known_fields(self.config, export.fields, export.of, f"export.{key}", self.faults)
         sample = fields_of(self.config.schemas.get(export.of, {}))
+        if sample:  # else nobody knows what the records may have
+            sample.update({name: field.value for name, field in made.items()})
+        for name in export.fields if sample else ():
+            if name not in sample:
+                self.faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
+        for name in export.columns:
+            where = f"export.{key}.columns"
+            if name in export.schema.get("properties", {}):
+                what = f"{name!r} is a key of the format's own"
+                self.faults.append(Fault(where, what, "leave it out; a column is what rows have besides"))
+            elif made and sample and name not in sample:
+                self.faults.append(Fault(where, *unknown("field", name, sample)))
         for template in export.templates if sample else ():
             try:
                 prompting.render(template, {"input": "", **sample})

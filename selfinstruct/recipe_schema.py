@@ -196,13 +196,14 @@ def _defaults() -> Schema:
     choices = {
         f"override /{group}": {"anyOf": [{"enum": sorted(_ours(f"conf/{group}"))}, file]} for group in GROUPS
     }
+    stages_own = r"^/model@pipeline\.[\w-]+\.model$"  # a file of conf/model for one stage
     own = rf"^(optional )?/(?!({'|'.join(GROUPS)}|hydra)($|[/@]))"
     chosen = {
         "type": "object",
         "minProperties": 1,
         "maxProperties": 1,
         "properties": choices,
-        "patternProperties": {own: {"type": ["string", "array", "null"]}},
+        "patternProperties": {own: {"type": ["string", "array", "null"]}, stages_own: {"type": "string"}},
         "additionalProperties": False,
     }
     recipes = {"enum": ["_self_", *sorted(_ours("recipes"))]}

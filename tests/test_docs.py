@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -238,6 +239,7 @@ def test_the_commands_of_long_runs(project: Path) -> None:
     [
         ("your-own-domain.md", [("recipe=bicycle",), ("recipe=bicycle_chat",)]),
         ("long-runs.md", [("recipe=chat", "target=1000")]),
+        ("better-data.md", [("recipe=distill", "target=1000")]),
     ],
 )
 def test_the_plans_that_are_shown(
@@ -284,3 +286,20 @@ def test_the_sweep_and_what_compares_it(project: Path) -> None:
     """The sweep makes a run for each value and each seed, and the comparison reads them."""
     typed_in("seeds-and-mix.md", "model=scripted")
     assert len(list(project.glob("sweeps/*/*/dataset/alpaca.jsonl"))) == 9
+
+
+# Better data
+
+
+def test_the_recipes_and_commands_of_better_data(typed: Typed, project: Path) -> None:
+    """Each recipe, named in its first line, and each command is one that `check` finds no fault with."""
+    page = (DOCS / "better-data.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"^```yaml\n(# (recipes/[\w-]+\.yaml)\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(recipes) == page.count("```yaml")
+    (project / "recipes").mkdir()
+    for text, name in recipes:
+        (project / name).write_text(text, encoding="utf-8")
+    commands = re.findall(r"^selfinstruct (?:check )?(.*)$", page, re.MULTILINE)
+    for words in [*map(shlex.split, commands), *([f"recipe={Path(name).stem}"] for _, name in recipes)]:
+        status, out, err = typed("check", *words)
+        assert status == 0, out + err

@@ -170,7 +170,7 @@ class TestChoice:
     def test_values(self) -> None:
         """A label stores itself unless it names a value, which may be null."""
         parse = build("choice", field="n", choices={"one": {"value": 1}, "none": {"value": None}, "two": {}})
-        assert parse.values == (1, None, "two")
+        assert parse.values == {"n": (1, None, "two")}
         assert usable(read(parse, "none")) == [{"n": None}]
 
     def test_answer_of_two_labels(self) -> None:
@@ -620,7 +620,7 @@ class TestJson:
     def test_label(self, text: str, value: bool) -> None:
         """A field with a closed set serves a label stage, and a bare answer is enough."""
         parse = build("json", **YES_NO)
-        assert parse.values == (True, False)
+        assert parse.values == {"is_classification": (True, False)}
         assert usable(read(parse, text)) == [{"is_classification": value}]
 
     @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class Export:
         seed_tasks: whether the seed tasks are written too.
         shuffle: whether the rows are shuffled.
         file: name of the file in `dataset/`.
+        columns: further fields of the records that go into the rows.
     """
 
     convert: Callable[[dict[str, Any], random.Random], dict[str, Any]]
@@ -41,6 +42,7 @@ class Export:
     seed_tasks: bool = False
     shuffle: bool = False
     file: str = ""
+    columns: tuple[str, ...] = ()
 
 
 EXPORTS: Registry[Export] = Registry(
@@ -68,7 +70,8 @@ def convert(
 
     Returns:
         The rows, and the records left out, rejected by `duplicate` (an exact duplicate of an earlier row)
-        or `schema` (the row does not satisfy the format's schema).
+        or `schema` (the row does not satisfy the format's schema). What the columns hold makes no row
+        another one.
     """
     validate = compile_schema(export.schema, f"export.{name}", [])
     assert validate, "a format's own schema is valid"
@@ -81,7 +84,7 @@ def convert(
             wrong, check = Rejection("an exact duplicate", {"nearest": first[key], "score": 1.0}), "duplicate"
         if wrong is None:
             first[key] = record.id
-            rows.append(row)
+            rows.append({**row, **{key: record.data.get(key) for key in export.columns}})
         else:
             left = Record(record.id, f"export.{name}", record.request, record.position, row, record.parent)
             left.reject(check, wrong)

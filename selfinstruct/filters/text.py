@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -180,3 +180,38 @@ def equal(*, fields: Annotated[list[str], Field(min_length=2, max_length=2)]) ->
         return Rejection(f"{first} and {second} are the same") if same else None
 
     return Filter(each=each, fields=(first, second))
+
+
+@FILTERS.register
+def has_value(*, field: str, values: Annotated[list[Any], Field(min_length=1)]) -> Filter:
+    """Rejects a record in which a field has one of some values.
+
+    Args:
+        field: the field to look at.
+        values: what it must not be.
+    """
+
+    def each(record: Record) -> Rejection | None:
+        found = record.data.get(field)
+        same = any(type(value) is type(found) and value == found for value in values)
+        return Rejection(f"{field} is {found!r}") if same else None
+
+    return Filter(each=each, fields=(field,))
+
+
+@FILTERS.register
+def below(*, field: str, least: float) -> Filter:
+    """Rejects a record in which a number is too low; what is no number passes.
+
+    Args:
+        field: the field to look at.
+        least: the lowest that passes.
+    """
+
+    def each(record: Record) -> Rejection | None:
+        found = record.data.get(field)
+        if isinstance(found, bool) or not isinstance(found, int | float) or found >= least:
+            return None
+        return Rejection(f"{field} is {found:g}, below {least:g}", {"score": found})
+
+    return Filter(each=each, fields=(field,))

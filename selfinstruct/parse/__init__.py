@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -58,14 +58,14 @@ class Parser:
     Attributes:
         read: from a reply and the number of examples shown to candidates.
         fields: the fields that a candidate has.
-        values: the closed set of values of the first field, where it has one.
+        values: field: its closed set of values, where it has one.
         refusals: whether it reads a refused request too, as an empty reply.
         outline: the JSON that it expects, where that can be said beforehand.
     """
 
     read: Callable[[Reply, int], list[Parsed]]
     fields: tuple[str, ...]
-    values: tuple[Any, ...] = ()
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     refusals: bool = False
     outline: Outline | None = None
 

@@ -70,4 +70,4 @@ def choice(
 
     if when_refused == "otherwise" and otherwise is None:
         raise ValueError("when_refused: 'otherwise' needs a label in otherwise")
-    return Parser(read, (field,), tuple(values.values()), refusals=when_refused == "otherwise")
+    return Parser(read, (field,), {field: tuple(values.values())}, refusals=when_refused == "otherwise")

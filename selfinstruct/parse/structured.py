@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from json import dumps
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Outline, Parsed, Parser, answer, lost
 from selfinstruct.parse.labels import Choice, answers
@@ -14,6 +15,23 @@ from selfinstruct.records import Reply
 from selfinstruct.replies import CONTROL
 
 NonStrings = Literal["reject", "write", "keep"]
+LONGEST_SCALE = 1000
+_WHOLE = re.compile(r"([+-]?\d{1,9})(?:\.0*)?(?:\s*/\s*(\d{1,9}))?")  # 4, 4.0, 4/5
+
+
+class Scale(BaseModel):
+    """Whole numbers, both ends included."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    lowest: int
+    highest: int
+
+    @model_validator(mode="after")
+    def _has_values(self) -> Scale:
+        if not 0 < self.highest - self.lowest < LONGEST_SCALE:
+            raise ValueError(f"highest has to be above lowest, and below it by less than {LONGEST_SCALE}")
+        return self
 
 
 class JsonField(BaseModel):
@@ -24,11 +42,37 @@ class JsonField(BaseModel):
     key: str | None = Field(None, description="its key in the reply, where that is another name")
     default: Any = Field(None, description="its value where it is null or missing; without one it is needed")
     choices: dict[str, Choice] = Field(default_factory=dict, description="its closed set, as in `choice`")
+    scale: Scale | None = Field(None, description="it is a whole number from `lowest` to `highest`")
+    otherwise: Any = Field(
+        None, description="its value where the reply has none of its choices or its scale, or cannot be read"
+    )
+
+    @model_validator(mode="after")
+    def _closed(self) -> JsonField:
+        if self.choices and self.scale:
+            raise ValueError("a field has choices or a scale, not both")
+        if self.settles and not self.asked:
+            raise ValueError("otherwise needs choices or a scale")
+        return self
+
+    @property
+    def settles(self) -> bool:
+        """Whether it says what becomes of an answer that is none."""
+        return "otherwise" in self.model_fields_set
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """The closed set that a reply is to choose from; empty where there is none."""
+        if self.scale:
+            return tuple(range(self.scale.lowest, self.scale.highest + 1))
+        return tuple(one.meaning(label) for label, one in self.choices.items())
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """Its closed set of values; empty where it has none."""
-        return tuple(one.meaning(label) for label, one in self.choices.items())
+        """All the values that a record may get; empty where they are not a closed set."""
+        more = [getattr(self, key) for key in ("default", "otherwise") if key in self.model_fields_set]
+        known = [repr(value) for value in self.asked]
+        return (*self.asked, *(value for value in more if repr(value) not in known)) if self.asked else ()
 
 
 class _Unfit(Exception):
@@ -42,6 +86,7 @@ def json(
     items: str | None = None,
     single: bool = False,
     non_strings: NonStrings = "reject",
+    when_refused: Literal["reject", "otherwise"] = "reject",
 ) -> Parser:
     """Candidates from JSON, read as far as it is whole; an object that is not is rejected.
 
@@ -49,25 +94,43 @@ def json(
     and a bare string in the place of an object with one field.
 
     Args:
-        fields: field: {key, default, choices}, in the order asked for; each may be left out.
+        fields: field: {key, default, choices, scale, otherwise}, each of which may be left out, in the order
+            asked for.
         items: the key that holds the list of objects; null where the reply is the list, or one object.
         single: the reply is one object and no list; several that differ are rejected.
         non_strings: what becomes of a number, boolean, list or object in a field without choices: `reject`
             the object, `write` it as JSON text, or `keep` it, for the stage's schema to judge.
+        when_refused: `reject` a record that the provider refuses to answer about or has no words for, or set
+            each field to its `otherwise` or `default`, as where a reply cannot be read.
     """
     if not fields:
         raise ValueError("fields: name at least one")
     if items and single:
         raise ValueError("single: a reply that is one object has no key that holds a list")
     objects = _Objects(fields, items, non_strings)
-    closed = {name: field.values for name, field in fields.items() if field.choices}
+    closed = {name: field.asked for name, field in fields.items() if field.asked}
     outline = Outline(objects.keys, items, closed) if items or single else None
+
+    settled = _settled(fields)
+    if when_refused == "otherwise" and settled is None:
+        raise ValueError("when_refused: 'otherwise' needs one in a field, and it or a default in the others")
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         found = objects.read(reply)
-        return _one(found, reply) if single else found
+        if single:
+            found = _one(found, reply) or lost(reply, "the reply has no object")
+        return found if settled is None else [Parsed(dict(settled)) if one.check else one for one in found]
 
-    return Parser(read, tuple(fields), next(iter(fields.values())).values, outline=outline)
+    values = {name: field.values for name, field in fields.items() if field.asked}
+    return Parser(read, tuple(fields), values, when_refused == "otherwise", outline)
+
+
+def _settled(fields: dict[str, JsonField]) -> dict[str, Any] | None:
+    """The fields of a reply that cannot be read; None where they do not say."""
+    given = [{"default", "otherwise"} & field.model_fields_set for field in fields.values()]
+    if not all(given) or not any(field.settles for field in fields.values()):
+        return None
+    return {name: field.otherwise if field.settles else field.default for name, field in fields.items()}
 
 
 class _Objects:
@@ -76,7 +139,11 @@ class _Objects:
     def __init__(self, fields: dict[str, JsonField], items: str | None, non_strings: NonStrings) -> None:
         self.keys = {name: field.key or name for name, field in fields.items()}
         self._fields, self._items, self._non_strings = fields, items, non_strings
-        self._tables = {name: _Table(field) for name, field in fields.items() if field.choices}
+        self._tables: dict[str, _Table | _Numbers] = {
+            name: _Numbers(field.scale) if field.scale else _Table(field)
+            for name, field in fields.items()
+            if field.asked
+        }
 
     def read(self, reply: Reply) -> list[Parsed]:
         """A candidate for each object of a reply, usable or not."""
@@ -109,17 +176,23 @@ class _Objects:
         lacks = [
             name
             for name, field in self._fields.items()
-            if values[name] is None and "default" not in field.model_fields_set
+            if values[name] is None and not {"default", "otherwise"} & field.model_fields_set
         ]
         if lacks:
             raise _Unfit(f"it lacks {' and '.join(lacks)}")
         return {name: self._value(name, value) for name, value in values.items()}
 
     def _value(self, name: str, value: Any) -> Any:
+        field = self._fields[name]
         if value is None:
-            return self._fields[name].default
+            return field.default if "default" in field.model_fields_set else field.otherwise
         if name in self._tables:
-            return self._tables[name].meaning(name, value)
+            try:
+                return self._tables[name].meaning(name, value)
+            except _Unfit:
+                if field.settles:
+                    return field.otherwise
+                raise
         if not isinstance(value, str) and self._non_strings == "reject":
             raise _Unfit(f"{name} is no string: {_written(value)[:80]}")
         if not isinstance(value, str) and self._non_strings == "write":
@@ -134,7 +207,7 @@ class _Table:
     """What the answers of a closed set mean."""
 
     def __init__(self, field: JsonField) -> None:
-        self._values = field.values
+        self._values = field.asked
         self._answers = {said.casefold(): value for said, value in answers(field.choices).items()}
 
     def meaning(self, name: str, said: Any) -> Any:
@@ -145,6 +218,22 @@ class _Table:
         if isinstance(said, str) and said.strip().casefold() in self._answers:
             return self._answers[said.strip().casefold()]
         raise _Unfit(f"{name} is {_written(said)[:80]}, none of {', '.join(map(_written, self._values))}")
+
+
+class _Numbers:
+    """What the answers on a scale mean."""
+
+    def __init__(self, scale: Scale) -> None:
+        self._scale = scale
+
+    def meaning(self, name: str, said: Any) -> int:
+        """The number; it may also be written as 4.0, as text, or as 4/5 where 5 is the highest."""
+        text = str(said).strip() if isinstance(said, int | float | str) else ""
+        found = _WHOLE.fullmatch(text)  # which "True" is not
+        lowest, highest = self._scale.lowest, self._scale.highest
+        if found and found[2] in (None, str(highest)) and lowest <= int(found[1]) <= highest:
+            return int(found[1])
+        raise _Unfit(f"{name} is {_written(said)[:80]}, no whole number from {lowest} to {highest}")
 
 
 def _items(value: Any, key: str | None, needed: set[str]) -> list[Any]:

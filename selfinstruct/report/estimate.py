@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
+from selfinstruct import view
 from selfinstruct.folder import JOURNAL
 from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import Price, price_of
@@ -169,11 +170,30 @@ class _Estimator:
             self._records[stage.name] = exactly(max(accepted, self._recipe.config.target))
             return exactly(max(0, self._recipe.config.target - accepted)) / yields
         rows = self._records[stage.of or ""]
+        picked = rows * self._share(stage)
         if stage.kind.labels:  # those whose label is rejected go no further
-            self._records[stage.of or ""] = rows * yields
+            lost = picked.expected * (1 - yields.expected) / (rows.expected or 1)
+            self._records[stage.of or ""] = rows * exactly(1 - lost)
         else:
-            self._records[stage.name] = rows * yields
-        return rows.less(len(self._journal.taken(stage.name)) if self._journal else 0)
+            self._records[stage.name] = picked * yields
+        return picked.less(len(self._journal.taken(stage.name)) if self._journal else 0)
+
+    def _share(self, stage: Stage) -> Range:
+        """Of the records that come to a stage, those that its `where` picks."""
+        if not stage.kind.where:
+            return exactly(1.0)
+        rows = view.rows(self._recipe, self._journal, stage.of or "", stage.name) if self._journal else {}
+        known = [row.data for row in rows.values() if stage.kind.where.keys() <= row.data.keys()]
+        if len(known) >= ENOUGH:
+            share = mean(map(stage.kind.picks, known))
+            self._shown.append(
+                f"{stage.name}: {share:.2g} of {len(known):,} {stage.of} that it might ask about"
+            )
+            return around(share, SHOWN).at_most(1.0)
+        found = around(stage.kind.share, ASSUMED).at_most(1.0)
+        words = f"{found.expected:g} ({found.low:g} - {found.high:g}) of {stage.of}"
+        self._yields.append(f"{stage.name}: {words}, pipeline.{stage.name}.share")
+        return found
 
     def _of_material(self, stage: Stage, rows: int) -> Range:
         """Records that a stage has in the end that makes them without a model."""

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selfinstruct import seed_lint
+from selfinstruct.config import ModelConfig
 from selfinstruct.folder import look
 from selfinstruct.llm import MODELS
+from selfinstruct.llm.prices import price_of
 from selfinstruct.recipe import Recipe
 from selfinstruct.report.estimate import Estimate, estimate
 from selfinstruct.report.ranges import Range
@@ -60,7 +62,8 @@ def plan(recipe: Recipe, path: Path) -> str:
 
 def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     section = recipe.config.pipeline[stage.name]
-    options = " ".join(f"{key}={value}" for key, value in section.options.items())
+    given = {key: value for key, value in section.options.items() if value is not None and key != "where"}
+    options = " ".join(f"{key}={value}" for key, value in given.items())
     checks = recipe.config.filters.get(stage.name, {})
     filters = ", ".join(name for name, part in checks.items() if part) or "none"
     title = f"{stage.name} ({section.kind}{' ' + options if options else ''})"
@@ -69,7 +72,7 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     if stage.kind.draws:
         does = f"asks for more until {recipe.config.target} are accepted"
     else:
-        does = f"{'labels' if stage.kind.labels else 'expands'} each of {stage.of}, one request a record"
+        does = f"{'labels' if stage.kind.labels else 'expands'} {_which(stage)}, one request a record"
     model, kind = stage.model, MODELS.build(stage.model.kind, stage.model.options, "", [])
     note = f" — {kind.note}" if kind and kind.note else ""
     sampling = {**stage.prompts[0].sampling, **model.sampling}
@@ -81,6 +84,7 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     lines = [
         f"{title}: {does}",
         f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
+        *_terms(model),
         f"  sampling {shown}",
         f"  filters  {filters}",
     ]
@@ -88,6 +92,22 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         lines.insert(2, f"  then     {', '.join(other.name for other in stage.fallbacks)}")
     variants = [prompt.name for prompt in stage.prompts if prompt.name]
     return [*lines, f"  variants {', '.join(variants)} by {stage.kind.by}"] if variants else lines
+
+
+def _which(stage: Stage) -> str:
+    """The records that a stage asks about, in words."""
+    picked = [f"{key} is {' or '.join(map(str, values))}" for key, values in stage.kind.where.items()]
+    return f"those of {stage.of} whose {' and '.join(picked)}" if picked else f"each of {stage.of}"
+
+
+def _terms(model: ModelConfig) -> list[str]:
+    """What a model costs, and what it allows a minute; nothing where it is free and knows no limit."""
+    lines, price = [], price_of(model)
+    if price and (price.input or price.output):
+        lines.append(f"  price    ${price.input:,.2f} sent, ${price.output:,.2f} received, a million tokens")
+    limits = {"requests": model.requests_per_minute, "tokens": model.tokens_per_minute}
+    known = [f"{limit:,.15g} {what}" for what, limit in limits.items() if limit is not None]
+    return [*lines, f"  limits   {', '.join(known)} a minute"] if known else lines
 
 
 def _unasked(recipe: Recipe, stage: Stage) -> str:

@@ -34,6 +34,10 @@ class Range:
         """Without what is done."""
         return Range(*(max(0.0, value - done) for value in (self.low, self.expected, self.high)))
 
+    def at_most(self, bound: float) -> Range:
+        """No part of it above a bound."""
+        return Range(*(min(bound, value) for value in (self.low, self.expected, self.high)))
+
 
 def exactly(value: float) -> Range:
     """A figure that is known."""

@@ -7,7 +7,7 @@ One that asks no model has no prompts; its records are made, judged and stored w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -86,6 +86,8 @@ class Kind:
         uses: the fields of the records it is about that it cannot do without, beside those in its prompts.
         load: reads what its records are made of, for a kind that is about no other stage's and draws none;
             takes the user's folder, the stage's key and a list for the faults, None is for where there were.
+        where: it is about those records alone whose fields have one of these values; the others pass by it.
+        share: of the records, those that `where` may pick, for a plan.
     """
 
     open: Callable[[Stage, Setting], Work]
@@ -98,11 +100,22 @@ class Kind:
     gives: Mapping[str, Any] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     load: Load | None = None
+    where: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    share: float = 1.0
 
     @property
     def begins(self) -> bool:
         """Whether it is about no other stage's records."""
         return self.draws or self.load is not None
+
+    def picks(self, data: dict[str, Any]) -> bool:
+        """Whether it is about a record with these fields."""
+        return all(key in data and is_one_of(data[key], values) for key, values in self.where.items())
+
+
+def is_one_of(value: Any, values: Iterable[Any]) -> bool:
+    """Whether a value is among others; 1 == True in Python, but a label 1 is not the label true."""
+    return any(one == value and type(one) is type(value) for one in values)
 
 
 STAGES: Registry[Kind] = Registry(
@@ -112,6 +125,7 @@ STAGES: Registry[Kind] = Registry(
         "selfinstruct.stages.documents",
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
+        "selfinstruct.stages.derive",
     ),
     "stages",
     Kind,
@@ -189,9 +203,7 @@ class Stage:
         if self.kind.by is None:
             return self.prompts[0]
         value = data[self.kind.by]
-        # 1 == True in Python, but a label 1 is not the label true.
-        same = [p for p in self.prompts if p.when == value and type(p.when) is type(value)]
-        return same[0]
+        return next(prompt for prompt in self.prompts if is_one_of(value, [prompt.when]))
 
     def read(
         self,

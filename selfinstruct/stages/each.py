@@ -1,9 +1,29 @@
-"""What `label` and `expand` share: one request for each record of another stage."""
+"""What `label` and `expand` share: one request for each record of another stage, or for some of them."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from selfinstruct.config import Machine
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request
 from selfinstruct.stages import Setting, Stage
+
+Share = Annotated[float, Field(gt=0, le=1), Machine]
+
+
+def conditions(where: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """The values that `where` allows each field.
+
+    Raises:
+        ValueError: where it allows one none.
+    """
+    allowed = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in where.items()}
+    for key, values in allowed.items():
+        if not values:
+            raise ValueError(f"where.{key}: no record has one of no values; name some, or leave it out")
+    return allowed
 
 
 class Each:
@@ -17,7 +37,7 @@ class Each:
 
     def __init__(self, stage: Stage, run: Setting) -> None:
         self.stage, self.run = stage, run
-        self._rows = run.rows()
+        self._rows = {number: row for number, row in run.rows().items() if stage.kind.picks(row.data)}
         self.goal = len(self._rows)
         done = run.journal.taken(stage.name)
         stage.judge.learn_all(run.seeds)

@@ -1,17 +1,25 @@
-"""`label`: one request a record, which sets one field of it (arXiv 2212.10560, section 2.2, step 2)."""
+"""`label`: one request a record, which sets a field of it (arXiv 2212.10560, section 2.2, step 2)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from selfinstruct.stages import STAGES, Kind
-from selfinstruct.stages.each import Each
+from selfinstruct.stages.each import Each, Share, conditions
 
 
 @STAGES.register
-def label(*, of: str | None = None, by: str | None = None) -> Kind:
-    """Sets a field of each record; a record whose label is rejected goes no further.
+def label(
+    *, of: str | None = None, by: str | None = None, where: dict[str, Any] | None = None, share: Share = 0.5
+) -> Kind:
+    """Sets a field of each record, or several; a record whose label is rejected goes no further.
 
     Args:
         of: the stage whose records to label; the nearest before it that makes records.
         by: the field that picks the prompt's variant.
+        where: field: value, or a list of values; only the records that have them are asked about, and the
+            others go on as they are.
+        share: of the records, how many `where` is expected to pick, in the plan that check prints.
     """
-    return Kind(open=Each, labels=True, of=of, by=by)
+    allowed = conditions(where or {})
+    return Kind(open=Each, labels=True, of=of, by=by, where=allowed, share=share if allowed else 1.0)
