@@ -15,7 +15,7 @@ from selfinstruct.errors import Fault, unknown
 from selfinstruct.pool import Seeds
 from selfinstruct.prompts import Prompt, TemplateFault
 from selfinstruct.schema import fields_of, misfits
-from selfinstruct.stages import Stage
+from selfinstruct.stages import KEPT, Stage
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,21 @@ def crosscheck(
         if stage.kind.draws:
             made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
             tasks = [seed.data for seed in seeds.tasks] if seeds else []
-            names: dict[str, Any] = {"examples": [*tasks, made] if config.mix.machine else tasks}
+            lines = {name: one.texts[0] for name, one in stage.lines.items()}
+            names: dict[str, Any] = {"examples": [*tasks, made] if config.mix.machine else tasks, **lines}
             if config.prompts[stage.name].variants:
                 what = "a stage that asks about no record has no field to pick a variant by"
                 faults.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
         else:
             names = {**unsure, **{key: field.value for key, field in fields.items()}}
-            _variants(stage, names, fields, faults)
+            _drawn(stage, names, faults) if stage.kind.draw else _variants(stage, names, fields, faults)
         for prompt in stage.prompts:
             _try(stage.name, prompt, names, faults)
             where = f"prompts.{stage.name}.parse"
             known_fields(config, prompt.parse.fields, stage.name, where, faults)
             if not unsure:
-                _fits(config.schemas.get(stage.name, {}), stage.name, prompt, fields, faults)
+                given = {**fields, **_set(stage)}
+                _fits(config.schemas.get(stage.name, {}), stage.name, prompt, given, faults)
         _give(stage, stages[:place], records)
     if seeds and any(stage.kind.draws for stage in stages):
         _mix(config.mix, seeds, faults)
@@ -90,7 +92,7 @@ def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]
 
 def _give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
     """Enter the records that a stage makes, or what it sets in others and in all that were made of those."""
-    fields: Sample = {}
+    fields = _set(stage)
     for prompt in stage.prompts:
         for key in prompt.parse.fields:
             values = [*(fields[key].values if key in fields else ()), *prompt.parse.values]
@@ -105,6 +107,14 @@ def _give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> 
         if other.of in family and not other.kind.labels:
             family.add(other.name)
             records[other.name] = {**fields, **records[other.name]}
+
+
+def _set(stage: Stage) -> Sample:
+    """The field that names the variant drawn."""
+    if stage.kind.sets is None:
+        return {}
+    values = [*stage.kind.draw, *([KEPT] if stage.kind.keep else [])]
+    return {stage.kind.sets: Field(values[0], stage.name, tuple(values))}
 
 
 def _fits(schema: dict[str, Any], name: str, prompt: Prompt, fields: Sample, faults: list[Fault]) -> None:
@@ -134,10 +144,9 @@ def _variants(stage: Stage, names: dict[str, Any], fields: Sample, faults: list[
     by, where = stage.kind.by, f"pipeline.{stage.name}.by"
     whens = [prompt.when for prompt in stage.prompts]
     if by is None:
-        if whens != [None]:
-            faults.append(
-                Fault(where, "is missing", "its prompt has variants; name the field that picks one")
-            )
+        if stage.prompts[0].name:
+            remedy = "its prompt has variants; name the field that picks one, or draw one"
+            faults.append(Fault(where, "is missing", remedy))
         return
     values = fields[by].values if by in fields else ()
     if by not in names:
@@ -152,6 +161,33 @@ def _variants(stage: Stage, names: dict[str, Any], fields: Sample, faults: list[
         if not any(when == value and type(when) is type(value) for when in whens):
             what = f"no variant of prompts.{stage.name} has 'when: {value}', a value of {by!r}"
             faults.append(Fault(where, what, f"there are: {', '.join(map(repr, whens))}"))
+
+
+def _drawn(stage: Stage, names: dict[str, Any], faults: list[Fault]) -> None:
+    """Each weight has its variant and each variant its weight, and there is one to draw for any record."""
+    prompts, draw = {prompt.name or "": prompt for prompt in stage.prompts}, stage.kind.draw
+    where, section = f"pipeline.{stage.name}.draw", f"prompts.{stage.name}.variants"
+    if "" in prompts:
+        faults.append(Fault(where, "draws a variant but the prompt has none", f"give {section} some"))
+        return
+    for name in draw:
+        if name not in prompts:
+            faults.append(Fault(f"{where}.{name}", *unknown("variant", name, prompts)))
+    for name, prompt in prompts.items():
+        if name not in draw:
+            what = f"variant {name!r} has no weight"
+            faults.append(Fault(where, what, f"give {where}.{name} one; 0 switches the variant off"))
+        faults.extend(
+            Fault(f"{section}.{name}.where", *unknown("field", key, names))
+            for key in prompt.where
+            if key not in names
+        )
+    if not any(draw.get(name) and not prompt.where for name, prompt in prompts.items()):
+        what = "leaves nothing to draw for a record that fits no variant's where"
+        faults.append(Fault(where, what, "give a variant without where a weight above 0"))
+    if any(stage.kind.sets in prompt.parse.fields for prompt in stage.prompts):
+        what = f"{stage.kind.sets!r} is read from the replies too"
+        faults.append(Fault(f"pipeline.{stage.name}.sets", what, "give it another name"))
 
 
 def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) -> None:

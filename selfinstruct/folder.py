@@ -186,7 +186,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
 
 
 def _shape(recipe: Recipe) -> dict[str, Any]:
-    """What must stay the same: every setting that shapes the records, and the seeds themselves.
+    """What must stay the same: every setting that shapes the records, and the files it reads them from.
 
     Exports are left out. They are written anew from the journal at every end, and cost nothing.
     """
@@ -205,6 +205,11 @@ def _shape(recipe: Recipe) -> dict[str, Any]:
             del shape[key]
     shape.pop("seeds.path", None)
     shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
+    for stage in recipe.stages:
+        for name, lines in stage.lines.items():
+            key, text = f"pipeline.{stage.name}.lines.{name}", "\n".join(lines.texts)
+            shape.pop(key, None)
+            shape[f"{key} (contents)"] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return shape
 
 

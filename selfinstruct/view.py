@@ -42,9 +42,8 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
 
 def _following(stage: Stage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:
     """The records whose parents are left, with what was set on those later; a field of their own stays."""
-    own = {key for prompt in stage.prompts for key in prompt.parse.fields}
     inherited = {
-        parent.id: {key: value for key, value in parent.data.items() if key not in own}
+        parent.id: {key: value for key, value in parent.data.items() if key not in stage.own}
         for parent in parents.values()
     }
     for record in found.values():

@@ -1,17 +1,51 @@
-"""`expand`: one request a record, which yields its children (arXiv 2212.10560, section 2.2, step 3)."""
+"""`expand`: one request a record, which yields its children (arXiv 2212.10560, section 2.2, step 3).
+
+A stage whose prompt reads fields that its records have already rewrites them. The variants of its prompt are
+then the ways of rewriting, drawn by weight: instructions evolved as in Evol-Instruct (arXiv 2304.12244) are
+two or three such stages, one after the other.
+"""
 
 from __future__ import annotations
 
-from selfinstruct.stages import STAGES, Kind
+from typing import Annotated
+
+from pydantic import Field
+
+from selfinstruct.stages import KEPT, STAGES, Kind
 from selfinstruct.stages.each import Each
 
 
 @STAGES.register
-def expand(*, of: str | None = None, by: str | None = None) -> Kind:
+def expand(
+    *,
+    of: str | None = None,
+    by: str | None = None,
+    draw: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None,
+    sets: str | None = None,
+    keep: bool = False,
+) -> Kind:
     """Makes children of each record; a child has the fields of its parent and its own.
 
     Args:
         of: the stage whose records to expand; the nearest before it that makes records.
         by: the field that picks the prompt's variant.
+        draw: variant: its weight, where variants are drawn instead; 0 switches one off.
+        sets: the field of a child that gets the name of the variant drawn, or `kept`.
+        keep: a record of which no child was accepted goes on as it is, as its own child.
     """
-    return Kind(open=Each, of=of, by=by)
+    if draw is not None:
+        _check(draw, by)
+    elif sets is not None:
+        raise ValueError("sets names the field for the variant drawn, but there is no draw")
+    return Kind(open=Each, of=of, by=by, draw=draw or {}, sets=sets, keep=keep)
+
+
+def _check(draw: dict[str, float], by: str | None) -> None:
+    if by is not None:
+        raise ValueError("by and draw both pick the prompt's variant; leave one of them out")
+    if not any(draw.values()):
+        raise ValueError("draw gives no variant a weight above 0")
+    if KEPT in draw:
+        raise ValueError(
+            f"draw: no variant can be named {KEPT!r}, which says that a record went on as it was"
+        )
