@@ -31,7 +31,7 @@ REPLIES = Path(__file__).parent / "replies"
 SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # chat, and all that are made of it
-CHAT = sorted({*RECIPES} - {"alpaca", "paper", "paper_classification", "quickstart"})
+CHAT = sorted({*RECIPES} - {"alpaca", "evolve", "paper", "paper_classification", "quickstart"})
 
 every = pytest.mark.parametrize("name", RECIPES)
 
