@@ -167,6 +167,9 @@ def test_where_a_record_came_from(typed: Typed, project: Path, mine: Callable[..
         assert row["round_1"] == parent["round_1"]
         assert row["round_2"] == ("kept" if "kept" in row else second[row["request"]])
         assert known[parent["parent"]]["id"].startswith("instructions-")
+    ran(typed, *MINE, "pipeline.evolve_2.sets=round_1", "run_dir=one_field")
+    for row in lines(project / "one_field/evolve_2.jsonl"):  # the last round has the last word
+        assert row["round_1"] == ("kept" if "kept" in row else second[row["request"]])
 
 
 def test_a_rewriting_may_be_near_to_its_own_parent_only(
@@ -189,7 +192,8 @@ def test_a_rewriting_may_be_near_to_its_own_parent_only(
         "~prompts.evolve_2",
     )
     one += ("~filters.evolve_2", "~schema.evolve_2")
-    ran(typed, *MINE, *one, "run_dir=run")
+    ran(typed, *MINE, *one, "target=1", "run_dir=run")
+    ran(typed, *MINE, *one, "run_dir=run")  # what was rewritten before is known when the run goes on
     same, near = (row for row in lines(project / "run/rejected.jsonl") if row["stage"] == "evolve_1")
     assert (same["check"], same["nearest"]) == ("exact_duplicate", "instructions-000001-0")
     assert (near["check"], near["nearest"]) == ("rouge_l", "instructions-000001-0")
