@@ -16,6 +16,7 @@ import yaml
 from conftest import lines
 from killing import data, start, stored
 
+from selfinstruct.compose import compose
 from selfinstruct.layout import packaged
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -297,15 +298,28 @@ def test_three_rounds(typed: Typed, project: Path) -> None:
     assert rows[0]["parent"].startswith("evolve_3-")
 
 
-def test_one_round_differs(typed: Typed, project: Path, mine: Callable[..., None]) -> None:
-    """A recipe changes one round, and the other stays as it is."""
-    mine()
-    keys = {"defaults": ["mine", "_self_"], "prompts": {"evolve_2": {"variables": {"way": "shorter"}}}}
-    keys["filters"] = {"evolve_2": {"rouge_l": {"threshold": 0.5}}}
+def test_one_round_differs(project: Path) -> None:
+    """A recipe changes the second round alone, and loses nothing of what it shares with the first."""
+    keys: dict[str, Any] = {
+        "defaults": ["evolve", "_self_"],
+        "pipeline": {"evolve_2": {"draw": {"harder": 9}}},
+        "prompts": {"evolve_2": {"variables": {"language": "Latin"}}},
+        "filters": {"evolve_2": {"rouge_l": {"threshold": 0.5}}},
+    }
+    (project / "recipes").mkdir()
     (project / "recipes/other.yaml").write_text(yaml.safe_dump(keys), encoding="utf-8")
-    _, out, _ = typed("recipe=other", "model=scripted", "--cfg", "job")
-    assert out.count("threshold: 0.5") == 1
-    assert typed("check", "recipe=other", "model=scripted")[0] == 0
+    words = ["model=scripted", "model.mode=chat"]
+    ours, other = (
+        compose([f"recipe={name}", *words], project).recipe().config for name in ("evolve", "other")
+    )
+    expected = ours.model_copy(deep=True)
+    (expected.pipeline["evolve_2"].model_extra or {})["draw"]["harder"] = 9
+    expected.prompts["evolve_2"].variables["language"] = "Latin"
+    rouge_l = expected.filters["evolve_2"]["rouge_l"]
+    assert rouge_l
+    assert rouge_l.model_extra
+    rouge_l.model_extra["threshold"] = 0.5
+    assert other == expected
 
 
 @pytest.mark.parametrize(
