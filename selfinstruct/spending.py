@@ -197,8 +197,8 @@ def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds
     tasks = stream(config.seed, stage.name, "plan").sample(seeds.tasks, min(SAMPLES, len(seeds.tasks)))
     for number, task in enumerate(tasks, 1):
         data = {**fields, **{key: value for key, value in task.data.items() if key in fields}}
-        prompt = _variant(stage, {**data, **task.data}, number, config.seed)
-        yield stage.request(prompt, number, data, config.seed)
+        way = stage.variant(data, number, config.seed) if stage.kind.draw else None
+        yield stage.request(way or _variant(stage, task.data, number), number, data, config.seed)
 
 
 def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
@@ -211,10 +211,8 @@ def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
     return fields
 
 
-def _variant(stage: Stage, data: dict[str, Any], number: int, seed: int) -> Prompt:
+def _variant(stage: Stage, data: dict[str, Any], number: int) -> Prompt:
     """The prompt for a record; where the seed task has no such field, one after the other."""
-    if stage.kind.draw:
-        return stage.variant(data, number, seed)
     value = data.get(stage.kind.by or "")
     same = [p for p in stage.prompts if p.when == value and type(p.when) is type(value)]
     return same[0] if same else stage.prompts[number % len(stage.prompts)]
