@@ -140,14 +140,20 @@ class PromptConfig(Strict):
         False, description="ask the provider to hold a chat model to the JSON that is read (response_format)"
     )
     variants: dict[str, VariantConfig] = Field(
-        default_factory=dict, description="prompts by the value of the field that the stage names in `by`"
+        default_factory=dict,
+        description="ways to ask, picked by the field that the stage names in `by` or drawn",
     )
 
 
 class VariantConfig(PromptConfig):
     """One variant of a prompt: the keys that differ from the prompt's own."""
 
-    when: str | int | bool = Field(description="the value of the field that picks this variant")
+    when: str | int | bool | None = Field(
+        None, description="the value of the field in `by` that picks this variant"
+    )
+    where: dict[str, Any] = Field(
+        default_factory=dict, description="draw it only for records whose fields have these values"
+    )
 
 
 class BudgetConfig(Strict):

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfinstruct.config import MixConfig, RecipeConfig
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.fields import Sample, give, picked, sure, where_faults
+from selfinstruct.fields import Sample, drawn_field, give, picked, sure, where_faults
 from selfinstruct.pool import Seeds
 from selfinstruct.prompts import Prompt, TemplateFault
 from selfinstruct.schema import fields_of, misfits
@@ -44,19 +44,20 @@ def crosscheck(
         elif stage.kind.draws:
             made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
             tasks = [seed.data for seed in seeds.tasks] if seeds else []
-            names = {"examples": [*tasks, made] if config.mix.machine else tasks}
+            lines = {name: one.texts[0] for name, one in stage.lines.items()}
+            names = {"examples": [*tasks, made] if config.mix.machine else tasks, **lines}
             if config.prompts[stage.name].variants:
                 what = "a stage that asks about no record has no field to pick a variant by"
                 faults.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
         else:
-            _variants(stage, names, fields, faults)
+            _drawn(stage, names, faults) if stage.kind.draw else _variants(stage, names, fields, faults)
             _only_in_some(stage, fields, names, faults)
         for prompt in stage.prompts:
             _try(stage.name, prompt, names, faults)
             where = f"prompts.{stage.name}.parse"
             known_fields(config, prompt.parse.fields, stage.name, where, faults)
             if not unsure:
-                _fits(config, stage, prompt.parse.fields, fields, faults)
+                _fits(config, stage, prompt.parse.fields, {**fields, **drawn_field(stage)}, faults)
         if not stage.kind.asks and not unsure:
             _fits(config, stage, tuple(stage.kind.gives), fields, faults)
         give(stage, stages[:place], records)
@@ -124,10 +125,9 @@ def _variants(stage: Stage, names: dict[str, Any], fields: Sample, faults: list[
     by, where = stage.kind.by, f"pipeline.{stage.name}.by"
     whens = [prompt.when for prompt in stage.prompts]
     if by is None:
-        if whens != [None]:
-            faults.append(
-                Fault(where, "is missing", "its prompt has variants; name the field that picks one")
-            )
+        if stage.prompts[0].name:
+            remedy = "its prompt has variants; name the field that picks one, or draw one"
+            faults.append(Fault(where, "is missing", remedy))
         return
     values = fields[by].values if by in fields else ()
     if by not in names:
@@ -171,6 +171,33 @@ def _needs(prompt: Prompt, names: dict[str, Any], name: str) -> bool:
     except TemplateFault:
         return True
     return False
+
+
+def _drawn(stage: Stage, names: dict[str, Any], faults: list[Fault]) -> None:
+    """Each weight has its variant and each variant its weight, and there is one to draw for any record."""
+    prompts, draw = {prompt.name or "": prompt for prompt in stage.prompts}, stage.kind.draw
+    where, section = f"pipeline.{stage.name}.draw", f"prompts.{stage.name}.variants"
+    if "" in prompts:
+        faults.append(Fault(where, "draws a variant but the prompt has none", f"give {section} some"))
+        return
+    for name in draw:
+        if name not in prompts:
+            faults.append(Fault(f"{where}.{name}", *unknown("variant", name, prompts)))
+    for name, prompt in prompts.items():
+        if name not in draw:
+            what = f"variant {name!r} has no weight"
+            faults.append(Fault(where, what, f"give {where}.{name} one; 0 switches the variant off"))
+        faults.extend(
+            Fault(f"{section}.{name}.where", *unknown("field", key, names))
+            for key in prompt.where
+            if key not in names
+        )
+    if not any(draw.get(name) and not prompt.where for name, prompt in prompts.items()):
+        what = "leaves nothing to draw for a record that fits no variant's where"
+        faults.append(Fault(where, what, "give a variant without where a weight above 0"))
+    if any(stage.kind.sets in prompt.parse.fields for prompt in stage.prompts):
+        what = f"{stage.kind.sets!r} is read from the replies too"
+        faults.append(Fault(f"pipeline.{stage.name}.sets", what, "give it another name"))
 
 
 def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) -> None:

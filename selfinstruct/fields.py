@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.stages import Stage, is_one_of
+from selfinstruct.stages import KEPT, Stage, is_one_of
 
 Where = Mapping[str, tuple[Any, ...]]
 
@@ -57,7 +57,7 @@ def give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> N
         before: the stages before it.
         records: by stage that makes records, their fields; gets this stage's.
     """
-    fields = {key: Field(value, stage.name) for key, value in stage.kind.gives.items()}
+    fields = {key: Field(value, stage.name) for key, value in stage.kind.gives.items()} | drawn_field(stage)
     for prompt in stage.prompts:
         for key in prompt.parse.fields:
             values = [*(fields[key].values if key in fields else ()), *prompt.parse.values.get(key, ())]
@@ -74,6 +74,14 @@ def give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> N
         if other.of in family and not other.kind.labels:
             family.add(other.name)
             records[other.name] = {**fields, **records[other.name]}
+
+
+def drawn_field(stage: Stage) -> Sample:
+    """The field that names the variant drawn."""
+    if stage.kind.sets is None:
+        return {}
+    values = [*stage.kind.draw, *([KEPT] if stage.kind.keep else [])]
+    return {stage.kind.sets: Field(values[0], stage.name, tuple(values))}
 
 
 def where_faults(stage: Stage, fields: Sample, names: Mapping[str, Any]) -> list[Fault]:

@@ -230,6 +230,10 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
             for row in stage.material.rows:
                 digest.update(f"{json.dumps(row, sort_keys=True)}\n".encode())
             shape[f"pipeline.{stage.name} (contents)"] = digest.hexdigest()[:16]
+        for name, lines in stage.lines.items():
+            key, text = f"pipeline.{stage.name}.lines.{name}", "\n".join(lines.texts)
+            shape.pop(key, None)
+            shape[f"{key} (contents)"] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return shape
 
 

@@ -63,12 +63,18 @@ class Judge:
         for name, check in self._single:
             if _apply(name, check, record):
                 return False
+        if not self.approve(record):
+            return False
+        self.learn(record)
+        return True
+
+    def approve(self, record: Record) -> bool:
+        """The schema alone, the last check; for a record that passed the others in another stage."""
         invalid = self._validate(record.data)
         if invalid:
             record.reject(SCHEMA_CHECK, invalid)
             return False
         record.fate = ACCEPTED
-        self.learn(record)
         return True
 
     def faults(self, where: str) -> list[Fault]:

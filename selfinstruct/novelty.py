@@ -24,7 +24,7 @@ docs/novelty.md has what it costs.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import or_
@@ -136,10 +136,17 @@ class RougeLIndex:
         for text, id in entries:
             self.add(text, id)
 
-    def nearest(self, text: str) -> Match | None:
-        """The most similar entry strictly above the threshold, the earliest of equals; None if none is."""
+    def nearest(self, text: str, excluding: Collection[str] = ()) -> Match | None:
+        """The most similar entry strictly above the threshold, the earliest of equals; None if none is.
+
+        Args:
+            text: what to compare.
+            excluding: names of entries to pass over, as if they had never been added.
+        """
         codes = self._known(text)
         places = self._candidates(codes)
+        if excluding:  # the bounds look at each entry by itself, so those left out hide no other
+            places = [place for place in places if self._ids[place] not in excluding]
         if not places:
             return None
         best, found = self.threshold, None

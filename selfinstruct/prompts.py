@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ class Prompt:
         variables: the recipe's own names for the templates.
         sampling: parameters of the request; strings in `stop` are templates.
         parse: reads the reply.
+        where: the values that fields of a record need to have for it, where variants are drawn.
     """
 
     name: str | None
@@ -60,6 +61,11 @@ class Prompt:
     variables: Mapping[str, Any]
     sampling: Mapping[str, Any]
     parse: Parser
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    def fits(self, data: Mapping[str, Any]) -> bool:
+        """Whether the record has the values that this variant is for."""
+        return all(key in data and data[key] == value for key, value in self.where.items())
 
     def fill(self, names: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
         """The system message, the text and the sampling for these names.
@@ -85,6 +91,16 @@ class Prompt:
 
 def unused(prompts: Sequence[Prompt]) -> dict[str, list[str]]:
     """The variables of a stage's prompts that no template names, with those that the templates do name."""
+    named = names_in(prompts)
+    if named is None:
+        return {}
+    variables = {key: value for prompt in prompts for key, value in prompt.variables.items()}
+    known = sorted(named & set(variables))
+    return {key: known for key, value in variables.items() if key not in named and value is not None}
+
+
+def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
+    """What the templates of a stage name; None where one is no template, a fault told elsewhere."""
     from jinja2 import TemplateError, meta
 
     named: set[str] = set()
@@ -92,11 +108,9 @@ def unused(prompts: Sequence[Prompt]) -> dict[str, list[str]]:
         for text in (prompt.template, prompt.system or "", *(prompt.sampling.get("stop") or [])):
             try:
                 named |= meta.find_undeclared_variables(_environment().parse(text))
-            except TemplateError:  # told as a fault of its own
-                return {}
-    variables = {key: value for prompt in prompts for key, value in prompt.variables.items()}
-    known = sorted(named & set(variables))
-    return {key: known for key, value in variables.items() if key not in named and value is not None}
+            except TemplateError:
+                return None
+    return named
 
 
 def render(template: str, names: Mapping[str, Any]) -> str:
@@ -221,4 +235,5 @@ def _build_one(
         variables=config.variables,
         sampling={**asked, **config.sampling},
         parse=parse,
+        where=getattr(config, "where", {}),
     )

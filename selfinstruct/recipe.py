@@ -24,6 +24,7 @@ from selfinstruct.fields import Sample
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
 from selfinstruct.layout import listing, model_config
+from selfinstruct.lines import Lines, load_lines
 from selfinstruct.llm import MODELS
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.prompts import Prompt, TemplateFault
@@ -209,7 +210,25 @@ class _Builder:
             near = unknown("variable", key, known)[1]
             self.warnings.append(f"prompts.{name}.variables.{key}: no template uses this variable; {near}")
         fields = fields_of(self.config.schemas.get(name, {}))
-        return Stage(name, kind, of, prompts, judge, model, fields, fallbacks)
+        lines = self._lines(name, kind, prompts)
+        return Stage(name, kind, of, prompts, judge, model, fields, fallbacks, lines=lines)
+
+    def _lines(self, name: str, kind: Kind, prompts: list[Prompt]) -> dict[str, Lines]:
+        """The files that lines are drawn from; those that cannot be read are left out and told."""
+        found = {}
+        named = prompting.names_in(prompts)
+        for key, file in kind.lines.items():
+            where = f"pipeline.{name}.lines.{key}"
+            if not key.isidentifier() or key == "examples":
+                self.faults.append(
+                    Fault(where, "templates cannot know a line by this name", "use letters, _")
+                )
+            if named is not None and key not in named:
+                self.warnings.append(f"{where}: no template of prompts.{name} shows it as {{{{ {key} }}}}")
+            lines = load_lines(file, where, self.project, self.faults)
+            if lines:
+                found[key] = lines
+        return found
 
     def _unasked(self, name: str, kind: Kind, makers: list[str]) -> Stage | None:
         """A stage that asks no model, which has neither prompts nor a model of its own."""

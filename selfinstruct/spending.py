@@ -195,7 +195,8 @@ def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds
     if stage.kind.draws:
         for number in range(1, SAMPLES + 1):
             drawn = Pool(seeds.tasks).draw(config.mix, 0, stream(config.seed, stage.name, number))
-            names = {"examples": [record.data for record in drawn]}
+            lines = stage.drawn(number, config.seed)
+            names = {"examples": [record.data for record in drawn], **lines}
             yield stage.request(stage.prompts[0], number, names, config.seed, examples=drawn)
         return
     fields = _fields(stages, stage)
@@ -203,7 +204,8 @@ def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds
     sample = stream(config.seed, stage.name, "plan").sample(rows, min(SAMPLES, len(rows)))
     for number, row in enumerate(sample, 1):
         data = {**fields, **{key: value for key, value in row.items() if key in fields}}
-        yield stage.request(_variant(stage, row, number), number, data, config.seed)
+        way = stage.variant(data, number, config.seed) if stage.kind.draw else None
+        yield stage.request(way or _variant(stage, row, number), number, data, config.seed)
 
 
 def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:

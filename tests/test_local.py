@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import lines
 
+from selfinstruct.layout import packaged
+
 Typed = Callable[..., tuple[int, str, str]]
 
 embedded = pytest.mark.skipif(
@@ -33,6 +35,33 @@ def test_the_quickstart_runs_through_every_stage_on_the_embedded_model(typed: Ty
     assert stages["instances"]["candidates"] >= 3
     assert all(stage["tokens"] > 0 for stage in stages.values())
     assert "records and dataset: runs/quickstart" in out
+
+
+@embedded
+@pytest.mark.slow
+def test_evolve_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
+    """A real model rewrites each task in two rounds, or the task goes on as it was."""
+    words = ("model=local", "seeds=starter_en", "prompts=evolve_starter_en", "target=3", "run_dir=run")
+    status, _, err = typed("recipe=evolve", *words)
+    assert status == 0, err
+    first, last = (lines(project / f"run/{stage}.jsonl") for stage in ("instructions", "evolve_2"))
+    assert len(first) == len(last) == 3
+    assert [row["instruction"] for row in first] != [row["instruction"] for row in last]
+    stages = json.loads((project / "run/summary.json").read_text())["stages"]
+    assert [stages[name]["replies"] for name in ("evolve_1", "evolve_2", "instances")] == [3, 3, 3]
+
+
+@embedded
+@pytest.mark.slow
+def test_personas_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
+    """A real model writes for a persona; each instruction has the one it was written for."""
+    words = ("model=local", "seeds=starter_en", "prompts=personas_starter_en", "filters=default_en")
+    status, _, err = typed("recipe=personas", *words, "target=3", "run_dir=run")
+    assert status == 0, err
+    people = (packaged() / "seeds/personas_en.txt").read_text(encoding="utf-8").splitlines()
+    rows = lines(project / "run/instructions.jsonl")
+    assert len(rows) == 3
+    assert all(row["persona"] in people for row in rows)
 
 
 @embedded

@@ -328,8 +328,8 @@ class TestInstances:
     def test_variants(self, recipes: Recipes, name: str) -> None:
         """Classification tasks are asked output-first, the others input-first."""
         stage = recipes(name).stage("instances")
-        assert stage.variant({"is_classification": True}).name == "output_first"
-        assert stage.variant({"is_classification": False}).name == "input_first"
+        assert stage.variant({"is_classification": True}, 1, 0).name == "output_first"
+        assert stage.variant({"is_classification": False}, 1, 0).name == "input_first"
 
     @three
     def test_filters(self, recipes: Recipes, name: str) -> None:

@@ -341,6 +341,22 @@ def test_as_rouge_score(seed: int, threshold: float) -> None:
     assert index.nearest(asked) == expected(threshold, asked, entries)
 
 
+@many
+@given(seed=st.integers(0, 2**32), threshold=ANY_THRESHOLD)
+def test_excluding(seed: int, threshold: float) -> None:
+    """Entries passed over are as if they had never been added: rouge-score's decision among the others."""
+    rng = random.Random(seed)
+    entries = [mixed(rng) for _ in range(3)]
+    entries += [edited(rng, rng.choice(entries)) for _ in range(3)]
+    asked = edited(rng, rng.choice(entries))
+    index = filled(threshold, *entries)
+    excluded = {str(place) for place in rng.sample(range(len(entries)), rng.randint(1, len(entries)))}
+    others = [place for place in range(len(entries)) if str(place) not in excluded]
+    best = expected(threshold, asked, [entries[place] for place in others])
+    wanted = Match(str(others[int(best.id)]), best.score) if best else None
+    assert index.nearest(asked, excluding=excluded) == wanted
+
+
 @settings(many, max_examples=500)
 @given(seed=st.integers(0, 2**32), threshold=st.sampled_from(THRESHOLDS))
 def test_what_is_compared(seed: int, threshold: float) -> None:

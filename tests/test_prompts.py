@@ -228,8 +228,8 @@ class TestVariants:
     def test_chosen_by_value(self, project: Path) -> None:
         """The field that the stage names picks the variant."""
         stage = compose(["recipe=paper", "model=scripted"], project).recipe().stage("instances")
-        assert stage.variant({"is_classification": True}).name == "output_first"
-        assert stage.variant({"is_classification": False}).name == "input_first"
+        assert stage.variant({"is_classification": True}, 1, 0).name == "output_first"
+        assert stage.variant({"is_classification": False}, 1, 0).name == "input_first"
 
 
 class TestInARecipe:

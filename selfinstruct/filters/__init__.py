@@ -2,7 +2,8 @@
 
 A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three sorts
 of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that are still
-in; and one with `learn` is told of every accepted record and every seed. To add a filter, write a factory in
+in; and one with `learn` is told of every accepted record and every seed, and of each
+record that a stage rewrites before its rewriting. To add a filter, write a factory in
 the module of its family (or a new one, listed here) and name it in `conf/filters/`.
 """
 
@@ -24,7 +25,7 @@ class Filter:
         each: a rejection of one candidate, or None where it passes.
         together: rejections of the candidates of one reply, by their place in the list; it gets a random
             stream of its own.
-        learn: told of each record that joins the pool.
+        learn: told of each record that joins the pool, or that is about to be rewritten.
         fields: the fields it reads, checked against the record's when a recipe is checked.
     """
 
@@ -40,6 +41,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.text",
         "selfinstruct.filters.siblings",
         "selfinstruct.filters.novelty",
+        "selfinstruct.filters.lineage",
         "selfinstruct.filters.refusals",
         "selfinstruct.filters.personal",
         "selfinstruct.filters.repetition",

@@ -41,6 +41,7 @@ def rouge_l(
     field: str,
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.7,
     keep_similar: Annotated[int, Field(ge=0)] = 0,
+    except_parent: bool = False,
     tokenizer: TokenizerName | None = None,
     language: str = "en",
 ) -> Filter:
@@ -51,6 +52,8 @@ def rouge_l(
         threshold: strictly above it is too similar; 0.7 itself stays (arXiv 2212.10560, section 2.2).
         keep_similar: keep that many most similar texts and the average similarity with each text that passes;
             for that it is compared with every text, which takes 0.1 us each: docs/novelty.md.
+        except_parent: a rewriting may be as near as it likes to the one record that it was made from, and to
+            no other; `exact_duplicate` still rejects one that is the same.
         tokenizer: what counts as a word; null for what the language says.
         language: of the texts, as a BCP 47 tag; the recipe's unless it is set.
     """
@@ -58,7 +61,8 @@ def rouge_l(
 
     def each(record: Record) -> Rejection | None:
         text = str(record.data.get(field, ""))
-        near = index.nearest(text)
+        spared = [record.parent] if except_parent and record.parent else []
+        near = index.nearest(text, excluding=spared)
         if near is not None:
             reason = f"ROUGE-L {near.score:.3f} to {near.id}, above {threshold}"
             return Rejection(reason, {"nearest": near.id, "score": near.score})

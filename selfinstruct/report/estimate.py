@@ -27,6 +27,7 @@ ENOUGH = 20  # replies of a stage that tell more than an assumption does
 LAST = 200  # the replies that count: the fuller the pool, the fewer records are new
 SHOWN = (0.8, 1.0, 1.25)  # what a run has shown may turn out so much lower or higher
 ASSUMED = (0.5, 1.0, 2.0)
+KEPT = (1.0, 1.0, 2.0)  # where a record without a child goes on itself
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class _Estimator:
         if shown:
             # None so far: the next reply may be the first to yield one.
             return around(shown.accepted or 1 / shown.replies, SHOWN)
-        found = around(stage.kind.expected, ASSUMED)
+        found = around(stage.kind.expected, KEPT if stage.kind.keep else ASSUMED)
         told = stage.kind.draws or "expected" in self._recipe.config.pipeline[stage.name].options
         source = f", pipeline.{stage.name}.expected" if told else ""
         words = f"{found.expected:g} ({found.low:g} - {found.high:g}) accepted a reply{source}"

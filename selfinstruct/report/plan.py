@@ -91,6 +91,9 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     if stage.fallbacks:
         lines.insert(2, f"  then     {', '.join(other.name for other in stage.fallbacks)}")
     variants = [prompt.name for prompt in stage.prompts if prompt.name]
+    lines += [f"  {name:<8} one of {len(one.texts)} lines, {one.path}" for name, one in stage.lines.items()]
+    if stage.kind.draw:
+        return [*lines, "  variants drawn by weight"]  # which the options above give
     return [*lines, f"  variants {', '.join(variants)} by {stage.kind.by}"] if variants else lines
 
 

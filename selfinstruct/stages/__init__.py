@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.errors import Fault
 from selfinstruct.judge import Judge
+from selfinstruct.lines import Lines
 from selfinstruct.parse import UNREADABLE, Parsed
 from selfinstruct.prompts import Prompt
 from selfinstruct.records import Record, Rejection, Reply, Request, stream
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from selfinstruct.store import Journal
 
 
+KEPT = "kept"  # said of a record that goes on as it is
 LONGEST_SHOWN = 2_000  # characters of a faulty reply among the rejected; the journal has all of it
 
 
@@ -80,6 +82,10 @@ class Kind:
         labels: whether it sets a field of the records it is about, rather than making new ones.
         of: the stage whose records it is about; None for the nearest before it that makes records.
         by: the field that picks the prompt's variant.
+        draw: the weight of each variant by its name, where they are drawn instead.
+        sets: the field of each child that names the variant drawn.
+        keep: whether a record without an accepted child goes on as it is.
+        lines: by the name that templates know it by, the file that a line is drawn from for each request.
         expected: accepted records that one reply may yield, for a plan before there was any reply.
         asks: whether it asks a model; else it has no prompts and no model, and `open` does all of its work.
         gives: the fields that its records get without a prompt, with sample values.
@@ -95,6 +101,10 @@ class Kind:
     labels: bool = False
     of: str | None = None
     by: str | None = None
+    draw: Mapping[str, float] = field(default_factory=dict)
+    sets: str | None = None
+    keep: bool = False
+    lines: Mapping[str, str] = field(default_factory=dict)
     expected: float = 1.0
     asks: bool = True
     gives: Mapping[str, Any] = field(default_factory=dict)
@@ -146,6 +156,7 @@ class Stage:
         fields: the fields of its records, with sample values.
         fallbacks: in order, the models that take over a request that its own has given up.
         material: what it makes its records of, where its kind loads some.
+        lines: the files that its kind draws lines from, read.
     """
 
     name: str
@@ -157,12 +168,13 @@ class Stage:
     fields: dict[str, Any]
     fallbacks: list[ModelConfig] = field(default_factory=list)
     material: Material | None = None
+    lines: Mapping[str, Lines] = field(default_factory=dict)
 
     @property
     def own(self) -> list[str]:
-        """The fields that its records get from it."""
+        """The fields that it gives its records itself; the others are those of their parents."""
         read = [key for prompt in self.prompts for key in prompt.parse.fields]
-        return list(dict.fromkeys([*self.kind.gives, *read]))
+        return list(dict.fromkeys([*self.kind.gives, *read, *([self.kind.sets] if self.kind.sets else [])]))
 
     def request(
         self,
@@ -198,8 +210,19 @@ class Stage:
             variant=prompt.name,
         )
 
-    def variant(self, data: dict[str, Any]) -> Prompt:
-        """The prompt for a record."""
+    def drawn(self, number: int, seed: int) -> dict[str, str]:
+        """The lines drawn for a request, by the names that templates know them by."""
+        return {
+            name: stream(seed, self.name, number, "line", name).choice(lines.texts)
+            for name, lines in self.lines.items()
+        }
+
+    def variant(self, data: dict[str, Any], number: int, seed: int) -> Prompt:
+        """The prompt for a record, which request `number` is about."""
+        if self.kind.draw:
+            fitting = [prompt for prompt in self.prompts if prompt.fits(data)]
+            weights = [self.kind.draw[prompt.name or ""] for prompt in fitting]
+            return stream(seed, self.name, number, "draw").choices(fitting, weights)[0]
         if self.kind.by is None:
             return self.prompts[0]
         value = data[self.kind.by]
@@ -224,7 +247,10 @@ class Stage:
             shown: how many examples the prompt showed.
             parent: the record it is about, whose fields each candidate has too.
         """
-        base = dict(parent.data) if parent else {}
+        base = {
+            **(parent.data if parent else {}),
+            **({self.kind.sets: prompt.name} if self.kind.sets else {}),
+        }
         pieces = [piece for choice in reply.choices for piece in _pieces(prompt, choice, shown)]
         asked = {**prompt.sampling, **self.model.sampling}.get("n") or 1
         if reply.error is None:
@@ -238,6 +264,14 @@ class Stage:
             records.append(record)
         self.judge.sift(records, stream(seed, self.name, number, "sift"))
         return records
+
+    def kept(self, number: int, position: int, parent: Record) -> Record:
+        """A copy of a record that goes on as it is, since no child of it was accepted."""
+        data = {**parent.data, **({self.kind.sets: KEPT} if self.kind.sets else {})}
+        record = self.record(number, position, data, parent)
+        record.detail[KEPT] = True
+        self.judge.approve(record)
+        return record
 
     def record(
         self, number: int, position: int, data: dict[str, Any], parent: Record | None = None

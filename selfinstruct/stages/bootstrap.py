@@ -19,6 +19,7 @@ def bootstrap(
     batched: bool = False,
     patience: Annotated[int, Field(ge=1), Machine] = 50,
     expected: Annotated[float, Field(gt=0), Machine] = 2.0,
+    lines: dict[str, str] | None = None,
 ) -> Kind:
     """Asks for more of what the pool holds; what is accepted joins the pool at once.
 
@@ -27,12 +28,14 @@ def bootstrap(
         batched: requests go in groups of `window` that all show the same pool, as in the original.
         patience: end after so many replies in a row that added nothing; may change when a run goes on.
         expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
+        lines: name: a file of lines, in your folder or among ours. Each request draws one: its templates know
+            it as `{{ name }}`, and its records have it under that name.
     """
 
     def open(stage: Stage, run: Setting) -> Bootstrap:
         return Bootstrap(stage, run, window, batched, patience)
 
-    return Kind(open, draws=True, expected=expected)
+    return Kind(open, draws=True, expected=expected, lines=lines or {})
 
 
 class Bootstrap:
@@ -69,7 +72,8 @@ class Bootstrap:
         self._next += 1
         rng = stream(self.run.seed, self.stage.name, number)
         drawn = self._pool.draw(self.run.mix, after, rng)
-        names = {"examples": [record.data for record in drawn]}
+        lines = self.stage.drawn(number, self.run.seed)
+        names = {"examples": [record.data for record in drawn], **lines}
         return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
 
     def take(self, number: int, reply: Reply) -> list[Record]:
@@ -77,6 +81,9 @@ class Bootstrap:
         prompt, shown = self.stage.prompts[0], self.run.mix.examples
         stored = self._cut_short.pop(number, [])
         records = stored or self.stage.read(prompt, number, reply, self.run.seed, shown)
+        lines = self.stage.drawn(number, self.run.seed)
+        for record in records:
+            record.detail.update(lines)
         new = [record for record in records if record.fate == WAITING] if stored else records
         for record in records:
             if len(self._pool.made) >= self.goal:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from selfinstruct.config import Machine
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request
-from selfinstruct.stages import Setting, Stage
+from selfinstruct.stages import KEPT, Setting, Stage
 
 Share = Annotated[float, Field(gt=0, le=1), Machine]
 
@@ -30,18 +32,22 @@ class Each:
     """A stage at work that asks about each record of another stage; see `Work`.
 
     A request has the number of its record among the accepted ones of that stage, so that numbers stay the
-    same when the target grows.
+    same when the target grows. For the same reason a rewriting is compared with the records up to its own
+    number, and with what was made of them.
     """
-
-    note = ""
 
     def __init__(self, stage: Stage, run: Setting) -> None:
         self.stage, self.run = stage, run
         self._rows = {number: row for number, row in run.rows().items() if stage.kind.picks(row.data)}
         self.goal = len(self._rows)
         done = run.journal.taken(stage.name)
+        self._kept = 0
+        self.note = ""
+        if stage.kind.keep:
+            accepted = run.journal.records(stage.name, ACCEPTED)
+            self._count(sum(KEPT in record.detail for record in accepted))
         stage.judge.learn_all(run.seeds)
-        stage.judge.learn_all(run.journal.records(stage.name, ACCEPTED))
+        stage.judge.learn_all(self._before(sorted(done)))
         self._to_take = [number for number in sorted(self._rows) if number not in done]
         self._to_send = list(self._to_take)
         self._to_take.reverse()
@@ -56,20 +62,48 @@ class Each:
         if not self._to_send:
             return None
         number = self._to_send.pop()
-        row = self._rows[number]
-        return self.stage.request(self.stage.variant(row.data), number, row.data, self.run.seed, parent=row)
+        row, seed = self._rows[number], self.run.seed
+        prompt = self.stage.variant(row.data, number, seed)
+        return self.stage.request(prompt, number, row.data, seed, parent=row)
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`."""
-        row = self._rows[number]
-        prompt = self.stage.variant(row.data)
-        records = self.stage.read(prompt, number, reply, self.run.seed, parent=row)
+        row, seed = self._rows[number], self.run.seed
+        prompt = self.stage.variant(row.data, number, seed)
+        self.stage.judge.learn_all(self._rewritten(row))
+        records = self.stage.read(prompt, number, reply, seed, parent=row)
         for record in records:
             if record.fate == WAITING:
                 self.stage.judge.admit(record)
+        if self.stage.kind.keep and all(record.fate != ACCEPTED for record in records):
+            records.append(self.stage.kept(number, len(records), row))
+            self._count(1)
         self._to_take.pop()
         return records
 
     def skip(self, number: int) -> None:
         """See `Work`."""
         self._to_take.pop()
+
+    def _count(self, more: int) -> None:
+        """Count records that go on as they were, and say so."""
+        self._kept += more
+        if self._kept:
+            why = "rejected.jsonl has what was made of them, and why it was rejected"
+            self.note = f"{self._kept} of {self.goal} go on as they were; {why}"
+
+    def _before(self, done: list[int]) -> Iterator[Record]:
+        """What the filters were told of before an interruption, in the order in which they were told."""
+        made: dict[int, list[Record]] = {}
+        for record in self.run.journal.records(self.stage.name, ACCEPTED):
+            made.setdefault(record.request, []).append(record)
+        for number in done:
+            if number in self._rows:
+                yield from self._rewritten(self._rows[number])
+            yield from (record for record in made.get(number, []) if KEPT not in record.detail)
+
+    def _rewritten(self, row: Record) -> Iterator[Record]:
+        """A record with those of its fields that the stage writes anew, where there are any."""
+        own = {key: row.data[key] for key in sorted(set(self.stage.own) & set(row.data))}
+        if own and not self.stage.kind.labels:
+            yield replace(row, data=own)

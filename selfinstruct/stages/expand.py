@@ -1,4 +1,9 @@
-"""`expand`: one request a record, which yields its children (arXiv 2212.10560, section 2.2, step 3)."""
+"""`expand`: one request a record, which yields its children (arXiv 2212.10560, section 2.2, step 3).
+
+A stage whose prompt reads fields that its records have already rewrites them. The variants of its prompt are
+then the ways of rewriting, drawn by weight: instructions evolved as in Evol-Instruct (arXiv 2304.12244) are
+two or three such stages, one after the other.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from selfinstruct.config import Machine
-from selfinstruct.stages import STAGES, Kind
+from selfinstruct.stages import KEPT, STAGES, Kind
 from selfinstruct.stages.each import Each, Share, conditions
 
 
@@ -19,6 +24,9 @@ def expand(
     where: dict[str, Any] | None = None,
     share: Share = 0.5,
     expected: Annotated[float, Field(gt=0), Machine] = 1.0,
+    draw: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None,
+    sets: str | None = None,
+    keep: bool = False,
 ) -> Kind:
     """Makes children of each record; a child has the fields of its parent and its own.
 
@@ -28,6 +36,34 @@ def expand(
         where: field: value, or a list of values; only the records that have them get children.
         share: of the records, how many `where` is expected to pick, in the plan that check prints.
         expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
+        draw: variant: its weight, where variants are drawn instead; 0 switches one off.
+        sets: the field of a child that gets the name of the variant drawn, or `kept`.
+        keep: a record of which no child was accepted goes on as it is, as its own child.
     """
+    if draw is not None:
+        _check(draw, by)
+    elif sets is not None:
+        raise ValueError("sets names the field for the variant drawn, but there is no draw")
     allowed = conditions(where or {})
-    return Kind(open=Each, of=of, by=by, where=allowed, share=share if allowed else 1.0, expected=expected)
+    return Kind(
+        open=Each,
+        of=of,
+        by=by,
+        where=allowed,
+        share=share if allowed else 1.0,
+        expected=expected,
+        draw=draw or {},
+        sets=sets,
+        keep=keep,
+    )
+
+
+def _check(draw: dict[str, float], by: str | None) -> None:
+    if by is not None:
+        raise ValueError("by and draw both pick the prompt's variant; leave one of them out")
+    if not any(draw.values()):
+        raise ValueError("draw gives no variant a weight above 0")
+    if KEPT in draw:
+        raise ValueError(
+            f"draw: no variant can be named {KEPT!r}, which says that a record went on as it was"
+        )
