@@ -17,6 +17,7 @@ from typing import Any
 
 from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.filters import FILTERS
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
 from selfinstruct.salvage import read_what_can_be, set_aside
@@ -203,6 +204,10 @@ def _shape(recipe: Recipe) -> dict[str, Any]:
         marked = [key for key in shape if among in key and key.split(".")[-1] in names]
         for key in marked:
             del shape[key]
+    for section, checks in recipe.config.filters.items():
+        for name in checks:
+            for option in FILTERS.marked(Machine):
+                shape.pop(f"filters.{section}.{name}.{option}", None)
     shape.pop("seeds.path", None)
     shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
     return shape

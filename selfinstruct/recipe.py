@@ -273,6 +273,10 @@ class _Builder:
             if check:
                 known_fields(self.config, check.fields, name, where, self.faults)
                 made[key] = check
+                if check.asks:
+                    self._ready(check.asks, where)
+                    told = f"{where}: sends texts to {check.asks.name} too, which the plan does not count"
+                    self.warnings.append(told)
         return made
 
     def _styles(self, name: str, prompts: list[Prompt], model: ModelConfig) -> None:

@@ -27,7 +27,7 @@ from selfinstruct.llm.client import Client
 from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.progress import Progress
 from selfinstruct.recipe import Recipe
-from selfinstruct.records import Reply
+from selfinstruct.records import Reply, Request
 from selfinstruct.report.files import write_files
 from selfinstruct.stages import Setting, Stage, Work
 from selfinstruct.store import Journal
@@ -121,7 +121,7 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
     try:
         while (turn := work.turn()) is not None:
             while not stop.done() and len(flying) < client.lookahead and (request := work.compose()):
-                task = asyncio.create_task(client.reply_to(request))
+                task = asyncio.create_task(_answer(work, client, request, desk))
                 # What fails once the stage has its end is asked again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
@@ -140,6 +140,14 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
         client.wind_down()
         await asyncio.gather(*flying.values(), return_exceptions=True)
         desk.journal.commit()
+
+
+async def _answer(work: Work, client: Client, request: Request, desk: Desk) -> Reply | None:
+    """The reply to a request, and what judging it needs."""
+    reply = await client.reply_to(request)
+    if reply:
+        await work.prepare(request.number, reply, desk)
+    return reply
 
 
 async def _unless_failed(task: asyncio.Task[Reply | None], journal: Journal) -> Reply | None:
@@ -173,6 +181,7 @@ async def _client(recipe: Recipe, stage: Stage, desk: Desk) -> AsyncIterator[Cli
         await endpoints[0].open()
         yield Client(endpoints, desk, winding_down, before)
     finally:
+        await stage.judge.close()
         for endpoint in endpoints:
             await endpoint.close()
 

