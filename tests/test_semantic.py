@@ -150,6 +150,27 @@ def test_texts_of_one_meaning(typed: Typed, project: Path) -> None:
     assert figures["cost_usd"] == pytest.approx(figures["tokens"] / 1e6)
 
 
+def test_what_all_texts_have_in_common_does_not_count(typed: Typed, project: Path) -> None:
+    """Centered, texts are compared by how they differ from the mean of the seeds."""
+    with ModelServer(both()) as server:
+        assert typed(*at(server, "target=10", centered=True, threshold=0.6))[0] == 0
+    seeds = {row["id"]: row["instruction"] for row in lines(project / "seeds/tiny.jsonl")}
+    units = [[number / math.hypot(*bag(each)) for number in bag(each)] for each in seeds.values()]
+    mean = [sum(column) / len(units) for column in zip(*units, strict=True)]
+
+    def moved(sentence: str) -> list[float]:
+        length = math.hypot(*bag(sentence))
+        return [number / length - center for number, center in zip(bag(sentence), mean, strict=True)]
+
+    known = seeds | {row["id"]: row["instruction"] for row in lines(project / "run/ideas.jsonl")}
+    rejected = lines(project / "run/rejected.jsonl")
+    assert rejected
+    for row in rejected:
+        one, other = moved(row["record"]["instruction"]), moved(known[row["nearest"]])
+        expected = sum(x * y for x, y in zip(one, other, strict=True)) / math.hypot(*one) / math.hypot(*other)
+        assert row["score"] == pytest.approx(expected, abs=2e-3)
+
+
 def test_the_texts_of_a_reply_are_one_request(typed: Typed) -> None:
     """The seeds first, as many together as a batch takes, and then those of each reply together."""
     with ModelServer(both()) as server:
@@ -286,7 +307,7 @@ REFUSALS: dict[str, tuple[Callable[[Asked], Answer], str]] = {
         lambda asked: vectors(asked, lambda sentence: bag(sentence)[: 3 if "Now" in sentence else 4]),
         "gave vectors of 4 and of 3 numbers",
     ),
-    "words": (lambda asked: vectors(asked, lambda sentence: ["a", "b"]), "is it a model that embeds?"),  # type: ignore[arg-type,return-value]
+    "words": (lambda asked: vectors(asked, lambda sentence: ["a", "b"]), "is it a model that embeds?"),  # type: ignore[list-item]
     "request": (lambda asked: status(400, "what is that?"), "look at"),
     "model": (lambda asked: status(404, "no such model"), f"look at {FILTER}.model and {FILTER}.api_base"),
 }

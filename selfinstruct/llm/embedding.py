@@ -166,9 +166,9 @@ class Embedder:
             self._on_the_way.update(dict.fromkeys(batch, task))
             task.add_done_callback(partial(self._arrived, batch))
         awaited = {self._on_the_way[key] for key in missing if key in self._on_the_way}
-        for error in await asyncio.gather(*awaited, return_exceptions=True):  # none is left behind
-            if error:
-                raise error
+        for failed in await asyncio.gather(*awaited, return_exceptions=True):  # none is left behind
+            if failed:
+                raise failed
         await desk.journal.settled()
 
     def vectors(self, texts: Sequence[str]) -> dict[str, NDArray[float32]]:

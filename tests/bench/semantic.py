@@ -20,7 +20,6 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,13 +43,6 @@ REAL, CANDIDATES = 1000, 200
 def say(text: str, *figures: Any) -> None:
     """Print a line."""
     print("  " + text.format(*figures), flush=True)
-
-
-def spent(call: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds of a call, and what it gives."""
-    start = time.process_time()
-    result = call()
-    return time.process_time() - start, result
 
 
 @lru_cache(maxsize=1)
@@ -82,15 +74,16 @@ def search(sizes: list[int]) -> None:
 
 def _measured(index: Index, rows: Any, asked: Any) -> tuple[list[str], str]:
     ids = [str(place) for place in range(len(rows))]
-    again, _ = spent(lambda: index.add(ids[:-100], rows[:-100]))
-    adding, _ = spent(
-        lambda: [index.add([id], row[None]) for id, row in zip(ids[-100:], rows[-100:], strict=True)]
-    )
-    looking, found = spent(lambda: [index.nearest(vector) for vector in asked])
-    figures = (looking / len(asked) * 1e6, adding / 100 * 1e6, again)
-    return [match.id for match in found], "look up {:,.0f} us, add {:,.0f} us, all again {:.1f} s".format(
-        *figures
-    )
+    start = time.process_time()
+    index.add(ids[:-100], rows[:-100])
+    again = time.process_time()
+    for id, row in zip(ids[-100:], rows[-100:], strict=True):
+        index.add([id], row[None])
+    added = time.process_time()
+    found = [match.id for vector in asked if (match := index.nearest(vector))]
+    looked = time.process_time()
+    costs = (looked - added) / len(asked) * 1e6, (added - again) / 100 * 1e6, again - start
+    return found, "look up {:,.0f} us, add {:,.0f} us, all again {:.1f} s".format(*costs)
 
 
 def embedding(sizes: list[int]) -> None:
@@ -100,14 +93,15 @@ def embedding(sizes: list[int]) -> None:
     asyncio.run(model.embed(texts[:1]))
     for batch in (1, 8, 64):
         groups = [texts[start : start + batch] for start in range(0, len(texts), batch)]
-        start = time.monotonic()
-        cpu, _ = spent(lambda groups=groups: [asyncio.run(model.embed(group)) for group in groups])
-        wall = time.monotonic() - start
-        say(
-            "{:>2} together: {:.1f} ms CPU a text, {:.1f} ms by the clock",
-            batch,
-            *(t / 256 * 1e3 for t in (cpu, wall)),
-        )
+        cpu, clock = time.process_time(), time.monotonic()
+        for group in groups:
+            asyncio.run(model.embed(group))
+        costs = [(end - start) / len(texts) * 1e3 for start, end in _since(cpu, clock)]
+        say("{:>2} together: {:.1f} ms CPU a text, {:.1f} ms by the clock", batch, *costs)
+
+
+def _since(cpu: float, clock: float) -> list[tuple[float, float]]:
+    return [(cpu, time.process_time()), (clock, time.monotonic())]
 
 
 def quality(sizes: list[int]) -> None:
@@ -125,7 +119,7 @@ def quality(sizes: list[int]) -> None:
         say("  nearest of all {:,} texts: {} of {}", len(other) + REAL, right.sum(), len(one))
         for share in (0.25, 0.5, 0.75):
             threshold = np.quantile(same, 1 - share)
-            words = "  above {:.2f}: {:.0%} of them, and {:.0%} of {:,} Alpaca instructions after one that is near"
+            words = "  above {:.2f}: {:.0%} of them, and {:.0%} of {:,} instructions of Alpaca's"
             say(words, threshold, share, np.mean(near > threshold), REAL)
     index = RougeLIndex(0.7)
     for place, text in enumerate(firsts):
@@ -143,8 +137,14 @@ def journal(sizes: list[int]) -> None:
     kept = [Kept(bytes([place % 256, place // 256]) * 8, row.tobytes()) for place, row in enumerate(vectors)]
     with tempfile.TemporaryDirectory() as folder:
         store = Journal(Path(folder) / "run.sqlite")
-        keeping, _ = spent(lambda: [_stored(store, kept[start : start + 8]) for start in range(0, 2000, 8)])
-        reading, _ = spent(lambda: [store.vectors([one.key]) for one in kept])
+        start = time.process_time()
+        for place in range(0, len(kept), 8):
+            store.keep_vectors("ideas", kept[place : place + 8])
+            store.commit()
+        stored = time.process_time()
+        for one in kept:
+            store.vectors([one.key])
+        keeping, reading = stored - start, time.process_time() - stored
         store.close()
         with sqlite3.connect(Path(folder) / "run.sqlite") as db:
             size = (
@@ -156,11 +156,6 @@ def journal(sizes: list[int]) -> None:
         reading / 2000 * 1e6,
         size / 2000,
     )
-
-
-def _stored(store: Journal, kept: list[Kept]) -> None:
-    store.keep_vectors("ideas", kept)
-    store.commit()
 
 
 PARTS = {"embedding": embedding, "quality": quality, "journal": journal, "search": search}
