@@ -5,6 +5,7 @@ A line has `at` (UTC), `event` and what belongs to it:
     stage       a stage begins or ends: stage, state, accepted, seconds
     request     a reply arrived: stage, number, model, attempts (0: from the cache), seconds, prompt_tokens,
                 completion_tokens, cost_usd, finish_reason
+    embedding   the vectors of some texts arrived: stage, model, texts, prompt_tokens, cost_usd, seconds
     retry       an attempt failed: stage, number, model, attempt, wait (seconds until the next), why
     fallback    a model has given a request up: stage, number, model, to, why
     limit       requests in flight allowed from now on: model, concurrency

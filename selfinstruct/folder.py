@@ -17,6 +17,7 @@ from typing import Any
 
 from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.filters import FILTERS
 from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
@@ -222,6 +223,10 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
         marked = [key for key in shape if among in key and key.split(".")[-1] in names]
         for key in marked:
             del shape[key]
+    for section, checks in recipe.config.filters.items():
+        for name in checks:
+            for option in FILTERS.marked(Machine):
+                shape.pop(f"filters.{section}.{name}.{option}", None)
     shape.pop("seeds.path", None)
     shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
     for stage in recipe.stages:

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from selfinstruct.errors import Fault
 from selfinstruct.filters import Filter
 from selfinstruct.records import ACCEPTED, WAITING, Record
 from selfinstruct.schema import Validate
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import Desk
 
 SCHEMA_CHECK = "schema"
 
@@ -28,6 +33,7 @@ class Judge:
 
     Attributes:
         checks: the filters with their names, in order.
+        prepares: whether any of them takes a while to get ready for a reply.
     """
 
     def __init__(self, filters: Mapping[str, Filter], validate: Validate) -> None:
@@ -36,6 +42,7 @@ class Judge:
         self._whole, self._single = checks[: last + 1], checks[last + 1 :]
         self.checks = checks
         self._validate = validate
+        self.prepares = any(check.prepare for _, check in checks)
         self._learners = [check.learn for _, check in self._single if check.learn]
 
     def learn(self, record: Record) -> None:
@@ -57,6 +64,24 @@ class Judge:
                     inside[place].reject(name, rejection)
             for record in inside:
                 _apply(name, check, record)
+
+    async def prepare(self, records: Sequence[Record], desk: Desk, stage: str) -> None:
+        """Get ready for sifted candidates before their turn, without those that a check on the way rejects.
+
+        What a filter that learns will say of them is not known before.
+        """
+        inside = [record for record in records if record.fate == WAITING]
+        for name, check in self._single:
+            if check.prepare:
+                await check.prepare(inside, desk, stage, name)
+            elif check.each and not check.learn:
+                inside = [record for record in inside if not check.each(replace(record, detail={}))]
+
+    async def close(self) -> None:
+        """Give back what the filters hold."""
+        for _, check in self.checks:
+            if check.close:
+                await check.close()
 
     def admit(self, record: Record) -> bool:
         """The rest for one candidate: the other filters, the schema, and whether it is accepted."""
@@ -81,7 +106,8 @@ class Judge:
         """Filters that learn must come after those that see a whole reply, whose outcome they await."""
         what = "learns from accepted records, so it must come after all filters that see a whole reply"
         remedy = "move it to the end of its section"
-        return [Fault(f"{where}.{name}", what, remedy) for name, check in self._whole if check.learn]
+        late = [name for name, check in self._whole if check.learn or check.prepare]
+        return [Fault(f"{where}.{name}", what, remedy) for name in late]
 
 
 def _apply(name: str, check: Filter, record: Record) -> bool:

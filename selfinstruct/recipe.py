@@ -238,6 +238,10 @@ class _Builder:
             self.faults.append(Fault(key, f"stage {name} asks no model", "leave this out"))
         of = None if kind.begins else self._source(name, kind, makers)
         judge = self._judge(name)
+        for key, check in judge.checks:
+            if check.prepare:
+                what = f"stage {name} asks no model, so there is nobody to wait for what this filter asks"
+                self.faults.append(Fault(f"filters.{name}.{key}", what, "leave it out here"))
         material = kind.load(self.project, f"pipeline.{name}", self.faults) if kind.load else None
         if (of is None and not kind.begins) or (material is None and kind.load):
             return None
@@ -321,6 +325,10 @@ class _Builder:
             if check:
                 known_fields(self.config, check.fields, name, where, self.faults)
                 made[key] = check
+                if check.asks:
+                    self._ready(check.asks, where)
+                    told = f"{where}: sends texts to {check.asks.name} too, which the plan does not count"
+                    self.warnings.append(told)
         return made
 
     def _styles(self, name: str, prompts: list[Prompt], model: ModelConfig) -> None:

@@ -86,6 +86,7 @@ class Recording:
                 f"replay: {journal.path.parent} holds {what} already; choose another run_dir"
             )
         journal.set_meta(REPLAYED, {"of": str(self.path)})
+        journal.adopt_vectors(self.journal)
 
     def known(self, rows: dict[int, Record]) -> dict[int, Record]:
         """The records that can be asked about: without those that a stage before could not."""
@@ -198,6 +199,7 @@ async def replay(stage: Stage, work: Work, source: Recording, desk: Desk, stop: 
             request, reply = found
             desk.journal.sent([request], sends=0)
             desk.journal.arrived(request, reply)
+            await work.prepare(turn, reply, desk)
             records = work.take(turn, reply)
             desk.journal.take(stage.name, turn, records)
             desk.progress.took(records)

@@ -27,7 +27,7 @@ from selfinstruct.llm.client import Client
 from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.progress import Progress
 from selfinstruct.recipe import Recipe
-from selfinstruct.records import Record, Reply
+from selfinstruct.records import Record, Reply, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.stages import Setting, Stage, Work
@@ -118,6 +118,7 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop, sourc
                         async with _client(recipe, stage, desk) as client:
                             await drive(stage.name, work, client, desk, stop)
             finally:
+                await stage.judge.close()
                 seconds = time.monotonic() - began
                 journal.add_seconds(stage.name, seconds)
                 accepted = journal.stats(stage.name).accepted
@@ -138,7 +139,7 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
     try:
         while (turn := work.turn()) is not None:
             while not stop.done() and len(flying) < client.lookahead and (request := work.compose()):
-                task = asyncio.create_task(client.reply_to(request))
+                task = asyncio.create_task(_answer(work, client, request, desk))
                 # What fails once the stage has its end is asked again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
@@ -157,6 +158,14 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
         client.wind_down()
         await asyncio.gather(*flying.values(), return_exceptions=True)
         desk.journal.commit()
+
+
+async def _answer(work: Work, client: Client, request: Request, desk: Desk) -> Reply | None:
+    """The reply to a request, and what judging it needs."""
+    reply = await client.reply_to(request)
+    if reply:
+        await work.prepare(request.number, reply, desk)
+    return reply
 
 
 async def _unless_failed(task: asyncio.Task[Reply | None], journal: Journal) -> Reply | None:

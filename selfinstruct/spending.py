@@ -95,6 +95,9 @@ def unpriced(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, str]:
         for where, model in _asked(config, stage, "name"):
             if price_of(model) is None:
                 found.setdefault(model.name, _remedy(config, stage, where))
+        for name, check in stage.judge.checks:
+            if check.asks and price_of(check.asks) is None:
+                found.setdefault(check.asks.name, f"give filters.{stage.name}.{name}.price")
     return found
 
 
@@ -114,7 +117,9 @@ def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
     """A budget that nothing is spent from."""
     if config.budget.usd is None:
         return []
-    prices = [price_of(model) for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
+    models = [model for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
+    models += [check.asks for stage in stages for _, check in stage.judge.checks if check.asks]
+    prices = [price_of(model) for model in models]
     if any(price is None or price.input or price.output for price in prices):
         return []
     return [f"budget.usd={config.budget.usd:g} stops nothing: no model that this recipe asks costs anything"]

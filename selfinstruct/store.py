@@ -18,11 +18,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.llm.budget import Spent
 from selfinstruct.records import ACCEPTED, REJECTED, WAITING, Record, Reply, Request
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.embedding import Kept
 
 FORMAT = 2
 FINISHED = "finished"  # the meta key of whether the run came to its end
@@ -46,6 +49,9 @@ CREATE TABLE IF NOT EXISTS record (
     parent TEXT, data TEXT NOT NULL, fate TEXT NOT NULL, "check" TEXT, reason TEXT, detail TEXT NOT NULL)
     WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_order ON record (stage, request, position);
+CREATE TABLE IF NOT EXISTS vector (
+    key BLOB PRIMARY KEY, stage TEXT NOT NULL, vector BLOB NOT NULL, tokens INTEGER NOT NULL, cost_usd REAL,
+    paid INTEGER NOT NULL);
 """
 _UPGRADES = {  # by the format that needs them
     1: """
@@ -72,6 +78,7 @@ class StageStats:
     """What a stage has done, as `summary.json` has it.
 
     Tokens and cost are of replies paid for; the worth is what all of them would have cost without the cache.
+    Embedded texts have figures of their own, beside those; None where there were none.
     """
 
     requests: int = 0
@@ -84,6 +91,7 @@ class StageStats:
     cost_usd: float | None = None
     worth_usd: float | None = None
     seconds: float = 0.0
+    embeddings: dict[str, Any] | None = None
 
 
 class Journal:
@@ -257,7 +265,30 @@ class Journal:
             f" FROM reply WHERE {_PAID}"
         ).fetchone()
         requests = self._db.execute("SELECT COALESCE(SUM(sends), 0) FROM request").fetchone()[0]
-        return Spent(usd, tokens, requests)
+        of_vectors = "SELECT COALESCE(SUM(cost_usd), 0.0), COALESCE(SUM(tokens), 0) FROM vector"
+        more_usd, more_tokens = self._db.execute(of_vectors).fetchone()
+        return Spent(usd + more_usd, tokens + more_tokens, requests)
+
+    def keep_vectors(self, stage: str, vectors: Iterable[Kept]) -> None:
+        """Store vectors of texts as they arrive; one that is there stays."""
+        self._begin()
+        self._db.executemany(
+            "INSERT OR IGNORE INTO vector VALUES (?, ?, ?, ?, ?, ?)",
+            [(one.key, stage, one.vector, one.tokens, one.cost_usd, one.paid) for one in vectors],
+        )
+
+    def adopt_vectors(self, other: Journal) -> None:
+        """Take over what another run has paid for."""
+        rows = other._db.execute("SELECT key, stage, vector, tokens, cost_usd, 0 FROM vector")
+        self._begin()
+        self._db.executemany("INSERT OR IGNORE INTO vector VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self.commit()
+
+    def vectors(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The stored vectors of these keys, of those there are."""
+        query = "SELECT vector FROM vector WHERE key = ?"
+        rows = ((key, self._db.execute(query, (key,)).fetchone()) for key in keys)
+        return {key: row[0] for key, row in rows if row}
 
     def take(self, stage: str, number: int, records: Iterable[Record]) -> None:
         """Store the candidates of a reply with their fates, all or none.
@@ -347,8 +378,27 @@ class Journal:
         candidates = accepted + sum(rejected.values())
         seconds = round(self.meta(f"seconds/{stage}", 0.0), 3)
         return StageStats(
-            requests, replies, cached, candidates, accepted, rejected, tokens, cost, worth, seconds
+            requests,
+            replies,
+            cached,
+            candidates,
+            accepted,
+            rejected,
+            tokens,
+            cost,
+            worth,
+            seconds,
+            self._embeddings(stage),
         )
+
+    def _embeddings(self, stage: str) -> dict[str, Any] | None:
+        texts, cached, tokens, cost = self._db.execute(
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT paid), COALESCE(SUM(tokens), 0),"
+            " SUM(cost_usd) FILTER (WHERE paid) FROM vector WHERE stage = ?",
+            (stage,),
+        ).fetchone()
+        figures = {"texts": texts, "cached": cached, "tokens": tokens, "cost_usd": cost}
+        return figures if texts else None
 
     def _begin(self) -> None:
         if not self._db.in_transaction:

@@ -1,7 +1,7 @@
 """A model's server on this machine that does as a script says, right or wrong.
 
-It speaks OpenAI's `/v1/chat/completions` and `/v1/completions` over real HTTP on a free port of 127.0.0.1,
-keeps every request it got, and measures how many it had in hand at once:
+It speaks OpenAI's `/v1/chat/completions`, `/v1/completions` and `/v1/embeddings` over real HTTP on a free
+port of 127.0.0.1, keeps every request it got, and measures how many it had in hand at once:
 
     with ModelServer([status(500), text("a reply")]) as server:
         ...  # ask server.base
@@ -26,7 +26,7 @@ from random import Random
 from types import TracebackType
 from typing import Any, Literal
 
-CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
+CHAT, COMPLETION, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 LONGEST_HANG = 30.0
 
 
@@ -50,7 +50,9 @@ class Asked:
 
     @property
     def prompt(self) -> str:
-        """The text to complete, or the last message."""
+        """The text to complete, the last message, or the texts to embed."""
+        if self.path == EMBEDDINGS:
+            return "\n".join(self.body["input"])
         return str(self.body["messages"][-1]["content"] if self.path == CHAT else self.body["prompt"])
 
 
@@ -83,6 +85,18 @@ Script = Sequence[Answer] | Callable[[Asked], Answer]
 def text(reply: str, finish_reason: str = "stop", delay: float = 0.0) -> Answer:
     """A good reply."""
     return Answer(reply, finish_reason=finish_reason, delay=delay)
+
+
+def vectors(asked: Asked, of: Callable[[str], Sequence[float]], delay: float = 0.0) -> Answer:
+    """The vectors of the texts that were asked about, by a rule; a word counts as a token."""
+    texts = asked.body["input"]
+    rows = [
+        {"object": "embedding", "index": place, "embedding": [*of(text)]} for place, text in enumerate(texts)
+    ]
+    words = sum(len(text.split()) for text in texts)
+    usage = {"prompt_tokens": words, "total_tokens": words}
+    body = {"object": "list", "data": rows, "model": asked.body["model"], "usage": usage}
+    return Answer(body, delay=delay)
 
 
 def status(code: int, words: str = "out of order", **headers: str) -> Answer:
@@ -315,7 +329,7 @@ class ModelServer:
             self._in_hand -= 1
 
     def _answer(self, asked: Asked) -> Answer:
-        if asked.path not in (CHAT, COMPLETION):
+        if asked.path not in (CHAT, COMPLETION, EMBEDDINGS):
             return status(404, f"there is no {asked.path} here")
         if callable(self._script):
             return self._script(asked)

@@ -2,19 +2,25 @@
 
 A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three sorts
 of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that are still
-in; and one with `learn` is told of every accepted record and every seed, and of each
-record that a stage rewrites before its rewriting. To add a filter, write a factory in
-the module of its family (or a new one, listed here) and name it in `conf/filters/`.
+in; and one with `learn` is told of every accepted record and every seed, and of each record that a stage
+rewrites before its rewriting. Judging is done at once, a candidate after the other; what takes a while (asking
+a model) is done before, in `prepare`, for many replies at a time. To add a filter, write a factory in the
+module of its family (or a new one, listed here) and name it in `conf/filters/`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from selfinstruct.records import Record, Rejection
 from selfinstruct.registry import Registry
+
+if TYPE_CHECKING:
+    from selfinstruct.config import ModelConfig
+    from selfinstruct.llm.endpoint import Desk
 
 
 @dataclass(frozen=True)
@@ -26,12 +32,20 @@ class Filter:
         together: rejections of the candidates of one reply, by their place in the list; it gets a random
             stream of its own.
         learn: told of each record that joins the pool, or that is about to be rewritten.
+        prepare: what `each` needs of some candidates, done before their turn and in any order, so it may
+            rest on nothing but the candidates; told too what the run works with, the stage's name and the
+            filter's. It may be told of a candidate that an earlier check will reject.
+        close: gives back what `prepare` holds.
+        asks: the model that `prepare` asks, whose key and price are checked before a run.
         fields: the fields it reads, checked against the record's when a recipe is checked.
     """
 
     each: Callable[[Record], Rejection | None] | None = None
     together: Callable[[list[Record], random.Random], dict[int, Rejection]] | None = None
     learn: Callable[[Record], None] | None = None
+    prepare: Callable[[Sequence[Record], Desk, str, str], Awaitable[None]] | None = None
+    close: Callable[[], Awaitable[None]] | None = None
+    asks: ModelConfig | None = None
     fields: tuple[str, ...] = ()
 
 
@@ -42,6 +56,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.siblings",
         "selfinstruct.filters.novelty",
         "selfinstruct.filters.lineage",
+        "selfinstruct.filters.meaning",
         "selfinstruct.filters.refusals",
         "selfinstruct.filters.personal",
         "selfinstruct.filters.repetition",

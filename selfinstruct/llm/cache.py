@@ -2,8 +2,9 @@
 
 One SQLite file in the user's cache folder, which many processes may use at once. A reply is found by all
 that shapes it (the model, the texts, the sampling) and by how often the same was asked before in the same
-run, so that a prompt asked three times has three replies, and the second run gets the same three. What failed
-is never kept. Whatever is wrong with the file, a run goes on without it and says so once.
+run, so that a prompt asked three times has three replies, and the second run gets the same three. The vector
+of a text is kept beside them, found by the model and the text. What failed is never kept. Whatever is wrong
+with the file, a run goes on without it and says so once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from selfinstruct.config import CacheConfig
@@ -59,7 +60,7 @@ class Cache:
         self._db: sqlite3.Connection | None = None
         self._say, self._put_since = say, 0
         self._claims: Claims | None = None
-        self._fresh: dict[bytes, str] = {}  # not written yet
+        self._fresh: dict[bytes, str | bytes] = {}  # not written yet
         self._written = time.monotonic()
         if config is None:
             return
@@ -123,9 +124,27 @@ class Cache:
             return
         try:
             values = {name: getattr(reply, name) for name in _FIELDS}
-            self._fresh[key] = json.dumps(values)
-            if len(self._fresh) >= MOST_FRESH or time.monotonic() - self._written > WRITE_EVERY:
-                self._write(self._db)
+            self._keep(self._db, key, json.dumps(values))
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def vectors(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The vectors of these keys, of those there are."""
+        if self._db is None:
+            return {}
+        try:
+            found = {key: self._fresh.get(key) or self._read(self._db, key) for key in keys}
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return {}
+        return {key: vector for key, vector in found.items() if isinstance(vector, bytes)}
+
+    def put_vector(self, key: bytes, vector: bytes) -> None:
+        """Keep a vector, unless it is none."""
+        if self._db is None or not vector:
+            return
+        try:
+            self._keep(self._db, key, vector)
         except sqlite3.Error as error:
             self._give_up(error)
 
@@ -142,19 +161,25 @@ class Cache:
         except sqlite3.Error as error:
             self._give_up(error)
 
-    def _read(self, db: sqlite3.Connection, key: bytes) -> str | None:
+    def _keep(self, db: sqlite3.Connection, key: bytes, content: str | bytes) -> None:
+        self._fresh[key] = content
+        if len(self._fresh) >= MOST_FRESH or time.monotonic() - self._written > WRITE_EVERY:
+            self._write(db)
+
+    def _read(self, db: sqlite3.Connection, key: bytes) -> str | bytes | None:
         row = db.execute("SELECT reply, used FROM reply WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        text, used = row
+        content: str | bytes = row[0]
+        used: float = row[1]
         if time.time() - used > DAY:  # not at each use, which would write as often as it reads
             db.execute("UPDATE reply SET used = ? WHERE key = ?", (time.time(), key))
-        return str(text)
+        return content
 
     def _write(self, db: sqlite3.Connection) -> None:
         """Write what is new, many at once; a kill loses it, but not for the run, whose journal has it."""
         db.execute("BEGIN IMMEDIATE")
-        rows = [(key, text, time.time()) for key, text in self._fresh.items()]
+        rows = [(key, content, time.time()) for key, content in self._fresh.items()]
         db.executemany("INSERT OR REPLACE INTO reply VALUES (?, ?, ?)", rows)
         db.execute("COMMIT")
         self._fresh.clear()

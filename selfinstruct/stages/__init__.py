@@ -23,6 +23,7 @@ from selfinstruct.replies import MISSING, fault_of
 
 if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
+    from selfinstruct.llm.endpoint import Desk
     from selfinstruct.store import Journal
 
 
@@ -46,6 +47,9 @@ class Work(Protocol):
 
     def compose(self) -> Request | None:
         """The next request, None as long as it depends on replies that are not taken in."""
+
+    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
+        """Get the filters ready for reply `number` as soon as it has arrived; it may not be its turn yet."""
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """Read, judge and take in reply `number`; those of its candidates that had no fate before."""

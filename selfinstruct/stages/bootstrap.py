@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from selfinstruct.config import Machine
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import STAGES, Kind, Setting, Stage
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import Desk
 
 
 @STAGES.register
@@ -76,11 +79,16 @@ class Bootstrap:
         names = {"examples": [record.data for record in drawn], **lines}
         return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
 
+    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
+        """See `Work`."""
+        if self.stage.judge.prepares:
+            records = self._cut_short.get(number) or self._read(number, reply)
+            await self.stage.judge.prepare(records, desk, self.stage.name)
+
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`. Candidates after the target is reached stay waiting, for a larger target."""
-        prompt, shown = self.stage.prompts[0], self.run.mix.examples
         stored = self._cut_short.pop(number, [])
-        records = stored or self.stage.read(prompt, number, reply, self.run.seed, shown)
+        records = stored or self._read(number, reply)
         lines = self.stage.drawn(number, self.run.seed)
         for record in records:
             record.detail.update(lines)
@@ -98,6 +106,9 @@ class Bootstrap:
         """See `Work`."""
         self._pool.close(number)
         self._turn = number + 1
+
+    def _read(self, number: int, reply: Reply) -> list[Record]:
+        return self.stage.read(self.stage.prompts[0], number, reply, self.run.seed, self.run.mix.examples)
 
     def _visible(self, number: int) -> int:
         """The last reply whose records request `number` may show."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -26,6 +26,10 @@ def conditions(where: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
         if not values:
             raise ValueError(f"where.{key}: no record has one of no values; name some, or leave it out")
     return allowed
+
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import Desk
 
 
 class Each:
@@ -66,12 +70,16 @@ class Each:
         prompt = self.stage.variant(row.data, number, seed)
         return self.stage.request(prompt, number, row.data, seed, parent=row)
 
+    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
+        """See `Work`."""
+        if self.stage.judge.prepares:
+            await self.stage.judge.prepare(self._read(number, reply), desk, self.stage.name)
+
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`."""
-        row, seed = self._rows[number], self.run.seed
-        prompt = self.stage.variant(row.data, number, seed)
+        row = self._rows[number]
         self.stage.judge.learn_all(self._rewritten(row))
-        records = self.stage.read(prompt, number, reply, seed, parent=row)
+        records = self._read(number, reply)
         for record in records:
             if record.fate == WAITING:
                 self.stage.judge.admit(record)
@@ -84,6 +92,10 @@ class Each:
     def skip(self, number: int) -> None:
         """See `Work`."""
         self._to_take.pop()
+
+    def _read(self, number: int, reply: Reply) -> list[Record]:
+        row, seed = self._rows[number], self.run.seed
+        return self.stage.read(self.stage.variant(row.data, number, seed), number, reply, seed, parent=row)
 
     def _count(self, more: int) -> None:
         """Count records that go on as they were, and say so."""

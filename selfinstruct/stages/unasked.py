@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from typing import TYPE_CHECKING
+
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import Setting, Stage
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import Desk
 
 
 class Unasked:
@@ -44,6 +49,9 @@ class Unasked:
     def compose(self) -> Request | None:
         """See `Work`."""
         return None
+
+    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
+        """See `Work`."""
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `Work`."""

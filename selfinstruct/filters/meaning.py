@@ -1,0 +1,211 @@
+"""The filter of texts that mean what another one means, by their embeddings.
+
+A local model and the approximate index come with pip install 'selfinstruct[embedding]'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from selfinstruct.config import Machine, ModelConfig
+from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.pool import SEED_STAGE
+from selfinstruct.records import Record, Rejection
+from selfinstruct.similarity import Approximate, Exact, Index
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.embedding import Embedder, EmbeddingModel
+    from selfinstruct.llm.endpoint import Desk
+
+SHORTEST = 1e-3  # of a vector that still has a direction, after rounding
+INSTALL = "pip install 'selfinstruct[embedding]'"
+
+
+@FILTERS.register
+def embedding_similarity(
+    *,
+    field: str,
+    threshold: Annotated[float, Field(gt=0, lt=1)],
+    model: str = "local",
+    index: Literal["exact", "approximate"] = "exact",
+    centered: bool = True,
+    keep_nearest: bool = False,
+    characters: Annotated[int, Field(ge=1)] = 4000,
+    dimensions: Annotated[int | None, Field(ge=1)] = None,
+    api_base: Annotated[str | None, Machine] = None,
+    api_key_env: Annotated[str | None, Machine] = None,
+    price: Annotated[float | None, Field(ge=0), Machine] = None,
+    batch: Annotated[int, Field(ge=1), Machine] = 64,
+    concurrency: Annotated[int, Field(ge=1), Machine] = 4,
+    timeout: Annotated[float, Field(gt=0), Machine] = 60,
+    retries: Annotated[int, Field(ge=0), Machine] = 8,
+) -> Filter:
+    """Rejects a text whose embedding is too near that of a seed or an accepted text.
+
+    It stands beside `rouge_l`, which compares words: this one sees that other words say the same. The texts
+    of a reply are embedded together, when it arrives; a vector is paid for once: docs/better-data.md.
+
+    Args:
+        field: the field to compare.
+        threshold: a cosine strictly above it is too similar; which one is right depends on the model.
+        model: local (inside an optional package), or a name that LiteLLM knows, provider first.
+        index: how the nearest text is found; approximate is quicker from some 50,000 texts on.
+        centered: take the mean of the seeds' vectors from each first, so that what all texts have in common
+            does not count (arXiv 1702.01417); off for a threshold that was found for plain cosines.
+        keep_nearest: keep the nearest text and the cosine with each text that passes, to find a threshold.
+        characters: how much of a text is compared, from its beginning.
+        dimensions: how many numbers a vector has, for a model that lets one choose.
+        api_base: address of the model's server.
+        api_key_env: environment variable that holds its key.
+        price: in US dollars for a million tokens, for a model whose price LiteLLM does not know.
+        batch: texts in one request, at most.
+        concurrency: requests at once, at most.
+        timeout: seconds to wait for vectors.
+        retries: attempts after the first.
+    """
+    from selfinstruct.llm.embedding import Embedder
+
+    config = None
+    if model != "local":
+        keys = {"name": model, "api_base": api_base, "api_key_env": api_key_env, "timeout": timeout}
+        paid = None if price is None else {"input": price, "output": 0.0}
+        config = ModelConfig.model_validate({**keys, "retries": retries, "price": paid})
+    source = _remote(config, dimensions) if config else _local()
+    embedder = Embedder(source, batch, concurrency if config else 1)
+    space = _Space(embedder, centered, characters)
+    check = _Similarity(field, threshold, keep_nearest, space, _index(index))
+    return Filter(
+        each=check.each,
+        learn=check.learn,
+        prepare=check.prepare,
+        close=embedder.close,
+        asks=config,
+        fields=(field,),
+    )
+
+
+class _Space:
+    """Where texts are compared: the beginnings of them, as vectors of length 1."""
+
+    def __init__(self, embedder: Embedder, centered: bool, characters: int) -> None:
+        self.embedder, self._centered, self._characters = embedder, centered, characters
+        self._mean: Any = 0.0
+
+    def text(self, record: Record, field: str) -> str:
+        """What is compared of a record."""
+        return str(record.data.get(field, ""))[: self._characters]
+
+    def center(self, texts: Sequence[str]) -> None:
+        """Let the mean of these be where all directions begin."""
+        vectors = list(self.embedder.vectors(texts).values()) if self._centered else []
+        if len(vectors) > 1:  # one alone would have no direction
+            self._mean = sum(vectors[1:], vectors[0]) / len(vectors)
+
+    def vectors(self, texts: Sequence[str]) -> dict[str, Any]:
+        """The vectors of texts; without those that have no direction."""
+        import numpy as np
+
+        moved = {text: vector - self._mean for text, vector in self.embedder.vectors(texts).items()}
+        lengths = {text: float(np.linalg.norm(vector)) for text, vector in moved.items()}
+        return {text: moved[text] / length for text, length in lengths.items() if length > SHORTEST}
+
+
+class _Similarity:
+    """The check at work."""
+
+    def __init__(self, field: str, threshold: float, keep: bool, space: _Space, index: Index) -> None:
+        self._field, self._threshold, self._keep = field, threshold, keep
+        self._space, self._index = space, index
+        self._learned: list[tuple[str, str]] = []  # not in the index yet
+        self._seeds: list[str] = []
+        self._opening = asyncio.Lock()
+        self._open = False
+
+    def learn(self, record: Record) -> None:
+        """What was accepted is in the index from the next judgement on; its vector may have to come first."""
+        if self._field in record.data:
+            text = self._space.text(record, self._field)
+            self._learned.append((record.id, text))
+            if record.stage == SEED_STAGE:
+                self._seeds.append(text)
+
+    async def prepare(self, records: Sequence[Record], desk: Desk, stage: str, name: str) -> None:
+        """The vectors of a reply's texts; before the first of them those of all that is there already."""
+        where, fetch = f"filters.{stage}.{name}", self._space.embedder.fetch
+        async with self._opening:
+            if not self._open:
+                await fetch([text for _, text in self._learned], desk, stage, where)
+                with desk.progress.busy(f"{where}: taking in {len(self._learned):,} texts"):
+                    await asyncio.to_thread(self._begin)
+                self._open = True
+        await fetch([self._space.text(record, self._field) for record in records], desk, stage, where)
+
+    def each(self, record: Record) -> Rejection | None:
+        """The rejection of a text that is too near another, or that has no vector."""
+        self._take_in()
+        text = self._space.text(record, self._field)
+        if not text.strip():  # it means nothing, so nothing means the same
+            return None
+        vector = self._space.vectors([text]).get(text)
+        if vector is None:
+            return Rejection("the embedding model has no vector for it that can be compared")
+        near = self._index.nearest(vector)
+        if near and near.score > self._threshold:
+            reason = f"embedding similarity {near.score:.3f} to {near.id}, above {self._threshold}"
+            return Rejection(reason, {"nearest": near.id, "score": near.score})
+        if near and self._keep:
+            record.detail["nearest_in_meaning"] = {near.id: round(near.score, 4)}
+        return None
+
+    def _begin(self) -> None:
+        self._space.center(self._seeds)
+        self._take_in()
+
+    def _take_in(self) -> None:
+        """Let what was learned into the index, in order."""
+        if not self._learned:
+            return
+        import numpy as np
+
+        vectors = self._space.vectors([text for _, text in self._learned])
+        known = [(id, vectors[text]) for id, text in self._learned if text in vectors]
+        if known:
+            self._index.add([id for id, _ in known], np.stack([vector for _, vector in known]))
+        self._learned.clear()
+
+
+def _remote(config: ModelConfig, dimensions: int | None) -> EmbeddingModel:
+    from selfinstruct.llm.embedding import RemoteEmbedding
+
+    return RemoteEmbedding(config, dimensions)
+
+
+def _local() -> EmbeddingModel:
+    """The local model.
+
+    Raises:
+        ValueError: where it is not installed.
+    """
+    from selfinstruct.llm.embedding_local import LocalEmbedding
+
+    try:
+        return LocalEmbedding()
+    except ImportError:
+        remedy = f"{INSTALL}, or set model to one that LiteLLM knows"
+        raise ValueError(f"model=local needs an embedding model: {remedy}") from None
+
+
+def _index(name: str) -> Index:
+    """An index.
+
+    Raises:
+        ValueError: where what it needs is not installed.
+    """
+    try:
+        return Exact() if name == "exact" else Approximate()
+    except ImportError:
+        raise ValueError(f"index=approximate needs voyager: {INSTALL}") from None
