@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
 from typing import TYPE_CHECKING
 
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
