@@ -40,7 +40,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo Makefile
-	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas,language]'
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas,language,parallel,slurm,search]'
 	@touch $@
 
 clean:
