@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -89,8 +89,10 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     rest, sweep = _sweep_dir(arguments, project)
     _refuse(rest)
     interrupted = False
+    aside = any(part.startswith("hydra/launcher=") and part != "hydra/launcher=basic" for part in rest)
+    watch = watched(sweep, partial(print, file=sys.stderr, flush=True)) if aside else nullcontext()
     try:
-        with _stoppable(), watched(sweep, partial(print, file=sys.stderr, flush=True)):
+        with _stoppable(), watch:
             _apply([*rest, _quoted(sweep)], project, run_one)
     except KeyboardInterrupt:
         interrupted = True

@@ -92,6 +92,8 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
         raise UserError("replay takes the folder of a run: selfinstruct replay runs/NAME KEY=VALUE …")
     folder = project / Path(words[0]).expanduser()
     saved = folder / ".hydra/overrides.yaml"
+    if (folder / "0" / saved.relative_to(folder)).is_file():
+        raise UserError(f"{folder} is a sweep; replay takes the folder of one of its jobs: {words[0]}/0")
     if not saved.is_file():
         raise UserError(f"{folder} holds no run ({saved.name} is not there); replay takes the folder of one")
     given = [part for part in arguments if part != words[0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -19,6 +20,7 @@ from conftest import lines
 from selfinstruct import reference, replies
 from selfinstruct.compose import compose
 from selfinstruct.config import shaping
+from selfinstruct.objectives import OBJECTIVES
 from selfinstruct.recipe import Recipe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -166,11 +168,12 @@ HOSTED = f"model=scripted model.mode=chat model.options.replies={Path(__file__).
 shell = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a shell")
 
 
-def typed_in(page: str, local: str) -> None:
-    """Type the commands of a page, each of which has to end well."""
+def typed_in(page: str, local: str) -> str:
+    """Type the commands of a page, each of which has to end well; what they print."""
     command = ["bash", "-c", script(page, local)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
 
 
 def script(page: str, local: str) -> str:
@@ -281,11 +284,56 @@ def test_the_table_of_seed_files() -> None:
     assert tables("seeds-and-mix.md")["The seed files that come with the project"] == found
 
 
+SHOWN = re.compile(r"sweep of \d+ jobs, best first by \S+ *\n +(job .*)")
+
+
 @shell
-def test_the_sweep_and_what_compares_it(project: Path) -> None:
-    """The sweep makes a run for each value and each seed, and the comparison reads them."""
-    typed_in("seeds-and-mix.md", "model=scripted")
+def test_the_sweep_of_seeds_and_mix(project: Path) -> None:
+    """It makes a run for each value and each seed, and its table has the columns that the page shows."""
+    printed = typed_in("seeds-and-mix.md", "model=scripted")
     assert len(list(project.glob("sweeps/*/*/dataset/alpaca.jsonl"))) == 9
+    (shown,) = headings((DOCS / "seeds-and-mix.md").read_text(encoding="utf-8"))
+    assert headings(printed) == [shown]
+
+
+# Sweeps and replay
+
+SWEEPS = (DOCS / "sweeps.md").read_text(encoding="utf-8")
+
+
+def headings(text: str) -> list[list[str]]:
+    """Those of the tables of sweeps in a text, but for `cached`, which a page shows where there was any."""
+    return [[word for word in found.split() if word != "cached"] for found in SHOWN.findall(text)]
+
+
+@shell
+def test_the_commands_of_sweeps(project: Path) -> None:
+    """The sweep, the search and the replays end well, with the tables and the columns that the page has."""
+    printed = typed_in("sweeps.md", "model=scripted")
+    sweep, _, by_replay = headings(printed)
+    assert [sweep, by_replay] == headings(SWEEPS)
+    assert len(list((project / "sweeps/mix").glob("[0-9]*/job.json"))) == 6
+    assert (project / "sweeps/search/optimization_results.yaml").is_file()
+    assert lines(project / "runs/what-if/instances.jsonl")
+    with (project / "sweeps/mix/sweep.csv").open(encoding="utf-8") as file:
+        columns = next(csv.reader(file))
+    told = [
+        name for row in tables("sweeps.md")["What it leaves"] for name in re.findall(r"`([^`]+)`", row[0])
+    ]
+    sorts = [re.sub(r"<\w+>", r"[^.]+", name) for name in told]
+    keys = ["mix.machine", "filters.instructions.rouge_l.threshold"]
+    known = [key for key in columns if key not in keys and not any(re.fullmatch(s, key) for s in sorts)]
+    assert known == [], "columns that the page does not tell of"
+    assert [s for s in sorts if not any(re.fullmatch(s, key) for key in columns)] == [], "that are not there"
+
+
+def test_sweeps_tells_of_every_objective_and_launcher() -> None:
+    """And its commands for launchers name presets that there are."""
+    assert [name for name in OBJECTIVES if f"`{name}`" not in SWEEPS] == []
+    presets = {path.stem for path in (DOCS.parent / "conf/hydra/launcher").glob("*.yaml")}
+    told = {row[0].strip("`") for row in tables("sweeps.md")["Where the jobs run"]}
+    assert presets | {"basic"} == told
+    assert set(re.findall(r"hydra/launcher=(\w+)", SWEEPS)) == presets
 
 
 # Better data

@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # On the terminal: a figure's name, the column's heading, and how it is written.
+# A narrow terminal has no room for the last of them.
 COLUMNS = (
     ("accepted", "accepted", "{:,}"),
     ("acceptance_rate", "rate", "{:.1%}"),
-    ("records", "records", "{:,}"),
-    ("requests", "requests", "{:,}"),
-    ("cached", "cached", "{:,}"),
-    ("cost_usd", "cost", "${:.4f}"),
-    ("seconds", "seconds", "{:.1f}"),
     ("distinct_openings", "openings", "{:,}"),
     ("mean_novelty", "novelty", "{:.3f}"),
+    ("records", "records", "{:,}"),
+    ("cost_usd", "cost", "${:.4f}"),
+    ("requests", "requests", "{:,}"),
+    ("cached", "cached", "{:,}"),
+    ("seconds", "seconds", "{:.1f}"),
 )
+LONG_NAME = 12  # of an objective; a longer one stands in the title alone
 MOST_ROWS = 40  # on the terminal; the files have all
 
 
@@ -85,33 +87,68 @@ def side_by_side(jobs: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 def show(sweep: Path, jobs: Sequence[Outcome], console: Console) -> None:
     """Print the comparison, what failed, and where the files are."""
-    from rich.table import Table
-
     keys, names = axes(jobs), short(axes(jobs))
-    columns = [column for column in COLUMNS if any(job.figures.get(column[0]) for job in jobs)]
     aim = next((job.objective for job in jobs if job.objective), "objective")
-    named = [column[0] for column in columns if column[0] != "accepted"]
-    table = Table(title=f"sweep of {len(jobs)} jobs, best first by {aim}", title_justify="left", box=None)
-    for heading in ["job", *names, *([] if aim in named else [aim]), *(column[1] for column in columns), ""]:
-        table.add_column(heading, justify="left" if heading in names else "right", overflow="fold")
-    for job in best_first(jobs)[:MOST_ROWS]:
-        own = dict(map(split, job.overrides))
-        good = [] if aim in named else [_written(job.value, "{:.4g}")]
-        cells = [_written(job.figures.get(name), form) for name, _, form in columns]
-        state = "" if job.state == sweeps.FINISHED else job.state
-        table.add_row(str(job.job), *(own.get(key, "") for key in keys), *good, *cells, state)
-    console.print(table)
+    _show_all(keys, names, aim, jobs, console)
     if len(jobs) > MOST_ROWS:
         console.print(f"… and {len(jobs) - MOST_ROWS} more in sweep.csv")
     for axis, name in zip(keys, names, strict=True):
         _show_axis(axis, name, aim, jobs, console)
     if any(job.note for job in jobs):
         console.print("\nreplayed, no model was asked; what that cannot know is in each job's summary.json")
+    for text in _errors(jobs):
+        console.print(f"\n{text}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\nsweep: {sweep}/sweep.csv, sweep.json", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_all(
+    keys: Sequence[str], names: Sequence[str], aim: str, jobs: Sequence[Outcome], console: Console
+) -> None:
+    """A row for each job, of which only so many figures as there is room for."""
+    from rich.table import Table
+
+    columns = [("job", [str(job.job) for job in jobs])]
+    columns += [
+        (name, [dict(map(split, job.overrides)).get(key, "") for job in jobs])
+        for key, name in zip(keys, names, strict=True)
+    ]
+    states = ["" if job.state == sweeps.FINISHED else job.state for job in jobs]
+    figures = [
+        (heading, [_written(job.figures.get(name), form) for job in jobs])
+        for name, heading, form in COLUMNS
+        if any(job.figures.get(name) for job in jobs)
+    ]
+    if aim not in [name for name, _, _ in COLUMNS]:
+        heading = aim if len(aim) <= LONG_NAME else "objective"
+        columns.append((heading, [_written(job.value, "{:.4g}") for job in jobs]))
+    columns += [("", states)] if any(states) else []
+    while figures and sum(map(_width, [*columns, *figures])) > console.width:
+        figures.pop()
+    place = len(columns) - any(states)
+    columns[place:place] = figures
+    table = Table(title=f"sweep of {len(jobs)} jobs, best first by {aim}", title_justify="left", box=None)
+    for heading, _ in columns:
+        table.add_column(heading, justify="left" if heading in names else "right", overflow="fold")
+    for job in best_first(jobs)[:MOST_ROWS]:
+        table.add_row(*(cells[jobs.index(job)] for _, cells in columns))
+    console.print(table)
+
+
+def _width(column: tuple[str, list[str]]) -> int:
+    heading, cells = column
+    return max(map(len, [heading, *cells])) + 2  # a blank on either side
+
+
+def _errors(jobs: Sequence[Outcome]) -> list[str]:
+    """Why jobs failed, each reason once."""
+    numbers: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         if job.error:
-            said = job.error.splitlines()[0]
-            console.print(f"job {job.job}: {job.state}: {said}", markup=False, highlight=False)
-    console.print(f"\nsweep: {sweep}/sweep.csv, sweep.json", markup=False, highlight=False, soft_wrap=True)
+            numbers.setdefault((job.state, job.error), []).append(str(job.job))
+    return [
+        f"job{'s' * (len(those) > 1)} {', '.join(those)}: {state}: {error}"
+        for (state, error), those in numbers.items()
+    ]
 
 
 def _show_axis(axis: str, name: str, aim: str, jobs: Sequence[Outcome], console: Console) -> None:
