@@ -55,13 +55,14 @@ def check_sweep(arguments: Sequence[str], project: Path, verb: Verb) -> int:
     rest, sweep = _sweep_dir(arguments, project)
     statuses: list[int] = []
 
-    def task(config: DictConfig) -> None:
+    def task(config: DictConfig) -> float:
         number = _hydra().job.num
         try:
             statuses.append(verb(from_hydra(_whole(config), project), sweep / str(number)))
         except UserError as error:
             print(f"job {number}: {error}", file=sys.stderr)
             statuses.append(1)
+        return 0.0  # for a sweeper that searches
 
     nowhere = tempfile.mkdtemp(prefix="selfinstruct-")  # Hydra makes folders for jobs, whatever they do
     try:
@@ -96,6 +97,9 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
             _apply([*rest, _quoted(sweep)], project, run_one)
     except KeyboardInterrupt:
         interrupted = True
+    except ValueError:  # a search without one job that went well has no best one
+        if all(job.state != sweeps.FAILED for job in sweeps.outcomes(sweep)):
+            raise
     jobs = sweeps.outcomes(sweep)
     if jobs:
         wide = None if sys.stdout.isatty() else 200

@@ -153,7 +153,7 @@ def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
 
 def _refuse_strangers(path: Path) -> None:
     """A folder that holds other things than a run is not ours to write to."""
-    if not path.exists() or (path / JOURNAL).exists():
+    if not path.exists() or (path / JOURNAL).exists() or (path / NOTE).exists():
         return
     if not path.is_dir():
         raise RunFolderError(f"run_dir: {path} is a file; choose another run_dir")
@@ -173,14 +173,13 @@ def _claim(journal: Journal, recipe: Recipe, path: Path) -> None:
         journal.set_meta("recipe", recipe.name)
         journal.set_meta("shape", shape_of(recipe))
     _compare(journal, recipe, path)
-    journal.set_meta("target", recipe.config.target)
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
     """Refuse to continue a run of another recipe, or one whose settings differ where they shape the data."""
     out = (
-        "Choose another run_dir, or set fresh=true to set the old run aside (nothing is deleted). "
-        f"It is {path}"
+        "Choose another run_dir (of a sweep: sweep_dir), or set fresh=true to set the old run aside "
+        f"(nothing is deleted). It is {path}"
     )
     name = journal.meta("recipe")
     if not journal.has_replies():

@@ -79,13 +79,15 @@ class Recording:
         Raises:
             RunFolderError: if it does.
         """
-        of = journal.meta(REPLAYED, {}).get("of")
+        before = journal.meta(REPLAYED, {})
+        of = before.get("of")
         if journal.has_replies() and of != str(self.path):
             what = f"a replay of {of}" if of else "a run"
             raise RunFolderError(
                 f"replay: {journal.path.parent} holds {what} already; choose another run_dir"
             )
-        journal.set_meta(REPLAYED, {"of": str(self.path)})
+        self.heard.update({name: Heard(**facts) for name, facts in before.get("stages", {}).items()})
+        journal.set_meta(REPLAYED, self.report())
         journal.adopt_vectors(self.journal)
 
     def known(self, rows: dict[int, Record]) -> dict[int, Record]:
@@ -120,8 +122,8 @@ class Recording:
                 )
             if heard.unanswered:
                 yield (
-                    f"{name}: {heard.unanswered:,} requests were never made, since their records had been "
-                    "rejected or read otherwise; these have no reply."
+                    f"{name}: {heard.unanswered:,} requests have no reply: they were never made, since their "
+                    "records had been rejected or read otherwise, or the source stopped before one had come."
                 )
 
 
@@ -190,7 +192,7 @@ def _short(value: Any) -> str:
 
 async def replay(stage: Stage, work: Work, source: Recording, desk: Desk, stop: asyncio.Future[None]) -> None:
     """Take the recorded replies of a stage in, as `runner.drive` takes those of a model."""
-    tape = _Tape(stage, source)
+    tape = _Tape(stage, source, desk.journal)
     while (turn := work.turn()) is not None:
         request = work.compose()
         assert request, "replies are taken in one after the other, so the next request waits for none"
@@ -209,6 +211,7 @@ async def replay(stage: Stage, work: Work, source: Recording, desk: Desk, stop: 
             tape.unanswered(request)
             work.skip(turn)
         if turn % COMMIT_EVERY == 0:
+            desk.journal.set_meta(REPLAYED, source.report())  # stored with that which it tells of
             await desk.journal.settled()
             if stop.done():
                 await stop
@@ -216,11 +219,14 @@ async def replay(stage: Stage, work: Work, source: Recording, desk: Desk, stop: 
 
 
 class _Tape:
-    """The recorded replies of one stage."""
+    """The recorded replies of one stage, of which a replay that goes on has some already."""
 
-    def __init__(self, stage: Stage, source: Recording) -> None:
+    def __init__(self, stage: Stage, source: Recording, into: Journal) -> None:
         self._stage, self._source = stage, source
         self._heard = source.heard.setdefault(stage.name, Heard())
+        self._had = into.replied(stage.name)
+        self._heard.used = len(self._had)
+        self._heard.unanswered = max(self._had, default=0) - len(self._had) if stage.kind.draws else 0
         numbers = source.journal.replied(stage.name)
         self._heard.recorded, self._last = len(numbers), max(numbers, default=0)
         self._by_content: dict[bytes, list[int]] = defaultdict(list)
@@ -228,6 +234,9 @@ class _Tape:
             for request in source.journal.requests(stage.name):
                 if request.number in numbers:
                     self._by_content[_content(request)].append(request.number)
+            for request in into.requests(stage.name):
+                if request.number in self._had:
+                    self._number(request)  # used before, so an equal one gets the next
 
     def find(self, request: Request) -> tuple[Request, Reply] | None:
         """What was asked and what came back; None where it was never asked, or never answered."""
@@ -235,7 +244,7 @@ class _Tape:
         reply = self._source.journal.reply(self._stage.name, number) if number else None
         if reply is None:
             return None
-        self._heard.used += 1
+        self._heard.used += request.number not in self._had
         if self._stage.kind.draws:
             request = self._as_it_was(request)
         return request, replace(reply, attempts=0)  # paid for by the source run
@@ -258,7 +267,7 @@ class _Tape:
     def _as_it_was(self, request: Request) -> Request:
         """The request that was sent, noting whether it is the one that would be sent now."""
         sent = self._source.journal.request(self._stage.name, request.number) or request
-        if _content(sent) != _content(request):
+        if _content(sent) != _content(request) and request.number not in self._had:
             self._heard.prompts_differ += 1
             self._heard.first_differing = self._heard.first_differing or request.number
         return sent

@@ -61,6 +61,7 @@ async def run_recipe(
         Interrupted: if the user stopped it, or the budget is spent.
     """
     finished = False
+    folder.journal.set_meta("target", recipe.config.target)
     folder.journal.set_meta(FINISHED, finished)
     try:
         with _desk(recipe, folder, progress) as desk, _interruptible(progress, interrupter) as stop:

@@ -78,10 +78,11 @@ def outcomes(sweep: Path) -> list[Outcome]:
     """Of every job in a sweep's folder, by number; one that was killed counts as stopped."""
     folders = [path for path in sweep.iterdir() if path.name.isdecimal()] if sweep.is_dir() else []
     numbered = sorted((int(path.name), path) for path in folders)
-    return [read(path) or Outcome(number, _overrides(path)) for number, path in numbered]
+    return [read(path) or Outcome(number, overrides(path)) for number, path in numbered]
 
 
-def _overrides(folder: Path) -> list[str]:
+def overrides(folder: Path) -> list[str]:
+    """Those that the run in a folder was last started with; none where there is no run."""
     from omegaconf import OmegaConf
 
     path = folder / ".hydra/overrides.yaml"

@@ -67,11 +67,6 @@ def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
     if before and before.state == sweeps.FINISHED and before.fingerprint == outcome.fingerprint:
         outcome.__dict__.update(before.__dict__, alone=outcome.alone)
         return
-    if before and before.overrides != outcome.overrides:
-        raise UserError(
-            f"{folder} has a job with other overrides ({' '.join(before.overrides)}); to go on with a sweep "
-            "give the same command, for another one choose another sweep_dir"
-        )
     if recipe.config.cache and not outcome.alone:
         recipe.config.cache.wait = True
     if outcome.alone:
@@ -80,7 +75,8 @@ def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
         execute(recipe, folder, Progress(quiet=not outcome.alone), composed.saved)
         outcome.state = sweeps.FINISHED
     finally:
-        if (folder / "summary.json").is_file():
+        mine = sweeps.overrides(folder) == outcome.overrides  # else the folder was refused
+        if mine and (folder / "summary.json").is_file():
             run = Run(folder)
             outcome.figures, outcome.note = (
                 figures(recipe, run),
