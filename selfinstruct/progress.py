@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record, Reply
-from selfinstruct.store import StageStats
+from selfinstruct.stage_stats import StageStats
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -13,53 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.journal_file import connect, open_file
 from selfinstruct.llm.budget import Spent
-from selfinstruct.records import ACCEPTED, REJECTED, WAITING, Record, Reply, Request
+from selfinstruct.records import REJECTED, WAITING, Record, Reply, Request
+from selfinstruct.stage_stats import PAID, StageStats, stats_of
 
 if TYPE_CHECKING:
     from selfinstruct.llm.embedding import Kept
 
-FORMAT = 2
 FINISHED = "finished"  # the meta key of whether the run came to its end
 REPLAYED = "replay"  # and of what a replay has to say of itself
 
 Row = dict[str, Any]
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS request (
-    stage TEXT, number INTEGER, prompt TEXT NOT NULL, system TEXT, sampling TEXT NOT NULL,
-    examples TEXT NOT NULL, parent TEXT, variant TEXT, sends INTEGER NOT NULL DEFAULT 1, content BLOB,
-    PRIMARY KEY (stage, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reply (
-    stage TEXT, number INTEGER, text TEXT NOT NULL, finish_reason TEXT NOT NULL, model TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cost_usd REAL, seconds REAL NOT NULL,
-    attempts INTEGER NOT NULL, error TEXT, taken INTEGER NOT NULL DEFAULT 0, others TEXT,
-    PRIMARY KEY (stage, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS record (
-    id TEXT PRIMARY KEY, stage TEXT NOT NULL, request INTEGER NOT NULL, position INTEGER NOT NULL,
-    parent TEXT, data TEXT NOT NULL, fate TEXT NOT NULL, "check" TEXT, reason TEXT, detail TEXT NOT NULL)
-    WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS record_order ON record (stage, request, position);
-CREATE TABLE IF NOT EXISTS vector (
-    key BLOB PRIMARY KEY, stage TEXT NOT NULL, vector BLOB NOT NULL, tokens INTEGER NOT NULL, cost_usd REAL,
-    paid INTEGER NOT NULL);
-"""
-_UPGRADES = {  # by the format that needs them
-    1: """
-ALTER TABLE request ADD COLUMN sends INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE request ADD COLUMN content BLOB;
-ALTER TABLE reply ADD COLUMN others TEXT;
-""",
-}
 _SENT = (
     "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
     " prompt = excluded.prompt, system = excluded.system, sampling = excluded.sampling,"
@@ -70,28 +41,6 @@ _REPLY = (
     "text, finish_reason, model, prompt_tokens, completion_tokens, cost_usd, seconds, attempts, error, others"
 )
 _ASKED = "SELECT stage, number, prompt, system, sampling, examples, parent, variant FROM request"
-_PAID = "attempts > 0"  # the others came from the cache
-
-
-@dataclass
-class StageStats:
-    """What a stage has done, as `summary.json` has it.
-
-    Tokens and cost are of replies paid for; the worth is what all of them would have cost without the cache.
-    Embedded texts have figures of their own, beside those; None where there were none.
-    """
-
-    requests: int = 0
-    replies: int = 0
-    cached: int = 0
-    candidates: int = 0
-    accepted: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    tokens: int = 0
-    cost_usd: float | None = None
-    worth_usd: float | None = None
-    seconds: float = 0.0
-    embeddings: dict[str, Any] | None = None
 
 
 class Journal:
@@ -107,24 +56,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if path.exists() and path.stat().st_size:
-            _inspect(path)
-        try:
-            self._db = _connect(path)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._upgrade()
-        except sqlite3.Error as error:
-            raise RunFolderError(f"{path}: cannot be used as a journal: {error}") from error
-
-    def _upgrade(self) -> None:
-        """Make the tables, or give those of an older format what they lack."""
-        self._db.executescript("BEGIN;" + _TABLES + "COMMIT;")
-        found = self.meta("format")
-        for older in range(found or FORMAT, FORMAT):
-            self._db.executescript("BEGIN;" + _UPGRADES[older] + "COMMIT;")
-        if found != FORMAT:
-            self.set_meta("format", FORMAT)
+        self._db = open_file(path)
 
     def close(self) -> None:
         """Close the file."""
@@ -147,7 +79,7 @@ class Journal:
         Done every few seconds beside the run, since to wait for the disk at each reply would take longer
         than all the rest.
         """
-        with closing(_connect(self.path)) as db:
+        with closing(connect(self.path)) as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def meta(self, key: str, default: Any = None) -> Any:
@@ -262,7 +194,7 @@ class Journal:
         """What the run has spent so far."""
         usd, tokens = self._db.execute(
             "SELECT COALESCE(SUM(cost_usd), 0.0), COALESCE(SUM(prompt_tokens + completion_tokens), 0)"
-            f" FROM reply WHERE {_PAID}"
+            f" FROM reply WHERE {PAID}"
         ).fetchone()
         requests = self._db.execute("SELECT COALESCE(SUM(sends), 0) FROM request").fetchone()[0]
         of_vectors = "SELECT COALESCE(SUM(cost_usd), 0.0), COALESCE(SUM(tokens), 0) FROM vector"
@@ -357,48 +289,7 @@ class Journal:
 
     def stats(self, stage: str) -> StageStats:
         """What a stage has done so far."""
-        one = self._db.execute
-        requests = one("SELECT COUNT(*) FROM request WHERE stage = ?", (stage,)).fetchone()[0]
-        replies, cached, tokens, cost, worth = one(
-            f"SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT {_PAID}),"
-            f" COALESCE(SUM(prompt_tokens + completion_tokens) FILTER (WHERE {_PAID}), 0),"
-            f" SUM(cost_usd) FILTER (WHERE {_PAID}), SUM(cost_usd) FROM reply WHERE stage = ?",
-            (stage,),
-        ).fetchone()
-        rejected = dict(
-            one(
-                'SELECT "check", COUNT(*) FROM record WHERE stage = ? AND fate = ?'
-                " GROUP BY 1 ORDER BY 2 DESC, 1",
-                (stage, REJECTED),
-            ).fetchall()
-        )
-        accepted = one(
-            "SELECT COUNT(*) FROM record WHERE stage = ? AND fate = ?", (stage, ACCEPTED)
-        ).fetchone()[0]
-        candidates = accepted + sum(rejected.values())
-        seconds = round(self.meta(f"seconds/{stage}", 0.0), 3)
-        return StageStats(
-            requests,
-            replies,
-            cached,
-            candidates,
-            accepted,
-            rejected,
-            tokens,
-            cost,
-            worth,
-            seconds,
-            self._embeddings(stage),
-        )
-
-    def _embeddings(self, stage: str) -> dict[str, Any] | None:
-        texts, cached, tokens, cost = self._db.execute(
-            "SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT paid), COALESCE(SUM(tokens), 0),"
-            " SUM(cost_usd) FILTER (WHERE paid) FROM vector WHERE stage = ?",
-            (stage,),
-        ).fetchone()
-        figures = {"texts": texts, "cached": cached, "tokens": tokens, "cost_usd": cost}
-        return figures if texts else None
+        return stats_of(self._db, stage, round(self.meta(f"seconds/{stage}", 0.0), 3))
 
     def _begin(self) -> None:
         if not self._db.in_transaction:
@@ -416,33 +307,6 @@ class Journal:
                 self._db.execute("ROLLBACK TO together")
             raise
         self._db.execute("RELEASE together")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # A checkpoint beside the run holds the file for moments only.
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-
-
-def _inspect(path: Path) -> None:
-    """Refuse a file that is damaged or of a newer format, before anything is written to it."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            wrong = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    except sqlite3.DatabaseError as error:
-        if "no such table" in str(error):  # killed before the first table was there
-            return
-        if isinstance(error, sqlite3.OperationalError):  # locked, not readable
-            raise RunFolderError(f"{path}: cannot be used as a journal: {error}") from error
-        raise DamagedJournal(path, str(error)) from error
-    if wrong != "ok":
-        raise DamagedJournal(path, " ".join(wrong.split()))
-    found = json.loads(row[0]) if row else FORMAT
-    if found > FORMAT:
-        raise RunFolderError(
-            f"{path}: is a journal of format {found}, this version reads up to {FORMAT}; "
-            "use the version of selfinstruct that wrote it. Nothing was changed"
-        )
 
 
 def _row(record: Record) -> tuple[Any, ...]:

@@ -28,7 +28,7 @@ def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
     first, last = recipe.makers[0], recipe.makers[-1]
     made, left = run.records(first.name), run.records(last.name)
     field = _text_field(first)
-    counts = stages[first.name]
+    counts, worth = stages[first.name], _sum(stages, "worth_usd")
     return {
         "accepted": counts["accepted"],
         "candidates": counts["candidates"],
@@ -42,8 +42,8 @@ def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
         "requests": sum(stats["replies"] for stats in stages.values()),
         "cached": sum(stats["cached"] for stats in stages.values()),
         "tokens": sum(stats["tokens"] for stats in stages.values()),
-        "cost_usd": _sum(stages, "cost_usd"),
-        "worth_usd": _sum(stages, "worth_usd"),
+        "cost_usd": None if worth is None else _sum(stages, "cost_usd") or 0.0,
+        "worth_usd": worth,
         "seconds": round(sum(stats["seconds"] for stats in stages.values()), 3),
         **diversity(
             [str(record[field]) for record in made if field in record],
