@@ -112,7 +112,7 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     return 1 if sweeps.FAILED in states else 3 if sweeps.BUDGET in states else 0
 
 
-def run_one(config: DictConfig) -> float:
+def run_one(config: DictConfig) -> float | None:
     """A job of a sweep; returns its objective's value, for sweepers that search."""
     from selfinstruct.sweeps.job import run_job
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 import traceback
@@ -19,7 +18,9 @@ from selfinstruct.recipe import Recipe
 from selfinstruct.sweeps import Outcome
 
 
-def run_job(composed: Composed, number: int, overrides: Sequence[str], folder: Path, alone: bool) -> float:
+def run_job(
+    composed: Composed, number: int, overrides: Sequence[str], folder: Path, alone: bool
+) -> float | None:
     """Do a job, unless it was done before.
 
     Args:
@@ -30,7 +31,7 @@ def run_job(composed: Composed, number: int, overrides: Sequence[str], folder: P
         alone: whether no other job runs beside it, so that it may show its progress.
 
     Returns:
-        Its objective's value; NaN where it has none.
+        Its objective's value; None where it has none, which Optuna takes for a failure of this job alone.
 
     Raises:
         KeyboardInterrupt: if the user stopped it.
@@ -53,7 +54,7 @@ def run_job(composed: Composed, number: int, overrides: Sequence[str], folder: P
         outcome.write(folder)
         if alone:
             _say(outcome.told())
-    return math.nan if outcome.value is None else outcome.value
+    return outcome.value
 
 
 def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
