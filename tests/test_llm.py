@@ -777,7 +777,9 @@ def test_a_run_leaves_nothing_open(project: Path, way: str) -> None:
         done = child(project, "-m", "selfinstruct", *at(server, *keys, recipe="paper"))
     assert done.returncode == 0, done.stderr
     for line in done.stderr.splitlines():
-        assert line.startswith(("note: ", "instructions: ", "classification: ", "instances: ")), done.stderr
+        assert line.startswith(
+            ("note: ", "starting ", "instructions: ", "classification: ", "instances: ")
+        ), done.stderr
 
 
 def test_a_run_that_fails_leaves_nothing_open(project: Path) -> None:
@@ -785,7 +787,7 @@ def test_a_run_that_fails_leaves_nothing_open(project: Path) -> None:
     with ModelServer(lambda asked: bad_key() if asked.number == 3 else hang()) as server:
         done = child(project, "-m", "selfinstruct", *at(server, "model.timeout=1", "target=20"))
     assert done.returncode == 1
-    assert [line for line in done.stderr.splitlines() if not line.startswith("ideas: ")] == [
+    assert [line for line in done.stderr.splitlines() if not line.startswith(("ideas: ", "starting "))] == [
         "selfinstruct: openai/tiny: the key from TINY_KEY was refused; nothing more was sent",
         "  Incorrect API key provided: sk-no***key.",
     ]

@@ -276,13 +276,13 @@ def test_the_list(project: Path, example: Path) -> None:
     assert status == 0
     rows = [line.split(maxsplit=3) for line in out.splitlines()]
     assert ["rouge_l", "built", "in"] in [row[:3] for row in rows]
-    assert "Sets a field of each record; a record whose label is rejected goes no further." in out
+    assert "Makes children of each record; a child has the fields of its parent and its own." in out
     brought = [row[0] for row in rows if row[1:3] == ["selfinstruct-example", "0.3.1"]]
     assert brought == ["sentence_length", "squad", "bigrams", "table", "label_long", "countdown"]
     for words in (["--list", "stages"], ["--list=stages"]):
         status, out, _ = typed(project, ["check", *words], example)
         names = [line.split()[0] for line in out.splitlines()]
-        assert names == ["stages", "bootstrap", "expand", "label", "label_long"]
+        assert names == ["stages", "bootstrap", "derive", "documents", "expand", "label", "label_long"]
 
 
 def test_the_list_tells_what_cannot_be_used(project: Path, broken: Path) -> None:

@@ -6,20 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from conftest import lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from omegaconf import OmegaConf
 
 from selfinstruct.layout import packaged
 from selfinstruct.schema import compile_schema
 
+
+def resolved(path: Path) -> dict[str, Any]:
+    """The sections of a schema file, in which one may refer to another."""
+    whole = OmegaConf.create({"schema": OmegaConf.load(path)})
+    found = OmegaConf.to_container(whole, resolve=True)
+    assert isinstance(found, dict)
+    return dict(found["schema"])
+
+
 SHIPPED = [
     pytest.param(schema, id=f"{path.stem}.{stage}")
     for path in sorted((packaged() / "conf/schema").glob("*.yaml"))
-    for stage, schema in yaml.safe_load(path.read_text(encoding="utf-8")).items()
-    if isinstance(schema, dict)
+    for stage, schema in resolved(path).items()
 ]
 OTHERS: list[Any] = [
     {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1, "maximum": 5}}},
@@ -67,7 +75,7 @@ def test_the_verdict_is_that_of_jsonschema(schema: dict[str, Any], data: st.Data
 
 def test_real_records_are_valid(shared: Path) -> None:
     """The paper's seeds satisfy the schema of seeds."""
-    schema = yaml.safe_load((packaged() / "conf/schema/paper.yaml").read_text(encoding="utf-8"))["seeds"]
+    schema = resolved(packaged() / "conf/schema/paper.yaml")["seeds"]
     validate = compile_schema(schema, "schema", [])
     assert validate
     assert not [row for row in lines(shared / "seed_tasks.jsonl") if validate(row)]
