@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -129,6 +129,7 @@ def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:
 
     register(project)
     _match_something(arguments, project)
+    _quiet_sweeper(arguments)
     first = [part for part in arguments if part in SWEEP]  # overrides have to stand together
     sys.argv = ["selfinstruct", *first, *opened([part for part in arguments if part not in SWEEP])]
     debugging = os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # hand exceptions to us
@@ -142,6 +143,15 @@ def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:
     finally:
         if debugging != "1":
             os.environ["HYDRA_FULL_ERROR"] = debugging
+
+
+def _quiet_sweeper(arguments: Sequence[str]) -> None:
+    """Optuna tells of each study and trial on a stream of its own; the table tells of the jobs."""
+    if any(part.startswith("hydra/sweeper=") for part in arguments):
+        with suppress(ImportError):  # told by Hydra, and by us
+            import optuna
+
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def _refuse(arguments: Sequence[str]) -> None:

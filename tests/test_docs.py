@@ -200,16 +200,20 @@ def script(page: str, local: str) -> str:
 
 @shell
 @pytest.mark.parametrize(
-    "local", ["model=scripted", pytest.param("", id="embedded model", marks=pytest.mark.slow)]
+    ("more", "size"),
+    [
+        pytest.param("model=scripted", 20, id="scripted"),
+        pytest.param("target=3", 3, id="embedded model", marks=pytest.mark.slow),  # each run has so many
+    ],
 )
-def test_the_commands_of_your_own_domain(project: Path, local: str) -> None:
+def test_the_commands_of_your_own_domain(project: Path, more: str, size: int) -> None:
     """Typed one after the other in an empty folder, each ends well, and the datasets are there."""
-    typed_in("your-own-domain.md", local)
+    typed_in("your-own-domain.md", more)
     runs = project / "bicycle/runs"
     for name in ("bicycle", "stricter", "bicycle_chat"):
         assert json.loads((runs / name / "summary.json").read_text())["finished"]
         assert lines(runs / name / "dataset/alpaca.jsonl")
-    assert len(lines(runs / "bicycle/instructions.jsonl")) == 20
+    assert len(lines(runs / "bicycle/instructions.jsonl")) == size
 
 
 @shell

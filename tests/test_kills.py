@@ -56,7 +56,7 @@ def test_kills_of_a_run_that_asks_a_server_pay_for_nothing_twice(project: Path) 
         assert set(Counter(quick.prompts).values()) == {1}
     with ModelServer(unhurried) as server:
         ordeal = Ordeal(project, "run", (*at(server), "target=24"), seed=10, span=span, server=server)
-        told = "\n".join(str(blow) for blow in ordeal.strike(6))
+        told = "\n".join(str(blow) for blow in ordeal.strike(4))
         print(told)
         ordeal.finish("model.concurrency=32")
         assert not ordeal.complaints, "\n".join([*ordeal.complaints, told])

@@ -41,14 +41,14 @@ def test_the_quickstart_runs_through_every_stage_on_the_embedded_model(typed: Ty
 @pytest.mark.slow
 def test_evolve_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
     """A real model rewrites each task in two rounds, or the task goes on as it was."""
-    words = ("model=local", "seeds=starter_en", "prompts=evolve_starter_en", "target=3", "run_dir=run")
+    words = ("model=local", "seeds=starter_en", "prompts=evolve_starter_en", "target=2", "run_dir=run")
     status, _, err = typed("recipe=evolve", *words)
     assert status == 0, err
     first, last = (lines(project / f"run/{stage}.jsonl") for stage in ("instructions", "evolve_2"))
-    assert len(first) == len(last) == 3
+    assert len(first) == len(last) == 2
     assert [row["instruction"] for row in first] != [row["instruction"] for row in last]
     stages = json.loads((project / "run/summary.json").read_text())["stages"]
-    assert [stages[name]["replies"] for name in ("evolve_1", "evolve_2", "instances")] == [3, 3, 3]
+    assert [stages[name]["replies"] for name in ("evolve_1", "evolve_2", "instances")] == [2, 2, 2]
 
 
 @embedded
@@ -56,12 +56,52 @@ def test_evolve_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
 def test_personas_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
     """A real model writes for a persona; each instruction has the one it was written for."""
     words = ("model=local", "seeds=starter_en", "prompts=personas_starter_en", "filters=default_en")
-    status, _, err = typed("recipe=personas", *words, "target=3", "run_dir=run")
+    status, _, err = typed("recipe=personas", *words, "target=2", "run_dir=run")
     assert status == 0, err
     people = (packaged() / "seeds/personas_en.txt").read_text(encoding="utf-8").splitlines()
     rows = lines(project / "run/instructions.jsonl")
-    assert len(rows) == 3
+    assert len(rows) == 2
     assert all(row["persona"] in people for row in rows)
+
+
+STARTER = ("model=local", "seeds=starter_en", "mix.examples=12", "target=1")
+TINY_CHAT = "{mode: chat, name: openai/smollm2-135m-instruct}"
+ON_IT = {
+    "distill": (
+        "prompts=starter_en",
+        "filters=default_en",
+        "model@pipeline.instances.model=local",
+        "pipeline.instances.model.name=text-completion-openai/smollm2-135m-instruct",
+    ),
+    "judged": (  # asked in chat, the judge can be held to the JSON
+        "prompts=[starter_en,judge_en]",
+        "filters=[default_en,judge]",
+        f"pipeline.judge.model={TINY_CHAT}",
+        f"pipeline.judge_again.model={TINY_CHAT}",
+    ),
+    "grounded": ("prompts=grounded_starter_en",),
+}
+
+
+@embedded
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ON_IT)
+def test_it_runs_to_its_end_on_the_embedded_model(typed: Typed, project: Path, name: str) -> None:
+    """Whatever the tiny model writes: every stage comes to its end, and something is read from what it was told."""
+    status, _, err = typed(f"recipe={name}", *STARTER, *ON_IT[name], "run_dir=run")
+    assert status == 0, err
+    summary = json.loads((project / "run/summary.json").read_text())
+    assert summary["finished"] is True
+    asked = [stage for stage in summary["stages"].values() if stage["replies"]]
+    assert all(stage["candidates"] for stage in asked)
+    assert summary["stages"]["instances"]["replies"] >= 1
+    if name == "judged":
+        kept, rejected = lines(project / "run/instances.jsonl"), lines(project / "run/rejected.jsonl")
+        scores = [row["score"] for row in kept] + [
+            row["record"]["score"] for row in rejected if row["stage"].startswith("judge")
+        ]
+        assert scores
+        assert all(score in (1, 2, 3, 4, 5, "undecided") for score in scores)
 
 
 @embedded
