@@ -7,7 +7,6 @@ is written.
 
 from __future__ import annotations
 
-import os
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -16,16 +15,15 @@ from typing import Any
 
 from selfinstruct import objectives, spending
 from selfinstruct import prompts as prompting
-from selfinstruct.config import ModelConfig, RecipeConfig, StageConfig
+from selfinstruct.config import ModelConfig, RecipeConfig
 from selfinstruct.crosscheck import crosscheck, known_fields
 from selfinstruct.errors import Fault, RecipeError, unknown
 from selfinstruct.export import EXPORTS, Export
 from selfinstruct.fields import Sample
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
-from selfinstruct.layout import listing, model_config
 from selfinstruct.lines import Lines, load_lines
-from selfinstruct.llm import MODELS
+from selfinstruct.models import Models
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.prompts import Prompt, TemplateFault
 from selfinstruct.registry import validate
@@ -96,7 +94,7 @@ def build(name: str, keys: dict[str, Any], project: Path) -> Recipe:
     builder = _Builder(name, config, project, faults)
     recipe = builder.build()
     if recipe is None or faults:
-        raise RecipeError([*faults, *builder.wanting], name)
+        raise RecipeError([*faults, *builder.models.wanting], name)
     return recipe
 
 
@@ -113,22 +111,6 @@ def without(keys: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
     return left
 
 
-def _differing(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
-    """A model's keys with those that differ; nested ones such as sampling key by key.
-
-    What belongs to the other model alone is not taken over: a kind's options, and a name's price.
-    """
-    keys = base.model_dump()
-    if given.get("kind", base.kind) != base.kind:
-        keys["options"] = {}
-    if given.get("name", base.name) != base.name:
-        keys["price"] = None
-    for key, value in given.items():
-        nested = isinstance(value, dict) and isinstance(keys.get(key), dict)
-        keys[key] = {**keys[key], **value} if nested else value
-    return keys
-
-
 def _asks(kind: Kind | None) -> bool:
     """Whether a stage is known to ask a model."""
     return kind is not None and kind.asks
@@ -140,7 +122,7 @@ class _Builder:
     def __init__(self, name: str, config: RecipeConfig, project: Path, faults: list[Fault]) -> None:
         self.name, self.config, self.project, self.faults = name, config, project, faults
         self.warnings: list[str] = []
-        self.wanting: list[Fault] = []
+        self.models = Models(config, project, faults)
         self.schemas = {
             stage: compile_schema(schema, f"schema.{stage}", faults)
             for stage, schema in config.schemas.items()
@@ -168,7 +150,7 @@ class _Builder:
         if self.faults or seeds is None:
             return None
         return Recipe(
-            self.name, self.config, self.project, seeds, stages, exports, self.warnings, self.wanting
+            self.name, self.config, self.project, seeds, stages, exports, self.warnings, self.models.wanting
         )
 
     def _sections(self, kinds: dict[str, Kind | None]) -> None:
@@ -197,7 +179,7 @@ class _Builder:
         if kind and not kind.asks:
             return self._unasked(name, kind, makers)
         section = self.config.prompts.get(name)
-        model, fallbacks = self._models(name, self.config.pipeline[name])
+        model, fallbacks = self.models.of(name, self.config.pipeline[name])
         schema = self.config.schemas.get(name, {}) if model.mode == "chat" else None
         prompts = prompting.build(section, f"prompts.{name}", self.faults, schema) if section else []
         of = None if kind is None or kind.begins else self._source(name, kind, makers)
@@ -264,56 +246,6 @@ class _Builder:
         self.faults.append(Fault(f"pipeline.{name}.of", what, f"known: {', '.join(makers) or 'none'}"))
         return None
 
-    def _models(self, name: str, stage: StageConfig) -> tuple[ModelConfig, list[ModelConfig]]:
-        """The stage's model, which is the recipe's unless it has its own, and what takes over from it."""
-        model, where = self.config.model, "model"
-        if stage.model is not None:
-            where = f"pipeline.{name}.model"
-            own = self._named(stage.model, model, where)
-            if own is None:
-                return model, []
-            model = own
-        self._ready(model, where)
-        fallbacks = []
-        holder = spending.place(self.config, name, "fallbacks")
-        for number, given in enumerate(model.fallbacks):
-            where = f"{holder}.fallbacks.{number}"
-            other = self._named(given, model, where)
-            if other:
-                self._ready(other, where)
-                fallbacks.append(other.model_copy(update={"fallbacks": []}))  # one list, no tree
-        return model, fallbacks
-
-    def _named(self, given: str | dict[str, Any], base: ModelConfig, where: str) -> ModelConfig | None:
-        """A model from conf/model by its name, or another one with the keys that differ."""
-        if isinstance(given, str):
-            keys = model_config(given, self.project)
-            if keys is None:
-                known = listing("conf/model", self.project)
-                self._tell([Fault(where, *unknown("model", given, known))])
-                return None
-        else:
-            keys = _differing(base, given)
-        model: ModelConfig | None
-        model, found = validate(ModelConfig, keys, where)
-        self._tell(found)
-        return model
-
-    def _tell(self, found: list[Fault]) -> None:
-        """Add faults that stages may share, once."""
-        self.faults.extend(fault for fault in found if fault not in self.faults)
-
-    def _ready(self, model: ModelConfig, where: str) -> None:
-        """The model's options are right, and its key is there or told of."""
-        found: list[Fault] = []
-        MODELS.build(model.kind, model.options, f"{where}.options", found)
-        key = model.api_key_env
-        self._tell(found)
-        what = f"the environment variable {key} is not set"
-        if key and not os.environ.get(key) and what not in [fault.what for fault in self.wanting]:
-            remedy = f"set it: export {key}=…  (model=local needs no key)"
-            self.wanting.append(Fault(f"{where}.api_key_env", what, remedy))
-
     def _filters(self, name: str) -> dict[str, Filter]:
         made = {}
         implied = {"language": self.config.seeds.language}
@@ -326,7 +258,7 @@ class _Builder:
                 known_fields(self.config, check.fields, name, where, self.faults)
                 made[key] = check
                 if check.asks:
-                    self._ready(check.asks, where)
+                    self.models.ready(check.asks, where)
                     told = f"{where}: sends texts to {check.asks.name} too, which the plan does not count"
                     self.warnings.append(told)
         return made

@@ -87,7 +87,7 @@ ON_IT = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ON_IT)
 def test_it_runs_to_its_end_on_the_embedded_model(typed: Typed, project: Path, name: str) -> None:
-    """Whatever the tiny model writes: every stage comes to its end, and something is read from its replies."""
+    """Whatever it writes, every stage comes to its end, and something is read from its replies."""
     status, _, err = typed(f"recipe={name}", *STARTER, *ON_IT[name], "run_dir=run")
     assert status == 0, err
     summary = json.loads((project / "run/summary.json").read_text())
