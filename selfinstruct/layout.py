@@ -8,7 +8,7 @@ ones that know Hydra.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +140,19 @@ def register(project: Path) -> None:
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo.pop("recipe", None)
     for name, path in listing("recipes", project).items():
+        about = path.stat()
+        node = _load(path, (about.st_ino, about.st_mtime_ns, about.st_size))
         ConfigStore.instance().store(
-            group="recipe", name=name, package="_global_", node=_load(path), provider=str(path)
+            group="recipe", name=name, package="_global_", node=node, provider=str(path)
         )
 
 
-def _load(path: Path) -> Any:
-    """A recipe as Hydra takes it; one that cannot be used becomes a node that says why, if it is chosen."""
+@lru_cache(maxsize=256)
+def _load(path: Path, version: tuple[int, ...]) -> Any:
+    """A recipe as Hydra takes it; one that cannot be used becomes a node that says why, if it is chosen.
+
+    Read again once its version, the file and when it was written, is another; Hydra works on copies of it.
+    """
     from omegaconf import OmegaConf
 
     faults = _unreadable(path)

@@ -63,7 +63,7 @@ def rows(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("schema", [*SHIPPED, *OTHERS])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_the_verdict_is_that_of_jsonschema(schema: dict[str, Any], data: st.DataObject) -> None:
     """Whichever library says so, a record is valid if and only if it is to jsonschema."""

@@ -650,39 +650,39 @@ def test_real_text(shared: Path, folder: Path, name: str, language: str, most: d
 
 
 HOSTILE = {
-    "one letter": "a" * 100_000,
-    "one digit": "1" * 100_000,
+    "one letter": "a" * 40_000,
+    "one digit": "1" * 40_000,
     "digits and spaces": "0 " * 50_000,
     "plus": "+1" * 50_000,
-    "opened": "[" * 100_000,
+    "opened": "[" * 40_000,
     "nested": "[" * 50_000 + "]" * 50_000,
-    "curly": "{" * 100_000,
-    "round": "(" * 100_000,
+    "curly": "{" * 40_000,
+    "round": "(" * 40_000,
     "angle": "<a" * 50_000,
     "wide": "［您" * 50_000,
-    "at": "@" * 100_000,
+    "at": "@" * 40_000,
     "addresses": "a@" * 50_000,
     "dots": "a." * 50_000,
-    "spaces": " " * 100_000,
-    "lines": "\n" * 100_000,
+    "spaces": " " * 40_000,
+    "lines": "\n" * 40_000,
     "sentences": "I am an AI " * 10_000,
     "words": "word " * 20_000,
     "counted words": " ".join(f"word{place}x" for place in range(12_000)),
-    "quotes": "“" * 100_000,
-    "low quotes": "„" * 100_000,
+    "quotes": "“" * 40_000,
+    "low quotes": "„" * 40_000,
     "straight quotes": '"' * 99_999,
-    "backticks": "`" * 100_000,
+    "backticks": "`" * 40_000,
     "fences": "```\n" * 25_000,
-    "kana": "あ" * 100_000,
-    "circles": "〇" * 100_000,
+    "kana": "あ" * 40_000,
+    "circles": "〇" * 40_000,
     "stops": "a. A" * 25_000,
     "token": "eyJ" * 33_000,
     "token dots": "eyJ" + "a" * 20 + ("." + "eyJ" + "a" * 20) * 4_000,
     "url": "a://b:" * 16_000,
     "key": "sk-" * 33_000,
     "sorry": "I'm sorry, but as a " + "b " * 50_000,
-    "leider": "Leider kann ich " + "b" * 100_000,
-    "pipes": "|" * 100_000,
+    "leider": "Leider kann ich " + "b" * 40_000,
+    "pipes": "|" * 40_000,
     "insert": "[insert " * 12_000,
     "your": "[your " + "name " * 20_000,
 }
@@ -690,7 +690,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("language", ["en", "de", "ja", "zh"])
 def test_hostile(folder: Path, language: str) -> None:
-    """100 kB of anything are judged at once, by each check alone."""
+    """40 kB of anything are judged at once, by each check alone."""
     made = with_identifier(folder, language)
     slow = []
     for stage in ("instructions", "instances"):
