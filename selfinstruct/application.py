@@ -84,11 +84,14 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     from rich.console import Console
 
     from selfinstruct import sweeps
+    from selfinstruct.folder import JOURNAL
     from selfinstruct.sweeps import table
     from selfinstruct.sweeps.watch import watched
 
     rest, sweep = _sweep_dir(arguments, project)
     _refuse(rest)
+    if (sweep / JOURNAL).exists():
+        raise UserError(f"sweep_dir: {sweep} holds a run; choose another folder for the sweep")
     interrupted = False
     aside = any(part.startswith("hydra/launcher=") and part != "hydra/launcher=basic" for part in rest)
     watch = watched(sweep, partial(print, file=sys.stderr, flush=True)) if aside else nullcontext()
@@ -97,6 +100,9 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
             _apply([*rest, _quoted(sweep)], project, run_one)
     except KeyboardInterrupt:
         interrupted = True
+    except OSError as error:  # of Hydra's: what a job meets is that job's
+        remedy = "choose another folder for the sweep"
+        raise UserError(f"sweep_dir: {sweep} cannot be used: {error.strerror}; {remedy}") from error
     except ValueError:  # a search without one job that went well has no best one
         if all(job.state != sweeps.FAILED for job in sweeps.outcomes(sweep)):
             raise

@@ -257,6 +257,19 @@ def test_what_is_wrong_with_all_of_it_is_told_once(
     assert not list(project.glob("s/*/job.json"))
 
 
+def test_a_folder_that_no_sweep_can_be_in(typed: Typed, project: Path) -> None:
+    """A file, and the folder of a run, which a job's folder inside it would make a mess of."""
+    assert typed(*PAPER, "run_dir=run")[0] == 0
+    for given, said in (("run/summary.json", "cannot be used: File exists"), ("run", "holds a run")):
+        before = stamps(project / "run")
+        status, _, err = typed("-m", *PAPER, "seed=1,2", f"sweep_dir={given}")
+        assert status == 1
+        assert f"sweep_dir: {project / given} {said}" in err
+        assert "choose another folder" in err
+        assert "Traceback" not in err
+        assert stamps(project / "run") == before
+
+
 def test_accepted_per_usd_needs_a_price(typed: Typed, project: Path) -> None:
     """One that is not known, or nothing, is told before anything is asked; with one it is the objective."""
     with ModelServer(by_prompt) as server:
