@@ -18,10 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.compose import Composed, explain, from_hydra, opened
+from selfinstruct.compose import Composed, from_hydra
 from selfinstruct.errors import Fault, Interrupted, RecipeError, UserError, unknown
+from selfinstruct.explain import explain
 from selfinstruct.layout import GROUPS, listing, packaged, register
 from selfinstruct.objectives import check_names
+from selfinstruct.overrides import opened
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

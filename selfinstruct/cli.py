@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import Interrupted, UserError, unknown
 from selfinstruct.layout import GROUPS, headline, listing
+from selfinstruct.overrides import refuse_options, refuse_spaces
 
 if TYPE_CHECKING:
     from selfinstruct.compose import Composed
@@ -29,6 +30,7 @@ VERBS = {
 }
 PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs it has"}
 FLAGS = ("-m", "--multirun", "--resolve")  # the options of Hydra's that stand alone
+HELP_FLAGS = {"--help", "-h"}
 USAGE = """\
 selfinstruct: instruction datasets from a handful of seed tasks
 
@@ -41,6 +43,23 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct new garden --from chat                      start a domain of your own
   selfinstruct -m recipe=paper mix.machine=0,2,4           a sweep: a run for each value, and how they compare
   selfinstruct replay runs/paper filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
+"""
+REPLAY_HELP = """\
+selfinstruct replay: read a run's replies again under other settings, without a model
+
+  selfinstruct replay RUN [KEY=VALUE …]
+
+  RUN is the folder of a run, or of a job of a sweep. Its recipe and overrides are taken as they were, and the
+  keys given now come on top. Nothing is sent and nothing is paid; RUN itself is left as it is.
+
+  selfinstruct replay runs/paper filters.instructions.rouge_l.threshold=0.6     what would 0.6 have kept?
+  selfinstruct replay -m runs/paper filters.instructions.rouge_l.threshold=0.5,0.6,0.7
+
+  run_dir=DIR     where the replay goes; beside RUN unless given (runs/paper.replay-1)
+  -m              one replay for each combination: a=1,2; sweep_dir=DIR names the folder
+
+What a prompt would have been under the new settings may differ from what was sent; the end of a replay says
+how many did, and which requests have no reply. A normal run in that folder asks for just those.
 """
 OPTIONS = """\
 keys used most
@@ -72,6 +91,7 @@ def _stop(number: int, frame: object) -> None:
 def command(arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status."""
     try:
+        refuse_spaces(arguments)
         verb, arguments = _verb(arguments)
         if verb == "new":
             return _new(arguments)
@@ -79,7 +99,10 @@ def command(arguments: Sequence[str]) -> int:
             part.partition("=")[0] in ("--list", "--help", "-h") for part in arguments
         ):
             return _told(arguments)
-        if verb == "help" or "--help" in arguments or "-h" in arguments:
+        if verb == "replay" and HELP_FLAGS & set(arguments):
+            print(REPLAY_HELP)
+            return 0
+        if verb == "help" or HELP_FLAGS & set(arguments):
             print(help_text(Path.cwd()))
             return 0
         if "--version" in arguments:
@@ -87,6 +110,7 @@ def command(arguments: Sequence[str]) -> int:
 
             print(version("selfinstruct"))
             return 0
+        refuse_options(arguments)
         if verb == "replay":
             from selfinstruct.compose import replayed
 
@@ -197,7 +221,7 @@ def _told(arguments: list[str]) -> int:
     """What `check` takes, or what a recipe can name."""
     from selfinstruct.catalogue import HELP, told
 
-    if "--help" in arguments or "-h" in arguments:
+    if HELP_FLAGS & set(arguments):
         print(HELP)
         return 0
     text, faults = told(arguments)
@@ -211,7 +235,7 @@ def _new(arguments: list[str]) -> int:
     """Take the name and `--from` out of the arguments, and do it."""
     from selfinstruct.new import BASE, HELP, create, told
 
-    if "--help" in arguments or "-h" in arguments:
+    if HELP_FLAGS & set(arguments):
         print(HELP)
         return 0
     names, base, rest = [], BASE, list(arguments)

@@ -157,13 +157,28 @@ def _load(path: Path, version: tuple[int, ...]) -> Any:
 
     faults = _unreadable(path)
     try:
-        node = None if faults else OmegaConf.load(path)
+        node = None if faults else _without_empty(OmegaConf.load(path), path)
         faults = faults or _forbidden(node) or _unlike(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
         faults = [_told(error)]
     if faults:
         text = f"{path}: {'; '.join(faults)}"
         return OmegaConf.create({FAULT_KEY: text.encode()})  # as bytes, in which ${ has no meaning
+    return node
+
+
+def _without_empty(node: Any, path: Path) -> Any:
+    """A recipe without the sections that have nothing in them: they change nothing; null takes away."""
+    from omegaconf import DictConfig
+
+    if packaged() in path.resolve().parents:  # ours have none, and a start need not look for them
+        return node
+    for *above, key in textfiles.empty_keys(path.read_text(encoding="utf-8-sig")):
+        holder = node
+        for part in above:
+            holder = holder._get_node(part) if isinstance(holder, DictConfig) else None
+        if isinstance(holder, DictConfig):
+            holder.pop(key, None)
     return node
 
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.compose import compose, readable
+from selfinstruct.compose import compose
 from selfinstruct.errors import Fault, RecipeError, UserError, unknown
 from selfinstruct.layout import headline, listing, packaged, resolved
+from selfinstruct.overrides import readable
 from selfinstruct.stages import STAGES, Kind
 
 BASE = "chat"

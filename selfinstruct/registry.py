@@ -230,6 +230,8 @@ def _fault(model: Any, item: Any, where: str) -> Fault:
     if isinstance(value, bool) and item["type"] == "string_type":
         said = "yes, on or true" if value else "no, off or false"
         return Fault(key, f"YAML turned this into the boolean {value} (from {said})", "put it in quotes")
+    if value is None and item["type"] in ("dict_type", "model_type"):
+        return Fault(key, "has nothing in it", "give it keys, write {} for none, or remove the line")
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return Fault(key, f"{message[0].lower()}{message[1:]}, not {repr(value)[:80]}")
 

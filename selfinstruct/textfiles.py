@@ -50,17 +50,62 @@ def yaml_faults(text: str) -> list[str]:
         return [_broken(error, text)]
 
 
+def empty_keys(text: str) -> list[tuple[str, ...]]:
+    """The keys of a YAML text that have nothing after them, not even null, each with the keys above it.
+
+    That is what is left of a section whose lines are all commented out.
+    """
+    import yaml
+
+    node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return list(_empty(node, ()))
+
+
+def _empty(node: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    import yaml
+
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        path = (*above, str(key.value))
+        if isinstance(value, yaml.ScalarNode) and value.value == "" and not value.style:
+            yield path
+        yield from _empty(value, path)
+
+
+# What PyYAML was reading when it gave up much further down, and what is wrong where that began.
+_BEGAN = {
+    "while scanning a simple key": "no colon follows",
+    "while parsing a flow sequence": "a '[' is not closed in",
+    "while parsing a flow mapping": "a '{' is not closed in",
+    "while scanning a quoted scalar": "a quotation mark is not closed in",
+}
+
+
 def _broken(error: Any, text: str) -> str:
     """Where a text stops being YAML, and why."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:  # a character that no YAML may have
-        return f"is no YAML: {' '.join(str(error).split())}"
+        return f"is not valid YAML: {' '.join(str(error).split())}"
+    lines = [*text.split("\n"), ""]
     context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    began = getattr(error, "context_mark", None)
+    if context in _BEGAN and began:
+        return f"line {began.line + 1}: is not valid YAML: {_BEGAN[context]} {lines[began.line].strip()!r}"
+    if problem == "mapping values are not allowed in this context":
+        return _second_colon(lines, mark)
     why = ": ".join(part for part in (context, problem) if part)
-    lines = text.split("\n")
-    tab = mark.line < len(lines) and "\t" in lines[mark.line]
-    remedy = "; indent with spaces, not with a tab" if tab else ""
-    return f"line {mark.line + 1}, column {mark.column + 1}: is no YAML ({why}){remedy}"
+    remedy = "; indent with spaces, not with a tab" if "\t" in lines[mark.line] else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: is not valid YAML ({why}){remedy}"
+
+
+def _second_colon(lines: list[str], mark: Any) -> str:
+    """Why a colon is where none can be: two in a line, or the line above has none or a value already."""
+    place = f"line {mark.line + 1}, column {mark.column + 1}: is not valid YAML"
+    if ": " in lines[mark.line][: mark.column]:
+        return f"{place}: a value that has ': ' in it needs quotes around it"
+    above = max((n for n in range(mark.line) if lines[n].split("#")[0].strip()), default=0)
+    if ":" not in lines[above]:
+        return f"line {above + 1}: is not valid YAML: no colon follows {lines[above].strip()!r}"
+    return f"{place}: it is indented below a key that has a value already; align it with the keys above"
 
 
 def _twice(node: Any, loader: Any, seen: set[int]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import seed_file
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -73,9 +74,43 @@ def test_a_seed_file_that_cannot_be_used(
             ["did you mean 'filters.instructions.rouge_l.threshold'?"],
         ),
         (["recipe=paper", "~filters.instructions.nothing"], ["unknown key 'filters.instructions.nothing'"]),
-        (["recipe=paper", "x y"], ["'x y' is no override"]),
-        (["paper"], ["'paper' is no override", "did you mean recipe=paper?"]),
-        (["recipe=paper", "prompts.classification.template={{ x }}"], ["is no override", "'KEY=\"VALUE\"'"]),
+        (["recipe=paper", "x y"], ["'x y' is not an override"]),
+        (["paper"], ["'paper' is not an override", "did you mean recipe=paper?"]),
+        (
+            ["recipe=paper", "prompts.classification.template={{ x }}"],
+            ["is not an override", "'prompts.classification.template=\"{{ x }}\"'"],
+        ),
+        (["recipe=paper", "seed=range(2"], ["'seed=range(2' is not an override", "'(' is not closed"]),
+        (["recipe=paper", "seed=range2)"], ["')' closes what was not opened"]),
+        (["recipe=paper", "run_dir=r 1,x=y"], ["is not an override", "'run_dir=\"r 1,x=y\"'"]),
+        (["recipe=paper", "run_dir=it's"], ["'run_dir=\"it'\\''s\"'"]),
+        (["recipe=paper", "target=5,10"], ["'target=5,10' gives several values", "put -m first"]),
+        (["recipe=paper", "target", "=", "5"], ["no spaces around '=': write target=5"]),
+        (["recipe=paper", "target=", "5"], ["no spaces around '=': write target=5"]),
+        (["recipe=paper", "target", "=5"], ["no spaces around '=': write target=5"]),
+        (["recipe", "=", "paper"], ["no spaces around '=': write recipe=paper"]),
+        (["recipe=paper", "--target", "5"], ["keys of a recipe have no dashes: write target=5"]),
+        (["recipe=paper", "--model.name=openai/x"], ["write model.name=openai/x"]),
+        (["recipe=paper", "--multrun"], ["unknown option '--multrun'", "did you mean '--multirun'?"]),
+        (["recipe=paper", "-t", "5"], ["unknown option '-t'", "such as target=5"]),
+        (["recipes=paper"], ["unknown key 'recipes'", "did you mean 'recipe'?"]),
+        (
+            ["recipe=paper", "filters.rouge_l.threshold=0.6"],
+            [
+                "unknown key 'filters.rouge_l.threshold'",
+                "did you mean 'filters.instructions.rouge_l.threshold'?",
+            ],
+        ),
+        (["recipe=paper", "rouge_l.threshold=0.6"], ["'filters.instructions.rouge_l.threshold'"]),
+        (["recipe=paper", "~filters.rouge_l"], ["did you mean 'filters.instructions.rouge_l'?"]),
+        (
+            ["recipe=paper", "filter.instructions.rouge_l.threshold=0.6"],
+            ["'filters.instructions.rouge_l.thr"],
+        ),
+        (["recipe=paper", "temperature=0.6"], ["did you mean 'model.sampling.temperature'"]),
+        (["recipe=paper", "max_tokens=6"], ["did you mean 'model.sampling.max_tokens'"]),
+        (["recipe=paper", "model=gpt-4o"], ["unknown model config", "model=openai model.name=openai/gpt-4o"]),
+        (["recipe=paper", "model=groq/x"], ["set beside it: model.name=groq/x"]),
         (["recipe=paper", "mix={exampels: 4}"], ["unknown key 'mix.exampels'", "'mix.examples'"]),
         (["recipe=paper", "mix=null"], ["'mix=null': a config group takes the name"]),
         (["recipe=paper", "mix=[1]"], ["'mix=[1]': a config group takes the name"]),
@@ -264,6 +299,30 @@ def test_a_slip_in_a_recipe(typed: Typed, project: Path, text: str, words: list[
     """What newcomers write at first: the place, and what it has to be."""
     recipe(project, text)
     refused(typed("check", "recipe=mine", "model=scripted"), *words)
+
+
+def test_an_empty_section_changes_nothing(typed: Typed, project: Path) -> None:
+    """A section whose lines are all commented out is left as it is; null still takes a check away."""
+    recipe(
+        project,
+        "defaults: [paper, _self_]\nmix:\nfilters:\n  instructions:\n    rouge_l:\n      # threshold: 0.6\n"
+        "    word_count: null\n  instances:\ntarget: 7\n",
+    )
+    status, out, err = typed("recipe=mine", "model=scripted", "--cfg", "job")
+    assert status == 0, err
+    kept = yaml.safe_load(out)
+    assert kept["filters"]["instructions"]["rouge_l"]["threshold"] == 0.7
+    assert kept["filters"]["instructions"]["word_count"] is None
+    assert (kept["mix"]["examples"], kept["target"]) == (8, 7)
+    assert typed("check", "recipe=mine", "model=scripted")[0] == 0
+
+
+def test_an_empty_section_of_a_config_file(typed: Typed, project: Path) -> None:
+    """There it would take the place of nothing else, so it is a fault that says what to write."""
+    (project / "conf/filters").mkdir(parents=True)
+    (project / "conf/filters/mine.yaml").write_text("instructions:\n  # empty: {}\n")
+    words = ("filters.instructions: has nothing in it", "write {} for none")
+    refused(typed("check", *PAPER, "filters=mine"), *words)
 
 
 def test_a_dollar_and_brace_as_text(typed: Typed, project: Path) -> None:

@@ -66,6 +66,15 @@ def test_a_word_that_is_no_verb(typed: Typed, arguments: list[str], words: list[
     assert all(word in err for word in words), err
 
 
+def test_replay_has_help_of_its_own(typed: Typed) -> None:
+    """`replay --help` says what it takes and where the replay goes."""
+    for flag in ("--help", "-h"):
+        status, out, _ = typed("replay", flag)
+        assert status == 0
+        assert "selfinstruct replay RUN [KEY=VALUE" in out
+        assert "runs/paper.replay-1" in out
+
+
 @pytest.mark.parametrize("options", [["-m"], ["--multirun"], ["--cfg", "job"]])
 def test_a_verb_may_stand_after_options(typed: Typed, project: Path, options: list[str]) -> None:
     """`-m check` checks each job; the value of an option is no verb."""
