@@ -85,7 +85,15 @@ class ModelConfig(Strict):
 class SeedsConfig(Strict):
     """The seed tasks, and what to take from their file."""
 
-    path: str = Field(description="a JSONL file, looked for in your folder, then among ours")
+    path: str = Field(
+        description="a file (JSONL, JSON, CSV, TSV, Parquet or text; gzipped or not) or a folder (Parquet, "
+        "or saved by datasets), looked for in your folder, then among ours"
+    )
+    columns: dict[str, str | list[str] | None] = Field(
+        default_factory=dict,
+        description="by field (instruction, input, output, or any other), the column that holds it, or those "
+        "that may, the first that is there; messages: the column that holds a list of turns",
+    )
     language: str = Field("en", description="language of the seeds, as a BCP 47 tag; picks what a word is")
     each: str | None = Field(
         None,

@@ -26,11 +26,12 @@ class RecipeError(UserError):
         faults: the faults, in the order in which the recipe names what is wrong.
     """
 
-    def __init__(self, faults: Iterable[Fault], name: str = "") -> None:
+    def __init__(self, faults: Iterable[Fault], name: str = "", notes: Iterable[str] = ()) -> None:
         self.faults = list(faults)
         count = f"{len(self.faults)} faults" if len(self.faults) > 1 else "1 fault"
         title = f"recipe {name}: {count}" if name else count
-        super().__init__("\n".join([title, *_folded(self.faults)]))
+        noted = (f"  note: {note}" for note in notes)
+        super().__init__("\n".join([title, *_folded(self.faults), *noted]))
 
 
 class RunFolderError(UserError):

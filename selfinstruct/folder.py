@@ -211,7 +211,12 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
     """
     import hashlib
 
-    shape = {key: value for key, value in shaping(recipe.config).items() if key.split(".")[0] != "export"}
+    of_seeds = ("seeds.path", "seeds.columns")  # which seeds these make, their digest says
+    shape = {
+        key: value
+        for key, value in shaping(recipe.config).items()
+        if key.split(".")[0] != "export" and not key.startswith(of_seeds)
+    }
     for stage in recipe.stages:
         prefix = f"pipeline.{stage.name}.model"
         if recipe.config.pipeline[stage.name].model is not None:  # as it was looked up and completed
@@ -226,8 +231,7 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
         for name in checks:
             for option in FILTERS.marked(Machine):
                 shape.pop(f"filters.{section}.{name}.{option}", None)
-    shape.pop("seeds.path", None)
-    shape["seeds (contents)"] = hashlib.sha256(recipe.seeds.path.read_bytes()).hexdigest()[:16]
+    shape["seeds (contents)"] = recipe.seeds.digest
     for stage in recipe.stages:
         if stage.material:
             digest = hashlib.sha256()

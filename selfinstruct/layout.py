@@ -38,11 +38,15 @@ def roots(project: Path) -> list[Path]:
 
 def find(path: str, project: Path) -> Path | None:
     """A file named in a recipe: absolute, or below the user's folder, or below ours."""
-    for root in roots(project):
-        candidate = root / Path(path).expanduser()
-        if candidate.is_file():
-            return candidate
-    return None
+    found = locate(path, project)
+    return found if found and found.is_file() else None
+
+
+def locate(path: str, project: Path) -> Path | None:
+    """A file or folder named in a recipe, looked for as `find` does; a file before a folder."""
+    places = [root / Path(path).expanduser() for root in roots(project)]
+    files = [place for place in places if place.is_file()]
+    return next(iter([*files, *(place for place in places if place.is_dir())]), None)
 
 
 def listing(folder: str, project: Path) -> dict[str, Path]:

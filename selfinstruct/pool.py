@@ -6,23 +6,29 @@ after each reply, since a request is composed from the pool as it stood then.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import textfiles
 from selfinstruct.config import MixConfig, SeedsConfig
 from selfinstruct.errors import Fault
-from selfinstruct.layout import find, roots
-from selfinstruct.records import ACCEPTED, Record
+from selfinstruct.records import ACCEPTED, Record, Rejection
+from selfinstruct.row_faults import RowFaults
 from selfinstruct.schema import Validate
-from selfinstruct.store import storable
+from selfinstruct.seed_columns import Mapped, mapped
+from selfinstruct.seed_content import notes as content_notes
+from selfinstruct.seed_content import unfit
+from selfinstruct.seed_files import read_seed_file
+from selfinstruct.seed_table import Row
 
 SEED_STAGE = "seeds"
+LONGEST = 200  # characters of what a schema says, which may quote all of a text
 
 
 @dataclass
@@ -66,70 +72,91 @@ class Seeds:
     """A seed file, read.
 
     Attributes:
-        tasks: one record a line taken, with the fields of the line and of its first instance.
+        tasks: one record a row taken, with the fields of the row and of its first instance.
         rows: one record an instance, for exports.
         path: the file.
-        lines: how many lines it has, taken or not.
+        count: how many rows it has, taken or not.
+        unit: what a row is called in it: line, item or row.
+        format: what the file is, in words.
+        digest: of all its tasks, the same in whatever format they are written.
     """
 
     tasks: list[Record]
     rows: list[Record]
     path: Path
-    lines: int
+    count: int
+    unit: str = "line"
+    format: str = ""
+    digest: str = ""
 
 
 def load_seeds(
-    config: SeedsConfig, validate: Validate | None, project: Path, faults: list[Fault]
+    config: SeedsConfig,
+    schema: Mapping[str, Any],
+    validate: Validate | None,
+    project: Path,
+    faults: list[Fault],
+    notes: list[str],
 ) -> Seeds | None:
-    """Read a seed file; every fault of it goes to `faults`, with file and line."""
-    path = find(config.path, project)
-    if path is None:
-        remedy = (
-            _nearest(config.path, project)
-            or f"looked in {project} and among the seeds that come with selfinstruct; set seeds.path=…"
-        )
-        faults.append(Fault("seeds.path", f"there is no file {config.path}", remedy))
-        return None
-    text = textfiles.read(path, faults)
-    if text is None:
-        return None
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not lines:
-        faults.append(Fault(str(path), "is empty", 'a line is a JSON object: {"id": …, "instruction": …}'))
+    """Read a seed file; every fault of it goes to `faults`, with file and row.
+
+    Args:
+        config: which file, and what is taken from it.
+        schema: the JSON Schema of the seeds.
+        validate: says what is wrong with a seed; None where nothing is known.
+        project: the user's folder.
+        faults: receives every fault found.
+        notes: receives what the user should know of how it was read.
+    """
+    table = read_seed_file(config, project, faults)
+    if table is None:
         return None
     found: list[Fault] = []
-    tasks: dict[str, Record] = {}
-    rows: list[Record] = []
-    for number, line in lines:
-        where = f"{path} line {number}"
-        data = _line(line, where, config.each, validate, found)
-        if data is None:
-            continue
-        id = str(data.get("id", f"seed-{number}"))
-        if id in tasks:
-            what = f"the id {id!r} is on line {tasks[id].request} already"
-            found.append(Fault(where, what, "give it an id of its own"))
-            continue
-        instances = flatten(data, config.each)
-        tasks[id] = Record(id, SEED_STAGE, number, 0, instances[0], fate=ACCEPTED)
-        if _taken(data, config.where):
-            rows += [
-                Record(f"{id}-{place}", SEED_STAGE, number, place, row, fate=ACCEPTED)
-                for place, row in enumerate(instances)
-            ]
-    taken = [task for task in tasks.values() if _taken(task.data, config.where)]
-    if tasks and not taken:
-        found.append(Fault("seeds.where", f"no line of {path} has {config.where}"))
+    read = mapped(table, config, schema, found)
+    notes += [*read.notes, *content_notes(table)]
+    wrong = RowFaults(table.path, table.unit)
+    for row in read.rows:
+        _check(row, read, config.each, validate, wrong)
+    ids = _ids(read.rows, table.unit, wrong)
+    found += wrong.faults()
     faults.extend(found)
-    return None if found else Seeds(taken, rows, path, len(lines))
+    if found:
+        return None
+    tasks, rows = _records(read.rows, ids, config)
+    if not tasks:
+        faults.append(Fault("seeds.where", f"no {table.unit} of {table.path} has {config.where}"))
+        return None
+    digest = _digest(read.rows, ids)
+    return Seeds(tasks, rows, table.path, len(read.rows), table.unit, table.format, digest)
 
 
-def _nearest(path: str, project: Path) -> str:
-    """The seed file that was perhaps meant; empty where none has such a name."""
-    folder = Path(path).parent
-    known = [str(folder / file.name) for root in roots(project) for file in (root / folder).glob("*.jsonl")]
-    near = get_close_matches(path, known, n=1, cutoff=0.8)
-    return f"did you mean {near[0]!r}?" if near else ""
+def _ids(read: Sequence[Row], unit: str, wrong: RowFaults) -> list[str]:
+    """The id of each row; one that has none gets one by its place, which no other has."""
+    given = {str(row.data["id"]) for row in read if isinstance(row.data, dict) and "id" in row.data}
+    places: dict[str, str] = {}
+    for nth, row in enumerate(read, 1):
+        own = isinstance(row.data, dict) and "id" in row.data
+        id = str(row.data["id"]) if own else _free(f"seed-{nth}", given)
+        if places.setdefault(id, row.place) != row.place:
+            what = f"the id {id!r} is on {unit} {places[id]} already"
+            wrong.add(row.place, what, "give it an id of its own")
+    return list(places)
+
+
+def _records(
+    read: Sequence[Row], ids: Sequence[str], config: SeedsConfig
+) -> tuple[list[Record], list[Record]]:
+    """The tasks that are taken, and the instances of them all."""
+    tasks, rows = list[Record](), list[Record]()
+    for row, id in zip(read, ids, strict=True):
+        instances = flatten(row.data, config.each)
+        if _taken(instances[0], config.where):
+            tasks.append(Record(id, SEED_STAGE, row.number, 0, instances[0], fate=ACCEPTED))
+            rows += [
+                Record(f"{id}-{place}", SEED_STAGE, row.number, place, data, fate=ACCEPTED)
+                for place, data in enumerate(instances)
+            ]
+    return tasks, rows
 
 
 def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:
@@ -141,32 +168,58 @@ def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:
     return [{**rest, **instance} for instance in instances]
 
 
-def _line(
-    line: str, where: str, each: str | None, validate: Validate | None, faults: list[Fault]
-) -> dict[str, Any] | None:
-    try:
-        data = json.loads(line)
-    except json.JSONDecodeError as error:
-        faults.append(Fault(where, f"is no JSON: {error.msg} at column {error.colno}"))
-        return None
-    text = json.dumps(data, ensure_ascii=False)
-    if storable(text) != text:
-        faults.append(Fault(where, "holds half of a character (an unpaired surrogate)", "write it anew"))
-        return None
-    wrong = validate(data) if validate else None
-    if wrong is None and not isinstance(data, dict):
-        faults.append(Fault(where, "is no JSON object"))
-        return None
-    if wrong is not None:
-        faults.append(Fault(where, wrong.reason))
-        return None
-    assert isinstance(data, dict)
-    instances = data.get(each, []) if each else []
-    if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
-        faults.append(Fault(where, f"{each!r} is no list of objects"))
-        return None
-    return data
+def _check(row: Row, read: Mapped, each: str | None, validate: Validate | None, wrong: RowFaults) -> None:
+    """Add what is wrong with a row."""
+    unreadable = list(unfit(row.data))
+    for what, remedy in unreadable:
+        wrong.add(row.place, what, remedy)
+    if unreadable:
+        return
+    if not isinstance(row.data, dict):
+        wrong.add(row.place, "is not of type 'object'", 'a seed is an object: {"instruction": …}')
+    elif refused := validate(row.data) if validate else None:
+        wrong.add(row.place, *_in_words(refused, read, each))
+    elif each and not _is_list(row.data.get(each, [])):
+        wrong.add(row.place, f"{each!r} is not a list of objects")
+
+
+def _in_words(refused: Rejection, read: Mapped, each: str | None) -> tuple[str, str, str]:
+    """What a schema says of a row, the key that helps where a column was not found, and the kind of fault."""
+    lacking = re.fullmatch(r"'([\w-]+)' is a required property", refused.reason)
+    if lacking and lacking[1] == each:
+        what = "has no output, which the prompts of this recipe show"
+        return what, f"{read.told}; seeds.columns.output=NAME says which one is the output", what
+    if lacking:
+        remedy = f"{read.told}; seeds.columns.{lacking[1]}=NAME says which one holds it"
+        return refused.reason, remedy, refused.reason
+    said = (
+        refused.reason if len(refused.reason) < LONGEST else f"{refused.reason[:80]} … {refused.reason[-80:]}"
+    )
+    rule = re.search(r"(?s)(is not|does not|is too|should) .{,200}$", refused.reason)
+    kind = re.sub(r"\d+", "", str(refused.detail.get("path"))) + (rule[0] if rule else said)
+    return said, "", kind
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+
+
+def _free(id: str, taken: set[str]) -> str:
+    """An id that no task has."""
+    return id if id not in taken else next(new for n in count(2) if (new := f"{id}-{n}") not in taken)
+
+
+def _digest(read: Sequence[Row], ids: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for row, id in zip(read, ids, strict=True):
+        digest.update(f"{json.dumps([id, row.data], sort_keys=True)}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def _taken(data: dict[str, Any], where: dict[str, Any]) -> bool:
-    return all(key in data and data[key] == value for key, value in where.items())
+    return all(key in data and _same(data[key], value) for key, value in where.items())
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Whether a value is the wanted one; a cell of a CSV file is text, whatever it stands for."""
+    return bool(value == wanted or (isinstance(value, str) and value.strip().lower() == str(wanted).lower()))

@@ -94,7 +94,7 @@ def build(name: str, keys: dict[str, Any], project: Path) -> Recipe:
     builder = _Builder(name, config, project, faults)
     recipe = builder.build()
     if recipe is None or faults:
-        raise RecipeError([*faults, *builder.models.wanting], name)
+        raise RecipeError([*faults, *builder.models.wanting], name, builder.of_seeds)
     return recipe
 
 
@@ -122,6 +122,7 @@ class _Builder:
     def __init__(self, name: str, config: RecipeConfig, project: Path, faults: list[Fault]) -> None:
         self.name, self.config, self.project, self.faults = name, config, project, faults
         self.warnings: list[str] = []
+        self.of_seeds: list[str] = []  # how they were read, which helps where they have a fault
         self.models = Models(config, project, faults)
         self.schemas = {
             stage: compile_schema(schema, f"schema.{stage}", faults)
@@ -134,7 +135,10 @@ class _Builder:
             for name, stage in self.config.pipeline.items()
         }
         self._sections(kinds)
-        seeds = load_seeds(self.config.seeds, self.schemas.get(SEED_STAGE), self.project, self.faults)
+        schema = self.config.schemas.get(SEED_STAGE, {})
+        validate = self.schemas.get(SEED_STAGE)
+        seeds = load_seeds(self.config.seeds, schema, validate, self.project, self.faults, self.of_seeds)
+        self.warnings += self.of_seeds
         stages: list[Stage] = []
         makers: list[str] = []
         for name, kind in kinds.items():

@@ -20,6 +20,7 @@ from selfinstruct.tokenizers import comparing, tokenizer
 OUTPUT, LABEL = "output", "is_classification"
 EXAMPLE = "replace_me_"  # how the ids of the tasks begin that `new` writes
 TOO_SIMILAR = 0.7  # ROUGE-L; above it a candidate would be rejected (arXiv 2212.10560, section 2.2)
+FEW = 1_000  # tasks up to which comparing each with each is quicker than the index
 SHOWN = 5  # places named in one note
 MANY = 0.2  # the share of seeds a check rejects that calls for a note; single ones may be meant
 
@@ -60,6 +61,11 @@ class Sheet:
         """The file, as the recipe names it."""
         return self.recipe.config.seeds.path
 
+    @property
+    def unit(self) -> str:
+        """What a row of the file is called."""
+        return self.recipe.seeds.unit
+
     def text(self, task: Record) -> str:
         """A task's text."""
         return str(task.data[self.field])
@@ -83,7 +89,8 @@ def examples(sheet: Sheet) -> Iterator[str]:
     """Tasks that `new` wrote for somebody to replace."""
     left = [task for task in sheet.tasks if task.id.startswith(EXAMPLE)]
     if left:
-        yield f"{sheet.name}: {_tasks(left)} still the example that `selfinstruct new` wrote: {_lines(left)}"
+        told = "still the example that `selfinstruct new` wrote"
+        yield f"{sheet.name}: {_tasks(left)} {told}: {_lines(sheet, left)}"
 
 
 def duplicates(sheet: Sheet) -> Iterator[str]:
@@ -92,15 +99,15 @@ def duplicates(sheet: Sheet) -> Iterator[str]:
     name = comparing(written_in)  # the rouge tokenizer sees nothing of kana
     index = RougeLIndex(TOO_SIMILAR, name) if _resembling(map(sheet.text, sheet.tasks), name) else None
     first: dict[str, Record] = {}
-    same, near = [], []
+    same, near, unit = [], [], sheet.unit
     for task in sheet.tasks:
         text = sheet.text(task)
         earlier = first.setdefault(_plain(text), task)
         match = index.nearest(text) if index is not None and earlier is task else None
         if earlier is not task:
-            same.append(f"line {task.request} of line {earlier.request}")
+            same.append(f"{unit} {task.request} of {unit} {earlier.request}")
         elif match:
-            near.append(f"line {task.request} of line {match.id} ({match.score:.2f})")
+            near.append(f"{unit} {task.request} of {unit} {match.id} ({match.score:.2f})")
         if index is not None:
             index.add(text, str(task.request))
     if same:
@@ -118,6 +125,8 @@ def _resembling(texts: Iterable[str], name: str) -> bool:
     tokens = tokenizer(name)
     seen: list[tuple[set[str], int]] = []
     for text in texts:
+        if len(seen) >= FEW:
+            return True
         words = tokens(text)
         own, count = set(words), len(words)
         for other, size in seen:
@@ -132,7 +141,7 @@ def empty_outputs(sheet: Sheet) -> Iterator[str]:
     """Instances without an output, which an export would teach."""
     rows = [row for row in sheet.recipe.seeds.rows if not str(row.data.get(OUTPUT, "full")).strip()]
     if rows:
-        yield f"{sheet.name}: {len(rows)} empty {_s('output', rows)}: {_lines(rows)}"
+        yield f"{sheet.name}: {len(rows)} empty {_s('output', rows)}: {_lines(sheet, rows)}"
 
 
 def balance(sheet: Sheet) -> Iterator[str]:
@@ -166,7 +175,7 @@ def label_words(sheet: Sheet) -> Iterator[str]:
                 asked.add(said)
     for one in spellings.values():
         if len(one) > 1 and not set(one) <= asked:
-            words = ", ".join(f"{said!r} (line {row.request})" for said, row in one.items())
+            words = ", ".join(f"{said!r} ({sheet.unit} {row.request})" for said, row in one.items())
             yield f"{sheet.name}: labels that differ only in case or spaces: {words}"
 
 
@@ -182,7 +191,7 @@ def language(sheet: Sheet) -> Iterator[str]:
     elif not found and ours in _SCRIPTS:
         yield f"{sheet.name}: its tasks are in Latin letters, and seeds.language is {said}"
     if other:
-        yield f"{sheet.name}: {_tasks(other)} in another script than the rest: {_lines(other)}"
+        yield f"{sheet.name}: {_tasks(other)} in another script than the rest: {_lines(sheet, other)}"
 
 
 def own_filters(sheet: Sheet) -> Iterator[str]:
@@ -241,10 +250,10 @@ def _some(parts: Sequence[str]) -> str:
     return ", ".join(parts[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _lines(records: Sequence[Record]) -> str:
-    """The lines they stand on."""
+def _lines(sheet: Sheet, records: Sequence[Record]) -> str:
+    """The lines, items or rows that they are."""
     numbers = [str(number) for number in dict.fromkeys(record.request for record in records)]
-    return f"{_s('line', numbers)} {_some(numbers)}"
+    return f"{_s(sheet.unit, numbers)} {_some(numbers)}"
 
 
 def _tasks(tasks: Sequence[Record]) -> str:

@@ -11,30 +11,74 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import Fault
+from selfinstruct.filetypes import type_of
 
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_MARKS = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
 _REMEDY = "save it as UTF-8"
+_SAMPLE = 400  # bytes looked at to tell a wide encoding by its zeros
 
 
 def read(path: Path, faults: list[Fault]) -> str | None:
     """The text of a file, without a byte order mark; None where a fault was added."""
+    data = read_bytes(path, faults)
+    text = None if data is None else decode(data, str(path), faults)
+    if text is not None and "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        faults.append(Fault(str(path), f"holds a NUL character on line {line}", "take it out"))
+        return None
+    return text
+
+
+def read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
+    """What a file holds; None where a fault was added."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         faults.append(Fault(str(path), f"cannot be read: {error.strerror}"))
         return None
-    wide = _MARKS.get(data[:2]) or ("UTF-16" if b"\0" in data[:200] else None)
-    if wide:
-        faults.append(Fault(str(path), f"is not UTF-8 but {wide}", _REMEDY))
+
+
+def decode(data: bytes, where: str, faults: list[Fault]) -> str | None:
+    """Bytes as text, without a byte order mark; None where a fault was added.
+
+    Args:
+        data: what a file holds.
+        where: the file, for messages.
+        faults: receives what is wrong: a file that is not text, or another encoding.
+    """
+    other = type_of(data)
+    if other and not _wide(data):
+        faults.append(Fault(where, f"is {other.name}", other.remedy))
+        return None
+    if wide := _wide(data):
+        faults.append(Fault(where, f"is not UTF-8 but {wide}", _REMEDY))
         return None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         guess = data[error.start : error.start + 1].decode("cp1252", "replace")
-        where = f"byte {error.start} (line {line}, where Latin-1 would have {guess!r})"
-        faults.append(Fault(str(path), f"is not UTF-8 at {where}", _REMEDY))
+        at = f"byte {error.start} (line {line}, where Latin-1 would have {guess!r})"
+        faults.append(Fault(where, f"is not UTF-8 at {at}", _REMEDY))
         return None
+
+
+def _wide(data: bytes) -> str | None:
+    """UTF-16 or UTF-32, by its mark or because most of every second or of three in four bytes is zero."""
+    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    if marked:
+        return marked
+    sample = data[:_SAMPLE]
+    zeros = [sample[start::4].count(0) * 4 / max(1, len(sample)) for start in range(4)]
+    if sum(share > 0.9 for share in zeros) >= 2 and sum(zeros) > 2.5:
+        return "UTF-32"
+    even, odd = (zeros[0] + zeros[2]) / 2, (zeros[1] + zeros[3]) / 2
+    return "UTF-16" if max(even, odd) > 0.2 and min(even, odd) < 0.05 else None
 
 
 def yaml_faults(text: str) -> list[str]:

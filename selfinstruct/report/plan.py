@@ -13,6 +13,7 @@ from selfinstruct.llm.prices import price_of
 from selfinstruct.recipe import Recipe
 from selfinstruct.report.estimate import Estimate, estimate
 from selfinstruct.report.ranges import Range
+from selfinstruct.seed_table import JSON_LINES
 from selfinstruct.spending import unpriced
 from selfinstruct.stages import Stage
 
@@ -28,13 +29,15 @@ def plan(recipe: Recipe, path: Path) -> str:
         RunFolderError: where the run folder could not be used.
     """
     config, seeds = recipe.config, recipe.seeds
-    taken = f"{len(seeds.tasks)} of {seeds.lines}" if len(seeds.tasks) != seeds.lines else f"{seeds.lines}"
+    taken = f"{len(seeds.tasks)} of {seeds.count}" if len(seeds.tasks) != seeds.count else f"{seeds.count}"
+    read_as = [seeds.format] if seeds.format != JSON_LINES else []
     mix = f"{config.mix.examples} examples, up to {config.mix.machine} of them machine-made"
     draws = any(stage.kind.draws for stage in recipe.stages)
+    known = [] if draws else ["known to the filters only"]
     lines = [
         f"recipe {recipe.name}: no fault found",
         "",
-        f"  seeds    {taken} tasks from {seeds.path}{'' if draws else ', known to the filters only'}",
+        "  seeds    " + ", ".join([f"{taken} tasks from {seeds.path}", *read_as, *known]),
         *([f"  mix      {mix}"] if draws else []),
         f"  run      {path}: {look(recipe, path)}",
         "",
