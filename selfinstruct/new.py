@@ -219,6 +219,10 @@ def _source(base: Base, name: str) -> Iterator[str]:
     yield "seeds:"
     yield f"  path: seeds/{name}.jsonl   # a task a line; replace the examples, and add as many as you can"
     yield f"  language: {base.language}   # as a BCP 47 tag: picks what a word is, when texts are compared"
+    columns = base.keys["seeds"].get("columns") or {}
+    own = ", ".join(f"{field}: null" for field, column in columns.items() if isinstance(column, str))
+    if own:
+        yield f"  columns: {{{own}}}   # {base.name} names columns of its own file; the examples have none"
 
 
 def _prompts(base: Base, topic: str) -> Iterator[str]:

@@ -18,9 +18,9 @@ from selfinstruct.layout import packaged, register
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-# Mappings that take any key: a request's parameters, names for templates, what is asked of seeds and
-# where it is, and a stage's model of its own, which has no key as long as it is null. A model's own keys need not all stand
-# in its file.
+# Mappings that take any key: a request's parameters, names for templates, conditions on seeds, their
+# columns, and a stage's model of its own, which has no key as long as it is null. A model's own keys need
+# not all stand in its file.
 OPEN = re.compile(
     r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
     r"|pipeline\.[\w-]+\.model\.[\w.]+=|model\.(price\.)?\w+=|seeds\.columns(\.[\w-]+)?="

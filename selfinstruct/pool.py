@@ -115,7 +115,7 @@ def load_seeds(
     read = mapped(table, config, schema, found)
     notes += [*read.notes, *content_notes(table)]
     wrong = RowFaults(table.path, table.unit)
-    for row in read.rows:
+    for row in read.rows if not read.lost else ():  # each would lack what the missing column holds
         _check(row, read, config.each, validate, wrong)
     ids = _ids(read.rows, table.unit, wrong)
     found += wrong.faults()
@@ -187,7 +187,7 @@ def _in_words(refused: Rejection, read: Mapped, each: str | None) -> tuple[str, 
     """What a schema says of a row, the key that helps where a column was not found, and the kind of fault."""
     lacking = re.fullmatch(r"'([\w-]+)' is a required property", refused.reason)
     if lacking and lacking[1] == each:
-        what = "has no output, which the prompts of this recipe show"
+        what = "has no output, which this recipe needs"
         return what, f"{read.told}; seeds.columns.output=NAME says which one is the output", what
     if lacking:
         remedy = f"{read.told}; seeds.columns.{lacking[1]}=NAME says which one holds it"

@@ -21,6 +21,7 @@ from selfinstruct.seed_table import JSON_LINES, Row, Table, plain
 from selfinstruct.seed_turns import TURNS, first_turns, is_turns
 
 INSTRUCTION, INPUT, OUTPUT = "instruction", "input", "output"
+OWN = ("id", "name", "is_classification", "instances")  # what a seed task has besides, in whatever recipe
 _YES, _NO = ("true", "yes", "1", "1.0"), ("false", "no", "0", "0.0")
 
 
@@ -32,11 +33,13 @@ class Mapped:
         rows: each with its place, and its fields where the recipe looks for them.
         notes: what was read as what, for whoever pays for it.
         told: the columns of the file, in words.
+        lost: whether a column that is set is not in the file.
     """
 
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     told: str = ""
+    lost: bool = False
 
 
 def known_names(config: SeedsConfig) -> set[str]:
@@ -72,7 +75,7 @@ def mapped(table: Table, config: SeedsConfig, schema: Mapping[str, Any], faults:
         except Unfit as error:
             wrong.add(row.place, str(error), error.remedy)
     faults.extend(wrong.faults())
-    return Mapped(rows, found.notes(), found.told)
+    return Mapped(rows, found.notes(), found.told, found.lost)
 
 
 class _Columns:
@@ -84,11 +87,10 @@ class _Columns:
         self.table, self.config = table, config
         self.fields: dict[str, Any] = dict(schema.get("properties") or {})
         self.filled: Counter[str] = Counter()
-        for row in table.rows:
-            if isinstance(row.data, dict):
-                self.filled.update({key: value is not None for key, value in row.data.items()})
+        for data in (row.data for row in table.rows if isinstance(row.data, dict)):
+            self.filled.update({key: value is not None for key, value in data.items()})
         self.set = {field: name for field, name in config.columns.items() if isinstance(name, str)}
-        self._check(faults)
+        self.lost = self._check(faults)
         self.sources = {field: self._sources(field) for field in self._wanted()}
         self.turns = self._sources(TURNS) if INSTRUCTION in self.sources else []
         self.used: Counter[tuple[str, str]] = Counter()
@@ -102,26 +104,29 @@ class _Columns:
         named = "its first line names the columns" if self.table.header else "its columns are"
         return f"{named} {', '.join(names[:20]) or 'none'}{', …' if len(names) > 20 else ''}"
 
-    def _check(self, faults: list[Fault]) -> None:
-        """A column that is named is there."""
+    def _check(self, faults: list[Fault]) -> bool:
+        """Whether a column that is set is not there, which is a fault."""
+        before = len(faults)
         for key, name in self.set.items():
-            if self.table.rows and not self._columns([name]):
+            if not self._columns([name]):
                 near = get_close_matches(name, list(self.filled), n=1, cutoff=0.5)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 what = f"{self.table.path} has no column {name!r}"
                 faults.append(Fault(f"seeds.columns.{key}", what, f"{hint}{self.told}"))
+        return len(faults) > before
 
     def _wanted(self) -> list[str]:
         """The fields to look for: those of a task, those that the schema names, and those that are set."""
         task = [INSTRUCTION, INPUT, OUTPUT] if INSTRUCTION in self.fields else []
-        return list(dict.fromkeys([*self.set, *task, *self.fields, *self.config.columns]))
+        wanted = dict.fromkeys([*self.set, *task, *self.fields, *self.config.columns])
+        return [key for key in wanted if key != TURNS]
 
     def _sources(self, field: str) -> list[str]:
         """The columns of the file that may hold a field, the best first."""
         told = self.config.columns.get(field)
         if isinstance(told, str):
             return self._columns([told])
-        mine = set(self.set.values()) | (set(self.fields) - {field})
+        mine = set(self._columns(self.set.values())) | (set(self.fields) - {field})
         wanted = INSTRUCTION in self.fields or field in self.fields
         names = [field, *(told or ())] if wanted else [field]
         return [name for name in self._columns(names) if name not in mine]
@@ -147,6 +152,8 @@ class _Columns:
         for key in [key for key, value in made.items() if value is None and key in self.sources]:
             del made[key]
         made = {key: self._typed(key, value) for key, value in made.items()}
+        if INPUT in self.fields and OUTPUT in made:
+            made.setdefault(INPUT, "")
         return self._nested(made, self.config.each) if self.config.each else made
 
     def _renamed(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +243,8 @@ class _Columns:
         turns = [column for column, key in self.used if key == TURNS]
         left = self._left()
         flat = any(column != key or key == OUTPUT for column, key in pairs)
-        if not pairs or not (turns or flat or self.set or (left and self.table.format != JSON_LINES)):
+        odd = turns or flat or self.set or (left and self.table.format != JSON_LINES)
+        if not odd or not (pairs or turns):
             return
         found = [_told(column, key) for column, key in pairs if key not in self.set]
         found += [f"{column}: first question → {INSTRUCTION}, its answer → {OUTPUT}" for column in turns]
@@ -244,22 +252,17 @@ class _Columns:
         parts = [f"{', '.join(words)} ({how})" for words, how in ((found, "found"), (told, "set")) if words]
         if left:
             parts.append(f"left as they are: {', '.join(left)}")
-        if (
-            left
-            and not any(key in (OUTPUT, TURNS) for _, key in self.used)
-            and self.config.each not in self.filled
-        ):
+        answered = {OUTPUT, TURNS} & {key for _, key in self.used} or self.config.each in self.filled
+        if left and not answered:
             parts.append("no output; seeds.columns.output=NAME says which column is the output")
         yield f"seeds: {'; '.join(parts)}"
 
     def _left(self) -> list[str]:
-        """The columns that no field was read from."""
-        used = {column for column, _ in self.used} | {
-            name for key in self.fields for name in self.sources[key]
-        }
-        return [
-            name for name, count in self.filled.items() if count and name not in {*used, self.config.each}
-        ]
+        """The columns that no field was read from, but those that the project's own form has."""
+        used = {*OWN, self.config.each, *(column for column, _ in self.used)}
+        for key in self.fields:
+            used.update(self.sources[key])
+        return [name for name, count in self.filled.items() if count and name not in used]
 
 
 def _instances(value: Any, columns: _Columns) -> Any:

@@ -33,6 +33,15 @@ def shared() -> Path:
 
 
 @pytest.fixture
+def trials() -> Path:
+    """The folder of trials, symptoms from public reports; a test that needs it is skipped where it is not."""
+    folder = SHARED.parent / "trials"
+    if not folder.is_dir():
+        pytest.skip("needs shared/trials beside the repository, which only its developers have")
+    return folder
+
+
+@pytest.fixture
 def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Type a command in the user's folder: exit status, standard output, standard error."""
 
