@@ -16,13 +16,12 @@ from typing import Any
 from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.row_faults import RowFaults
-from selfinstruct.seed_json import Unfit, parse
+from selfinstruct.seed_json import Unfit
 from selfinstruct.seed_table import JSON_LINES, Row, Table, plain
-from selfinstruct.seed_turns import TURNS, first_turns, is_turns
+from selfinstruct.seed_turns import TURNS, first_turns
+from selfinstruct.seed_values import INPUT, INSTRUCTION, OUTPUT, instances, list_in, typed
 
-INSTRUCTION, INPUT, OUTPUT = "instruction", "input", "output"
 OWN = ("id", "name", "is_classification", "instances")  # what a seed task has besides, in whatever recipe
-_YES, _NO = ("true", "yes", "1", "1.0"), ("false", "no", "0", "0.0")
 
 
 @dataclass
@@ -95,7 +94,7 @@ class _Columns:
         self.turns = self._sources(TURNS) if INSTRUCTION in self.sources else []
         self.used: Counter[tuple[str, str]] = Counter()
         self.numbers: Counter[str] = Counter()
-        self.systems = self.later = self.answers = 0
+        self.systems = self.later = 0
 
     @property
     def told(self) -> str:
@@ -129,7 +128,11 @@ class _Columns:
         mine = set(self._columns(self.set.values())) | (set(self.fields) - {field})
         wanted = INSTRUCTION in self.fields or field in self.fields
         names = [field, *(told or ())] if wanted else [field]
-        return [name for name in self._columns(names) if name not in mine]
+        found = [name for name in self._columns(names) if name not in mine]
+        if field == INSTRUCTION:  # an input asks only where nothing else does
+            asks = [name for name in found if self.filled[name] and plain(name) not in (INPUT, "inputs")]
+            return asks or found
+        return found
 
     def _columns(self, names: Iterable[str]) -> list[str]:
         """The columns with these names, the one that is written just so before others; empty ones last."""
@@ -171,11 +174,10 @@ class _Columns:
 
     def _from_turns(self, data: dict[str, Any], column: str) -> dict[str, Any]:
         """A row with its conversation's first question and answer for the conversation."""
-        found = first_turns(_parsed(data[column], column), column)
+        found = first_turns(list_in(data[column], column), column)
         self.used[column, TURNS] += 1
         self.systems += found.system is not None
         self.later += found.later
-        self.answers += found.answer is not None
         rest = {key: value for key, value in data.items() if key != column}
         for name in [name for key in (INSTRUCTION, INPUT, OUTPUT) for name in self.sources[key]]:
             rest.pop(name, None)
@@ -183,31 +185,9 @@ class _Columns:
         return {**rest, **system, INSTRUCTION: found.question, OUTPUT: found.answer}
 
     def _typed(self, key: str, value: Any) -> Any:
-        """A value as the schema wants it, where that is plain: text for a number, yes or no for a text."""
         if key == self.config.each:
-            return _instances(_parsed(value, key), self)
-        spec = self.fields.get(key)
-        kind = spec.get("type") if isinstance(spec, dict) else None
-        if key == "id" and isinstance(value, float) and value.is_integer():  # pandas, where an id is missing
-            return int(value)
-        if kind == "boolean" and not isinstance(value, bool):
-            said = str(value).strip().lower()
-            return True if said in _YES else False if said in _NO else value
-        if key in (INSTRUCTION, INPUT, OUTPUT) or kind == "string":
-            return self.text(key, value)
-        return value
-
-    def text(self, key: str, value: Any) -> Any:
-        """A number or a list of turns as text."""
-        if isinstance(value, bool | int | float):
-            self.numbers[key] += 1
-            return (
-                str(value).lower() if isinstance(value, bool) else getattr(value, "text", None) or str(value)
-            )
-        if is_turns(value):
-            found = first_turns(value, key, answer_only=key == OUTPUT)
-            return found.answer if key == OUTPUT else found.question
-        return value
+            return instances(list_in(value, key), self.numbers)
+        return typed(key, value, self.fields.get(key), self.numbers)
 
     def _nested(self, made: dict[str, Any], each: str) -> dict[str, Any]:
         """A flat row as a task with one instance; without an output it has none."""
@@ -260,40 +240,8 @@ class _Columns:
     def _left(self) -> list[str]:
         """The columns that no field was read from, but those that the project's own form has."""
         used = {*OWN, self.config.each, *(column for column, _ in self.used)}
-        for key in self.fields:
-            used.update(self.sources[key])
+        used |= {name for key in self.fields for name in self.sources[key] if plain(name) == plain(key)}
         return [name for name, count in self.filled.items() if count and name not in used]
-
-
-def _instances(value: Any, columns: _Columns) -> Any:
-    """A task's instances, each with an input, and with its texts as text."""
-    if isinstance(value, dict):  # a list for each column, as `datasets` writes a list of objects
-        lists = list(value.values())
-        if not lists or not all(isinstance(one, list) and len(one) == len(lists[0]) for one in lists):
-            return value
-        value = [dict(zip(value, row, strict=True)) for row in zip(*lists, strict=True)]
-    if not isinstance(value, list):
-        return value
-    return [_instance(one, columns) if isinstance(one, dict) else one for one in value]
-
-
-def _instance(one: dict[str, Any], columns: _Columns) -> dict[str, Any]:
-    made = {
-        key: columns.text(key, value) if key in (INPUT, OUTPUT) else value
-        for key, value in one.items()
-        if value is not None
-    }
-    return {INPUT: "", **made} if OUTPUT in made else made
-
-
-def _parsed(value: Any, column: str) -> Any:
-    """What a cell of a CSV file holds as JSON, where a list belongs."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse(value)
-    except Unfit as error:
-        raise Unfit(f"{column}: is text, where a list belongs, and {error}", error.remedy) from error
 
 
 def _told(column: str, field: str) -> str:
