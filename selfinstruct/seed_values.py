@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from selfinstruct.seed_json import Unfit, parse
+from selfinstruct.seed_json import Unfit, Written, parse
 from selfinstruct.seed_turns import first_turns, is_turns
 
 INSTRUCTION, INPUT, OUTPUT = "instruction", "input", "output"
@@ -31,7 +31,9 @@ def typed(key: str, value: Any, spec: Any, numbers: Counter[str]) -> Any:
     if kind == "boolean" and not isinstance(value, bool):
         said = str(value).strip().lower()
         return True if said in _YES else False if said in _NO else value
-    return _text(key, value, numbers) if key in _TEXTS or kind == "string" else value
+    if key in _TEXTS or kind == "string":
+        return _text(key, value, numbers)
+    return float(value) if isinstance(value, Written) else value
 
 
 def instances(value: Any, numbers: Counter[str]) -> Any:
