@@ -20,6 +20,7 @@ import yaml
 from conftest import lines
 from pyarrow import parquet
 
+from selfinstruct import seed_lint
 from selfinstruct.compose import compose
 from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
@@ -384,6 +385,21 @@ def test_ids_that_are_missing_are_made(project: Path) -> None:
     assert seeds and [task.id for task in seeds.tasks] == ["seed-3", "seed-2", "seed-3-2", "7"]
     (project / "seeds.jsonl").write_bytes(jsonl([{**row, "id": 1} for row in FLAT]))
     assert "lines 2, 3, 4, 5, 6 and 6 more: the id '1' is on line 1 already" in read("seeds.jsonl").said
+
+
+def test_places_are_those_of_the_file(project: Path) -> None:
+    """A line is counted with the empty ones before it, an item among the items; notes name them so."""
+    texts = [json.dumps(row, indent=1) for row in FLAT[:2]]
+    (project / "seeds.jsonl").write_text("\n" + "\n\n".join([*texts, json.dumps(FLAT[2])]) + "\n")
+    seeds = read("seeds.jsonl").seeds
+    assert seeds and [(task.id, task.request) for task in seeds.tasks] == [
+        ("seed-1", 2),
+        ("seed-2", 8),
+        ("seed-3", 14),
+    ]
+    (project / "seeds.json").write_text(json.dumps([*FLAT, FLAT[3]], indent=1))
+    recipe = compose([*PAPER, "seeds.path=seeds.json"], project).recipe()
+    assert "seeds.json: the same task again: item 13 of item 4" in seed_lint.notes(recipe)
 
 
 # What cannot be read
