@@ -18,9 +18,8 @@ from selfinstruct import textfiles
 from selfinstruct.config import MixConfig, SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.layout import find, roots
-from selfinstruct.records import ACCEPTED, Record
+from selfinstruct.records import ACCEPTED, Record, storable
 from selfinstruct.schema import Validate
-from selfinstruct.store import storable
 
 SEED_STAGE = "seeds"
 
