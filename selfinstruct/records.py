@@ -57,7 +57,7 @@ class Record:
         self.detail.update(rejection.detail)
 
     def mend(self, fields: dict[str, Any]) -> None:
-        """Replace fields; what the model wrote, before the first check that replaced it, stays in the detail."""
+        """Replace fields; the detail keeps what the model wrote, before the first check that replaced it."""
         kept = {key: _shortened(self.data.get(key)) for key in fields}
         self.detail[MENDED] = {**kept, **self.detail.get(MENDED, {})}
         self.data = {**self.data, **fields}

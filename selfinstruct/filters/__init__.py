@@ -1,12 +1,13 @@
 """Filters: the checks that a candidate has to pass, by name.
 
-A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three sorts
-of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that are still
-in; and one with `learn` is told of every accepted record and every seed, and of each record that a stage
-rewrites before its rewriting. One with `mend` replaces fields before it looks at them: every later check, the
-schema, the exports and the journal see what it put there, and `detail["mended"]` keeps what the model wrote. Judging is done at once, a candidate after the other; what takes a while (to
-ask a model) is done before, in `prepare`, for many replies at a time. To add a filter, write a factory in the
-module of its family (or a new one, listed here) and name it in `conf/filters/`.
+A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three
+sorts of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that
+are still in; and one with `learn` is told of every accepted record and every seed, and of each record that
+a stage rewrites before its rewriting. One with `mend` replaces fields before it looks: every later check,
+the schema, the exports and the journal see what it put there, and `detail["mended"]` keeps what the model
+wrote. Judging is done at once, a candidate after the other; what takes a while (to ask a model) is done
+before, in `prepare`, for many replies at a time. To add a filter, write a factory in the module of its
+family (or a new one, listed here) and name it in `conf/filters/`.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Filter:
         each: a rejection of one candidate, or None where it passes.
         together: rejections of the candidates of one reply, by their place in the list; it gets a random
             stream of its own.
-        mend: the fields of one candidate to replace, before `each` and `together`; empty where none is. It may
-            be called again for a candidate that it has mended, and then leaves it alone.
+        mend: the fields of one candidate to replace, before `each` or `together`; empty where none is;
+            it may be called again for a candidate that it has mended, and then leaves it alone.
         learn: told of each record that joins the pool, or that is about to be rewritten.
         prepare: what `each` needs of some candidates, done before their turn and in any order, so it may
             rest on nothing but the candidates; told too what the run works with, the stage's name and the

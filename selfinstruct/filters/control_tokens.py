@@ -1,15 +1,14 @@
-"""The filter of control tokens: what chat templates and tokenizers put between texts, and models leave in them.
+"""The filter of control tokens: what chat templates put between texts, and models leave in them.
 
-A tokenizer reads such a token as its own wherever it stands, so a record with one inside ends its own turn and
-opens another. Those at the start and at the end of a text are left over from generation and are cut off; one
-inside is a sign that more than one turn was taken for a text, and the record is rejected. The tokens are data, by
-family, in `conf/filters/common/clean.yaml`. To add a family, add a pattern there; let it begin with the very
-character that the token begins with, which makes the search quick.
+A tokenizer reads such a token as its own wherever it is, so a record with one inside ends its own turn and
+opens another. Those at the start and at the end of a text are left over from generation and are cut off;
+one inside is a sign that more than one turn was taken for a text, and the record is rejected. The tokens
+are data, by family, in `conf/filters/common/clean.yaml`. To add a family, add a pattern there; let it
+begin with the very character that the token begins with, which makes the search quick.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from selfinstruct.filters import FILTERS, Filter
@@ -35,11 +34,11 @@ def control_tokens(
     Args:
         fields: the fields to look at, each after those that it follows.
         tokens: name: tokens that mean nothing else, such as `<|im_end|>`.
-        also_text: name: tokens that may be text, such as `[MASK]`. They are left alone where one of the same name
-            is in a field that is `given`.
+        also_text: name: tokens that may be text, such as `[MASK]`. They are left alone where one of the same
+            name is in a field that is `given`.
         pairs: name: what is text with `also_text` in it, such as `<s>old</s>`, unless there is nothing else.
-        asked: name of a pattern in `also_text` or `pairs`: words of an instruction that is about it; such tokens
-            are then left alone, and such pairs may be all of the field.
+        asked: name of a pattern in `also_text` or `pairs`: words of an instruction that is about it; such
+            tokens are then left alone, and such pairs may be all of the field.
         given: the fields that others follow.
         instruction: the field of the instruction; null where a record has none.
     """
@@ -58,13 +57,11 @@ def control_tokens(
         return list(sought.spans(text, meant))
 
     def mend(record: Record) -> dict[str, object]:
-        data, mended = dict(record.data), {}
+        data: dict[str, object] = dict(record.data)
         for field in fields:
-            found = spans(data, field)
-            cut = _without_ends(str(data[field]), found) if found else None
-            if found and cut != data[field]:
-                data[field] = mended[field] = cut
-        return mended
+            if found := spans(data, field):
+                data[field] = _without_ends(str(data[field]), found)
+        return {field: data[field] for field in fields if data.get(field) != record.data.get(field)}
 
     def each(record: Record) -> Rejection | None:
         for field in fields:

@@ -1,8 +1,8 @@
 """Filters of fields that hold nothing: words for nothing, notes on what is not there, the instruction again.
 
-An empty input is what a task without one should have, so an input that only says so becomes empty. What such a
-word stands for in an output, or a note in the place of something that the task needs, cannot be made up, so the
-record is rejected. The words are data, by language, in `conf/filters/common/clean.yaml`.
+An empty input is what a task without one should have, so an input that only says so becomes empty. An
+output that says nothing, or a note in the place of something that the task needs, cannot be mended, so the
+record is rejected. The words are data, by language, in `conf/filters/common/clean.yaml`; add yours there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from selfinstruct.filters import FILTERS, Filter
-from selfinstruct.filters.patterns import Compiled, Patterns, any_of, compiled, found_in, value
+from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, value
 from selfinstruct.records import Record, Rejection
 
 LONGEST = 240  # characters; what is longer says something
@@ -40,16 +40,16 @@ def stand_in(
         nothing: name: words for nothing, such as `N/A`.
         absent: name: a note on something that is not there, such as `[Image of a cat]` or `see above`.
         asked: name: words in a field that is `given` with which such an answer may be right.
-        empty: the fields in which a word for nothing is replaced by nothing; what is `absent` is rejected there too.
+        empty: the fields in which a word for nothing is replaced by nothing, and what is `absent` rejected.
         reject: the fields in which both are rejected.
         given: the fields that the others are about.
-        except_where: field: value; the fields to `reject` pass in a record with one of these, such as one whose
-            output is a label.
+        except_where: field: value; in a record with one of these, such as one whose output is a label, the
+            fields to `reject` pass.
     """
-    none, notes, asking = compiled(nothing), compiled(absent), compiled(asked)
-    both = [*none, *notes]
+    none, notes, both = _Forms(nothing), _Forms(absent), _Forms({**nothing, **absent})
+    asking = compiled(asked)
 
-    def found(record: Record, field: str, patterns: Compiled) -> str | None:
+    def found(record: Record, field: str, words: _Forms) -> str | None:
         """The name of the pattern that all of a field matches, unless that is right there."""
         text = record.data.get(field)
         if not isinstance(text, str) or not text or len(text) > LONGEST:
@@ -57,10 +57,11 @@ def stand_in(
         said = text.strip()
         whole = said.strip(_AROUND) or said
         bare = whole.strip(_BRACKETS + _AROUND) or whole
-        forms = dict.fromkeys([said, whole, bare])
-        name = next((name for name, pattern in patterns if any(map(pattern.fullmatch, forms))), None)
+        name = words.name({said, whole, bare})
+        if name is None:
+            return None
         others = [value(record, other) for other in given if other != field]
-        return None if name is None or any(_names(other, bare) for other in others) else name
+        return None if any(_names(other, bare) for other in others) else name
 
     def mend(record: Record) -> dict[str, Any]:
         return {field: "" for field in empty if found(record, field, none)}
@@ -74,6 +75,19 @@ def stand_in(
         return None
 
     return Filter(each=each, mend=mend, fields=tuple(dict.fromkeys([*empty, *reject, *given, *except_where])))
+
+
+class _Forms:
+    """Patterns of which one may match all of a text, tried together first since almost none does."""
+
+    def __init__(self, patterns: dict[str, str]) -> None:
+        self._any, self._named = any_of(patterns), compiled(patterns)
+
+    def name(self, forms: set[str]) -> str | None:
+        """The name of the first pattern that matches all of one of the forms of a text."""
+        if not any(map(self._any.fullmatch, forms)):
+            return None
+        return next(name for name, pattern in self._named if any(map(pattern.fullmatch, forms)))
 
 
 def _names(text: str, word: str) -> bool:
@@ -100,8 +114,8 @@ def input_repeats_instruction(
 
     def mend(record: Record) -> dict[str, Any]:
         text, task = value(record, field), value(record, instruction)
-        if not text or not task or len(text) > 2 * len(task) + 100:
-            return {}
+        if not text or _last(text) != _last(task) or len(text) > 2 * len(task) + 100:
+            return {}  # as for almost every input
         said = {_folded(task), _folded(_after(label, task))}
         repeats = {_folded(text), _folded(_after(label, text))} & said - {""}
         return {field: ""} if repeats else {}
@@ -112,6 +126,11 @@ def input_repeats_instruction(
 def _after(label: re.Pattern[str], text: str) -> str:
     found = label.match(text)
     return text[found.end() :] if found else text
+
+
+def _last(text: str) -> str:
+    """The last letter or digit."""
+    return next((character.casefold() for character in reversed(text) if character.isalnum()), "")
 
 
 def _folded(text: str) -> str:
