@@ -4,6 +4,7 @@ The filters of a stage run in the order of the recipe. Those that see a whole re
 candidates, and those that learn from accepted records need each fate before the next candidate; so the chain
 is cut after the last whole-reply filter: everything up to it runs for all candidates of a reply, the rest for
 one candidate after the other, each ending in the JSON Schema and, accepted, in what the filters learn.
+A filter that mends does so when its turn comes, so those after it see the mended record.
 """
 
 from __future__ import annotations
@@ -59,23 +60,27 @@ class Judge:
         """The first part of the chain, over all the candidates of a reply."""
         for name, check in self._whole:
             inside = [record for record in records if record.fate == WAITING]
+            for record in inside:
+                _mend(check, record)
             if check.together:
                 for place, rejection in check.together(inside, rng).items():
                     inside[place].reject(name, rejection)
             for record in inside:
-                _apply(name, check, record)
+                _look(name, check, record)
 
     async def prepare(self, records: Sequence[Record], desk: Desk, stage: str) -> None:
         """Get ready for sifted candidates before their turn, without those that a check on the way rejects.
 
         What a filter that learns will say of them is not known before.
         """
-        inside = [record for record in records if record.fate == WAITING]
+        inside = [replace(record, detail={}) for record in records if record.fate == WAITING]
         for name, check in self._single:
+            for record in inside:
+                _mend(check, record)
             if check.prepare:
                 await check.prepare(inside, desk, stage, name)
             elif check.each and not check.learn:
-                inside = [record for record in inside if not check.each(replace(record, detail={}))]
+                inside = [record for record in inside if not check.each(record)]
 
     async def close(self) -> None:
         """Give back what the filters hold."""
@@ -86,7 +91,8 @@ class Judge:
     def admit(self, record: Record) -> bool:
         """The rest for one candidate: the other filters, the schema, and whether it is accepted."""
         for name, check in self._single:
-            if _apply(name, check, record):
+            _mend(check, record)
+            if _look(name, check, record):
                 return False
         if not self.approve(record):
             return False
@@ -110,7 +116,14 @@ class Judge:
         return [Fault(f"{where}.{name}", what, remedy) for name in late]
 
 
-def _apply(name: str, check: Filter, record: Record) -> bool:
+def _mend(check: Filter, record: Record) -> None:
+    """Replace what the check mends."""
+    fields = check.mend(record) if check.mend else None
+    if fields:
+        record.mend(fields)
+
+
+def _look(name: str, check: Filter, record: Record) -> bool:
     """Whether the check rejects the record."""
     rejection = check.each(record) if check.each else None
     if rejection:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from selfinstruct.errors import Fault
-from selfinstruct.store import storable
+from selfinstruct.records import storable
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")

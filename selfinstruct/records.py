@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,9 @@ from typing import Any
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 WAITING = "waiting"
+MENDED = "mended"  # the key of a record's detail that keeps what a check replaced
+LONGEST_KEPT = 2_000  # characters of a text that was replaced; the reply in the journal has all of it
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -51,6 +55,12 @@ class Record:
         """Give it the fate rejected; the first check that does so is the one that counts."""
         self.fate, self.check, self.reason = REJECTED, check, rejection.reason
         self.detail.update(rejection.detail)
+
+    def mend(self, fields: dict[str, Any]) -> None:
+        """Replace fields; the detail keeps what the model wrote, before the first check that replaced it."""
+        kept = {key: _shortened(self.data.get(key)) for key in fields}
+        self.detail[MENDED] = {**kept, **self.detail.get(MENDED, {})}
+        self.data = {**self.data, **fields}
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,16 @@ class Reply:
     def cut(self) -> bool:
         """Whether the reply ended because it reached max_tokens."""
         return self.finish_reason == "length"
+
+
+def storable(value: Any) -> Any:
+    """A text as SQLite and UTF-8 can hold it: half a character (an unpaired surrogate) becomes U+FFFD."""
+    return value if not isinstance(value, str) or value.isascii() else _HALF.sub("\ufffd", value)
+
+
+def _shortened(value: Any) -> Any:
+    long = isinstance(value, str) and len(value) > LONGEST_KEPT
+    return f"{value[:LONGEST_KEPT]}…" if long else value
 
 
 def stream(seed: int, *names: object) -> random.Random:

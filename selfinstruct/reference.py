@@ -206,7 +206,6 @@ def reply_checks() -> dict[str, str]:
         replies.EMPTY: "the reply is empty",
         replies.MISSING: "of the `n` replies asked for in one request, one did not come back",
         "oversized": f"the reply has more than {replies.LARGEST:,} characters",
-        "control_characters": "the reply has a control character other than white space",
         "repeated_line": f"the reply has one line more than {replies.MOST_IN_A_ROW} times in a row",
         CUT: "the reply reached `max_tokens` within this candidate",
         UNREADABLE: "the parser found nothing it could use, or not all that a candidate needs",

@@ -6,7 +6,6 @@ and the run goes on. To add a check, add a line to `CHECKS`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from itertools import groupby
 
@@ -16,8 +15,6 @@ CONTENT_FILTER, CONTEXT, NO_CHOICES = "content_filter", "context", "no_choices" 
 EMPTY, MISSING = "empty_reply", "missing_choice"
 LARGEST = 262_144  # characters; a reply of 64,000 tokens has about as many
 MOST_IN_A_ROW = 20
-# All control characters but tab, line feed, vertical tab, form feed, carriage return and next line.
-CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
 
 def _empty(reply: Reply) -> str | None:
@@ -32,11 +29,6 @@ def _withheld(reply: Reply) -> str | None:
 def _oversized(reply: Reply) -> str | None:
     size = len(reply.text)
     return f"the reply has {size:,} characters, more than {LARGEST:,}" if size > LARGEST else None
-
-
-def _control_characters(reply: Reply) -> str | None:
-    found = CONTROL.search(reply.text)
-    return f"U+{ord(found[0]):04X} at character {found.start() + 1}" if found else None
 
 
 def _repeated_line(reply: Reply) -> str | None:
@@ -54,7 +46,6 @@ CHECKS: dict[str, Callable[[Reply], str | None]] = {
     CONTENT_FILTER: _withheld,
     EMPTY: _empty,
     "oversized": _oversized,
-    "control_characters": _control_characters,
     "repeated_line": _repeated_line,
 }
 

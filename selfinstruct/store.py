@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.journal_file import connect, open_file
 from selfinstruct.llm.budget import Spent
-from selfinstruct.records import REJECTED, WAITING, Record, Reply, Request
+from selfinstruct.records import REJECTED, WAITING, Record, Reply, Request, storable
 from selfinstruct.stage_stats import PAID, StageStats, stats_of
 
 if TYPE_CHECKING:
@@ -332,10 +332,3 @@ def _request(row: tuple[Any, ...]) -> Request:
 
 def _json(value: Any) -> str:
     return json.dumps(value)
-
-
-def storable(value: Any) -> Any:
-    """SQLite stores UTF-8: an unpaired surrogate, which a broken reply may hold, becomes a mark."""
-    if not isinstance(value, str) or value.isascii():
-        return value
-    return value.encode("utf-8", "replace").decode("utf-8")

@@ -506,7 +506,6 @@ def test_one_of_several_without_a_choice_is_asked_again(typed: Typed, project: P
         (text("  \n "), "empty_reply", "empty"),
         (no_choices(), "no_choices", "no choices"),
         (text("Half of an id", "content_filter"), "content_filter", "content filter"),
-        (text("A bell\x07 rings"), "control_characters", "U+0007 at character 7"),
         (text("word " * 210_000), "oversized", "1,050,000 characters"),
         (text("An idea\n" + "The same line.\n" * 1000), "repeated_line", "1000 times"),
         (text("Cut off in the mid", "length"), "cut", "max_tokens"),

@@ -264,14 +264,14 @@ def test_ctrl_c_ends_a_sweep(project: Path) -> None:
 
 
 def test_half_a_character_in_a_reply_is_stored_as_a_mark(typed: Typed, project: Path) -> None:
-    """An unpaired surrogate, which a broken reply may hold, becomes the same mark now and on a resume."""
+    """An unpaired surrogate, which a broken reply may hold, becomes U+FFFD, the same now and on a resume."""
     rows = [
         {"stage": "instructions", "number": 1, "reply": " Name a fine \ud83d thing in the old garden."},
     ]
     (project / "half.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     status, _, err = typed(*PAPER, "target=9", "run_dir=run", "model.options.replies=half.jsonl")
     assert status == 0, err
-    assert "fine ? thing" in lines(project / "run/instructions.jsonl")[0]["instruction"]
+    assert "fine \ufffd thing" in lines(project / "run/instructions.jsonl")[0]["instruction"]
 
 
 def test_a_run_that_received_nothing_may_be_changed(typed: Typed, project: Path) -> None:

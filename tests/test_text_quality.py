@@ -238,7 +238,7 @@ def test_placeholder_given(folder: Path) -> None:
     given = "Dear [Name], come on Monday."
     assert fate(made, "Please come on Monday, [Name].", "Turn the sentence round.", given) == "placeholder"
     assert fate(made, "Please come on Monday, [Name].", f"Turn it round: {given}") is None
-    assert fate(made, "Short.", "Shorten the article.", "<insert article here>") == "placeholder"
+    assert fate(made, "Short.", "Shorten the article.", "Of <insert topic here>.") == "placeholder"
     assert fate_of_instruction(made, "Name the capital of <insert name of a country>.") == "placeholder"
 
 
@@ -708,16 +708,21 @@ def test_hostile(folder: Path, language: str) -> None:
 
 
 def test_the_sets_change_nothing_of_the_default(folder: Path) -> None:
-    """A chat set holds its default set unchanged, after its own checks."""
+    """A chat set holds its default set unchanged: what mends comes before its own checks, the rest after them."""
+    first = ["stray_characters", "control_tokens", "stand_in", "input_repeats_instruction"]
     for language in ("en", "de", "ja", "zh"):
         chat, default = recipe(folder, language), recipe(folder, language, f"filters=default_{language}")
         for stage, section in default.config.filters.items():
             added = list(chat.config.filters.get(stage, {}))
-            assert added[len(added) - len(section) :] == list(section)
+            head, rest = list(section)[: len(first)], list(section)[len(first) :]
+            assert head == (first if section else [])
+            assert added[: len(head)] == head
+            assert added[len(added) - len(rest) :] == rest
             for name, part in section.items():
                 inherited = chat.config.filters[stage][name]
-                assert part and inherited
-                assert json.dumps(inherited.model_dump()) == json.dumps(part.model_dump())
+                assert bool(part) is bool(inherited)
+                if part and inherited:
+                    assert json.dumps(inherited.model_dump()) == json.dumps(part.model_dump())
 
 
 def test_single_shot_set(folder: Path) -> None:

@@ -1,11 +1,13 @@
 """Filters: the checks that a candidate has to pass, by name.
 
-A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three sorts
-of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that are still
-in; and one with `learn` is told of every accepted record and every seed, and of each record that a stage
-rewrites before its rewriting. Judging is done at once, a candidate after the other; what takes a while (to
-ask a model) is done before, in `prepare`, for many replies at a time. To add a filter, write a factory in the
-module of its family (or a new one, listed here) and name it in `conf/filters/`.
+A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three
+sorts of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that
+are still in; and one with `learn` is told of every accepted record and every seed, and of each record that
+a stage rewrites before its rewriting. One with `mend` replaces fields before it looks: every later check,
+the schema, the exports and the journal see what it put there, and `detail["mended"]` keeps what the model
+wrote. Judging is done at once, a candidate after the other; what takes a while (to ask a model) is done
+before, in `prepare`, for many replies at a time. To add a filter, write a factory in the module of its
+family (or a new one, listed here) and name it in `conf/filters/`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.records import Record, Rejection
 from selfinstruct.registry import Registry
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filter:
-    """A check ready to use; exactly one of `each` and `together` is set.
+    """A check ready to use; `each` or `together` is set, or `mend`, which may go with either.
 
     Attributes:
         each: a rejection of one candidate, or None where it passes.
         together: rejections of the candidates of one reply, by their place in the list; it gets a random
             stream of its own.
+        mend: the fields of one candidate to replace, before `each` or `together`; empty where none is;
+            it may be called again for a candidate that it has mended, and then leaves it alone.
         learn: told of each record that joins the pool, or that is about to be rewritten.
         prepare: what `each` needs of some candidates, done before their turn and in any order, so it may
             rest on nothing but the candidates; told too what the run works with, the stage's name and the
@@ -42,6 +46,7 @@ class Filter:
 
     each: Callable[[Record], Rejection | None] | None = None
     together: Callable[[list[Record], random.Random], dict[int, Rejection]] | None = None
+    mend: Callable[[Record], dict[str, Any]] | None = None
     learn: Callable[[Record], None] | None = None
     prepare: Callable[[Sequence[Record], Desk, str, str], Awaitable[None]] | None = None
     close: Callable[[], Awaitable[None]] | None = None
@@ -62,6 +67,9 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.repetition",
         "selfinstruct.filters.language",
         "selfinstruct.filters.within",
+        "selfinstruct.filters.control_tokens",
+        "selfinstruct.filters.stand_ins",
+        "selfinstruct.filters.characters",
     ),
     "filters",
     Filter,

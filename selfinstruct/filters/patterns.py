@@ -45,7 +45,8 @@ def compiled(patterns: Mapping[str, str]) -> Compiled:
 
 def any_of(patterns: Mapping[str, str]) -> re.Pattern[str]:
     """One pattern that matches wherever one of them does; they must not refer to groups."""
-    scoped = (f"(?i:{p[4:]})" if p.startswith("(?i)") else f"(?:{p})" for p in patterns.values())
+    # Without groups around them, a search is quick where each alternative begins with a character itself.
+    scoped = (f"(?i:{p[4:]})" if p.startswith("(?i)") else p for p in patterns.values())
     return re.compile("|".join(scoped) or r"(?!)")
 
 

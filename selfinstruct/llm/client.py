@@ -14,8 +14,7 @@ from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.llm.prices import price_of
-from selfinstruct.records import Reply, Request
-from selfinstruct.store import storable
+from selfinstruct.records import Reply, Request, storable
 
 LINGER = 0.01  # seconds that a request waits for others to go with
 CLAIMED_WAIT = 0.2  # seconds between two looks for a reply that another run asks for
@@ -178,7 +177,9 @@ class Client:
     def _arrived(self, request: Request, reply: Reply, endpoint: Endpoint) -> Reply:
         """Store a reply and tell of it."""
         desk = self._desk
-        reply = replace(reply, text=storable(reply.text))  # the same now and when it is read again
+        others = tuple((storable(text), why) for text, why in reply.others)
+        # The same now and when it is read again.
+        reply = replace(reply, text=storable(reply.text), others=others, error=storable(reply.error))
         if reply.attempts == 0:
             desk.journal.sent([request], sends=0)
         else:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from selfinstruct.records import storable
+
 DEEPEST = 64  # levels; more is no answer to any prompt
 LONGEST_SHOWN = 2_000  # characters of a flawed piece
 
@@ -174,7 +176,7 @@ def _string(raw: str) -> str:
     if "\\" not in raw:
         return raw
     decoded: str = json.loads(f'"{_ESCAPE.sub(_escaped, raw)}"', strict=False)
-    return decoded if decoded.isascii() else decoded.encode("utf-8", "replace").decode()  # half characters
+    return str(storable(decoded))
 
 
 def _escaped(found: re.Match[str]) -> str:

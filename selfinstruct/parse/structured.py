@@ -12,7 +12,6 @@ from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Outline, Parsed, Parser
 from selfinstruct.parse.labels import Choice, answers
 from selfinstruct.parse.lenient import Flaw, Reading
 from selfinstruct.records import Reply
-from selfinstruct.replies import CONTROL
 
 NonStrings = Literal["reject", "write", "keep"]
 LONGEST_SCALE = 1000
@@ -197,9 +196,6 @@ class _Objects:
             raise _Unfit(f"{name} is no string: {_written(value)[:80]}")
         if not isinstance(value, str) and self._non_strings == "write":
             value = _written(value)
-        control = CONTROL.search(value) if isinstance(value, str) else None
-        if control:
-            raise _Unfit(f"{name} has U+{ord(control[0]):04X} at character {control.start() + 1}")
         return value
 
 

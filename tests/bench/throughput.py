@@ -236,6 +236,8 @@ def write_recipe(folder: Path) -> None:
         (folder / "conf" / group).mkdir(parents=True, exist_ok=True)
         config: Any = OmegaConf.load(packaged() / "conf" / group / f"{name}.yaml")
         part = {key: config[key] for key in keys}
+        if listed := [entry for entry in config.get("defaults", []) if entry.partition("@")[2] in keys]:
+            part = {"defaults": [*listed, "_self_"], **part}
         (folder / "conf" / group / "throughput.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(part)))
     (folder / "conf/filters/nothing.yaml").write_text("instructions: {}\n")
     (folder / "conf/export").mkdir(exist_ok=True)

@@ -1,0 +1,68 @@
+"""The filter of characters that no reader sees and no text needs: controls, halves, marks without a script.
+
+The rule is the same for a reply in JSON and a plain one, since both end as the fields of a record. The
+characters are data (`conf/filters/common/clean.yaml`), each sort with a name that a recipe switches off.
+To add a sort, add a pattern there, and what needs it under `needed`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.filters.patterns import Compiled, Patterns, any_of, compiled, fields_filter
+
+# Unicode has no names for these.
+_LOW = (
+    "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC"
+)
+_CONTROLS = {**dict(enumerate(_LOW.split())), 0x1B: "ESC", 0x7F: "DEL", 0x9B: "CSI"}
+
+
+@FILTERS.register
+def stray_characters(*, fields: list[str], patterns: Patterns, needed: Patterns) -> Filter:
+    """Rejects a text with a character that nobody wrote on purpose, and names the character and its place.
+
+    Args:
+        fields: the fields to look at.
+        patterns: name: the characters of a sort; a pattern matches one character.
+        needed: name: what needs them. Under the name of a sort, a text in which this is found may have that
+            sort; under any other name, what this matches is left alone wherever it is.
+    """
+    sorts = _Sorts(compiled(patterns))
+    scripts = {name: re.compile(needed[name]) for name in patterns if name in needed}
+    sequences = any_of({name: pattern for name, pattern in needed.items() if name not in patterns})
+
+    def check(text: str) -> str | None:
+        odd = {character for character in set(text) if sorts[character]}
+        if not odd:
+            return None  # as in almost every text
+        free = {name for name, script in scripts.items() if script.search(text)}
+        strays = {character for character in odd if set(sorts[character]) - free}
+        left_alone = {place for match in sequences.finditer(text) for place in range(*match.span())}
+        for place, character in enumerate(text):
+            if character in strays and place not in left_alone:
+                return f"has {_told(character)} at character {place + 1}"
+        return None
+
+    return fields_filter(fields, check)
+
+
+class _Sorts(dict[str, tuple[str, ...]]):
+    """The sorts that a character is of, remembered: texts have few different ones."""
+
+    def __init__(self, patterns: Compiled) -> None:
+        super().__init__()
+        self._patterns = patterns
+
+    def __missing__(self, character: str) -> tuple[str, ...]:
+        self[character] = tuple(name for name, pattern in self._patterns if pattern.match(character))
+        return self[character]
+
+
+def _told(character: str) -> str:
+    """The number of a character, and its name where it has one."""
+    code = ord(character)
+    name = _CONTROLS.get(code) or unicodedata.name(character, "")
+    return f"U+{code:04X} ({name})" if name else f"U+{code:04X}"
