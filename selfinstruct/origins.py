@@ -116,9 +116,11 @@ class Origins:
 def _nearest(detail: Mapping[str, Any]) -> dict[str, Any]:
     """The records that one is most like, and how much."""
     found: dict[str, Any] = {}
-    for name, columns in PAIRS.items():
-        if detail.get(name):
-            found |= zip(columns, max(detail[name].items(), key=lambda pair: float(pair[1])), strict=True)
+    for name, (nearest, score) in PAIRS.items():
+        scores: dict[str, float] = detail.get(name) or {}
+        if scores:
+            found[nearest] = max(scores, key=lambda id: scores[id])
+            found[score] = scores[found[nearest]]
     return found
 
 
