@@ -119,7 +119,7 @@ def _nearest(detail: Mapping[str, Any]) -> dict[str, Any]:
     for name, (nearest, score) in PAIRS.items():
         scores: dict[str, float] = detail.get(name) or {}
         if scores:
-            found[nearest] = max(scores, key=lambda id: scores[id])
+            found[nearest] = max(scores, key=scores.__getitem__)
             found[score] = scores[found[nearest]]
     return found
 
