@@ -125,11 +125,14 @@ class ExportConfig(Component):
     of: str | None = Field(None, description="the stage whose records to write; the last that makes some")
     seed_tasks: bool = Field(False, description="write the seed tasks too")
     shuffle: bool = Field(False, description="shuffle the rows")
-    file: str | None = Field(None, description="name of the file in dataset/; <name>.jsonl")
+    file: str | None = Field(
+        None, description="name of the file in dataset/, which ends in .jsonl or .json; <name>.jsonl"
+    )
     columns: list[str] = Field(
         default_factory=list,
-        description="fields of the records, labels too, that go into the rows beside the format's own; null "
-        "in a row whose record has none",
+        description="what goes into the rows beside the format's own: fields of the records, labels too; id, "
+        "parent, request and model; what filters tell of a record (score, nearest, within_passage …). Null "
+        "in a row whose record has none. A field comes before what else has its name",
     )
 
 

@@ -14,10 +14,11 @@ A line has `at` (UTC), `event` and what belongs to it:
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from selfinstruct.jsonl import json_line
 
 EVENTS = "events.jsonl"
 
@@ -30,12 +31,12 @@ class Events:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def tell(self, event: str, **facts: Any) -> None:
         """Write an event down."""
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._file.write(json.dumps({"at": at, "event": event, **facts}) + "\n")
+        self._file.write(json_line({"at": at, "event": event, **facts}))
 
     def close(self) -> None:
         """Close the file."""

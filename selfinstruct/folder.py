@@ -19,6 +19,7 @@ from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.filters import FILTERS
 from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
+from selfinstruct.jsonl import json_line
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
 from selfinstruct.salvage import read_what_can_be, set_aside
@@ -39,7 +40,7 @@ class RunFolder:
 
     def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
         """Write rows as JSONL, put in place whole."""
-        return self.write(name, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        return self.write(name, map(json_line, rows))
 
     def write(self, name: str, pieces: Iterable[str]) -> Path:
         """Write a file, put in place whole: a reader sees the old one or the new one, never a part."""

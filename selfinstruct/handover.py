@@ -18,6 +18,7 @@ from selfinstruct.disks import local_folder, network_file_system
 from selfinstruct.errors import RunFolderError
 
 NOTE = "elsewhere.json"
+DATASET, ASIDE = "dataset", "set-aside"  # the folder of the exports, and that of those no longer asked for
 
 
 @contextmanager
@@ -52,6 +53,7 @@ def hand_over(path: Path, here: Path, lock: str) -> None:
     """
     with _moving(path, here, "handed over to"):
         _copy(here, path, lock)
+        _drop_set_aside(here, path)
         (path / NOTE).unlink()
         shutil.rmtree(here)
 
@@ -109,6 +111,14 @@ def _copy(from_: Path, to: Path, without: str) -> None:
             part = target.with_name(f".{target.name}.part")
             shutil.copyfile(source, part)
             part.replace(target)
+
+
+def _drop_set_aside(from_: Path, to: Path) -> None:
+    """Remove from the dataset what was moved out of it; its copy has just arrived."""
+    for aside in (from_ / ASIDE).rglob("*"):
+        old, kept = to / DATASET / aside.name, from_ / DATASET / aside.name
+        if aside.is_file() and old.is_file() and not kept.exists() and old.read_bytes() == aside.read_bytes():
+            old.unlink()
 
 
 @contextmanager

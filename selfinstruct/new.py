@@ -18,6 +18,7 @@ from typing import Any
 
 from selfinstruct.compose import compose
 from selfinstruct.errors import Fault, RecipeError, UserError, unknown
+from selfinstruct.jsonl import json_line
 from selfinstruct.layout import headline, listing, packaged, resolved
 from selfinstruct.overrides import readable
 from selfinstruct.stages import STAGES, Kind
@@ -121,7 +122,7 @@ def create(name: str, base_name: str, project: Path) -> Made:
         what, known = unknown("recipe", base_name, listing("recipes", project))
         raise UserError(f"--from: {what}\n  {known}")
     base = load(base_name, project)
-    rows = "".join(json.dumps(task, ensure_ascii=False) + "\n" for task in base.tasks)
+    rows = "".join(map(json_line, base.tasks))
     in_checkout = (project / SCHEMA).is_file()
     first = f"../{SCHEMA}" if in_checkout else COPY
     notes: list[str] = []
@@ -172,7 +173,7 @@ def load(name: str, project: Path) -> Base:
     language = re.split("[-_]", str(seeds.get("language", "en")))[0].lower()
     path = packaged() / EXAMPLES.format(language)
     path = path if path.is_file() else packaged() / EXAMPLES.format("en")
-    tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     where = seeds.get("where") or {}
     taken = sum(all(task.get(key) == value for key, value in where.items()) for task in tasks)
     if not taken:  # fields that the examples do not have

@@ -19,13 +19,14 @@ from selfinstruct.config import ModelConfig, RecipeConfig
 from selfinstruct.crosscheck import crosscheck, known_fields
 from selfinstruct.errors import Fault, RecipeError, unknown
 from selfinstruct.export import EXPORTS, Export
+from selfinstruct.exportcheck import checked
 from selfinstruct.fields import Sample
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines, load_lines
 from selfinstruct.models import Models
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
-from selfinstruct.prompts import Prompt, TemplateFault
+from selfinstruct.prompts import Prompt
 from selfinstruct.registry import validate
 from selfinstruct.schema import compile_schema, fields_of
 from selfinstruct.stages import STAGES, Kind, Stage
@@ -148,7 +149,7 @@ class _Builder:
             if kind is None or not kind.labels:
                 makers.append(name)
         records = crosscheck(self.config, stages, seeds, self.faults)
-        exports = self._exports(makers, records if len(stages) == len(kinds) else {})
+        exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {})
         objectives.check(self.config, stages, self.faults)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
         if self.faults or seeds is None:
@@ -277,7 +278,9 @@ class _Builder:
             if warning not in self.warnings:
                 self.warnings.append(warning)
 
-    def _exports(self, makers: list[str], records: dict[str, Sample]) -> dict[str, Export]:
+    def _exports(
+        self, makers: list[str], stages: list[Stage], records: dict[str, Sample]
+    ) -> dict[str, Export]:
         exports: dict[str, Export] = {}
         for key, part in self.config.export.items():
             export = EXPORTS.build(part.kind or key, part.options, f"export.{key}", self.faults)
@@ -293,33 +296,8 @@ class _Builder:
                     shuffle=part.shuffle,
                     columns=tuple(part.columns),
                 )
-                self._check_export(key, export, exports, records.get(of, {}))
-                exports[key] = export
+                schema = self.config.schemas.get(of, {})
+                exports[key] = checked(
+                    key, export, exports, schema, records.get(of, {}), stages, self.faults, self.warnings
+                )
         return exports
-
-    def _check_export(self, key: str, export: Export, others: dict[str, Export], made: Sample) -> None:
-        """Its fields exist, its templates can be filled in, and its file is its own."""
-        sample = fields_of(self.config.schemas.get(export.of, {}))
-        if sample:  # else nobody knows what the records may have
-            sample.update({name: field.value for name, field in made.items()})
-        for name in export.fields if sample else ():
-            if name not in sample:
-                self.faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
-        for name in export.columns:
-            where = f"export.{key}.columns"
-            if name in export.schema.get("properties", {}):
-                what = f"{name!r} is a key of the format's own"
-                self.faults.append(Fault(where, what, "leave it out; a column is what rows have besides"))
-            elif made and sample and name not in sample:
-                self.faults.append(Fault(where, *unknown("field", name, sample)))
-        for template in export.templates if sample else ():
-            try:
-                prompting.render(template, {"input": "", **sample})
-            except TemplateFault as error:
-                self.faults.append(Fault(f"export.{key}", str(error)))
-        if Path(export.file).name != export.file or export.file.startswith("."):
-            what = f"{export.file!r} is not the name of a file in dataset/"
-            self.faults.append(Fault(f"export.{key}.file", what, "leave out the folder"))
-        if export.file in [other.file for other in others.values()]:
-            what = f"another export writes {export.file}"
-            self.faults.append(Fault(f"export.{key}.file", what, "give it a name of its own"))

@@ -69,7 +69,8 @@ REGISTRIES: dict[str, tuple[Registry[Any], str]] = {
 FILES = {
     "<stage>.jsonl": "the records of each stage that makes some, with their labels",
     "rejected.jsonl": "every candidate that did not pass: check, reason, nearest record and score",
-    "dataset/": "the exports",
+    "dataset/": "the exports that have rows, and a README.md that says what they are and how to load them",
+    "set-aside/": "files of `dataset/` that are no longer asked for; nothing in it is read",
     "summary.json": "figures of each stage, whether the run is finished, versions",
     "events.jsonl": "what happened, a line an event",
     "run.sqlite": "the journal, from which the other files are written; SQLite's `-wal` and `-shm` beside it",

@@ -240,6 +240,10 @@ class Journal:
         rows = self._db.execute("SELECT number FROM reply WHERE stage = ?", (stage,))
         return {number for (number,) in rows}
 
+    def models(self, stage: str) -> dict[int, str]:
+        """By number of the request, the name that the provider gave the model which answered."""
+        return dict(self._db.execute("SELECT number, model FROM reply WHERE stage = ?", (stage,)).fetchall())
+
     def requests(self, stage: str) -> Iterator[Request]:
         """The requests of a stage, in order."""
         yield from map(_request, self._db.execute(f"{_ASKED} WHERE stage = ? ORDER BY number", (stage,)))

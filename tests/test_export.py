@@ -182,7 +182,36 @@ class TestLayouts:
             assert "Sort." in prompt
             assert input in prompt
             assert "a b" not in prompt
-            assert completion.lstrip(" ") == f"a b{END}"
+            space = " " if prompt.endswith("Output:") else ""
+            assert completion == f"{space}a b{END}"
+
+    def test_are_the_originals(self, recipe: Recipe) -> None:
+        """Exactly the 7 and 6 layouts of the released code, with its end mark."""
+        labelled, bare = f" a b{END}", f"a b{END}"
+        assert set(self.shapes(recipe, "b a")) == {
+            ("Sort.\nInput: b a\nOutput:", labelled),
+            ("Sort.\n\nInput: b a\n\nOutput:", labelled),
+            ("Task: Sort.\nInput: b a\nOutput:", labelled),
+            ("Sort.\n\nb a\n\nOutput:", labelled),
+            ("Sort.\n\nb a\n\n", bare),
+            ("Sort.\nb a\n\n", bare),
+            ("Task: Sort.\n\nb a\n\n", bare),
+        }
+        assert set(self.shapes(recipe, "")) == {
+            ("Sort. Output:", labelled),
+            ("Sort.\nOutput:", labelled),
+            ("Sort.\n\nOutput:", labelled),
+            ("Sort.\n", bare),
+            ("Sort.\n\n", bare),
+            ("Task: Sort.\n\n", bare),
+        }
+
+    @pytest.mark.parametrize("name", ["prompt_completion", "all_de", "all_ja", "all_zh"])
+    def test_no_mark_of_a_tokenizer(self, project: Path, name: str) -> None:
+        """Where not the paper's layouts are meant, a completion is the output and nothing after it."""
+        made = compose(["recipe=paper", "model=scripted", f"export={name}"], project).recipe().exports
+        row_ = row(made["prompt_completion"], SORT)
+        assert row_["completion"].strip() == "a b"
 
     def test_input_is_labelled_only_where_there_is_one(self, recipe: Recipe) -> None:
         """No layout names an input that is not there."""
@@ -191,12 +220,12 @@ class TestLayouts:
     def test_blanks_around_fields(self) -> None:
         """Blanks around the fields are removed."""
         made = row(build("prompt_completion"), {key: f"\n{text} " for key, text in SORT.items()})
-        assert made == {"prompt": "Sort.|b a", "completion": f"a b{END}"}
+        assert made == {"prompt": "Sort.|b a", "completion": "a b"}
 
     def test_end_mark(self) -> None:
-        """The end mark is the recipe's, and may be empty."""
+        """The end mark is the recipe's, and there is none unless it sets one."""
         assert row(build("prompt_completion", end="</s>"), SING)["completion"] == "La.</s>"
-        assert row(build("prompt_completion", end=""), SING)["completion"] == "La."
+        assert row(build("prompt_completion"), SING)["completion"] == "La."
 
     def test_faults(self) -> None:
         """Layouts are needed for both, and each is tried out when a recipe is checked."""
@@ -280,10 +309,19 @@ class TestFieldNames:
         """Where names are removed, blank lines are folded; the indent of lines stays."""
         assert encoded("a\n\nb\n \t\n\n  c\nd") == "a\nb\n  c\nd"
 
+    @pytest.mark.parametrize(
+        ("input", "expected"),
+        [("a\n\nb", "a\nb"), ("a\n\n\nb", "a\n\nb"), ("a\n\n\n\nb", "a\n\nb"), ("a\n \t\nb", "a\n \t\nb")],
+    )
+    def test_blank_lines_in_the_original(self, recipe: Recipe, input: str, expected: str) -> None:
+        """There two line breaks in a row become one, once, and lines of blanks stay."""
+        keys = recipe.config.export["prompt_completion"].options
+        assert encoded(input, fold=keys["fold"]) == expected
+
     def test_without_what_is_left(self) -> None:
         """An input of which nothing is left gets a layout for records without one."""
         made = build("prompt_completion", strip_field_name=1.0)
-        assert row(made, {**SORT, "input": "A:"}) == {"prompt": "Sort.", "completion": f"a b{END}"}
+        assert row(made, {**SORT, "input": "A:"}) == {"prompt": "Sort.", "completion": "a b"}
 
     def test_probability_out_of_range(self) -> None:
         """The probability has to lie between 0 and 1."""

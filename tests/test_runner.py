@@ -51,7 +51,7 @@ def test_the_same_replies_make_the_same_bytes_at_any_concurrency(typed: Typed, p
         )
         assert status == 0, err
     assert data(project / "one") == data(project / "many")
-    assert len(data(project / "one")) == 7
+    assert len(data(project / "one")) == 8
 
 
 def test_a_larger_target_goes_on_to_what_a_run_of_that_size_would_be(typed: Typed, project: Path) -> None:
@@ -110,6 +110,7 @@ def test_what_is_in_the_run_folder(typed: Typed, project: Path) -> None:
         "alpaca.jsonl",
         "chat.jsonl",
         "sharegpt.jsonl",
+        "README.md",
     }
     assert "sample 3" in out
     assert "classification" in out

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,8 @@ class Export:
         seed_tasks: whether the seed tasks are written too.
         shuffle: whether the rows are shuffled.
         file: name of the file in `dataset/`.
-        columns: further fields of the records that go into the rows.
+        columns: what goes into the rows besides: fields of the records, and what is known of these.
+        origins: those of the columns that no field of the records has the name of.
     """
 
     convert: Callable[[dict[str, Any], random.Random], dict[str, Any]]
@@ -43,6 +44,7 @@ class Export:
     shuffle: bool = False
     file: str = ""
     columns: tuple[str, ...] = ()
+    origins: frozenset[str] = frozenset()
 
 
 EXPORTS: Registry[Export] = Registry(
@@ -58,7 +60,11 @@ EXPORTS: Registry[Export] = Registry(
 
 
 def convert(
-    name: str, export: Export, records: Iterable[Record], seed: int
+    name: str,
+    export: Export,
+    records: Iterable[Record],
+    seed: int,
+    origin: Callable[[Record], Mapping[str, Any]] = lambda record: {},
 ) -> tuple[list[Any], list[Record]]:
     """The rows of a format and the records it had to leave out.
 
@@ -67,6 +73,7 @@ def convert(
         export: the format.
         records: the records to write, in order.
         seed: the run's seed.
+        origin: what is known of a record besides its fields: where it comes from, what the checks found out.
 
     Returns:
         The rows, and the records left out, rejected by `duplicate` (an exact duplicate of an earlier row)
@@ -84,7 +91,7 @@ def convert(
             wrong, check = Rejection("an exact duplicate", {"nearest": first[key], "score": 1.0}), "duplicate"
         if wrong is None:
             first[key] = record.id
-            rows.append({**row, **{key: record.data.get(key) for key in export.columns}})
+            rows.append({**row, **_columns(export, record, origin)})
         else:
             left = Record(record.id, f"export.{name}", record.request, record.position, row, record.parent)
             left.reject(check, wrong)
@@ -92,3 +99,14 @@ def convert(
     if export.shuffle:
         stream(seed, "export", name).shuffle(rows)
     return rows, rejected
+
+
+def _columns(export: Export, record: Record, origin: Callable[[Record], Mapping[str, Any]]) -> dict[str, Any]:
+    """What a row has besides; a field of the records comes before what is known of them by the same name."""
+    if not export.columns:
+        return {}
+    known = origin(record)
+    return {
+        key: known.get(key) if key in export.origins else record.data.get(key, known.get(key))
+        for key in export.columns
+    }

@@ -7,11 +7,14 @@ from typing import Any
 
 from selfinstruct.export import EXPORTS, Export
 
-TEXT = {"type": "string"}
 FILLED = {"type": "string", "pattern": r"\S"}
 SCHEMA = {
     "type": "object",
-    "properties": {"instruction": FILLED, "input": TEXT, "output": FILLED},
+    "properties": {
+        "instruction": {**FILLED, "description": "the task"},
+        "input": {"type": "string", "description": "what the task is about; empty where it needs nothing"},
+        "output": {**FILLED, "description": "the answer"},
+    },
     "required": ["instruction", "input", "output"],
     "additionalProperties": False,
 }

@@ -62,5 +62,6 @@ def _schema(name: str, who: str, what: str, roles: list[str]) -> dict[str, Any]:
         "additionalProperties": False,
     }
     both = [{"contains": {"properties": {who: {"const": role}}}} for role in roles[-2:]]
-    turns = {"type": "array", "items": turn, "allOf": both}
+    about = f"the turns in order: {who} is {', '.join(roles[:-1])} or {roles[-1]}, {what} is the text"
+    turns = {"type": "array", "description": about, "items": turn, "allOf": both}
     return {"type": "object", "properties": {name: turns}, "required": [name], "additionalProperties": False}

@@ -13,8 +13,8 @@ family (or a new one, listed here) and name it in `conf/filters/`.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.records import Record, Rejection
@@ -42,6 +42,9 @@ class Filter:
         close: gives back what `prepare` holds.
         asks: the model that `prepare` asks, whose key and price are checked before a run.
         fields: the fields it reads, checked against the record's when a recipe is checked.
+        tells: the details that it keeps with a record it lets pass, and what each means; an export may have
+            them as columns.
+        tells_with: the option that has to be set for that, where it is not; None where it tells.
     """
 
     each: Callable[[Record], Rejection | None] | None = None
@@ -52,6 +55,8 @@ class Filter:
     close: Callable[[], Awaitable[None]] | None = None
     asks: ModelConfig | None = None
     fields: tuple[str, ...] = ()
+    tells: Mapping[str, str] = field(default_factory=dict)
+    tells_with: str | None = None
 
 
 FILTERS: Registry[Filter] = Registry(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import Desk
 
 SHORTEST = 1e-3  # of a vector that still has a direction, after rounding
+TOLD = {
+    "nearest_in_meaning": "the id of the seed task or earlier record that its text is nearest to in meaning",
+    "score_in_meaning": "how near: the cosine of the two texts' embeddings, up to 1",
+}
 INSTALL = "pip install 'selfinstruct[embedding]'"
 
 
@@ -85,6 +89,8 @@ def embedding_similarity(
         close=embedder.close,
         asks=config,
         fields=(field,),
+        tells=TOLD,
+        tells_with=None if keep_nearest else "keep_nearest",
     )
 
 

@@ -11,6 +11,13 @@ from selfinstruct.novelty import RougeLIndex
 from selfinstruct.records import Record, Rejection
 from selfinstruct.tokenizers import TokenizerName, comparing
 
+# What `rouge_l` tells of a text that passes; the first two are the best of `most_similar`.
+SIMILAR = {
+    "nearest": "the id of the seed task or earlier record that its text is most like, by ROUGE-L",
+    "score": "how much its text is like that one, by ROUGE-L: 0 to 1",
+    "average_similarity": "the mean ROUGE-L of its text to all seed tasks and earlier records",
+}
+
 
 @FILTERS.register
 def exact_duplicate(*, field: str) -> Filter:
@@ -76,7 +83,8 @@ def rouge_l(
         if field in record.data:
             index.add(str(record.data.get(field, "")), record.id)
 
-    return Filter(each=each, learn=learn, fields=(field,))
+    unset = None if keep_similar else "keep_similar"
+    return Filter(each=each, learn=learn, fields=(field,), tells=SIMILAR, tells_with=unset)
 
 
 def _plain(value: object) -> str:

@@ -13,6 +13,10 @@ from selfinstruct.records import Record, Rejection
 from selfinstruct.tokenizers import tokenizer, unspaced
 
 SHOWN = 20  # words in a detail
+TOLD = {
+    "within_passage": "the share of the answer's content words that stand in the passage: 0 to 1",
+    "not_in_passage": "the content words of the answer that do not stand in the passage",
+}
 
 
 @FILTERS.register
@@ -58,7 +62,7 @@ def within_passage(
         record.detail.update(detail)
         return None
 
-    return Filter(each=each, fields=(field, *of))
+    return Filter(each=each, fields=(field, *of), tells=TOLD)
 
 
 def _text(record: Record, name: str) -> str:

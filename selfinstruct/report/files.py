@@ -12,8 +12,11 @@ from typing import Any
 from selfinstruct import plugins, view
 from selfinstruct.export import convert
 from selfinstruct.folder import RunFolder
+from selfinstruct.origins import Origins
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
+from selfinstruct.report.card import Written, card
+from selfinstruct.report.dataset import write_dataset
 from selfinstruct.store import REPLAYED
 
 VERSIONED = (
@@ -42,14 +45,19 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     for stage in recipe.makers:
         made[stage.name] = list(view.rows(recipe, folder.journal, stage.name).values())
         folder.write_lines(f"{stage.name}.jsonl", (_row(record) for record in made[stage.name]))
+    origins = Origins(recipe.stages, folder.journal, made)
+    exports = []
     for name, export in recipe.exports.items():
         seeds = recipe.seeds.rows if export.seed_tasks else []
         records = [*seeds, *made[export.of]]
-        rows, rejected = convert(name, export, records, recipe.config.seed)
-        folder.write_lines(f"dataset/{export.file}", rows)
+        rows, rejected = convert(name, export, records, recipe.config.seed, origins)
+        names = {seed.id for seed in seeds}
+        of_seeds = len(seeds) - sum(record.id in names for record in rejected)
+        exports.append(Written(name, export, rows, of_seeds))
         left_out += rejected
-    folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
     left = {name: len(records) for name, records in made.items()}
+    write_dataset(folder, exports, card(recipe, origins, exports, left, finished) if exports else None)
+    folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
     folder.write("summary.json", [json.dumps(summary(recipe, folder, finished, left), indent=2) + "\n"])
 
 

@@ -1,0 +1,92 @@
+"""The folder `dataset/`: a file for each export that has rows, and a README.md that says what they are.
+
+Files that an earlier start of the run wrote and that are no longer asked for go to `set-aside/` beside it, so
+that nobody trains on them by mistake. The journal has the digest of each file written, and a file with
+another one is its user's. It stays where it is; where an export needs its name, it goes to `set-aside/`
+first, and beside a README.md of the user's the new one is README.new.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from selfinstruct.folder import RunFolder
+from selfinstruct.handover import ASIDE, DATASET
+from selfinstruct.report.card import Written, digest
+
+README, NEW = "README.md", "README.new.md"
+WRITTEN = "dataset"  # the meta key of the digests of what was written, by name
+
+
+def write_dataset(folder: RunFolder, exports: Iterable[Written], readme: str | None) -> None:
+    """Write the files, and set aside those of earlier that are not among them.
+
+    Args:
+        folder: the run folder.
+        exports: the exports; one without a row has no file.
+        readme: the text of the README.md; None where there is no export.
+    """
+    known = folder.journal.meta(WRITTEN)
+    log = _Log(folder, known or {}, first=known is None)
+    names = []
+    for one in exports:
+        if one.rows:
+            names.append(one.export.file)
+            if log.is_users(one.export.file):
+                set_aside(folder.path, one.export.file)
+            log.write(one.export.file, one.text)
+    if readme is not None:
+        names.append(NEW if log.is_users(README) else README)
+        log.write(names[-1], readme)
+    log.keep_only(names)
+
+
+def set_aside(run: Path, name: str) -> None:
+    """Move a file out of `dataset/`, to a free name; a copy of the same bytes takes its place."""
+    source, number = run / DATASET / name, 1
+    target = run / ASIDE / name
+    while target.exists() and target.read_bytes() != source.read_bytes():
+        number += 1
+        target = run / ASIDE / str(number) / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+
+
+class _Log:
+    """What a run has written to `dataset/`, kept in the journal.
+
+    Args:
+        folder: the run folder.
+        written: the digests by name; several where a start ended while it wrote.
+        first: nothing was noted yet, so that a file there is of a run that kept no such notes.
+    """
+
+    def __init__(self, folder: RunFolder, written: dict[str, list[str]], first: bool) -> None:
+        self._folder, self._written, self._first = folder, written, first
+
+    def is_users(self, name: str) -> bool:
+        """Whether a file is there that is not as a run has written it."""
+        path = self._folder.path / DATASET / name
+        if self._first and name != README:
+            return False
+        return path.exists() and digest(path.read_bytes()) not in {*chain(*self._written.values())}
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file and note its digest; first, so that no kill leaves a file of ours unknown."""
+        self._written[name] = [*self._written.get(name, []), digest(text)]
+        self._note(self._written)
+        self._folder.write(f"{DATASET}/{name}", [text])
+        self._written[name] = [digest(text)]
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Set aside what else was written."""
+        names = list(names)
+        for name in [name for name in self._written if name not in names]:
+            if (self._folder.path / DATASET / name).exists() and not self.is_users(name):
+                set_aside(self._folder.path, name)
+        self._note({name: self._written[name] for name in names})
+
+    def _note(self, written: dict[str, list[str]]) -> None:
+        self._folder.journal.set_meta(WRITTEN, written)

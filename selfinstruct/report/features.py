@@ -1,0 +1,89 @@
+"""The types of a file's columns, in the form that the `datasets` library takes in a README's header.
+
+Without them the library guesses each type from the first 10 MB of a file. Then it fails on a column that is
+null in all of these and a text later, and takes certain names of columns for the trace of an agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Any
+
+Type = dict[str, Any]
+NULL: Type = {"dtype": "null"}
+INTEGERS = range(-(2**63), 2**63)
+
+
+class Mixed(Exception):
+    """Values of which no one type tells."""
+
+
+def features(rows: Iterable[dict[str, Any]]) -> list[Type] | None:
+    """Name and type of each column, in order; None where one holds values of several types."""
+    try:
+        whole = reduce(_both, map(_type, rows), NULL)
+    except Mixed:
+        return None
+    return [_written(field) for field in whole["struct"]] if "struct" in whole else None
+
+
+def _type(value: Any) -> Type:
+    """The type of a value.
+
+    Raises:
+        Mixed: where the library has none for it: it reads a number beyond 64 bits as a fraction.
+    """
+    if value is None:
+        return NULL
+    if isinstance(value, bool):
+        return {"dtype": "bool"}
+    if isinstance(value, int) and value in INTEGERS:
+        return {"dtype": "int64"}
+    if isinstance(value, float | str):
+        return {"dtype": "string" if isinstance(value, str) else "float64"}
+    if isinstance(value, list):
+        return {"list": reduce(_both, map(_type, value), NULL)}
+    if isinstance(value, dict) and value:
+        return {"struct": [{"name": name, **_type(inner)} for name, inner in value.items()]}
+    raise Mixed
+
+
+def _both(one: Type, other: Type) -> Type:
+    """The type of values of two types.
+
+    Raises:
+        Mixed: where there is none.
+    """
+    if one == other or other == NULL:
+        return one
+    if one == NULL:
+        return other
+    if one.keys() == other.keys() == {"list"}:
+        return {"list": _both(one["list"], other["list"])}
+    if one.keys() == other.keys() == {"struct"}:
+        return {"struct": _fields(one["struct"], other["struct"])}
+    if {one.get("dtype"), other.get("dtype")} == {"int64", "float64"}:
+        return {"dtype": "float64"}
+    raise Mixed
+
+
+def _fields(one: list[Type], other: list[Type]) -> list[Type]:
+    if [field["name"] for field in one] != [field["name"] for field in other]:
+        raise Mixed
+    pairs = [(_unnamed(a), _unnamed(b)) for a, b in zip(one, other, strict=True)]
+    return [{"name": field["name"], **_both(*pair)} for field, pair in zip(one, pairs, strict=True)]
+
+
+def _unnamed(field: Type) -> Type:
+    return {key: value for key, value in field.items() if key != "name"}
+
+
+def _written(kind: Type) -> Type:
+    """A type as the header has it: what a list holds stands right under it."""
+    if "struct" in kind:
+        return {**kind, "struct": [_written(field) for field in kind["struct"]]}
+    if "list" in kind:
+        inner = _written(kind["list"])
+        return {**kind, "list": inner.get("struct") or inner.get("dtype") or inner}
+    return kind
