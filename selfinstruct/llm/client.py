@@ -202,6 +202,7 @@ class Client:
             completion_tokens=reply.completion_tokens,
             cost_usd=reply.cost_usd,
             finish_reason=reply.finish_reason,
+            tokens_counted=reply.counted,
         )
         return reply
 
@@ -221,10 +222,11 @@ class Client:
     def _given_up(self, requests: list[Request], error: TransientError) -> str:
         first = requests[0]
         names = ", ".join(endpoint.config.name for endpoint in self._endpoints)
-        attempts = self._endpoints[-1].config.retries + 1
+        retries = self._endpoints[-1].config.retries
+        after = "as no server ever answered" if error.silent and retries else f"after {retries + 1} attempts"
         return (
             f"{names}: {error}\n"
-            f"  {first.stage} request {first.number} was given up after {attempts} attempts. What was "
+            f"  {first.stage} request {first.number} was given up {after}. What was "
             "received is kept: run the same command again to go on from here."
         )
 
