@@ -88,12 +88,17 @@ def _answer(error: Exception) -> Any:
     for one in reversed(list(chain(error))):
         answer = getattr(one, "response", None)
         try:
-            if answer is not None and answer.status_code >= 400 and answer.request.url.host != "litellm.ai":
+            if answer is not None and answer.status_code >= 400 and (_from_client(one) or answer.text):
                 answer.text  # noqa: B018  may not have been read
                 return answer
         except (AttributeError, RuntimeError, TypeError):
             continue
     return None
+
+
+def _from_client(error: BaseException) -> bool:
+    """Whether it is an HTTP client's own; those of LiteLLM's come with made-up answers."""
+    return type(error).__module__.split(".")[0] in ("httpx", "openai")
 
 
 def _json(text: str) -> Any:

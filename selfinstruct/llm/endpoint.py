@@ -25,6 +25,7 @@ from selfinstruct.store import Journal
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
+GRACE = 0.5  # seconds in which a library may say itself that the time is over
 LONGEST_SILENCE = 20.0  # seconds after which a server that never answered is given up
 REST = 60.0  # how long a model that gave a request up is left alone while another can take over
 TOKENS_A_CHARACTER = 0.25  # until replies have shown it
@@ -247,7 +248,7 @@ class Endpoint:
         if self._silent_since is None:
             self._silent_since = time.monotonic()
         try:
-            return await asyncio.wait_for(model.complete(requests), timeout)
+            return await asyncio.wait_for(model.complete(requests), timeout + GRACE)
         except (asyncio.TimeoutError, TimeoutError) as error:
             raise TransientError(f"no reply within {timeout:g} s") from error
 

@@ -31,6 +31,8 @@ NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
 # Providers in OpenAI's form that LiteLLM asks through an HTTP client of its own, and takes one from us for.
 OVER_HTTP = ("hosted_vllm", "deepseek", "groq", "mistral", "openrouter", "together_ai")
+# What it makes in another thread, and leaves there where the time for a reply is over by then.
+GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
 
 
@@ -180,6 +182,7 @@ def _library() -> Any:
             logging.ERROR
         )  # it warns of each finish reason that it does not know
     warnings.filterwarnings("ignore", module="pydantic")  # of its own response types, nothing of ours
+    warnings.filterwarnings("ignore", message=GIVEN_UP, category=RuntimeWarning)
     import litellm as library
 
     for module in NEEDED_FIRST:

@@ -22,7 +22,8 @@ LENGTH = "length"
 # Finish reasons of providers that LiteLLM takes for an end as it should be, or forgets.
 MEANT = {
     BROKEN_OFF: "error network_error server_error insufficient_system_resource engine_overloaded failed"
-    " timeout abort aborted cancelled canceled load unload error_limit malformed_response malformed_function_call",
+    " timeout abort aborted cancelled canceled load unload error_limit malformed_response"
+    " malformed_function_call",
     LENGTH: "model_length max_length max_tokens max_output_tokens max_new_tokens token_limit truncated"
     " incomplete pause_turn model_context_window_exceeded context_length repetition_truncation repetition",
     CONTENT_FILTER: "content_filter content_filtered sensitive safety recitation blocklist prohibited_content"
