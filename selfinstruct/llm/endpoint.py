@@ -16,7 +16,7 @@ from selfinstruct.events import Events
 from selfinstruct.llm import MODELS, Model, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
-from selfinstruct.llm.limits import Gate, Pace, pause
+from selfinstruct.llm.limits import Gate, Pace, pause, within
 from selfinstruct.llm.plain import plain, shape_of
 from selfinstruct.progress import Progress
 from selfinstruct.records import Reply, Request
@@ -25,7 +25,6 @@ from selfinstruct.store import Journal
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
-GRACE = 0.5  # seconds in which a library may say itself that the time is over
 LONGEST_SILENCE = 20.0  # seconds after which a server that never answered is given up
 REST = 60.0  # how long a model that gave a request up is left alone while another can take over
 TOKENS_A_CHARACTER = 0.25  # until replies have shown it
@@ -84,6 +83,7 @@ class Endpoint:
         self._heard = False
         self._works: set[str] = set()  # the shapes of the requests that were answered
         self._judging = asyncio.Lock()
+        self._wrong: ModelError | None = None  # what is wrong with the way to ask, once that is known
 
     @property
     def resting(self) -> bool:
@@ -196,10 +196,13 @@ class Endpoint:
         async with self._judging:
             paid: Reply | None = None
             if refusal.access or shape_of(request) not in self._works:
+                if self._wrong:
+                    raise self._wrong
                 try:
                     (paid,) = await self._send(model, [request], [plain(request)])
                 except RefusedError as error:
-                    raise ModelError(f"{refusal}\n  A plain prompt was refused too.") from error
+                    self._wrong = ModelError(f"{refusal}\n  A plain prompt was refused too.")
+                    raise self._wrong from error
                 self._works.add(shape_of(request))
                 told = {"stage": request.stage, "number": request.number, "model": self.config.name}
                 self._desk.events.tell("plain", why=refusal.words, **told)
@@ -244,13 +247,9 @@ class Endpoint:
 
     async def _complete(self, model: Model, requests: list[Request]) -> list[Reply | None]:
         """What the model says, within the time for a whole reply."""
-        timeout = self.config.timeout
         if self._silent_since is None:
             self._silent_since = time.monotonic()
-        try:
-            return await asyncio.wait_for(model.complete(requests), timeout + GRACE)
-        except (asyncio.TimeoutError, TimeoutError) as error:
-            raise TransientError(f"no reply within {timeout:g} s") from error
+        return await within(self.config.timeout, model.complete(requests))
 
     def _silent_too_long(self, error: TransientError) -> bool:
         """Whether no server has answered for so long that none will."""

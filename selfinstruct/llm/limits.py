@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from selfinstruct.llm import TransientError
 
 MINUTE = 60.0
+GRACE = 0.5  # seconds in which a library may say itself that the time is over
+
+Answer = TypeVar("Answer")
 
 
 class Gate:
@@ -109,6 +115,18 @@ class Pace:
         self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         self._at = now
         return self._level
+
+
+async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
+    """What is awaited, if it comes within these seconds.
+
+    Raises:
+        TransientError: if it does not.
+    """
+    try:
+        return await asyncio.wait_for(answer, seconds + GRACE)
+    except (asyncio.TimeoutError, TimeoutError) as error:
+        raise TransientError(f"no reply within {seconds:g} s") from error
 
 
 async def pause(seconds: float, closing: asyncio.Event) -> None:

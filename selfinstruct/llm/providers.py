@@ -19,6 +19,7 @@ from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
 from selfinstruct.llm.embedding import Embedded
 from selfinstruct.llm.failures import sort_failure
+from selfinstruct.llm.limits import within
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
@@ -29,8 +30,8 @@ LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Imported by the first request otherwise: those after it would wait, and then go out all at once.
 NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
-# Providers in OpenAI's form that LiteLLM asks through an HTTP client of its own, and takes one from us for.
-OVER_HTTP = ("hosted_vllm", "deepseek", "groq", "mistral", "openrouter", "together_ai")
+# Providers that LiteLLM asks through an HTTP client of its own, and takes one from us for.
+OVER_HTTP = ("anthropic", "hosted_vllm", "deepseek", "groq", "mistral", "openrouter", "together_ai")
 # What it makes in another thread, and leaves there where the time for a reply is over by then.
 GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
@@ -96,7 +97,10 @@ class LiteLLM:
         options = {} if dimensions is None else {"dimensions": dimensions}
         await self.prepare()
         try:
-            response = await self._library.aembedding(input=list(texts), **self._fixed, **options)
+            asked = self._library.aembedding(input=list(texts), **self._fixed, **options)
+            response = await within(self._config.timeout, asked)
+        except TransientError:
+            raise
         except Exception as error:
             return sort_failure(error, self._config)
         try:

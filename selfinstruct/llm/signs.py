@@ -127,7 +127,7 @@ FATES = (
             r"too many (input )?tokens|too many total text bytes|contains too many tokens",
             r"exceeds? the (maximum|max)\w* (number of |allowed )?(input )?(tokens|length|context)",  # Gemini
             r"`?inputs`? (tokens|must have less than)",  # Text Generation Inference
-            r"longer than the model'?s? context",  # SGLang
+            r"longer than the (maximum )?model'?s? (context|length)",  # SGLang, vLLM
             r"(input|prompt) (tokens?|length)[^.]{0,60}(exceed|longer|larger|greater|must be|should be)",
             r"range of input length should be",  # DashScope
             r"string too long\. expected a string with maximum length",  # OpenAI

@@ -13,6 +13,7 @@ from typing import Any
 TEXTS = ("text", "output_text")  # types of a part that is text
 NATIVE = "native_finish_reason"  # where LiteLLM keeps the provider's own in chat mode
 FAILED = 502
+CUT = ("model_context_window_exceeded", "pause_turn")  # of Anthropic's, which LiteLLM takes for a good end
 
 
 async def mend_answer(response: Any) -> None:
@@ -24,6 +25,10 @@ async def mend_answer(response: Any) -> None:
     except (ValueError, RecursionError):
         return  # said where it is read
     if not isinstance(body, dict) or "data" in body:  # vectors have their own reader
+        return
+    if "stop_reason" in body:  # Anthropic's form
+        if body["stop_reason"] in CUT:
+            response._content = json.dumps({**body, "stop_reason": "max_tokens"}).encode()
         return
     if mend(body):
         response._content = json.dumps(body).encode()
