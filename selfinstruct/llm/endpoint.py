@@ -16,7 +16,7 @@ from selfinstruct.events import Events
 from selfinstruct.llm import MODELS, Model, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
-from selfinstruct.llm.limits import Gate, Pace, pause, within
+from selfinstruct.llm.limits import Gate, Pace, TokenPace, pause, within
 from selfinstruct.llm.plain import plain, shape_of
 from selfinstruct.progress import Progress
 from selfinstruct.records import Reply, Request
@@ -27,7 +27,6 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
 LONGEST_SILENCE = 20.0  # seconds after which a server that never answered is given up
 REST = 60.0  # how long a model that gave a request up is left alone while another can take over
-TOKENS_A_CHARACTER = 0.25  # until replies have shown it
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Endpoint:
         self._opening = asyncio.Lock()
         self._gate = Gate(config.concurrency, self._limit_changed)
         self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
-        self._tokens = _Tokens(config.tokens_per_minute, closing) if config.tokens_per_minute else None
+        self._tokens = TokenPace(config.tokens_per_minute, closing) if config.tokens_per_minute else None
         self._not_before = 0.0
         self._resting_until = 0.0
         self._silent_since: float | None = None  # while no server has answered
@@ -181,7 +180,7 @@ class Endpoint:
         try:
             return await self._send(model, requests)
         except RefusedError as refusal:
-            if len(requests) > 1:
+            if len(requests) > 1 or self._closing.is_set():
                 return [None] * len(requests)  # which one it was shows when each is asked alone
             return [await self._judged(model, requests[0], refusal)]
 
@@ -291,38 +290,6 @@ class Endpoint:
 
     def _limit_changed(self, limit: int) -> None:
         self._desk.events.tell("limit", model=self.config.name, concurrency=limit)
-
-
-class _Tokens:
-    """The pace of tokens, whose number is a guess until the replies are there."""
-
-    def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
-        self._pace = Pace(per_minute, closing)
-        self._characters = self._sent = self._said = self._replies = 0
-
-    async def take(self, requests: Sequence[Request]) -> None:
-        await self._pace.take(self._guess(requests))
-
-    def learn(self, requests: Sequence[Request], replies: Sequence[Reply | None]) -> None:
-        used = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies if reply)
-        self._pace.correct(used - self._guess(requests))
-        for request, reply in zip(requests, replies, strict=True):
-            if reply and reply.prompt_tokens:
-                self._characters += _length(request)
-                self._sent += reply.prompt_tokens
-                self._said += reply.completion_tokens
-                self._replies += 1
-
-    def _guess(self, requests: Sequence[Request]) -> float:
-        if self._replies:
-            rate, reply = self._sent / self._characters, self._said / self._replies
-        else:
-            rate, reply = TOKENS_A_CHARACTER, float(requests[0].sampling.get("max_tokens") or 0)
-        return sum(map(_length, requests)) * rate + reply * len(requests)
-
-
-def _length(request: Request) -> int:
-    return len(request.prompt) + len(request.system or "")
 
 
 def _timed(reply: Reply | None, attempts: int, seconds: float) -> Reply | None:

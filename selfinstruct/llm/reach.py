@@ -14,11 +14,11 @@ from selfinstruct.errors import ModelError
 LONGEST_KNOCK = 5.0  # seconds
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 REMEDIES = {  # by how a cause begins
-    "its name": "look at the address, and whether this machine is online",
+    "its name": "Look at the address, and whether this machine is online",
     "it refuses": "Start it, or set model.api_base",
-    "there is no route": "look at the network, a VPN or a proxy (HTTPS_PROXY)",
-    "TLS": "look at http:// or https:// in the address, and at the certificates (SSL_CERT_FILE)",
-    "nothing answers": "look at the address, the network and the firewall",
+    "there is no route": "Look at the network, a VPN or a proxy (HTTPS_PROXY)",
+    "TLS": "Look at http:// or https:// in the address, and at the certificates (SSL_CERT_FILE)",
+    "nothing answers": "Look at the address, the network and the firewall",
 }
 
 
