@@ -694,6 +694,7 @@ def test_a_budget_holds_where_no_tokens_are_counted(typed: Typed, project: Path)
         with ModelServer(script) as server:
             status_, _, err = typed(*at(server, *keys, f"budget.{budget}", f"run_dir={budget[:3]}"))
         assert status_ == 3, err
+        assert err.count("they are counted from the texts") == 1
         stage = summary(project / budget[:3])["stages"]["ideas"]
         assert stage["tokens_counted"] == stage["replies"] == len(server.asked)
         assert 300 <= stage["tokens"] <= 500
@@ -763,6 +764,8 @@ def test_a_run_with_replies_keeps_its_patience(typed: Typed, monkeypatch: pytest
         ("model.name=opnai/gpt-4o", ("'opnai' is not a provider", "did you mean openai/gpt-4o?")),
         ("model.name=openai/", ("names no model",)),
         ("model.api_base=127.0.0.1:8000/v1", ("model.api_base: ", "write http://127.0.0.1:8000/v1")),
+        ("model.api_base=htp://localhost:8000/v1", ("write http://localhost:8000/v1",)),
+        ("model.api_base=http:/127.0.0.1/v1", ("write http://127.0.0.1/v1",)),
         ("model.api_base=api.example.com/v1", ("write https://api.example.com/v1",)),
         ("model.api_base=http://127.0.0.1:8000/v1/chat/completions", ("write http://127.0.0.1:8000/v1",)),
         (
@@ -771,6 +774,8 @@ def test_a_run_with_replies_keeps_its_patience(typed: Typed, monkeypatch: pytest
         ),
         ("model.sampling.max_token=1", ("did you mean 'max_tokens'?",)),
         ("model.sampling.Temperature=1", ("did you mean 'temperature'?",)),
+        ("model.sampling.temp=1", ("did you mean 'temperature'?",)),
+        ("model.sampling.stop_sequences=[a]", ("did you mean 'stop'?",)),
         ("model.sampling.zorg=1", ("write model.sampling.extra_body={zorg: …}",)),
         ("prompts.ideas.sampling.temprature=1", ("prompts.ideas.sampling.temprature", "mean 'temperature'?")),
         ("model.fallbacks=[{name:gpt-4o}]", ("model.fallbacks.0.name", "write openai/gpt-4o;")),

@@ -41,6 +41,7 @@ class Client:
         self._asked = desk.journal.asked(before) if desk.cache.on else {}  # how often, by content
         self._together = endpoints[0].config.prompts_per_request
         self._prices = {endpoint: price_of(endpoint.config) for endpoint in endpoints}
+        self._uncounted: set[Endpoint] = set()  # those of which that was said
         self._groups: dict[str, list[Waiting]] = {}
         self._parcels: set[asyncio.Task[None]] = set()
 
@@ -178,6 +179,10 @@ class Client:
     def _arrived(self, request: Request, reply: Reply, endpoint: Endpoint) -> Reply:
         """Store a reply and tell of it."""
         desk = self._desk
+        if reply.counted and endpoint not in self._uncounted:
+            self._uncounted.add(endpoint)
+            words = "gives no sane number of tokens; they are counted from the texts"
+            desk.progress.say(f"{request.stage}: {endpoint.config.name} {words}")
         reply = replace(reply, text=storable(reply.text))  # the same now and when it is read again
         if reply.attempts == 0:
             desk.journal.sent([request], sends=0)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Fault
-from selfinstruct.llm.parameters import PARAMETERS
+from selfinstruct.llm.parameters import MEANT, PARAMETERS
 from selfinstruct.llm.prices import price_list
 
 TYPES = "types/utils.py"  # the file of LiteLLM with all providers, in a class of their own
@@ -25,7 +25,7 @@ MORE = "llms/openai_like/providers.json"  # and those in OpenAI's form
 PROVIDER = re.compile(r'^    [A-Z][A-Z0-9_]* = "([\w.-]+)"', re.MULTILINE)
 ALIASES = {"text-completion-openai": "openai", "bedrock_converse": "bedrock", "cohere_chat": "cohere_chat"}
 OWN_SERVER = "for a server of your own write hosted_vllm/{name} and set api_base=http://HOST:PORT/v1"
-ASKED_FOR = re.compile(r"/(chat/completions|completions|embeddings|responses|messages)/?$")
+ASKED_FOR = re.compile(r"/(chat/completions|completions|embeddings)/?$")
 
 
 def name_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
@@ -46,12 +46,21 @@ def sampling_faults(sampling: Mapping[str, Any], where: str) -> Iterator[Fault]:
     for key, value in sampling.items():
         if key in PARAMETERS or value is None:
             continue
-        near = get_close_matches(key.lower(), PARAMETERS, n=1, cutoff=0.75)
+        near = _near(key.lower())
         if near:
-            yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", f"did you mean {near[0]!r}?")
+            yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", f"did you mean {near!r}?")
             continue
         remedy = f"if your server takes it, write {where}.extra_body={{{key}: …}}"
         yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", remedy)
+
+
+def _near(key: str) -> str | None:
+    """The parameter that was meant: one with another name here, one spelt alike, or one that begins so."""
+    if key in MEANT:
+        return MEANT[key]
+    alike = get_close_matches(key, sorted(PARAMETERS), n=1, cutoff=0.75)
+    begun = [name for name in sorted(PARAMETERS, key=len) if len(key) > 2 and name.startswith(key)]
+    return next(iter([*alike, *begun]), None)
 
 
 def _name(name: str, key: str) -> Iterator[Fault]:
@@ -65,7 +74,7 @@ def _name(name: str, key: str) -> Iterator[Fault]:
         yield Fault(key, f"{name!r} names no model", f"write {provider}/MODEL")
         return
     full = _full_names(name)
-    near = get_close_matches(provider.lower(), known, n=1, cutoff=0.75) if slash and rest else []
+    near = get_close_matches(provider.lower(), sorted(known), n=1, cutoff=0.75) if slash and rest else []
     what = f"{name!r} has no provider" if not near else f"{provider!r} is not a provider that LiteLLM knows"
     if near:
         yield Fault(key, what, f"did you mean {near[0]}/{rest}? {OWN_SERVER.format(name=name)}")
@@ -81,7 +90,7 @@ def _name(name: str, key: str) -> Iterator[Fault]:
 def _address(api_base: str, key: str) -> Iterator[Fault]:
     address = urlsplit(api_base)
     if address.scheme not in ("http", "https") or not address.hostname:
-        host = api_base.split("://")[-1].lstrip("/") or "HOST:PORT/v1"
+        host = re.sub(r"^([A-Za-z]+:/+|https?/+|/+)", "", api_base.strip()) or "HOST:PORT/v1"
         local = re.match(r"(localhost|127\.|10\.|192\.168\.|\[?::1)", host) or ":" in host.split("/")[0]
         written = f"{'http' if local else 'https'}://{host}"
         what = f"{api_base!r} does not begin with http:// or https://"

@@ -27,4 +27,11 @@ BY_TAKER = {
     "LiteLLM": "extra_body extra_headers headers api_version allowed_openai_params drop_params"
     " additional_drop_params vertex_project vertex_location vertex_credentials aws_region_name",
 }
+MEANT = {  # what others call them
+    "max_new_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "maxoutputtokens": "max_tokens",
+    "stop_sequences": "stop",
+    "num_return_sequences": "n",
+}
 PARAMETERS = frozenset(name for names in BY_TAKER.values() for name in names.split())
