@@ -7,7 +7,9 @@ server of their own, and in the forms of Anthropic and Gemini.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from selfinstruct.errors import ModelError
 from selfinstruct.llm import RefusedError, TransientError
 from selfinstruct.llm.providers import LiteLLM
 from selfinstruct.records import Reply, Request
+from selfinstruct.store import Journal
 
 Typed = Callable[..., tuple[int, str, str]]
 Outcome = Reply | Exception
@@ -838,3 +841,21 @@ def test_signs_are_looked_for_in_lower_case() -> None:
         for words in sign.words:
             re.compile(words)
             assert words == re.sub(r"[A-Z]", "", words), words
+
+
+def test_a_journal_of_before_opens(tmp_path: Path) -> None:
+    """One of format 2, which does not say whose count the tokens are, has those of the provider."""
+    path = tmp_path / "run.sqlite"
+    journal = Journal(path)
+    journal.sent([Request("ideas", 1, "Go on.")])
+    journal.arrived(Request("ideas", 1, "Go on."), Reply("An idea", prompt_tokens=2, completion_tokens=2))
+    journal.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("ALTER TABLE reply DROP COLUMN counted")
+        db.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
+    journal = Journal(path)
+    reply = journal.reply("ideas", 1)
+    assert reply == Reply("An idea", prompt_tokens=2, completion_tokens=2)
+    journal.arrived(Request("ideas", 2, "Go on."), Reply("Another", counted=True))
+    assert journal.stats("ideas").tokens_counted == 1
+    journal.close()

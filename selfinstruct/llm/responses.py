@@ -165,7 +165,7 @@ def _reply(
         prompt_tokens=round(usage.sent * sent),
         completion_tokens=round(usage.said * said),
         cost_usd=None if cost is None else cost * (sent + said) / 2,
-        error=choices[0].error,
+        error=choices[0].error if len(choices) == 1 else None,  # else it would be that of all
         others=tuple((choice.text, choice.finish_reason) for choice in choices[1:]),
         counted=usage.counted,
     )
