@@ -64,7 +64,7 @@ class ModelConfig(Strict):
     prompts_per_request: Annotated[int, Machine] = Field(
         1, ge=1, description="prompts sent as one request, in completion mode"
     )
-    timeout: Annotated[float, Machine] = Field(120, gt=0, description="seconds to wait for a reply")
+    timeout: Annotated[float, Machine] = Field(120, gt=0, description="seconds to wait for a whole reply")
     retries: Annotated[int, Machine] = Field(8, ge=0, description="attempts after the first")
     fallbacks: Annotated[list[str | dict[str, Any]], Machine] = Field(
         default_factory=list,

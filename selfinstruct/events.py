@@ -4,9 +4,12 @@ A line has `at` (UTC), `event` and what belongs to it:
     run         the run begins or ends: recipe, state, finished
     stage       a stage begins or ends: stage, state, accepted, seconds
     request     a reply arrived: stage, number, model, attempts (0: from the cache), seconds, prompt_tokens,
-                completion_tokens, cost_usd, finish_reason
+                completion_tokens, cost_usd, finish_reason, tokens_counted (whether the tokens
+                were counted here, since the provider gave no sane number)
     embedding   the vectors of some texts arrived: stage, model, texts, prompt_tokens, cost_usd, seconds
     retry       an attempt failed: stage, number, model, attempt, wait (seconds until the next), why
+    plain       a prompt was refused in words that nobody knows, and a plain one was answered: stage, number,
+                model, why
     fallback    a model has given a request up: stage, number, model, to, why
     limit       requests in flight allowed from now on: model, concurrency
     checkpoint  all up to here is safe from a power cut: stage, replies, accepted, cost_usd

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
 
-FORMAT = 2
+FORMAT = 3
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS reply (
     stage TEXT, number INTEGER, text TEXT NOT NULL, finish_reason TEXT NOT NULL, model TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cost_usd REAL, seconds REAL NOT NULL,
     attempts INTEGER NOT NULL, error TEXT, taken INTEGER NOT NULL DEFAULT 0, others TEXT,
+    counted INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (stage, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS record (
     id TEXT PRIMARY KEY, stage TEXT NOT NULL, request INTEGER NOT NULL, position INTEGER NOT NULL,
@@ -37,6 +38,7 @@ ALTER TABLE request ADD COLUMN sends INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE request ADD COLUMN content BLOB;
 ALTER TABLE reply ADD COLUMN others TEXT;
 """,
+    2: "ALTER TABLE reply ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;",
 }
 
 

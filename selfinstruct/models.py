@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct import spending
-from selfinstruct.config import ModelConfig, RecipeConfig, StageConfig
+from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.layout import listing, model_config
 from selfinstruct.llm import MODELS
+from selfinstruct.llm.naming import name_faults, sampling_faults
 from selfinstruct.registry import validate
+
+LITELLM = "litellm"
+SENT_AS_THEY_ARE = (LITELLM, "local")  # kinds of model whose requests have the sampling of a recipe
 
 
 class Models:
@@ -73,12 +77,27 @@ class Models:
         """The model's options are right, and its key is there or told of."""
         found: list[Fault] = []
         MODELS.build(model.kind, model.options, f"{where}.options", found)
+        if model.kind == LITELLM:
+            found += name_faults(model, where)
+        if model.kind in SENT_AS_THEY_ARE:
+            shared = {} if where == "model" else self.config.model.sampling
+            own = {key: value for key, value in model.sampling.items() if key not in shared}
+            found += sampling_faults(own, f"{where}.sampling")
         key = model.api_key_env
         self._tell(found)
         what = f"the environment variable {key} is not set"
         if key and not os.environ.get(key) and what not in [fault.what for fault in self.wanting]:
             remedy = f"set it: export {key}=…  (model=local needs no key)"
             self.wanting.append(Fault(f"{where}.api_key_env", what, remedy))
+
+    def parameters(self, prompt: PromptConfig, model: ModelConfig, where: str) -> None:
+        """The parameters that a stage's prompt asks for are known."""
+        if model.kind not in SENT_AS_THEY_ARE:
+            return
+        found = list(sampling_faults(prompt.sampling, f"{where}.sampling"))
+        for name, variant in prompt.variants.items():
+            found += sampling_faults(variant.sampling, f"{where}.variants.{name}.sampling")
+        self._tell(found)
 
 
 def _differing(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:

@@ -185,6 +185,8 @@ class _Builder:
             return self._unasked(name, kind, makers)
         section = self.config.prompts.get(name)
         model, fallbacks = self.models.of(name, self.config.pipeline[name])
+        if section:
+            self.models.parameters(section, model, f"prompts.{name}")
         schema = self.config.schemas.get(name, {}) if model.mode == "chat" else None
         prompts = prompting.build(section, f"prompts.{name}", self.faults, schema) if section else []
         of = None if kind is None or kind.begins else self._source(name, kind, makers)

@@ -121,10 +121,13 @@ class Reply:
 
     Attributes:
         text: the model's text; empty where the request was refused.
-        finish_reason: `stop`, `length`, `content_filter`, `context` for a prompt too long for the model, or
-            `no_choices` where nothing came back, however often it was asked.
+        finish_reason: `stop`, `length`, `content_filter`, `context` for a prompt too long for the model,
+            `unreadable` where the provider says so, `refused` in words that nobody knows, `no_choices` where
+            nothing came back, however often it was asked, or `broken_off` where it failed in the middle each
+            time.
         model: the name that the provider gave.
-        prompt_tokens, completion_tokens: as the provider counted.
+        prompt_tokens, completion_tokens: as the provider counted; thinking is part of what it completed.
+        counted: whether one of them was counted here, since the provider gave no sane number.
         cost_usd: None where no price is known.
         seconds: from sending to the whole reply, the attempts before it included.
         attempts: requests sent for it; 0 where it came from the cache, for nothing.
@@ -142,6 +145,7 @@ class Reply:
     attempts: int = 1
     error: str | None = None
     others: tuple[tuple[str, str], ...] = ()
+    counted: bool = False
 
     @property
     def choices(self) -> list[Reply]:

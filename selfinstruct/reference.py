@@ -203,7 +203,9 @@ def reply_checks() -> dict[str, str]:
     return {
         replies.CONTENT_FILTER: "the provider's content filter refused the request or ended the reply",
         replies.CONTEXT: "the request is longer than the model can take",
+        replies.REFUSED: "the provider refused the request in its own words, and answered a plain prompt",
         replies.NO_CHOICES: "the provider answered without a reply, at every attempt",
+        replies.BROKEN_OFF: "the provider broke the reply off, at every attempt",
         replies.EMPTY: "the reply is empty",
         replies.MISSING: "of the `n` replies asked for in one request, one did not come back",
         "oversized": f"the reply has more than {replies.LARGEST:,} characters",

@@ -11,7 +11,9 @@ from itertools import groupby
 
 from selfinstruct.records import Reply
 
-CONTENT_FILTER, CONTEXT, NO_CHOICES = "content_filter", "context", "no_choices"  # finish reasons, and checks
+# Finish reasons, and checks.
+CONTENT_FILTER, CONTEXT, NO_CHOICES = "content_filter", "context", "no_choices"
+REFUSED, BROKEN_OFF = "refused", "broken_off"
 EMPTY, MISSING = "empty_reply", "missing_choice"
 LARGEST = 262_144  # characters; a reply of 64,000 tokens has about as many
 MOST_IN_A_ROW = 20

@@ -16,7 +16,8 @@ class StageStats:
     """What a stage has done, as `summary.json` has it.
 
     Tokens and cost are of replies paid for; the worth is what all of them would have cost without the cache.
-    Embedded texts have figures of their own, beside those; None where there were none.
+    How many of those replies had their tokens counted here, since the provider gave no sane number, is in
+    `tokens_counted`. Embedded texts have figures of their own, beside those; None where there were none.
     """
 
     requests: int = 0
@@ -30,6 +31,7 @@ class StageStats:
     worth_usd: float | None = None
     seconds: float = 0.0
     embeddings: dict[str, Any] | None = None
+    tokens_counted: int = 0
 
 
 def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
@@ -42,10 +44,11 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
     """
     one = db.execute
     requests = one("SELECT COUNT(*) FROM request WHERE stage = ?", (stage,)).fetchone()[0]
-    replies, cached, tokens, cost, worth = one(
+    replies, cached, tokens, cost, worth, counted = one(
         f"SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT {PAID}),"
         f" COALESCE(SUM(prompt_tokens + completion_tokens) FILTER (WHERE {PAID}), 0),"
-        f" SUM(cost_usd) FILTER (WHERE {PAID}), SUM(cost_usd) FROM reply WHERE stage = ?",
+        f" SUM(cost_usd) FILTER (WHERE {PAID}), SUM(cost_usd),"
+        f" COUNT(*) FILTER (WHERE {PAID} AND counted) FROM reply WHERE stage = ?",
         (stage,),
     ).fetchone()
     rejected = dict(
@@ -70,6 +73,7 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
         worth,
         seconds,
         _embeddings(db, stage),
+        counted,
     )
 
 

@@ -38,7 +38,8 @@ _SENT = (
     " content = excluded.content, sends = sends + excluded.sends"
 )
 _REPLY = (
-    "text, finish_reason, model, prompt_tokens, completion_tokens, cost_usd, seconds, attempts, error, others"
+    "text, finish_reason, model, prompt_tokens, completion_tokens, cost_usd, seconds, attempts, error,"
+    " others, counted"
 )
 _ASKED = "SELECT stage, number, prompt, system, sampling, examples, parent, variant FROM request"
 
@@ -123,7 +124,7 @@ class Journal:
         """Store a reply the moment it arrives."""
         self._begin()
         self._db.execute(
-            f"INSERT OR REPLACE INTO reply (stage, number, {_REPLY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            f"INSERT OR REPLACE INTO reply (stage, number, {_REPLY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 request.stage,
                 request.number,
@@ -137,6 +138,7 @@ class Journal:
                 reply.attempts,
                 storable(reply.error),
                 _json(reply.others) if reply.others else None,
+                reply.counted,
             ),
         )
 
@@ -177,6 +179,7 @@ class Journal:
         if row is None:
             return None
         values = dict(zip(_REPLY.split(", "), row, strict=True))
+        values["counted"] = bool(values["counted"])
         values["others"] = tuple((text, why) for text, why in json.loads(values["others"] or "[]"))
         return Reply(**values)
 

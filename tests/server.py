@@ -53,7 +53,12 @@ class Asked:
         """The text to complete, the last message, or the texts to embed."""
         if self.path == EMBEDDINGS:
             return "\n".join(self.body["input"])
-        return str(self.body["messages"][-1]["content"] if self.path == CHAT else self.body["prompt"])
+        if "contents" in self.body:  # Gemini's form
+            return str(self.body["contents"][-1]["parts"][-1]["text"])
+        if "messages" not in self.body:
+            return str(self.body["prompt"])
+        content = self.body["messages"][-1]["content"]
+        return content if isinstance(content, str) else str(content[-1]["text"])  # Anthropic's form
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Answer:
         finish_reason: why the text ended.
         delay: seconds to wait first.
         drop: close the connection without a word.
+        trickle: seconds between two of twenty pieces in which the body is sent.
         cut: send half of the body and close the connection, the whole length or chunks having been announced.
     """
 
@@ -76,6 +82,7 @@ class Answer:
     finish_reason: str = "stop"
     delay: float = 0.0
     drop: bool = False
+    trickle: float = 0.0
     cut: Literal["length", "chunks"] | None = None
 
 
@@ -268,6 +275,7 @@ class ModelServer:
 
     Args:
         script: what to answer.
+        anywhere: whether it answers on every path, as for a provider with a form of its own.
 
     Attributes:
         asked: the requests so far.
@@ -275,7 +283,8 @@ class ModelServer:
         most_at_once: the most requests it had in hand at once.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, anywhere: bool = False) -> None:
+        self._anywhere = anywhere
         self.asked: list[Asked] = []
         self.answered: dict[int, float] = {}
         self.most_at_once = 0
@@ -329,7 +338,7 @@ class ModelServer:
             self._in_hand -= 1
 
     def _answer(self, asked: Asked) -> Answer:
-        if asked.path not in (CHAT, COMPLETION, EMBEDDINGS):
+        if asked.path not in (CHAT, COMPLETION, EMBEDDINGS) and not self._anywhere:
             return status(404, f"there is no {asked.path} here")
         if callable(self._script):
             return self._script(asked)
@@ -375,7 +384,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer, content: bytes) -> None:
         self._head(answer, "Content-Length", str(len(content)))
-        self.wfile.write(content)
+        step = -(-len(content) // 20) if answer.trickle else len(content)
+        for start in range(0, len(content), max(1, step)):
+            self.wfile.write(content[start : start + step])
+            time.sleep(answer.trickle)
 
     def _send_half(self, answer: Answer, content: bytes) -> None:
         part = content[: len(content) // 2]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from selfinstruct.errors import ModelError
 from selfinstruct.records import Reply, Request
 from selfinstruct.registry import Registry
 
@@ -29,13 +30,32 @@ class TransientError(Exception):
         wait: seconds the server asked to wait, None where it did not say.
         slower: whether the server asked to go slower.
         last: what the request comes to if every attempt ends like this; None where that stops the run.
+        silent: whether no server answered at all.
     """
 
     def __init__(
-        self, message: str, wait: float | None = None, slower: bool = False, last: Reply | None = None
+        self,
+        message: str,
+        wait: float | None = None,
+        slower: bool = False,
+        last: Reply | None = None,
+        silent: bool = False,
     ) -> None:
         super().__init__(message)
-        self.wait, self.slower, self.last = wait, slower, last
+        self.wait, self.slower, self.last, self.silent = wait, slower, last, silent
+
+
+class RefusedError(ModelError):
+    """A refusal in words that nobody knows: it is about this one prompt if the model answers another.
+
+    Attributes:
+        words: the provider's.
+        access: whether it may be about the key, which can lose its rights at any time.
+    """
+
+    def __init__(self, message: str, words: str, access: bool = False) -> None:
+        super().__init__(message)
+        self.words, self.access = words, access
 
 
 class Model(Protocol):
@@ -55,6 +75,7 @@ class Model(Protocol):
 
         Raises:
             TransientError: for a failure worth another attempt.
+            RefusedError: for one that may be about this one prompt, or about all.
             ModelError: for one that no attempt will mend.
         """
 

@@ -40,6 +40,7 @@ class Client:
         self._asked = desk.journal.asked(before) if desk.cache.on else {}  # how often, by content
         self._together = endpoints[0].config.prompts_per_request
         self._prices = {endpoint: price_of(endpoint.config) for endpoint in endpoints}
+        self._uncounted: set[Endpoint] = set()  # those of which that was said
         self._groups: dict[str, list[Waiting]] = {}
         self._parcels: set[asyncio.Task[None]] = set()
 
@@ -177,6 +178,10 @@ class Client:
     def _arrived(self, request: Request, reply: Reply, endpoint: Endpoint) -> Reply:
         """Store a reply and tell of it."""
         desk = self._desk
+        if reply.counted and endpoint not in self._uncounted:
+            self._uncounted.add(endpoint)
+            words = "gives no sane number of tokens; they are counted from the texts"
+            desk.progress.say(f"{request.stage}: {endpoint.config.name} {words}")
         others = tuple((storable(text), why) for text, why in reply.others)
         # The same now and when it is read again.
         reply = replace(reply, text=storable(reply.text), others=others, error=storable(reply.error))
@@ -203,6 +208,7 @@ class Client:
             completion_tokens=reply.completion_tokens,
             cost_usd=reply.cost_usd,
             finish_reason=reply.finish_reason,
+            tokens_counted=reply.counted,
         )
         return reply
 
@@ -222,10 +228,11 @@ class Client:
     def _given_up(self, requests: list[Request], error: TransientError) -> str:
         first = requests[0]
         names = ", ".join(endpoint.config.name for endpoint in self._endpoints)
-        attempts = self._endpoints[-1].config.retries + 1
+        retries = self._endpoints[-1].config.retries
+        after = "as no server ever answered" if error.silent and retries else f"after {retries + 1} attempts"
         return (
             f"{names}: {error}\n"
-            f"  {first.stage} request {first.number} was given up after {attempts} attempts. What was "
+            f"  {first.stage} request {first.number} was given up {after}. What was "
             "received is kept: run the same command again to go on from here."
         )
 

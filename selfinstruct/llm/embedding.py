@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
-from selfinstruct.llm import TransientError
+from selfinstruct.llm import RefusedError, TransientError
 from selfinstruct.llm.limits import pause
+from selfinstruct.llm.plain import PLAIN
 from selfinstruct.llm.prices import price_of
 from selfinstruct.records import Reply
-from selfinstruct.replies import CONTEXT
+from selfinstruct.replies import CONTEXT, REFUSED
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -135,6 +136,7 @@ class Embedder:
         self._ending = asyncio.Event()  # set when it was given up, so that nothing else is tried again
         self._on_the_way: dict[bytes, asyncio.Task[None]] = {}
         self._size = 0  # bytes of a vector
+        self._works = False  # whether any text had a vector
         self._desk: Desk | None = None
 
     async def fetch(self, texts: Iterable[str], desk: Desk, stage: str, where: str) -> None:
@@ -250,7 +252,7 @@ class Embedder:
                 raise self._given_up
             attempt += 1
             try:
-                return await self._model.embed(texts)
+                return await self._embedded(texts)
             except TransientError as error:
                 if attempt > config.retries:
                     raise ModelError(
@@ -265,6 +267,19 @@ class Embedder:
                 words = f"{stage}: {config.name}: {error}; attempt {attempt + 1} in {wait:.0f} s"
                 desk.progress.trouble("retry", words)
                 await pause(wait, self._ending)
+
+    async def _embedded(self, texts: list[str]) -> Embedded | Reply:
+        """The vectors, or the refusal of texts where a plain one was embedded; see `plain`."""
+        try:
+            found = await self._model.embed(texts)
+        except RefusedError as refusal:
+            if texts == [PLAIN] or (refusal.access and self._works):
+                raise
+            if not self._works:
+                await self._embedded([PLAIN])
+            return Reply("", REFUSED, error=refusal.words)
+        self._works |= isinstance(found, Embedded)
+        return found
 
     def _kept(self, batch: dict[bytes, str], found: Embedded, cost: float | None) -> Iterator[Kept]:
         """The vectors as they are kept, each with its share, by length, of what was paid."""

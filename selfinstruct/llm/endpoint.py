@@ -11,20 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfinstruct.config import ModelConfig
-from selfinstruct.errors import BudgetReached
+from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.events import Events
-from selfinstruct.llm import MODELS, Model, TransientError
+from selfinstruct.llm import MODELS, Model, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
-from selfinstruct.llm.limits import Gate, Pace, pause
+from selfinstruct.llm.limits import Gate, Pace, TokenPace, pause, within
+from selfinstruct.llm.plain import plain, shape_of
 from selfinstruct.progress import Progress
 from selfinstruct.records import Reply, Request
+from selfinstruct.replies import REFUSED
 from selfinstruct.store import Journal
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
+LONGEST_SILENCE = 20.0  # seconds after which a server that never answered is given up
 REST = 60.0  # how long a model that gave a request up is left alone while another can take over
-TOKENS_A_CHARACTER = 0.25  # until replies have shown it
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,14 @@ class Endpoint:
         self._opening = asyncio.Lock()
         self._gate = Gate(config.concurrency, self._limit_changed)
         self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
-        self._tokens = _Tokens(config.tokens_per_minute, closing) if config.tokens_per_minute else None
+        self._tokens = TokenPace(config.tokens_per_minute, closing) if config.tokens_per_minute else None
         self._not_before = 0.0
         self._resting_until = 0.0
+        self._silent_since: float | None = None  # while no server has answered
+        self._heard = False
+        self._works: set[str] = set()  # the shapes of the requests that were answered
+        self._judging = asyncio.Lock()
+        self._wrong: ModelError | None = None  # what is wrong with the way to ask, once that is known
 
     @property
     def resting(self) -> bool:
@@ -155,9 +162,9 @@ class Endpoint:
             if self._closing.is_set():
                 return None
             try:
-                replies = await self._send(model, requests)
+                replies = await self._replies(model, requests)
             except TransientError as error:
-                if attempt == attempts:
+                if attempt == attempts or self._silent_too_long(error):
                     self._resting_until = time.monotonic() + REST
                     raise
                 if self._closing.is_set():  # it was not given up: it is asked again when the run goes on
@@ -168,7 +175,43 @@ class Endpoint:
                 return [_timed(reply, attempt, seconds) for reply in replies]
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _send(self, model: Model, requests: Sequence[Request]) -> list[Reply | None]:
+    async def _replies(self, model: Model, requests: Sequence[Request]) -> list[Reply | None]:
+        """The replies, with the fate of a request that was refused in words that nobody knows."""
+        try:
+            return await self._send(model, requests)
+        except RefusedError as refusal:
+            if len(requests) > 1 or self._closing.is_set():
+                return [None] * len(requests)  # which one it was shows when each is asked alone
+            return [await self._judged(model, requests[0], refusal)]
+
+    async def _judged(self, model: Model, request: Request, refusal: RefusedError) -> Reply:
+        """The reply of a request that was refused, where the same request with a plain prompt is answered.
+
+        It is asked once for each way to ask, and each time where the key may be to blame.
+
+        Raises:
+            ModelError: where the plain prompt is refused too.
+        """
+        async with self._judging:
+            paid: Reply | None = None
+            if refusal.access or shape_of(request) not in self._works:
+                if self._wrong:
+                    raise self._wrong
+                try:
+                    (paid,) = await self._send(model, [request], [plain(request)])
+                except RefusedError as error:
+                    self._wrong = ModelError(f"{refusal}\n  A plain prompt was refused too.")
+                    raise self._wrong from error
+                self._works.add(shape_of(request))
+                told = {"stage": request.stage, "number": request.number, "model": self.config.name}
+                self._desk.events.tell("plain", why=refusal.words, **told)
+        paid = paid or Reply("", model=self.config.name)
+        return replace(paid, text="", others=(), finish_reason=REFUSED, error=refusal.words)
+
+    async def _send(
+        self, model: Model, requests: Sequence[Request], instead: Sequence[Request] | None = None
+    ) -> list[Reply | None]:
+        """Send some requests once, or others in their place and for their account."""
         reached = self._desk.budget.reached(len(requests))
         if reached:
             raise BudgetReached(
@@ -180,19 +223,39 @@ class Endpoint:
         self._desk.progress.traffic(len(requests))
         sent = time.monotonic()
         try:
-            replies = await model.complete([self.adapt(request) for request in requests])
+            replies = await self._complete(model, [self.adapt(request) for request in instead or requests])
         except TransientError as error:
+            self._heard |= not error.silent
             if error.slower:
                 self._gate.slower(sent)
                 asked = min(error.wait or 0.0, LONGEST_ASKED)
                 self._not_before = max(self._not_before, time.monotonic() + asked)
             raise
+        except ModelError:
+            self._heard = True
+            raise
         finally:
             self._desk.progress.traffic(-len(requests))
+        self._heard = True
+        good = (one for one, reply in zip(requests, replies, strict=True) if reply and reply.error is None)
+        self._works.update(map(shape_of, good))
         self._gate.went_well()
         if self._tokens:
             self._tokens.learn(requests, replies)
         return replies
+
+    async def _complete(self, model: Model, requests: list[Request]) -> list[Reply | None]:
+        """What the model says, within the time for a whole reply."""
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
+        return await within(self.config.timeout, model.complete(requests))
+
+    def _silent_too_long(self, error: TransientError) -> bool:
+        """Whether no server has answered for so long that none will."""
+        return error.silent and not self._heard and self._silence() >= LONGEST_SILENCE
+
+    def _silence(self) -> float:
+        return time.monotonic() - (self._silent_since or time.monotonic())
 
     async def _wait_turn(self, requests: Sequence[Request]) -> None:
         """Wait as long as the rates ask for, or the provider did."""
@@ -208,6 +271,8 @@ class Endpoint:
         own = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         asked = min(error.wait, LONGEST_ASKED) * random.uniform(1.0, 1.1) if error.wait else 0.0
         wait = asked or own
+        if error.silent and not self._heard:
+            wait = min(wait, max(0.5, LONGEST_SILENCE - self._silence()))
         self._desk.events.tell(
             "retry",
             stage=request.stage,
@@ -225,38 +290,6 @@ class Endpoint:
 
     def _limit_changed(self, limit: int) -> None:
         self._desk.events.tell("limit", model=self.config.name, concurrency=limit)
-
-
-class _Tokens:
-    """The pace of tokens, whose number is a guess until the replies are there."""
-
-    def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
-        self._pace = Pace(per_minute, closing)
-        self._characters = self._sent = self._said = self._replies = 0
-
-    async def take(self, requests: Sequence[Request]) -> None:
-        await self._pace.take(self._guess(requests))
-
-    def learn(self, requests: Sequence[Request], replies: Sequence[Reply | None]) -> None:
-        used = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies if reply)
-        self._pace.correct(used - self._guess(requests))
-        for request, reply in zip(requests, replies, strict=True):
-            if reply and reply.prompt_tokens:
-                self._characters += _length(request)
-                self._sent += reply.prompt_tokens
-                self._said += reply.completion_tokens
-                self._replies += 1
-
-    def _guess(self, requests: Sequence[Request]) -> float:
-        if self._replies:
-            rate, reply = self._sent / self._characters, self._said / self._replies
-        else:
-            rate, reply = TOKENS_A_CHARACTER, float(requests[0].sampling.get("max_tokens") or 0)
-        return sum(map(_length, requests)) * rate + reply * len(requests)
-
-
-def _length(request: Request) -> int:
-    return len(request.prompt) + len(request.system or "")
 
 
 def _timed(reply: Reply | None, attempts: int, seconds: float) -> Reply | None:

@@ -1,86 +1,118 @@
-"""What a failure of LiteLLM's means.
+"""What a failure means: the fate of one request, another attempt, or the end of the run.
 
-It raises the errors of a dozen libraries. Each is turned into one of three things: a reply that says that
-this one request was refused, a `TransientError` for another attempt, or a `ModelError` with cause and remedy
-that ends the run.
+LiteLLM raises the errors of a dozen libraries; `answers` takes from them what the provider said. What it
+means is looked up in `signs`, in the order of the lines of `sort_failure`. To add a provider's way to refuse
+one prompt, add its code or its words to `signs`.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import time
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
-from selfinstruct.llm import TransientError
+from selfinstruct.llm import RefusedError, TransientError
+from selfinstruct.llm.answers import Said, said_in
+from selfinstruct.llm.reach import chain, remedy, unreached, why
+from selfinstruct.llm.signs import AGAIN, ENDING, ENDS, FATES, KEY, MONEY, NO_MODEL, PROMPTS, SETUP
+from selfinstruct.parse import UNREADABLE
 from selfinstruct.records import Reply
-from selfinstruct.replies import CONTENT_FILTER, CONTEXT
 
-# What LiteLLM puts before the provider's words, and the advice that it puts after them.
-PREFIX = re.compile(r"([\w.]*(Error|Timeout)( Error)?: )*([\w-]+Exception - )?(Error code: \d+ - )?")
-ADVICE = " To drop "
-MESSAGE = re.compile(r"""^\{.*?['"]message['"]:\s*(['"])(.+?)\1\s*[,}]""")
+OF_LIBRARIES = ("litellm", "openai", "httpx", "aiohttp")
 
 
 def sort_failure(error: Exception, config: ModelConfig) -> Reply:
-    """What a failure means: the reply of a refused request.
+    """What a failure means: the reply of a request that was refused for what is in its prompt.
 
     Raises:
         TransientError: where another attempt may go better.
-        ModelError: where none will.
+        RefusedError: where it may be about this one prompt, or about all.
+        ModelError: where nothing will.
     """
-    names = {kind.__name__ for kind in type(error).__mro__}
-    status = getattr(error, "status_code", None)
-    words = _words(error, config)
-    if "ContextWindowExceededError" in names:
-        return Reply("", CONTEXT, config.name, error=words)
-    if "ContentPolicyViolationError" in names:
-        return Reply("", CONTENT_FILTER, config.name, error=words)
-    if status == 429 and not _money_gone(error):
-        words = "the provider asks to go slower (429)"
-        raise TransientError(words, _retry_after(error), slower=True) from error
+    said = said_in(error)
+    words = _without_key(said.words, config)
+    if not _of_provider(error):
+        raise error  # a bug keeps its traceback
+    if _unsupported(error):
+        parameter = "the provider does not take one of the parameters; leave it out: model.sampling.NAME=null"
+        raise ModelError(f"{config.name}: {parameter}\n  {words}") from error
+    end = _end(said)
+    if end:
+        raise ModelError(f"{config.name}: {_remedy(end, config)}\n  {words}") from error
+    fate = _fate(said)
+    if fate:
+        return Reply(_generated(said) if fate == UNREADABLE else "", fate, config.name, error=words)
+    status = said.status
+    if status == 429:
+        raise TransientError(
+            "the provider asks to go slower (429)", _retry_after(said), slower=True
+        ) from error
     if status == 408:
         raise TransientError(f"no reply within {config.timeout:g} s") from error
-    if isinstance(status, int) and (400 <= status < 500 or _unsupported(error)):
-        raise ModelError(f"{config.name}: {_remedy(status, error, config)}\n  {words}") from error
-    if status is None and not isinstance(error, OSError):
-        raise error  # not a provider's failure: a bug keeps its traceback
+    if status is None or status < 400 or status >= 500 or status in AGAIN:
+        raise _transient(error, said, words, config) from error
+    whole = f"{config.name}: {_remedy(KEY if status == 403 else '', config)}\n  {words}"
+    if said.is_like(SETUP):
+        raise ModelError(whole) from error
+    raise RefusedError(whole, words, access=status == 403) from error
+
+
+def _end(said: Said) -> str | None:
+    """What ends the run whatever was asked; None where nothing does."""
+    if said.status is not None and said.status >= 500:
+        return None
+    if said.status in ENDING:
+        return ENDING[said.status]
+    return next((sign.meaning for sign in ENDS if said.is_like(sign)), None)
+
+
+def _fate(said: Said) -> str | None:
+    """What becomes of this one request by its provider's codes and words, else by the status."""
+    known = next((sign.meaning for sign in FATES if said.is_like(sign)), None)
+    return known or PROMPTS.get(said.status or 0)
+
+
+def _generated(said: Said) -> str:
+    """What the model wrote that the provider could not read; Groq hands it on."""
+    inner = said.body.get("error") if isinstance(said.body, dict) else None
+    text = inner.get("failed_generation") if isinstance(inner, dict) else None
+    return text if isinstance(text, str) else json.dumps(text, ensure_ascii=False) if text else ""
+
+
+def _transient(error: Exception, said: Said, words: str, config: ModelConfig) -> TransientError:
+    """What the server did not do this time."""
+    where, silent = unreached(error), said.body is None and _of_connection(error)
+    if where is not None:
+        words = f"{where or config.api_base}: no server answers there ({why(error)}). {remedy(error)}"
+        return TransientError(words, silent=True)
     if _unreadable(error):
         words = f"its reply cannot be read; is model.api_base right? ({words})"
-    raise TransientError(f"the server failed: {words}", _retry_after(error)) from error
+    return TransientError(f"the server failed: {words}", _retry_after(said), silent=silent)
 
 
-def _remedy(status: int, error: Exception, config: ModelConfig) -> str:
-    if _unsupported(error):
-        return "the provider does not take one of the parameters; leave it out: model.sampling.NAME=null"
-    if status in (401, 403):
-        source = f"from {config.api_key_env}" if config.api_key_env else "(model.api_key_env is not set)"
-        return f"the key {source} was refused; nothing more was sent"
-    if status == 404:
-        return "the provider does not know this model; look at model.name and model.api_base"
-    if status in (402, 429):
-        return "the account has no money left; top it up and run the same command again"
-    return "the provider refused the request as it is; look at model.name, model.mode and model.sampling"
+def _remedy(end: str, config: ModelConfig) -> str:
+    source = f"from {config.api_key_env}" if config.api_key_env else "(model.api_key_env is not set)"
+    return {
+        KEY: f"the key {source} was refused; nothing more was sent",
+        NO_MODEL: "the provider does not know this model; look at model.name and model.api_base",
+        MONEY: "the account has no money left; top it up and run the same command again",
+    }.get(end, "the provider refused the request as it is; look at model.name, model.mode and model.sampling")
 
 
-def _words(error: Exception, config: ModelConfig) -> str:
-    """The provider's own words on one line, without the library's; a key that they repeat is left out."""
-    text = " ".join(str(getattr(error, "message", "") or error).split())
+def _without_key(words: str, config: ModelConfig) -> str:
+    """The provider's own words; a key that they repeat is left out."""
     key = os.environ.get(config.api_key_env or "OPENAI_API_KEY", "")
-    if len(key) >= 8:  # shorter ones are words such as "none"
-        text = text.replace(key, "***")
-    text = PREFIX.sub("", text, count=1).split(ADVICE)[0]
-    found = MESSAGE.match(text)
-    return (found[2] if found else text)[:300]
+    return words.replace(key, "***") if len(key) >= 8 else words  # shorter ones are words such as "none"
 
 
-def _money_gone(error: Exception) -> bool:
-    """Only chat with OpenAI's own client hands the code on; elsewhere it stands among the words."""
-    body = getattr(error, "body", None)
-    code = body.get("code") if isinstance(body, dict) else None
-    return code == "insufficient_quota" or "insufficient_quota" in str(error)
+def _of_provider(error: Exception) -> bool:
+    """Whether a library raised it about a request."""
+    modules = {type(one).__module__.split(".")[0] for one in chain(error)}
+    return isinstance(error, OSError) or not modules.isdisjoint(OF_LIBRARIES)
 
 
 def _unsupported(error: Exception) -> bool:
@@ -88,18 +120,21 @@ def _unsupported(error: Exception) -> bool:
     return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
 
 
-def _unreadable(error: BaseException | None) -> bool:
-    """Whether the library stumbled over a reply that is no JSON, or none of a model's."""
-    while error is not None:
-        if isinstance(error, ValueError | AttributeError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _of_connection(error: Exception) -> bool:
+    """Whether the connection failed, and not the server."""
+    made_of = {kind.__name__ for one in chain(error) for kind in type(one).__mro__}
+    return bool(made_of & {"TransportError", "ClientError"})
 
 
-def _retry_after(error: Exception) -> float | None:
+def _unreadable(error: Exception) -> bool:
+    """Whether the library stumbled over a reply that is not JSON, or not a model's."""
+    made_of = [one for one in chain(error) if not isinstance(one, OSError)]
+    return any(isinstance(one, ValueError | AttributeError | KeyError | TypeError) for one in made_of)
+
+
+def _retry_after(said: Said) -> float | None:
     """The seconds that the server asks to wait, which it may say as a date too."""
-    asked = (getattr(error, "litellm_response_headers", None) or {}).get("retry-after")
+    asked: Any = said.headers.get("retry-after")
     if asked is None:
         return None
     try:

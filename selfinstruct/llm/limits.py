@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from selfinstruct.llm import TransientError
+from selfinstruct.records import Reply, Request
 
 MINUTE = 60.0
+TOKENS_A_CHARACTER = 0.25  # until replies have shown it
+GRACE = 0.5  # seconds in which a library may say itself that the time is over
+
+Answer = TypeVar("Answer")
 
 
 class Gate:
@@ -111,9 +119,60 @@ class Pace:
         return self._level
 
 
+class TokenPace:
+    """The pace of tokens, whose number is a guess until the replies are there.
+
+    Args:
+        per_minute: how many.
+        closing: nothing more is let through once it is set.
+    """
+
+    def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
+        self._pace = Pace(per_minute, closing)
+        self._characters = self._sent = self._said = self._replies = 0
+
+    async def take(self, requests: Sequence[Request]) -> None:
+        """Wait until some requests may go."""
+        await self._pace.take(self._guess(requests))
+
+    def learn(self, requests: Sequence[Request], replies: Sequence[Reply | None]) -> None:
+        """Put right what was guessed of them."""
+        used = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies if reply)
+        self._pace.correct(used - self._guess(requests))
+        for request, reply in zip(requests, replies, strict=True):
+            if reply and reply.prompt_tokens:
+                self._characters += _length(request)
+                self._sent += reply.prompt_tokens
+                self._said += reply.completion_tokens
+                self._replies += 1
+
+    def _guess(self, requests: Sequence[Request]) -> float:
+        if self._replies:
+            rate, reply = self._sent / self._characters, self._said / self._replies
+        else:
+            rate, reply = TOKENS_A_CHARACTER, float(requests[0].sampling.get("max_tokens") or 0)
+        return sum(map(_length, requests)) * rate + reply * len(requests)
+
+
+async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
+    """What is awaited, if it comes within these seconds.
+
+    Raises:
+        TransientError: if it does not.
+    """
+    try:
+        return await asyncio.wait_for(answer, seconds + GRACE)
+    except (asyncio.TimeoutError, TimeoutError) as error:
+        raise TransientError(f"no reply within {seconds:g} s") from error
+
+
 async def pause(seconds: float, closing: asyncio.Event) -> None:
     """Wait, unless the run winds down."""
     try:
         await asyncio.wait_for(closing.wait(), seconds)
     except asyncio.TimeoutError:
         return
+
+
+def _length(request: Request) -> int:
+    return len(request.prompt) + len(request.system or "")

@@ -67,7 +67,7 @@ def _listed(name: str) -> Price | None:
 
 
 def _entry(name: str) -> Mapping[str, Any]:
-    listed = _list()
+    listed = price_list()
     provider, _, bare = name.lower().partition("/")
     if name.lower() in listed:
         return listed[name.lower()]
@@ -76,7 +76,7 @@ def _entry(name: str) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _list() -> dict[str, dict[str, Any]]:
+def price_list() -> dict[str, dict[str, Any]]:
     """LiteLLM's price list by name in lower case; empty where a version of it comes without."""
     spec = find_spec("litellm")
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -8,27 +8,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
 from selfinstruct.llm.embedding import Embedded
 from selfinstruct.llm.failures import sort_failure
+from selfinstruct.llm.limits import within
+from selfinstruct.llm.reach import reach
+from selfinstruct.llm.responses import replies_of, text_of
+from selfinstruct.llm.usage import sane, tokens_of
+from selfinstruct.llm.wire import mend_answer
 from selfinstruct.records import Reply, Request
-from selfinstruct.replies import NO_CHOICES
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Imported by the first request otherwise: those after it would wait, and then go out all at once.
 NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
+# Providers that LiteLLM asks through an HTTP client of its own, and takes one from us for.
+OVER_HTTP = ("anthropic", "hosted_vllm", "deepseek", "groq", "mistral", "openrouter", "together_ai")
+# What it makes in another thread, and leaves there where the time for a reply is over by then.
+GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
 
 
@@ -75,38 +80,44 @@ class LiteLLM:
         try:
             if self._config.mode == "chat":
                 response = await self._library.acompletion(
-                    messages=_messages(first), **self._fixed, **first.sampling
+                    messages=_messages(first), **self._client(), **self._fixed, **first.sampling
                 )
             else:
-                texts = [_text(request) for request in requests]
+                texts = [text_of(request) for request in requests]
                 response = await self._library.atext_completion(
-                    prompt=texts if several else texts[0],
-                    client=self._client(),
-                    **self._fixed,
-                    **first.sampling,
+                    prompt=texts if several else texts[0], **self._client(), **self._fixed, **first.sampling
                 )
         except Exception as error:  # LiteLLM raises the errors of a dozen libraries; all are sorted here
             refused = sort_failure(error, self._config)
             return [None] * len(requests) if several else [refused]  # which of several it was is not said
-        return _replies(response, self._config, requests)
+        return replies_of(response, self._config, requests)
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embedded | Reply:
         """The vectors of some texts; see `EmbeddingModel`."""
         options = {} if dimensions is None else {"dimensions": dimensions}
         await self.prepare()
         try:
-            response = await self._library.aembedding(input=list(texts), **self._fixed, **options)
-            rows = sorted(response.data, key=lambda row: row["index"])
-            vectors = [row["embedding"] for row in rows]
+            asked = self._library.aembedding(input=list(texts), **self._fixed, **options)
+            response = await within(self._config.timeout, asked)
+        except TransientError:
+            raise
         except Exception as error:
             return sort_failure(error, self._config)
-        hidden = getattr(response, "_hidden_params", None) or {}
-        return Embedded(vectors, _usage(response)[0], hidden.get("response_cost"))
+        try:
+            rows = sorted(response.data, key=lambda row: row["index"])
+            vectors = [row["embedding"] for row in rows]
+        except (KeyError, TypeError) as error:
+            raise TransientError("the server failed: its reply has no vectors") from error
+        hidden, text = getattr(response, "_hidden_params", None) or {}, "\n".join(texts)
+        tokens = sane(getattr(getattr(response, "usage", None), "prompt_tokens", None), text)
+        if tokens is None:
+            return Embedded(vectors, tokens_of(text))
+        return Embedded(vectors, tokens, hidden.get("response_cost"))
 
     async def prepare(self) -> None:
         """See `Model`. LiteLLM's import takes seconds, in which nothing else should wait or lose its turn."""
         if self._config.api_base:
-            await asyncio.to_thread(_reach, self._config.api_base)
+            await asyncio.to_thread(reach, self._config.api_base)
         self._library = await asyncio.to_thread(_library)
 
     async def close(self) -> None:
@@ -126,28 +137,44 @@ class LiteLLM:
         self._library.in_memory_llm_clients_cache.flush_cache()  # else the next stage gets a closed client
         await asyncio.sleep(0)  # let closed connections say goodbye before the loop ends
 
-    def _client(self) -> Any:
-        """One pooled client for text completion, for which LiteLLM opens a new one each time.
+    def _client(self) -> dict[str, Any]:
+        """One pooled client whose answers are mended, where LiteLLM takes one from us.
 
-        It sends through LiteLLM's own transport, which does thrice as many requests a second as httpx's.
+        For text completion LiteLLM would open a new one each time. It sends through LiteLLM's own transport,
+        which does thrice as many requests a second as httpx's.
         """
-        if self._pooled is not None:
-            return self._pooled
-        _, provider, key, base = self._library.get_llm_provider(
-            self._config.name, api_base=self._config.api_base, api_key=self._fixed["api_key"]
-        )
-        if provider in (*OPENAI, *self._library.openai_text_completion_compatible_providers):
-            from litellm.llms.openai.common_utils import BaseOpenAILLM
-            from openai import AsyncOpenAI
-
-            self._pooled = AsyncOpenAI(
-                api_key=key or "none",
-                base_url=base,
-                http_client=BaseOpenAILLM._get_async_http_client(),
-                timeout=self._config.timeout,
-                max_retries=0,
+        if self._pooled is None:
+            _, provider, key, base = self._library.get_llm_provider(
+                self._config.name, api_base=self._config.api_base, api_key=self._fixed["api_key"]
             )
-        return self._pooled
+            completing = self._config.mode == "completion"
+            of_openai = (
+                *OPENAI,
+                *(self._library.openai_text_completion_compatible_providers if completing else ()),
+            )
+            if provider in of_openai:
+                self._pooled = _openai_client(key or "none", base, self._config.timeout)
+            elif provider in OVER_HTTP and not completing:
+                from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+                hooks = {"response": [mend_answer]}
+                self._pooled = AsyncHTTPHandler(timeout=self._config.timeout, event_hooks=hooks)
+        return {} if self._pooled is None else {"client": self._pooled}
+
+
+def _openai_client(key: str, base: str | None, timeout: float) -> Any:
+    from litellm.llms.openai.common_utils import BaseOpenAILLM
+    from openai import AsyncOpenAI
+
+    over = BaseOpenAILLM._get_async_http_client()
+    if over is not None:
+        over.event_hooks = {"response": [mend_answer]}
+    return AsyncOpenAI(api_key=key, base_url=base, http_client=over, timeout=timeout, max_retries=0)
+
+
+def _messages(request: Request) -> list[dict[str, str]]:
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    return [*system, {"role": "user", "content": request.prompt}]
 
 
 def _library() -> Any:
@@ -155,8 +182,11 @@ def _library() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     for name in LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(
+            logging.ERROR
+        )  # it warns of each finish reason that it does not know
     warnings.filterwarnings("ignore", module="pydantic")  # of its own response types, nothing of ours
+    warnings.filterwarnings("ignore", message=GIVEN_UP, category=RuntimeWarning)
     import litellm as library
 
     for module in NEEDED_FIRST:
@@ -165,99 +195,3 @@ def _library() -> Any:
     library.telemetry = False
     library.DEFAULT_MAX_RETRIES = 0  # which embedding takes where 0 was asked for
     return library
-
-
-def _reach(api_base: str) -> None:
-    """Knock at a server before the first request, so that a wrong address is known at once.
-
-    Behind a proxy the server need not be reachable from here, so nothing can be told.
-    """
-    address = urlsplit(api_base)
-    if getproxies() and not proxy_bypass(address.hostname or ""):
-        return
-    try:
-        port = address.port or (443 if address.scheme == "https" else 80)
-        socket.create_connection((address.hostname or "", port), timeout=5).close()
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{api_base}: no server answers there ({getattr(error, 'strerror', None) or error}). "
-            "Start it, or set model.api_base"
-        ) from error
-
-
-def _messages(request: Request) -> list[dict[str, str]]:
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return [*system, {"role": "user", "content": request.prompt}]
-
-
-def _text(request: Request) -> str:
-    return f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
-
-
-def _replies(response: Any, config: ModelConfig, requests: Sequence[Request]) -> list[Reply | None]:
-    """One reply a request; with several, the usage is shared out by length.
-
-    Raises:
-        TransientError: where the only one has no choice.
-    """
-    choices = _choices(response, config)
-    if len(requests) == 1:
-        if not choices:
-            last = Reply("", NO_CHOICES, config.name, error="the reply has no choices")
-            raise TransientError("the reply has no choices", last=last)
-        return [_reply(response, config, choices, 1.0, 1.0)]
-    each = requests[0].sampling.get("n") or 1
-    shares = _shares([len(_text(request)) for request in requests])
-    lengths = [0] * len(requests)
-    for index, text, _ in choices:
-        lengths[min(index // each, len(requests) - 1)] += len(text)
-    said = _shares(lengths)
-    replies: list[Reply | None] = []
-    for place in range(len(requests)):
-        own = [choice for choice in choices if choice[0] // each == place]
-        replies.append(_reply(response, config, own, shares[place], said[place]) if own else None)
-    return replies
-
-
-Choice = tuple[int, str, str]  # its place among all, its text, and why it ended
-
-
-def _choices(response: Any, config: ModelConfig) -> list[Choice]:
-    """The choices of a response, in order."""
-    found = []
-    for place, choice in enumerate(getattr(response, "choices", None) or []):
-        text = choice.message.content if config.mode == "chat" else choice.text
-        index = getattr(choice, "index", None)
-        found.append((place if index is None else index, text or "", choice.finish_reason or "stop"))
-        if text is None and config.mode == "completion" and not _usage(response)[1]:
-            found.pop()  # LiteLLM made one up
-    return sorted(found, key=lambda choice: choice[0])
-
-
-def _reply(response: Any, config: ModelConfig, choices: list[Choice], sent: float, said: float) -> Reply:
-    """A reply of these choices, with its share of what was sent and of what was said."""
-    prompt_tokens, completion_tokens = _usage(response)
-    hidden = getattr(response, "_hidden_params", None) or {}
-    cost = hidden.get("response_cost")
-    name = getattr(response, "model", None) or config.name
-    provider = config.name.split("/")[0]
-    return Reply(
-        text=choices[0][1],
-        finish_reason=choices[0][2],
-        model=name if name.startswith(f"{provider}/") else f"{provider}/{name}",
-        prompt_tokens=round(prompt_tokens * sent),
-        completion_tokens=round(completion_tokens * said),
-        cost_usd=None if cost is None else cost * (sent + said) / 2,
-        others=tuple((text, why) for _, text, why in choices[1:]),
-    )
-
-
-def _usage(response: Any) -> tuple[int, int]:
-    usage = getattr(response, "usage", None)
-    return getattr(usage, "prompt_tokens", 0) or 0, getattr(usage, "completion_tokens", 0) or 0
-
-
-def _shares(lengths: list[int]) -> list[float]:
-    """Each one's share of the whole; equal ones of nothing."""
-    whole = sum(lengths)
-    return [length / whole if whole else 1 / len(lengths) for length in lengths]

@@ -1,0 +1,130 @@
+"""Whether a model's keys can be right, before a request is made: its name, its address, its parameters.
+
+LiteLLM knows providers and models by name, but importing it takes seconds; both are read from its files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from selfinstruct.config import ModelConfig
+from selfinstruct.errors import Fault
+from selfinstruct.llm.parameters import MEANT, PARAMETERS
+from selfinstruct.llm.prices import price_list
+
+TYPES = "types/utils.py"  # the file of LiteLLM with all providers, in a class of their own
+MORE = "llms/openai_like/providers.json"  # and those in OpenAI's form
+PROVIDER = re.compile(r'^    [A-Z][A-Z0-9_]* = "([\w.-]+)"', re.MULTILINE)
+ALIASES = {"text-completion-openai": "openai", "bedrock_converse": "bedrock", "cohere_chat": "cohere_chat"}
+OWN_SERVER = "for a server of your own write hosted_vllm/{name} and set api_base=http://HOST:PORT/v1"
+ASKED_FOR = re.compile(r"/(chat/completions|completions|embeddings)/?$")
+
+
+def name_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
+    """What is wrong with the name and the address of a model behind LiteLLM.
+
+    Args:
+        config: its keys.
+        where: its place in the recipe; the name is at `name` there, or at `model` for a filter's.
+    """
+    key = f"{where}.{'model' if where.startswith('filters.') else 'name'}"
+    yield from _name(config.name, key)
+    if config.api_base is not None:
+        yield from _address(config.api_base, f"{where}.api_base")
+
+
+def sampling_faults(sampling: Mapping[str, Any], where: str) -> Iterator[Fault]:
+    """The parameters that no provider is known to take."""
+    for key, value in sampling.items():
+        if key in PARAMETERS or value is None:
+            continue
+        near = _near(key.lower())
+        if near:
+            yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", f"did you mean {near!r}?")
+            continue
+        remedy = f"if your server takes it, write {where}.extra_body={{{key}: …}}"
+        yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", remedy)
+
+
+def _near(key: str) -> str | None:
+    """The parameter that was meant: one with another name here, one spelt alike, or one that begins so."""
+    if key in MEANT:
+        return MEANT[key]
+    alike = get_close_matches(key, sorted(PARAMETERS), n=1, cutoff=0.75)
+    begun = [name for name in sorted(PARAMETERS, key=len) if len(key) > 2 and name.startswith(key)]
+    return next(iter([*alike, *begun]), None)
+
+
+def _name(name: str, key: str) -> Iterator[Fault]:
+    provider, slash, rest = name.partition("/")
+    known = providers()
+    if not known:  # a version of LiteLLM that has them elsewhere
+        return
+    if slash and provider in known and rest:
+        return
+    if slash and provider in known:
+        yield Fault(key, f"{name!r} names no model", f"write {provider}/MODEL")
+        return
+    full = _full_names(name)
+    near = get_close_matches(provider.lower(), sorted(known), n=1, cutoff=0.75) if slash and rest else []
+    what = f"{name!r} has no provider" if not near else f"{provider!r} is not a provider that LiteLLM knows"
+    if near:
+        yield Fault(key, what, f"did you mean {near[0]}/{rest}? {OWN_SERVER.format(name=name)}")
+    elif full:
+        yield Fault(key, what, f"write {' or '.join(full)}; {OWN_SERVER.format(name=name)}")
+    else:
+        similar = get_close_matches(name.lower(), _bare_names(), n=1, cutoff=0.8)
+        hint = f"did you mean {' or '.join(_full_names(similar[0]))}? " if similar else ""
+        form = "write PROVIDER/MODEL, such as openai/gpt-4o-mini or anthropic/claude-haiku-4-5"
+        yield Fault(key, what, f"{hint}{form}; {OWN_SERVER.format(name=name)}")
+
+
+def _address(api_base: str, key: str) -> Iterator[Fault]:
+    address = urlsplit(api_base)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        host = re.sub(r"^([A-Za-z]+:/+|https?/+|/+)", "", api_base.strip()) or "HOST:PORT/v1"
+        local = re.match(r"(localhost|127\.|10\.|192\.168\.|\[?::1)", host) or ":" in host.split("/")[0]
+        written = f"{'http' if local else 'https'}://{host}"
+        what = f"{api_base!r} does not begin with http:// or https://"
+        yield Fault(key, what, f"write {written}")
+        return
+    end = ASKED_FOR.search(address.path)
+    if end:
+        what = f"{api_base!r} ends in /{end[1]}, which is added to it"
+        yield Fault(key, what, f"write {ASKED_FOR.sub('', api_base)}")
+
+
+def _full_names(name: str) -> list[str]:
+    """The names, provider first, under which LiteLLM's list has a model: its maker's first, three at most."""
+    bare, known = name.lower(), providers()
+    own = str(price_list().get(bare, {}).get("litellm_provider", ""))
+    own = ALIASES.get(own, own.removesuffix("-language-models"))
+    first = [f"{own}/{name}"] if own in known else []
+    others = [key for key in price_list() if key.count("/") == 1 and key.endswith(f"/{bare}")]
+    makers = [key for key in others if key.partition("/")[0] in bare]  # gemini/gemini-2.5-flash
+    return list(dict.fromkeys([*makers, *first, *([] if first or makers else others)]))[:3]
+
+
+def _bare_names() -> list[str]:
+    return [key for key in price_list() if "/" not in key]
+
+
+@lru_cache(maxsize=1)
+def providers() -> frozenset[str]:
+    """The providers that LiteLLM knows; none where they cannot be found."""
+    spec = find_spec("litellm")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        types, more = Path(folder) / TYPES, Path(folder) / MORE
+        text = types.read_text(encoding="utf-8") if types.is_file() else ""
+        found = PROVIDER.findall(text.partition("class LlmProviders(")[2].partition("\n\n\n")[0])
+        others = json.loads(more.read_text(encoding="utf-8")) if found and more.is_file() else ()
+        return frozenset([*found, *others])
+    return frozenset()
