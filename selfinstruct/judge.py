@@ -85,10 +85,9 @@ class Judge:
 
     def admit(self, record: Record) -> bool:
         """The rest for one candidate: the other filters, the schema, and whether it is accepted."""
-        for name, check in self._single:
-            if _apply(name, check, record):
-                return False
-        if not self.approve(record):
+        rejected = any(_apply(name, check, record) for name, check in self._single)
+        record.asked = None  # a pool of many records need not keep it
+        if rejected or not self.approve(record):
             return False
         self.learn(record)
         return True

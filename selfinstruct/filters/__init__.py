@@ -62,6 +62,8 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.repetition",
         "selfinstruct.filters.language",
         "selfinstruct.filters.within",
+        "selfinstruct.filters.copied",
+        "selfinstruct.filters.repeated",
     ),
     "filters",
     Filter,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from selfinstruct.asked import Asked
 from selfinstruct.errors import Fault
 from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines
@@ -240,6 +241,7 @@ class Stage:
         seed: int,
         shown: int = 0,
         parent: Record | None = None,
+        drawn: Callable[[], Mapping[str, Any]] = dict,
     ) -> list[Record]:
         """The candidates of a reply, through the checks that see all of them together.
 
@@ -250,7 +252,9 @@ class Stage:
             seed: the run's seed.
             shown: how many examples the prompt showed.
             parent: the record it is about, whose fields each candidate has too.
+            drawn: gives the examples and lines that the prompt showed, for checks that look at it.
         """
+        asked_for = Asked(prompt, parent.data if parent else {}, drawn)
         base = {
             **(parent.data if parent else {}),
             **({self.kind.sets: prompt.name} if self.kind.sets else {}),
@@ -263,6 +267,7 @@ class Stage:
         records = []
         for position, piece in enumerate(pieces):
             record = self.record(number, position, {**base, **piece.data}, parent)
+            record.asked = asked_for
             if piece.check:
                 record.reject(piece.check, Rejection(piece.reason or ""))
             records.append(record)
