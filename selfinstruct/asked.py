@@ -1,29 +1,32 @@
 """The prompt that a record answers, in parts that a filter can compare the record with.
 
-`Stage.read` gives each candidate an `Asked` (`record.asked`), which costs nothing until a filter looks. A part
-is a text with the place where a reader finds it: "the output of example 2", "the rule 'fitting'". What the
-record is about (the fields of its parent) is no part, since an answer may quote it. To let filters see more of
-a prompt, add a function to `fixed_parts`.
+`Stage.read` gives each candidate an `Asked` (`record.asked`), which costs nothing until a filter looks. A
+part is a text with the place where a reader finds it: "the output of example 2", "the rule 'fitting'". What
+the record is about (the fields of its parent) is not a part, since an answer may quote it. To let filters
+see more of a prompt, add a function to `fixed_parts`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from selfinstruct.copies import Words
 from selfinstruct.prompts import Prompt, TemplateFault, fields_named, literal, names_in, render
 
 GAP = "\0"  # stands for what a template is filled in with
 _WORD = re.compile(r"\w")
+ASKING = 8  # half words around what is in quotation marks; with fewer it is an example of something
 SHOWN = 60  # characters of a line in a place
 # A value after a key, and the texts of a list, as JSON writes them.
-_VALUE = re.compile(r'"[^"\n]*"\s*:\s*"((?:[^"\\\n]|\\.)*)"')
+_VALUE = re.compile(r'"([^"\n]*)"\s*:\s*"((?:[^"\\\n]|\\.)*)"')
 _LIST = re.compile(r'\[\s*("(?:[^"\\\n]|\\.)*"(?:\s*,\s*"(?:[^"\\\n]|\\.)*")*)\s*(?:,\s*(?:…|\.\.\.)\s*)?\]')
 _TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
-_MARKED = re.compile("[\"“„«「『‘]([^\"“”„«»「」『』‘’\\n]+)[\"“”»」』’]")
+_MARKED = re.compile('["“„«「『‘]([^"“”„«»「」『』‘’\\n]+)["“”»」』’]')
 _BRACKETED = re.compile(r"<([^<>\n/\"=]*\s[^<>\n\"=]*)>")
 
 
@@ -80,24 +83,46 @@ def fixed_parts(prompt: Prompt) -> list[Part]:
     return _said([*_variables(variables), *_lines(prompt)])
 
 
-def forms(prompt: Prompt) -> list[str]:
-    """The texts that a prompt's form of a reply has in place of an answer, such as "the answer"."""
+def forms(prompt: Prompt) -> list[list[str]]:
+    """The texts that a prompt's form of a reply has in place of an answer, such as "the answer".
+
+    Those of one key of the form are together: "the first task", "the second task".
+    """
+    variables = [value for value in prompt.variables.values() if isinstance(value, str)]
     texts = [_own_text(text, prompt) for text in (prompt.template, prompt.system or "")]
-    found = [text for own in texts for text in (*_quoted(own), *_BRACKETED.findall(own))]
-    variables = [part.text for part in _variables(prompt.variables)]
-    return list(dict.fromkeys([*found, *(text for value in variables for text in _quoted(value))]))
+    found: dict[str, list[str]] = {}
+    for text in (*texts, *variables):
+        for key, value in _quoted(_without_examples(text)):
+            found.setdefault(key, []).append(value)
+    return list(found.values())
+
+
+def _without_examples(text: str) -> str:
+    """A text without lines of JSON where it has several: those are examples, and a form is one."""
+    lines = text.split("\n")
+    whole = [line for line in lines if _is_object(line)]
+    return text if len(whole) < 2 else "\n".join(line for line in lines if line not in whole)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return line.lstrip().startswith("{") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def prescribed(parts: Iterable[Part]) -> list[str]:
     """What the rules and lines of a prompt put in quotation marks, and so may ask for word for word."""
-    found = [(part.text, text) for part in parts for text in _MARKED.findall(part.text)]
-    return list(dict.fromkeys(text for whole, text in found if 2 * len(text) < len(whole)))
+    asking = [part.text for part in parts if Words(_MARKED.sub(" ", part.text)).length >= ASKING]
+    return list(dict.fromkeys(text for whole in asking for text in _MARKED.findall(whole)))
 
 
-def _quoted(text: str) -> Iterator[str]:
+def _quoted(text: str) -> Iterator[tuple[str, str]]:
+    """What is in place of values: of keys and in lists, as JSON has them, and in angle brackets."""
     yield from _VALUE.findall(text)
     for items in _LIST.findall(text):
-        yield from _TEXT.findall(items)
+        yield from (("[]", value) for value in _TEXT.findall(items))
+    yield from (("<>", value) for value in _BRACKETED.findall(text))
 
 
 def _lines(prompt: Prompt) -> Iterator[Part]:

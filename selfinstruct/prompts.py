@@ -114,7 +114,7 @@ def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
 
 
 def fields_named(prompt: Prompt) -> frozenset[str]:
-    """The fields that a prompt's templates name, of whatever has them: `instruction` in `example.instruction`."""
+    """The fields that a prompt's templates name: `instruction` where they have `example.instruction`."""
     from jinja2 import TemplateError, nodes
 
     found: set[str] = set()

@@ -127,8 +127,8 @@ def _fold(text: str) -> str:
 def _words() -> re.Pattern[str]:
     """A letter or digit with the marks on it: alone in scripts without spaces, else in runs.
 
-    Marks are looked up once: Python's `\\w` leaves them out, and with them the vowels of India's scripts. They
-    are written as ranges, since a set of two thousand single ones is ten times as slow.
+    Marks are looked up once: Python's `\\w` leaves them out, and with them the vowels of India's scripts.
+    They are written as ranges, since a set of two thousand single ones is ten times as slow.
     """
     marks = [code for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M"]
     known = set(marks)

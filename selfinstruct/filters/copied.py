@@ -39,11 +39,11 @@ def copied(
 ) -> Filter:
     """Rejects a record with a field that is in the prompt it answers, whole or for most of its length.
 
-    That is text of the examples, the rules, the prompt's own lines or its system message. What the record is
-    about may be quoted: the fields of the record that the prompt asks about, and the fields before it in
-    `fields`; and so may an answer that a rule gives in quotation marks. Words that stand for an answer in the form of the reply ("the answer") are rejected at any
-    length. Case, punctuation and spacing make no difference. A word is a word in any language; in scripts
-    without spaces two characters are one.
+    That is text of the examples, the rules, the prompt's own lines or its system message. A record may quote
+    what it is about: the fields of the record that the prompt asks about, and the fields before it in
+    `fields`. It may also be an answer that a rule gives in quotation marks. Words that stand for an answer in
+    the form of the reply ("the answer") are rejected at any length. Case, punctuation and spacing make no
+    difference. In scripts without spaces two characters are a word.
 
     Args:
         fields: the fields to look at.
@@ -74,15 +74,16 @@ class _Form:
     count ("the third task").
     """
 
-    def __init__(self, texts: Iterable[str], known: set[str]) -> None:
+    def __init__(self, groups: Iterable[list[str]], known: set[str]) -> None:
         self._known = known
-        words = [tokens for text in texts if len(tokens := Words(text).tokens) > 1]
-        counting = [
-            tuple(mine if mine == other else _ANY for mine, other in zip(one, two, strict=True))
-            for one, two in combinations(words, 2)
-            if len(one) == len(two) > 2
-        ]
-        self._forms = words + [form for form in counting if form.count(_ANY) == 1]
+        self._forms: list[tuple[str, ...]] = []
+        for texts in groups:
+            words = [tokens for text in texts if len(tokens := Words(text).tokens) > 1]
+            self._forms += words
+            for one, two in combinations(words, 2):
+                if len(one) == len(two) > 2:
+                    form = tuple(a if a == b else _ANY for a, b in zip(one, two, strict=True))
+                    self._forms += [form] if form.count(_ANY) == 1 else []
 
     def has(self, tokens: tuple[str, ...]) -> bool:
         """Whether a text of these words is only that."""
@@ -174,7 +175,7 @@ class _Check:
         if id(prompt) not in self._fixed:
             text = self._text(fixed_parts(prompt))
             known = {token for words in text.copies.texts for token in words.tokens}
-            form = _Form([*forms(prompt), *self._usual], known)
+            form = _Form([*forms(prompt), *([text] for text in self._usual)], known)
             asked_for = {Words(words).tokens for words in prescribed(text.parts)}
             self._fixed[id(prompt)] = _Fixed(prompt, text, form, asked_for)
         return self._fixed[id(prompt)]

@@ -51,15 +51,16 @@ def repeated_output(
 
     def each(record: Record) -> Rejection | None:
         text = judged(record)
-        same = None if text is None else outputs.near(text)
-        if same is None:
+        found = None if text is None else outputs.near(text)
+        if found is None:
             return None
+        same, score = found
         ids = [id for task, id in same.first.items() if task != _plain(value(record, instruction))]
         if len(ids) < most:
             return None
         more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
         reason = f"{field} is that of {len(ids)} other instructions: {', '.join(ids[:NAMED])}{more}"
-        return Rejection(reason, {"nearest": same.id, "score": round(same.score, 4), "instructions": len(ids)})
+        return Rejection(reason, {"nearest": same.id, "score": round(score, 4), "instructions": len(ids)})
 
     def learn(record: Record) -> None:
         text = judged(record)
@@ -76,12 +77,10 @@ class _Same:
     Attributes:
         id: the record that had it first.
         first: by the instruction, the first record that had it.
-        score: how near the output that was asked about last is.
     """
 
     id: str
     first: dict[str, str] = own(default_factory=dict)
-    score: float = 1.0
 
 
 class _Outputs:
@@ -91,21 +90,18 @@ class _Outputs:
         self._index = RougeLIndex(threshold, "unicode")
         self._by_id: dict[str, _Same] = {}
 
-    def near(self, text: str) -> _Same | None:
-        """What a text is nearly the same as."""
+    def near(self, text: str) -> tuple[_Same, float] | None:
+        """What a text is nearly the same as, and the score."""
         match = self._index.nearest(text)
-        if match is None:
-            return None
-        same = self._by_id[match.id]
-        same.score = match.score
-        return same
+        return (self._by_id[match.id], match.score) if match else None
 
     def add(self, text: str, instruction: str, id: str) -> None:
         """Learn an output."""
-        same = self.near(text)
-        if same is None:
-            same = self._by_id[id] = _Same(id)
+        found = self.near(text)
+        if found is None:
+            self._by_id[id] = _Same(id)
             self._index.add(text, id)
+        same = found[0] if found else self._by_id[id]
         same.first.setdefault(instruction, id)
 
 
