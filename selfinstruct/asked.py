@@ -2,8 +2,8 @@
 
 `Stage.read` gives each candidate an `Asked` (`record.asked`), which costs nothing until a filter looks. A
 part is a text with the place where a reader finds it: "the output of example 2", "the rule 'fitting'". What
-the record is about (the fields of its parent) is not a part, since an answer may quote it. To let filters
-see more of a prompt, add a function to `fixed_parts`.
+the record is about (the fields of its parent, a line drawn) is not a part, since an answer may quote it. To
+let filters see more of a prompt, add a function to `fixed_parts`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Asked:
 
     Args:
         prompt: the recipe's prompt.
-        about: the fields of the record that the prompt is about; none where it is about no record.
-        drawn: gives what else this one request was filled in with: its examples, its lines.
+        about: what the prompt is about: the fields of a record, or the lines drawn for the request.
+        drawn: gives what else this one request was filled in with: its examples.
     """
 
     def __init__(

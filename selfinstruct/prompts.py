@@ -115,18 +115,20 @@ def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
 
 def fields_named(prompt: Prompt) -> frozenset[str]:
     """The fields that a prompt's templates name: `instruction` where they have `example.instruction`."""
+    return _attributes(prompt.template) | _attributes(prompt.system or "")
+
+
+@lru_cache(maxsize=256)
+def _attributes(template: str) -> frozenset[str]:
     from jinja2 import TemplateError, nodes
 
-    found: set[str] = set()
-    for text in (prompt.template, prompt.system or ""):
-        try:
-            tree = _environment().parse(text)
-        except TemplateError:
-            continue
-        found.update(node.attr for node in tree.find_all(nodes.Getattr))
-        args = (node.arg for node in tree.find_all(nodes.Getitem))
-        found.update(str(arg.value) for arg in args if isinstance(arg, nodes.Const))
-    return frozenset(found)
+    try:
+        tree = _environment().parse(template)
+    except TemplateError:
+        return frozenset()
+    items = (node.arg for node in tree.find_all(nodes.Getitem))
+    named = {str(item.value) for item in items if isinstance(item, nodes.Const)}
+    return frozenset(named | {node.attr for node in tree.find_all(nodes.Getattr)})
 
 
 def literal(template: str) -> Iterator[tuple[str, bool]]:

@@ -4,7 +4,8 @@ A filter is made by a factory whose keyword arguments are its options in `filter
 of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that are still
 in; and one with `learn` is told of every accepted record and every seed, and of each record that a stage
 rewrites before its rewriting. Judging is done at once, a candidate after the other; what takes a while (to
-ask a model) is done before, in `prepare`, for many replies at a time. To add a filter, write a factory in the
+ask a model) is done before, in `prepare`, for many replies at a time. What the prompt said that a candidate
+answers is in `record.asked`. To add a filter, write a factory in the
 module of its family (or a new one, listed here) and name it in `conf/filters/`.
 """
 

@@ -241,7 +241,7 @@ class Stage:
         seed: int,
         shown: int = 0,
         parent: Record | None = None,
-        drawn: Callable[[], Mapping[str, Any]] = dict,
+        asked: Asked | None = None,
     ) -> list[Record]:
         """The candidates of a reply, through the checks that see all of them together.
 
@@ -252,9 +252,9 @@ class Stage:
             seed: the run's seed.
             shown: how many examples the prompt showed.
             parent: the record it is about, whose fields each candidate has too.
-            drawn: gives the examples and lines that the prompt showed, for checks that look at it.
+            asked: the prompt as it was filled in, for checks that look at it; where it is about no record.
         """
-        asked_for = Asked(prompt, parent.data if parent else {}, drawn)
+        asked_for = asked or Asked(prompt, parent.data if parent else {})
         base = {
             **(parent.data if parent else {}),
             **({self.kind.sets: prompt.name} if self.kind.sets else {}),

@@ -76,7 +76,8 @@ class Bootstrap:
             return None
         self._next += 1
         drawn = self._draw(number)
-        names = self._names(number, drawn)
+        lines = self.stage.drawn(number, self.run.seed)
+        names = {"examples": [record.data for record in drawn], **lines}
         return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
 
     async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
@@ -90,10 +91,10 @@ class Bootstrap:
         stored = self._cut_short.pop(number, [])
         records = stored or self._read(number, reply)
         lines = self.stage.drawn(number, self.run.seed)
-        asked = Asked(self.stage.prompts[0], {}, partial(self._shown, number)) if stored else None
+        asked = self._asked(number)
         for record in records:
             record.detail.update(lines)
-            record.asked = asked or record.asked
+            record.asked = record.asked or asked
         new = [record for record in records if record.fate == WAITING] if stored else records
         for record in records:
             if len(self._pool.made) >= self.goal:
@@ -110,30 +111,29 @@ class Bootstrap:
         self._turn = number + 1
 
     def _read(self, number: int, reply: Reply) -> list[Record]:
-        prompt, drawn = self.stage.prompts[0], partial(self._shown, number)
-        return self.stage.read(prompt, number, reply, self.run.seed, self.run.mix.examples, drawn=drawn)
+        prompt, shown = self.stage.prompts[0], self.run.mix.examples
+        return self.stage.read(prompt, number, reply, self.run.seed, shown, asked=self._asked(number))
+
+    def _asked(self, number: int) -> Asked:
+        lines = self.stage.drawn(number, self.run.seed)
+        return Asked(self.stage.prompts[0], lines, partial(self._shown, number))
 
     def _draw(self, number: int) -> list[Record]:
         """The examples of a request, the same whenever they are drawn."""
         rng = stream(self.run.seed, self.stage.name, number)
         return self._pool.draw(self.run.mix, self._visible(number), rng)
 
-    def _names(self, number: int, examples: list[Record]) -> dict[str, Any]:
-        """What the templates of a request may name."""
-        lines = self.stage.drawn(number, self.run.seed)
-        return {"examples": [record.data for record in examples], **lines}
-
     def _shown(self, number: int) -> dict[str, Any]:
-        """What a request that was sent was filled in with.
+        """The examples of a request that was sent.
 
-        In a replay under other settings it showed other examples than would be drawn now.
+        In a replay under other settings they are not those that would be drawn now.
         """
         sent = self.run.journal.request(self.stage.name, number)
         drawn = self._draw(number)
         if sent and sent.examples != tuple(record.id for record in drawn):
             found = (self._find(id) for id in sent.examples)
             drawn = [record for record in found if record]
-        return self._names(number, drawn)
+        return {"examples": [record.data for record in drawn]}
 
     def _find(self, id: str) -> Record | None:
         """A seed, or a candidate whatever its fate; None where a replay has read nothing of that name."""
