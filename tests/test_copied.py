@@ -547,7 +547,7 @@ def copying(request: int) -> str:
         "Explain how {} {} {} helps {} and {}.",
         "Which {} {} or {} {} suits {}, if {} is dear and {} is not?",
     ]
-    tasks = [COPY, fresh[0].format(*words), fresh[1].format(*words[5:])]
+    tasks = [fresh[0].format(*words), fresh[1].format(*words[5:]), COPY]
     return json.dumps({"tasks": [{"instruction": task} for task in tasks]})
 
 
@@ -573,6 +573,7 @@ def scripted(project: Path) -> list[str]:
         "model.mode=chat",
         "model.options.replies=replies.jsonl",
         "seeds.path=mine.jsonl",
+        "mix.examples=12",
         "cache=off",
     ]
 
@@ -604,15 +605,9 @@ def test_a_run_says_the_same_however_it_goes_on(typed: Typed, project: Path) -> 
     status, _, err = typed(*words, "target=12", "model.concurrency=1", "run_dir=one")
     assert status == 0, err
     found = copies(run)
-    assert len(found) >= 3
-    for number in {row["request"] for row in lines(run / "instructions.jsonl")}:
-        examples = shown(run, number)
-        place = (
-            f"the whole of the instruction of example {examples.index(COPY) + 1}"
-            if COPY in examples
-            else None
-        )
-        assert found.get(number) == place
+    assert len(found) >= 5
+    for number, place in found.items():
+        assert place == f"the whole of the instruction of example {shown(run, number).index(COPY) + 1}"
     kept = [row["id"] for row in lines(run / "instances.jsonl")]
     again = [row for row in lines(run / "rejected.jsonl") if row["check"] == "repeated_output"]
     assert len(kept) == 3
