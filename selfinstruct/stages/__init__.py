@@ -260,10 +260,10 @@ class Stage:
             **({self.kind.sets: prompt.name} if self.kind.sets else {}),
         }
         pieces = [piece for choice in reply.choices for piece in _pieces(prompt, choice, shown)]
-        asked = {**prompt.sampling, **self.model.sampling}.get("n") or 1
+        wanted = {**prompt.sampling, **self.model.sampling}.get("n") or 1
         if reply.error is None:
-            missing = asked - len(reply.choices)
-            pieces += [Parsed({}, MISSING, f"{missing} of {asked} choices did not come back")] * missing
+            missing = wanted - len(reply.choices)
+            pieces += [Parsed({}, MISSING, f"{missing} of {wanted} choices did not come back")] * missing
         records = []
         for position, piece in enumerate(pieces):
             record = self.record(number, position, {**base, **piece.data}, parent)
