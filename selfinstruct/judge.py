@@ -90,11 +90,9 @@ class Judge:
 
     def admit(self, record: Record) -> bool:
         """The rest for one candidate: the other filters, the schema, and whether it is accepted."""
-        for name, check in self._single:
-            _mend(check, record)
-            if _look(name, check, record):
-                return False
-        if not self.approve(record):
+        rejected = any(_apply(name, check, record) for name, check in self._single)  # up to the first
+        record.asked = None  # a pool of many records need not keep it
+        if rejected or not self.approve(record):
             return False
         self.learn(record)
         return True
@@ -121,6 +119,12 @@ def _mend(check: Filter, record: Record) -> None:
     fields = check.mend(record) if check.mend else None
     if fields:
         record.mend(fields)
+
+
+def _apply(name: str, check: Filter, record: Record) -> bool:
+    """Mend a record, then look at it; whether the check rejects it."""
+    _mend(check, record)
+    return _look(name, check, record)
 
 
 def _look(name: str, check: Filter, record: Record) -> bool:

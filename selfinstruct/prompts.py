@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache, partial
@@ -111,6 +111,37 @@ def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
             except TemplateError:
                 return None
     return named
+
+
+def fields_named(prompt: Prompt) -> frozenset[str]:
+    """The fields that a prompt's templates name: `instruction` where they have `example.instruction`."""
+    return _attributes(prompt.template) | _attributes(prompt.system or "")
+
+
+@lru_cache(maxsize=256)
+def _attributes(template: str) -> frozenset[str]:
+    from jinja2 import TemplateError, nodes
+
+    try:
+        tree = _environment().parse(template)
+    except TemplateError:
+        return frozenset()
+    items = (node.arg for node in tree.find_all(nodes.Getitem))
+    named = {str(item.value) for item in items if isinstance(item, nodes.Const)}
+    return frozenset(named | {node.attr for node in tree.find_all(nodes.Getattr)})
+
+
+def literal(template: str) -> Iterator[tuple[str, bool]]:
+    """A template's own text and its expressions, in order; with each whether it is an expression."""
+    expression = ""
+    for _, kind, value in _environment().lex(template):
+        if kind == "variable_begin" or expression:
+            expression += value
+            if kind == "variable_end":
+                yield expression, True
+                expression = ""
+        elif kind == "data":
+            yield value, False
 
 
 def render(template: str, names: Mapping[str, Any]) -> str:

@@ -13,7 +13,10 @@ import random
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfinstruct.asked import Asked
 
 ACCEPTED = "accepted"
 REJECTED = "rejected"
@@ -38,6 +41,7 @@ class Record:
         check: name of the check that rejected it.
         reason: why, in words.
         detail: what the checks found out, such as the nearest record and the score.
+        asked: the prompt that it answers, for the checks; not stored, and gone once it has its fate.
     """
 
     id: str
@@ -50,6 +54,7 @@ class Record:
     check: str | None = None
     reason: str | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    asked: Asked | None = field(default=None, compare=False, repr=False)
 
     def reject(self, check: str, rejection: Rejection) -> None:
         """Give it the fate rejected; the first check that does so is the one that counts."""

@@ -128,8 +128,11 @@ def _words() -> re.Pattern[str]:
     """A letter or digit with the marks on it: alone in scripts without spaces, else in runs.
 
     Marks are looked up once: Python's `\\w` leaves them out, and with them the vowels of India's scripts.
+    They are written as ranges, since a set of two thousand single ones is ten times as slow.
     """
-    marks = "".join(
-        chr(code) for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M"
-    )
-    return re.compile(rf"(?=\w)[{_UNSPACED}][{marks}]*|(?:[^\W_{_UNSPACED}][{marks}]*)+")
+    marks = [code for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M"]
+    known = set(marks)
+    first = [code for code in marks if code - 1 not in known]
+    last = [code for code in marks if code + 1 not in known]
+    ranges = "".join(f"{chr(one)}-{chr(end)}" for one, end in zip(first, last, strict=True))
+    return re.compile(rf"(?=\w)[{_UNSPACED}][{ranges}]*|(?:[^\W_{_UNSPACED}]+[{ranges}]*)+")

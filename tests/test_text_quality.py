@@ -708,8 +708,8 @@ def test_hostile(folder: Path, language: str) -> None:
 
 
 def test_the_sets_change_nothing_of_the_default(folder: Path) -> None:
-    """A chat set holds its default set unchanged: what mends comes before its own checks, the rest after them."""
-    first = ["stray_characters", "control_tokens", "stand_in", "input_repeats_instruction"]
+    """A chat set holds its default set unchanged: first what sees the raw text, the rest after its own."""
+    first = ["stray_characters", "control_tokens", "stand_in", "input_repeats_instruction", "copied"]
     for language in ("en", "de", "ja", "zh"):
         chat, default = recipe(folder, language), recipe(folder, language, f"filters=default_{language}")
         for stage, section in default.config.filters.items():

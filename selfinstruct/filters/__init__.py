@@ -6,8 +6,9 @@ are still in; and one with `learn` is told of every accepted record and every se
 a stage rewrites before its rewriting. One with `mend` replaces fields before it looks: every later check,
 the schema, the exports and the journal see what it put there, and `detail["mended"]` keeps what the model
 wrote. Judging is done at once, a candidate after the other; what takes a while (to ask a model) is done
-before, in `prepare`, for many replies at a time. To add a filter, write a factory in the module of its
-family (or a new one, listed here) and name it in `conf/filters/`.
+before, in `prepare`, for many replies at a time. What the prompt said that a candidate answers is in
+`record.asked`. To add a filter, write a factory in the module of its family (or a new one, listed here) and
+name it in `conf/filters/`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.control_tokens",
         "selfinstruct.filters.stand_ins",
         "selfinstruct.filters.characters",
+        "selfinstruct.filters.copied",
+        "selfinstruct.filters.repeated",
     ),
     "filters",
     Filter,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from selfinstruct.asked import Asked
 from selfinstruct.errors import Fault
 from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines
@@ -240,6 +241,7 @@ class Stage:
         seed: int,
         shown: int = 0,
         parent: Record | None = None,
+        asked: Asked | None = None,
     ) -> list[Record]:
         """The candidates of a reply, through the checks that see all of them together.
 
@@ -250,19 +252,22 @@ class Stage:
             seed: the run's seed.
             shown: how many examples the prompt showed.
             parent: the record it is about, whose fields each candidate has too.
+            asked: the prompt as it was filled in, for checks that look at it; where it is about no record.
         """
+        asked_for = asked or Asked(prompt, parent.data if parent else {})
         base = {
             **(parent.data if parent else {}),
             **({self.kind.sets: prompt.name} if self.kind.sets else {}),
         }
         pieces = [piece for choice in reply.choices for piece in _pieces(prompt, choice, shown)]
-        asked = {**prompt.sampling, **self.model.sampling}.get("n") or 1
+        wanted = {**prompt.sampling, **self.model.sampling}.get("n") or 1
         if reply.error is None:
-            missing = asked - len(reply.choices)
-            pieces += [Parsed({}, MISSING, f"{missing} of {asked} choices did not come back")] * missing
+            missing = wanted - len(reply.choices)
+            pieces += [Parsed({}, MISSING, f"{missing} of {wanted} choices did not come back")] * missing
         records = []
         for position, piece in enumerate(pieces):
             record = self.record(number, position, {**base, **piece.data}, parent)
+            record.asked = asked_for
             if piece.check:
                 record.reject(piece.check, Rejection(piece.reason or ""))
             records.append(record)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from selfinstruct.asked import Asked
 from selfinstruct.config import Machine
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
@@ -73,8 +75,7 @@ class Bootstrap:
         if after >= self._turn:
             return None
         self._next += 1
-        rng = stream(self.run.seed, self.stage.name, number)
-        drawn = self._pool.draw(self.run.mix, after, rng)
+        drawn = self._draw(number)
         lines = self.stage.drawn(number, self.run.seed)
         names = {"examples": [record.data for record in drawn], **lines}
         return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
@@ -90,8 +91,10 @@ class Bootstrap:
         stored = self._cut_short.pop(number, [])
         records = stored or self._read(number, reply)
         lines = self.stage.drawn(number, self.run.seed)
+        asked = self._asked(number)
         for record in records:
             record.detail.update(lines)
+            record.asked = record.asked or asked
         new = [record for record in records if record.fate == WAITING] if stored else records
         for record in records:
             if len(self._pool.made) >= self.goal:
@@ -108,7 +111,38 @@ class Bootstrap:
         self._turn = number + 1
 
     def _read(self, number: int, reply: Reply) -> list[Record]:
-        return self.stage.read(self.stage.prompts[0], number, reply, self.run.seed, self.run.mix.examples)
+        prompt, shown = self.stage.prompts[0], self.run.mix.examples
+        return self.stage.read(prompt, number, reply, self.run.seed, shown, asked=self._asked(number))
+
+    def _asked(self, number: int) -> Asked:
+        lines = self.stage.drawn(number, self.run.seed)
+        return Asked(self.stage.prompts[0], lines, partial(self._shown, number))
+
+    def _draw(self, number: int) -> list[Record]:
+        """The examples of a request, the same whenever they are drawn."""
+        rng = stream(self.run.seed, self.stage.name, number)
+        return self._pool.draw(self.run.mix, self._visible(number), rng)
+
+    def _shown(self, number: int) -> dict[str, Any]:
+        """The examples of a request that was sent.
+
+        In a replay under other settings they are not those that would be drawn now.
+        """
+        sent = self.run.journal.request(self.stage.name, number)
+        drawn = self._draw(number)
+        if sent and sent.examples != tuple(record.id for record in drawn):
+            found = (self._find(id) for id in sent.examples)
+            drawn = [record for record in found if record]
+        return {"examples": [record.data for record in drawn]}
+
+    def _find(self, id: str) -> Record | None:
+        """A seed, or a candidate whatever its fate; None where a replay has read nothing of that name."""
+        seed = next((seed for seed in self.run.seeds if seed.id == id), None)
+        request = id.rpartition("-")[0].rpartition("-")[2]
+        if seed or not request.isdigit():
+            return seed
+        candidates = self.run.journal.records(self.stage.name, request=int(request))
+        return next((record for record in candidates if record.id == id), None)
 
     def _visible(self, number: int) -> int:
         """The last reply whose records request `number` may show."""
