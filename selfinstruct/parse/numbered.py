@@ -30,8 +30,8 @@ def numbered_list(
         capitals: after the first letter, which is made a capital, `keep` the model's or `lower` them all.
         when_cut: what a reply cut by length loses: its last item, or everything as in the original.
         strip_first_number: remove a number before the first item; chat models repeat it.
-        marks: what begins an item: `any` of the marks that models write, or as in the `original` only a number,
-            a dot and a space.
+        marks: what begins an item: `any` of the marks that models write, or as in the `original` only a
+            number, a dot and a space.
     """
     number = _ORIGINAL if marks == "original" else _NUMBER
 

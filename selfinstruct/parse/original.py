@@ -1,7 +1,8 @@
 """Parsers that keep an original's rules where the other parsers have better ones.
 
-`alpaca_records` is for recipe `alpaca_original`. What recipe `paper` keeps of its original are options of the
-parsers that it shares with others. To add one, write its factory here; docs/from-the-paper.md names the rules.
+`alpaca_records` is for recipe `alpaca_original`. What recipe `paper` keeps of its original are options of
+the parsers that it shares with others. To add one, write its factory here; docs/from-the-paper.md has the
+rules.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from selfinstruct.records import Reply
 
 @PARSERS.register
 def alpaca_records(*, separator: str, fields: dict[str, str], empty: dict[str, str] | None = None) -> Parser:
-    """Records in numbered fields as Alpaca's code reads them; `numbered_fields` reads more of what models write.
+    """Records in numbered fields as Alpaca's code reads them; `numbered_fields` reads more of them.
 
-    The reply goes on from the prompt's last number. It is split at every separator, wherever it is; a piece is
-    a record where it has each field once, in order, under the number that belongs to its place. Of a reply cut
-    by length the last piece is lost.
+    The reply goes on from the prompt's last number. It is split at every separator, wherever it is; a piece
+    is a record where it has each field once, in order, under the number that belongs to its place. Of a reply
+    cut by length the last piece is lost.
 
     Args:
         separator: the text between two records.
@@ -34,7 +35,7 @@ def alpaca_records(*, separator: str, fields: dict[str, str], empty: dict[str, s
         pieces = f"{shown + 1}. {first}:{reply.text}".split(separator)
         found = [_record(piece, shown + 1 + place) for place, piece in enumerate(pieces)]
         if reply.cut:
-            found[-1] = Parsed({"reply": pieces[-1].strip()}, CUT, "the reply reached max_tokens within this one")
+            found[-1] = Parsed({"reply": pieces[-1].strip()}, CUT, "the reply reached max_tokens in this one")
         # An empty piece has nothing that could be lost, and is still counted.
         return [one for one, piece in zip(found, pieces, strict=True) if piece.strip()]
 
