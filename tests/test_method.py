@@ -224,10 +224,10 @@ class TestInstructions:
     @pytest.mark.parametrize(
         ("name", "stored"),
         [(name, "Explain nasa's work") for name in PAPER]
-        + [(name, "Explain NASA's work") for name in MENDED],
+        + [(name, "Explain NASA's work") for name in (*MENDED, "completion")],
     )
     def test_capitals(self, recipes: Recipes, name: str, stored: str) -> None:
-        """`paper` lowers all letters after the first, the default keeps the model's."""
+        """`paper` lowers all letters after the first; the default and `completion` keep the model's."""
         (piece,) = prompt(recipes(name), "instructions").parse.read(Reply("explain NASA's work"), 8)
         assert piece.data == {"instruction": stored}
 

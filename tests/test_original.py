@@ -11,6 +11,7 @@ import random
 import re
 import string
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -343,8 +344,8 @@ def composed(place: Path, name: str, *more: str) -> Recipe:
 
 
 @lru_cache
-def shared(place: Path, name: str) -> Recipe:
-    """The same, for tests that accept nothing."""
+def common(place: Path, name: str) -> Recipe:
+    """The same for all tests that accept no new instruction."""
     return composed(place, name)
 
 
@@ -416,7 +417,7 @@ def test_a_scored_text_of_the_threshold_itself_stays(place: Path) -> None:
 @pytest.mark.parametrize("cut", [False, True])
 def test_classification(place: Path, cut: bool) -> None:
     """Each answer means the same, and no answer, a refused or an empty one, is a no."""
-    recipe = shared(place, "paper")
+    recipe = common(place, "paper")
     refused = [Reply("", "content_filter", error="no"), Reply("", "context", error="too long")]
     for number, answer in enumerate([*(reply(text, cut) for text in ANSWERS), *refused], 1):
         (record,) = admitted(recipe, "classification", candidates(recipe, "classification", number, answer))
@@ -432,7 +433,7 @@ def test_instances(
     place: Path, label: bool, replies: list[tuple[str, bool]], rule: Callable[[str, bool], list[Pair]]
 ) -> None:
     """Each reply has the same instances, and the same are left; of more than five, five of them."""
-    recipe = shared(place, "paper")
+    recipe = common(place, "paper")
     held = 0
     for number, (text, cut) in enumerate(replies, 1):
         read = candidates(recipe, "instances", number, reply(text, cut), label)
@@ -480,7 +481,7 @@ def the_end_of_a_run(place: Path) -> None:
 
 def a_run_that_adds_nothing(place: Path) -> None:
     """`patience` has a value."""
-    assert shared(place, "paper").config.pipeline["instructions"].options["patience"] == 50
+    assert common(place, "paper").config.pipeline["instructions"].options["patience"] == 50
 
 
 def a_request_that_fails(place: Path) -> None:
@@ -496,13 +497,13 @@ def a_request_that_fails(place: Path) -> None:
 
 def a_prompt_too_long_for_the_model(place: Path) -> None:
     """It is asked again, in all stages; how often is the model's (test_shorten.py)."""
-    recipes = [shared(place, name) for name in ("paper", "alpaca_original")]
+    recipes = [common(place, name) for name in ("paper", "alpaca_original")]
     assert all(one.may_shorten for recipe in recipes for stage in recipe.stages for one in stage.prompts)
 
 
 def replies_that_are_not_read_at_all(place: Path) -> None:
     """Each is rejected under a name of its own."""
-    recipe = shared(place, "paper")
+    recipe = common(place, "paper")
     replies = {
         "content_filter": Reply(TASK, "content_filter"),
         "oversized": Reply(TASK + " word" * 60_000),
@@ -516,7 +517,7 @@ def replies_that_are_not_read_at_all(place: Path) -> None:
 
 def tokens_for_the_five_of_a_batch(place: Path) -> None:
     """They are those of the task alone."""
-    prompts = shared(place, "paper").stage("instances").prompts
+    prompts = common(place, "paper").stage("instances").prompts
     assert {one.name: one.sampling["max_tokens"] for one in prompts} == {
         "output_first": 300,
         "input_first": 350,
@@ -525,7 +526,7 @@ def tokens_for_the_five_of_a_batch(place: Path) -> None:
 
 def a_colon_at_the_end_of_a_task(place: Path) -> None:
     """It is in no prompt."""
-    recipe = shared(place, "paper")
+    recipe = common(place, "paper")
     for stage in ("classification", "instances"):
         for one in recipe.stage(stage).prompts:
             assert "Sort these words\n" in one.fill({"instruction": "Sort these words：:"})[1]
@@ -562,7 +563,7 @@ def seeds_with_faults(place: Path) -> None:
 def alpacas_fields_in_another_order(place: Path) -> None:
     """The record is not read, and those after it are."""
     text = f" {TASK}\n4. Output:\nWell.\n4. Input:\n<noinput>\n###\n5. Instruction: {TASK}\n5. Input:\nx"
-    read = candidates(shared(place, "alpaca_original"), "tasks", 1, reply(f"{text}\n5. Output:\ny"))
+    read = candidates(common(place, "alpaca_original"), "tasks", 1, reply(f"{text}\n5. Output:\ny"))
     assert [(one.check, one.data.get("output")) for one in read] == [("unreadable", None), (None, "y")]
 
 
@@ -601,3 +602,16 @@ def test_the_page_has_each_difference_that_is_asserted() -> None:
 def test_a_difference_is_what_the_page_says(place: Path, rule: str) -> None:
     """Each row of the page is so."""
     ASSERTED[rule](place)
+
+
+@pytest.mark.parametrize(("name", "month"), [("paper", "february"), ("completion", "February")])
+def test_a_name_in_the_replies_of_a_real_model(place: Path, shared: Path, name: str, month: str) -> None:
+    """Its February becomes february in `paper`, as in the original, and stays in `completion`."""
+    replies = shared.parent / "trials/real-replies/paper.jsonl"
+    words = ["model=scripted", f"model.options.replies={replies}", "seed=2", "target=20", "cache=off"]
+    with suppress(ModelError):  # where a check rejects more, the replies do not last
+        run(name, [*words, "export=none", f"run_dir=real-{name}"], project=place, quiet=True)
+    journal = Journal(place / f"real-{name}/run.sqlite")
+    told = [record.data["instruction"] for record in journal.records("instructions", "accepted")]
+    journal.close()
+    assert f"What is the total number of days from 20th to 30th {month}?" in told
