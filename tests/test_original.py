@@ -508,7 +508,6 @@ def replies_that_are_not_read_at_all(place: Path) -> None:
         "content_filter": Reply(TASK, "content_filter"),
         "oversized": Reply(TASK + " word" * 60_000),
         "repeated_line": Reply(f"{TASK}\n" * 22),
-        "control_characters": Reply(TASK + "\x1b"),
     }
     for number, (check, odd) in enumerate(replies.items(), 1):
         (record,) = candidates(recipe, "instructions", number, odd)
