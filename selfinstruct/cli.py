@@ -37,12 +37,12 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct [VERB] recipe=NAME [GROUP=NAME …] [KEY=VALUE …]
 
   selfinstruct recipe=quickstart                           try it out: no key, no GPU
-  selfinstruct recipe=paper model=openai target=1000       the paper's pipeline on a model of your own
+  selfinstruct recipe=chat model=openai target=1000        the paper's pipeline on a model of your own
   selfinstruct check recipe=alpaca                         what would it do?
   selfinstruct check --list filters                        what can it name? also exports, tokenizers, ...
   selfinstruct new garden --from chat                      start a domain of your own
-  selfinstruct -m recipe=paper mix.machine=0,2,4           a sweep: a run for each value, and how they compare
-  selfinstruct replay runs/paper filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
+  selfinstruct -m recipe=chat mix.machine=0,2,4            a sweep: a run for each value, and how they compare
+  selfinstruct replay runs/chat filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
 """
 REPLAY_HELP = """\
 selfinstruct replay: read a run's replies again under other settings, without a model

@@ -147,6 +147,11 @@ class PromptConfig(Strict):
         default_factory=dict, description="max_tokens, temperature, stop …; stop strings are templates too"
     )
     parse: Component | None = Field(None, description="how the reply is read")
+    when_too_long: Literal["reject", "shorten"] = Field(
+        "reject",
+        description="where prompt and reply are too long for the model together: reject the request, or ask "
+        "again with max_tokens * 0.8, as often as model.retries says, as the original does",
+    )
     constrain: bool = Field(
         False, description="ask the provider to hold a chat model to the JSON that is read (response_format)"
     )

@@ -51,6 +51,7 @@ class Prompt:
         sampling: parameters of the request; strings in `stop` are templates.
         parse: reads the reply.
         where: the values that fields of a record need to have for it, where variants are drawn.
+        may_shorten: whether it is asked again with fewer tokens for the reply where it is too long.
     """
 
     name: str | None
@@ -62,6 +63,7 @@ class Prompt:
     sampling: Mapping[str, Any]
     parse: Parser
     where: Mapping[str, Any] = field(default_factory=dict)
+    may_shorten: bool = False
 
     def fits(self, data: Mapping[str, Any]) -> bool:
         """Whether the record has the values that this variant is for."""
@@ -267,4 +269,5 @@ def _build_one(
         sampling={**asked, **config.sampling},
         parse=parse,
         where=getattr(config, "where", {}),
+        may_shorten=config.when_too_long == "shorten",
     )

@@ -95,6 +95,7 @@ class Request:
         parent: id of the record that it is about.
         variant: name of the prompt variant, where the prompt has some.
         nth: how often the same was asked before in the run.
+        may_shorten: whether it is asked again with fewer tokens for the reply where it is too long.
     """
 
     stage: str
@@ -106,6 +107,7 @@ class Request:
     parent: str | None = None
     variant: str | None = None
     nth: int = 0
+    may_shorten: bool = False
 
     @cached_property
     def parameters(self) -> str:

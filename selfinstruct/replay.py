@@ -30,7 +30,8 @@ from selfinstruct.store import FINISHED, REPLAYED, Journal
 
 # What may differ from the source: nothing that was sent follows from it.
 FREE = re.compile(r"(filters|schema)(\.|$)|prompts\.[^.]+(\.variants\.[^.]+)?\.parse(\.|$)")
-UNSAID = ("seed", "response_format")  # sampling that follows from a request's number, or from the schema
+# Sampling that follows from a request's number, from the schema, or from the prompt's length (when_too_long).
+UNSAID = ("seed", "response_format", "max_tokens")
 COMMIT_EVERY = 200
 
 

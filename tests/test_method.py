@@ -1,4 +1,7 @@
-"""The recipes against the numbers of Self-Instruct (arXiv 2212.10560) and of Alpaca."""
+"""The recipes against the numbers of Self-Instruct (arXiv 2212.10560) and of Alpaca.
+
+How replies are read and judged is compared with the originals' rules in test_original.py.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ def judged(recipe: Recipe, instruction: str, stage: str = "instructions") -> str
 
 
 class TestSeeds:
-    @pytest.mark.parametrize("name", ["paper", "plain", "alpaca"])
+    @pytest.mark.parametrize("name", ["paper", "plain", "completion", "alpaca", "alpaca_original"])
     def test_own(self, recipes: Recipes, name: str) -> None:
         """The recipes come with 175 seed tasks, 26 of them classification."""
         tasks = recipes(name).seeds.tasks
@@ -213,18 +216,18 @@ class TestInstructions:
         """Each sort of bad instruction is rejected by its own check, the first that applies."""
         assert judged(recipes(name), instruction) == check
 
-    @pytest.mark.parametrize(("name", "stage"), [("paper", "instructions"), ("alpaca", "tasks")])
+    @pytest.mark.parametrize(("name", "stage"), [("paper", "instructions"), ("alpaca_original", "tasks")])
     def test_write_a_program_has_a_case(self, recipes: Recipes, name: str, stage: str) -> None:
-        """In `paper` and `alpaca` only banned words are found in any case; `Write a program` is exact."""
+        """In the two originals only banned words are found in any case; `Write a program` is exact."""
         assert judged(recipes(name), "write a program that adds numbers", stage) is None
 
     @pytest.mark.parametrize(
         ("name", "stored"),
         [(name, "Explain nasa's work") for name in PAPER]
-        + [(name, "Explain NASA's work") for name in MENDED],
+        + [(name, "Explain NASA's work") for name in (*MENDED, "completion")],
     )
     def test_capitals(self, recipes: Recipes, name: str, stored: str) -> None:
-        """`paper` lowers all letters after the first, the default keeps the model's."""
+        """`paper` lowers all letters after the first; the default and `completion` keep the model's."""
         (piece,) = prompt(recipes(name), "instructions").parse.read(Reply("explain NASA's work"), 8)
         assert piece.data == {"instruction": stored}
 
@@ -241,7 +244,7 @@ class TestClassification:
             "frequency_penalty": 0,
             "presence_penalty": 0,
         }
-        assert asked.fill(task())[2]["stop"] == ["\n", "Task:"]
+        assert asked.fill(task())[2]["stop"] == ["\n", "Task" if name in PAPER else "Task:"]
 
     @three
     def test_demonstrations(self, recipes: Recipes, name: str) -> None:
@@ -365,35 +368,59 @@ class TestEncoding:
 
 
 class TestAlpaca:
-    def test_one_stage(self, recipes: Recipes) -> None:
+    @pytest.mark.parametrize("name", ["alpaca", "alpaca_original"])
+    def test_one_stage(self, recipes: Recipes, name: str) -> None:
         """One bootstrap stage makes whole records; a prompt holds 3 seed tasks and nothing machine-made."""
-        recipe = recipes("alpaca")
+        recipe = recipes(name)
         assert [(one.name, one.kind.draws) for one in recipe.stages] == [("tasks", True)]
         assert (recipe.config.mix.examples, recipe.config.mix.machine) == (3, 0)
         assert prompt(recipe, "tasks").parse.fields == ("instruction", "input", "output")
 
     def test_sampling(self, recipes: Recipes) -> None:
-        """3072 tokens at temperature 1, up to number 20."""
-        asked = prompt(recipes("alpaca"), "tasks")
-        assert without_stop(asked) == {"max_tokens": 3072, "temperature": 1.0, "top_p": 1.0}
-        assert asked.fill(examples(3))[2]["stop"] == ["\n20", "20.", "20 ."]
+        """3072 tokens at temperature 1, up to number 20, and never the end of a text of GPT-3."""
+        asked = prompt(recipes("alpaca_original"), "tasks")
+        bias = {"50256": -100}
+        assert without_stop(asked) == {
+            "max_tokens": 3072,
+            "temperature": 1.0,
+            "top_p": 1.0,
+            "logit_bias": bias,
+        }
+        assert asked.fill(examples(3))[2]["stop"] == ["\n20", "20."]
 
-    def test_layout(self, recipes: Recipes) -> None:
+    @pytest.mark.parametrize(
+        ("name", "style", "empty"),
+        [("alpaca", "chat", "<none>"), ("alpaca_original", "completion", "<noinput>")],
+    )
+    def test_layout(self, recipes: Recipes, name: str, style: str, empty: str) -> None:
         """Numbered fields between ### marks, with a word for an empty input, in a list of up to 20."""
-        asked = prompt(recipes("alpaca"), "tasks")
+        asked = prompt(recipes(name), "tasks")
         text = asked.fill(examples(3))[1]
         assert "up to 20" in text.split("\n")[0]
-        shown = "###\n{0}. Instruction: Sort this.\n{0}. Input:\n<none>\n{0}. Output:\nDone.\n"
+        shown = f"###\n{{0}}. Instruction: Sort this.\n{{0}}. Input:\n{empty}\n{{0}}. Output:\nDone.\n"
         assert text.endswith("".join(shown.format(number) for number in (1, 2, 3)) + "###\n4. Instruction:")
-        assert asked.style == "chat"
+        assert asked.style == style
 
     def test_filters(self, recipes: Recipes) -> None:
-        """The paper's checks with five more banned words."""
-        checks, papers = options(recipes("alpaca"), "tasks"), options(recipes("paper"), "instructions")
+        """`alpaca_original` has the paper's checks with five more banned words, and no other."""
+        checks = options(recipes("alpaca_original"), "tasks")
+        words = checks["banned_words"].pop("words")
+        papers = options(recipes("paper"), "instructions")
+        del papers["banned_words"]["words"]
+        assert words == dict.fromkeys(ALPACA_BANNED, True)
+        assert checks == papers
         assert list(checks) == list(papers)
-        assert checks["banned_words"]["words"] == dict.fromkeys(ALPACA_BANNED, True)
-        assert checks["word_count"] == papers["word_count"]
-        assert checks["rouge_l"]["threshold"] == 0.7
+
+    def test_filters_for_today(self, recipes: Recipes) -> None:
+        """`alpaca` has them too, after others that look at the answers and do not learn."""
+        papers = options(recipes("alpaca_original"), "tasks")
+        checks = options(recipes("alpaca"), "tasks")
+        assert [name for name in checks if name in papers] == list(papers)
+        assert list(checks).index("rouge_l") > list(checks).index("unfinished")
+        assert {"refusal", "placeholder", "repetition", "unfinished"} < set(checks)
+        assert checks["banned_words"] == papers["banned_words"]
+        assert checks["rouge_l"]["keep_similar"] == 0
+        assert judged(recipes("alpaca"), "write a program that adds numbers", "tasks") == "write_a_program"
 
 
 def source(id: str) -> int:
@@ -437,7 +464,7 @@ def ran(place: Path) -> Callable[[str], tuple[Run, Ran]]:
 
     @lru_cache
     def go(name: str) -> tuple[Run, Ran]:
-        stage = "tasks" if name == "alpaca" else "instructions"
+        stage = "tasks" if name.startswith("alpaca") else "instructions"
         done = run(name, ["model=scripted", "target=80"], project=place, quiet=True)
         return done, Ran(done, stage)
 
@@ -486,14 +513,15 @@ class TestRuns:
         assert all(one <= number - 5 for number, seen in made.items() for one in seen)
         assert any(one > (number - 1) // 5 * 5 - 5 for number, seen in made.items() for one in seen)
 
-    @pytest.mark.parametrize("name", ["paper", "plain", "alpaca"])
+    @pytest.mark.parametrize("name", ["paper", "plain", "alpaca", "alpaca_original"])
     def test_target(self, ran: Runs, name: str) -> None:
         """A run stops at its target to the record."""
         assert len(ran(name)[1].made) == 80
 
-    def test_alpaca_shows_seeds_only(self, ran: Runs) -> None:
-        """In `alpaca` every prompt holds 3 seed tasks."""
-        shown = ran("alpaca")[1].shown
+    @pytest.mark.parametrize("name", ["alpaca", "alpaca_original"])
+    def test_alpaca_shows_seeds_only(self, ran: Runs, name: str) -> None:
+        """In both of Alpaca's recipes every prompt holds 3 seed tasks."""
+        shown = ran(name)[1].shown
         assert {len(set(ids)) for ids in shown.values()} == {3}
         assert not any(source(id) for ids in shown.values() for id in ids)
 

@@ -31,7 +31,8 @@ REPLIES = Path(__file__).parent / "replies"
 SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
-OTHERS = {"alpaca", "evolve", "grounded", "judged", "paper", "paper_classification", "quickstart"}
+OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
+OTHERS |= {"paper", "paper_classification"}
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
 

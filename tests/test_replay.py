@@ -256,7 +256,7 @@ def test_a_sweep_of_replays_counts_as_single_ones_do(
 
 def test_parse_schema_and_export_may_change(typed: Typed, project: Path, runs: dict[str, Path]) -> None:
     """Replies are read by another parser, checked by another schema, written in other formats."""
-    keys = ("prompts.instructions.parse.capitals=keep", "schema.instances.properties.output.maxLength=12")
+    keys = ("prompts.instructions.parse.capitals=keep", "+schema.instances.properties.output.maxLength=12")
     status, _, err = typed("replay", str(runs["paper"]), *keys, "export=alpaca", "run_dir=again")
     assert status == 0, err
     before, now = (lines(at / "instructions.jsonl") for at in (runs["paper"], project / "again"))

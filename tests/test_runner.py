@@ -168,7 +168,7 @@ def test_a_prompt_that_was_not_scripted_fails_loudly_and_loses_nothing(typed: Ty
 def test_an_invalid_record_is_rejected_with_path_and_reason(typed: Typed, project: Path) -> None:
     """A record that its stage's JSON Schema refuses ends under `schema`, with the path."""
     status, _, err = typed(
-        *PAPER, "target=4", "run_dir=run", "schema.instances.properties.output.maxLength=16"
+        *PAPER, "target=4", "run_dir=run", "+schema.instances.properties.output.maxLength=16"
     )
     assert status == 0, err
     wrong = [row for row in lines(project / "run/rejected.jsonl") if row["check"] == "schema"]

@@ -6,7 +6,7 @@ Each reply is stored the moment it arrives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -15,11 +15,14 @@ from selfinstruct.llm import TransientError
 from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.llm.prices import price_of
 from selfinstruct.records import Reply, Request, storable
+from selfinstruct.replies import CONTEXT
 
 LINGER = 0.01  # seconds that a request waits for others to go with
 CLAIMED_WAIT = 0.2  # seconds between two looks for a reply that another run asks for
+SHORTER = 0.8  # of max_tokens, where prompt and reply are too long together (the original's)
 
 Waiting = tuple[Request, "asyncio.Future[Reply | None]"]
+Asked = tuple[Request, Reply | None]  # what was asked in the end, and what came back
 
 
 class Client:
@@ -63,7 +66,8 @@ class Client:
         request = self._counted(request)  # at once, so that equal requests are told apart by their order
         if request.number in self._arrived_before:
             stored = self._desk.journal.reply(request.stage, request.number)
-            self._desk.journal.sent([request], sends=0)  # a salvaged journal may have lost it
+            if self._desk.journal.request(request.stage, request.number) is None:  # lost in a salvage
+                self._desk.journal.sent([request], sends=0)
             await self._desk.journal.settled()
             return stored
         first = self._endpoints[0]
@@ -158,18 +162,36 @@ class Client:
         self, endpoint: Endpoint, requests: list[Request], spare: bool
     ) -> list[Reply | None] | None:
         """The replies of one model, stored."""
-        found: dict[int, Reply | None] = {}
+        found: dict[int, Asked] = {}
         if endpoint is not self._endpoints[0]:
             await endpoint.open()
-            found = {one.number: hit for one in requests if (hit := self._cached(endpoint, one))}
+            found = {one.number: (one, hit) for one in requests if (hit := self._cached(endpoint, one))}
         left = [request for request in requests if request.number not in found]
         replies = await endpoint.ask(left, spare) if left else []
         if replies is None:
             return None
-        found.update({one.number: reply for one, reply in zip(left, replies, strict=True)})
-        stored = [reply and self._arrived(one, reply, endpoint) for one, reply in _pairs(requests, found)]
+        for one, reply in zip(left, replies, strict=True):
+            found[one.number] = await self._until_it_fits(endpoint, one, reply, spare)
+        pairs = [found[request.number] for request in requests]
+        stored = [reply and self._arrived(asked, reply, endpoint) for asked, reply in pairs]
         await self._desk.journal.settled()
         return [reply or await self._alone(one) for one, reply in zip(requests, stored, strict=True)]
+
+    async def _until_it_fits(
+        self, endpoint: Endpoint, request: Request, reply: Reply | None, spare: bool
+    ) -> Asked:
+        """The reply to a request that may be shortened, and what was asked in the end, which is stored."""
+        for _ in range(endpoint.config.retries):
+            if reply is None or reply.finish_reason != CONTEXT or not request.may_shorten:
+                break
+            tokens = int(request.sampling.get("max_tokens", 0) * SHORTER)
+            if not tokens:
+                break
+            request = replace(request, sampling={**request.sampling, "max_tokens": tokens})
+            cached = self._cached(endpoint, request)
+            found = [cached] if cached else await endpoint.ask([request], spare)
+            reply = found[0] if found else None  # None: it winds down, and all of it is asked again later
+        return request, reply
 
     def _cached(self, endpoint: Endpoint, request: Request) -> Reply | None:
         key = endpoint.key(request) if self._desk.cache.on else None
@@ -235,7 +257,3 @@ class Client:
             f"  {first.stage} request {first.number} was given up {after}. What was "
             "received is kept: run the same command again to go on from here."
         )
-
-
-def _pairs(requests: list[Request], found: dict[int, Reply | None]) -> Iterator[tuple[Request, Reply | None]]:
-    return ((request, found[request.number]) for request in requests)

@@ -70,7 +70,7 @@ class Parser:
     outline: Outline | None = None
 
 
-MODULES = ("numbered", "labels", "blocks", "structured", "plain")
+MODULES = ("numbered", "original", "labels", "blocks", "structured", "plain")
 PARSERS: Registry[Parser] = Registry(
     "parser", tuple(f"{__name__}.{module}" for module in MODULES), "parsers", Parser
 )

@@ -213,6 +213,7 @@ class Stage:
             examples=tuple(record.id for record in examples),
             parent=parent.id if parent else None,
             variant=prompt.name,
+            may_shorten=prompt.may_shorten,
         )
 
     def drawn(self, number: int, seed: int) -> dict[str, str]:
