@@ -31,6 +31,7 @@ from selfinstruct.store import Journal
 
 Pair = tuple[str, str]
 Triple = tuple[str, str, str]
+TASK = "Explain how tall birches grow in the far north."
 LOST = ("cut", "unreadable", "empty_reply")  # checks that say that a candidate was not read
 
 # The originals' rules
@@ -138,6 +139,28 @@ def original_records(text: str, cut: bool) -> list[Triple]:
             instruction, given, said = (part.strip() for part in parts[2::2])
             found.append((instruction, "" if given.lower() == "<noinput>" else given, said))
     return found
+
+
+def original_rows(instruction: str, given: str, said: str) -> set[Pair]:
+    """The prompts with their completions that a record may become, by the draws of the encoding."""
+    plain = given.split(":", 1)[1].strip() if len(set(re.findall(r"(\w+):", given))) == 1 else given
+    end = "<|endoftext|>"
+    rows = set()
+    for text in (given, plain.replace("\n\n", "\n")):
+        heads = [f"{instruction}\nInput: {text}\n", f"{instruction}\n\nInput: {text}\n\n"]
+        heads += [f"Task: {instruction}\nInput: {text}\n", f"{instruction}\n\n{text}\n\n"]
+        bare = [
+            f"{instruction}\n\n{text}\n\n",
+            f"{instruction}\n{text}\n\n",
+            f"Task: {instruction}\n\n{text}\n\n",
+        ]
+        if not text:
+            heads = [f"{instruction} ", f"{instruction}\n", f"{instruction}\n\n"]
+            bare = [f"{instruction}\n", f"{instruction}\n\n", f"Task: {instruction}\n\n"]
+        rows |= {(f"{head}Output:", f" {said}{end}") for head in heads} | {
+            (head, f"{said}{end}") for head in bare
+        }
+    return rows
 
 
 # Odd replies
@@ -463,6 +486,25 @@ def test_records(place: Path) -> None:
     assert held > 10
 
 
+def test_training_data(place: Path) -> None:
+    """Each instance becomes a row that the original may draw for it, and in time each of these."""
+    export = common(place, "paper").exports["prompt_completion"]
+    pairs = {pair for text, cut in INPUT_FIRST for pair in original_kept(original_input_first(text, cut))}
+    pairs |= {pair for text, cut in OUTPUT_FIRST for pair in original_kept(original_output_first(text, cut))}
+    pairs |= {
+        ("See https://a.example/b", "x"),
+        ("At 10:30: go", "x"),
+        ("A: 1\n\n\n\nA: 2", "x"),
+        ("Text:\n\nx", "y"),
+    }
+    assert len(pairs) > 40
+    for given, said in sorted(pairs):
+        fields = {"instruction": TASK, "input": given, "output": said}
+        drawn = (export.convert(fields, random.Random(number)) for number in range(150))
+        rows = {(row["prompt"], row["completion"]) for row in drawn}
+        assert rows == original_rows(TASK, given, said), given
+
+
 def triple(record: Record) -> tuple[Any, ...]:
     """Instruction, input and output."""
     return tuple(record.data.get(name) for name in ("instruction", "input", "output"))
@@ -470,7 +512,6 @@ def triple(record: Record) -> tuple[Any, ...]:
 
 # What they do otherwise: the rows of the table in docs/from-the-paper.md
 
-TASK = "Explain how tall birches grow in the far north."
 SCRIPTED = ["model=scripted", "seeds.path=seeds/few.jsonl", "cache=off", "export=none"]
 
 
