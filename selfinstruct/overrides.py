@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # model of its own, which has no key as long as it is null. A model's own keys need not all stand in its file.
 OPEN = re.compile(
     r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
-    r"|pipeline\.[\w-]+\.model\.[\w.]+=|model\.(price\.)?\w+="
+    r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
 )
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 LONG = re.compile(r"--([\w.@/]+)")

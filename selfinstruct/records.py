@@ -17,6 +17,7 @@ from typing import Any
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 WAITING = "waiting"
+KEPT = "kept"  # said of a record that goes on as it is
 
 
 @dataclass(slots=True)

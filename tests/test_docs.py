@@ -306,8 +306,9 @@ SWEEPS = (DOCS / "sweeps.md").read_text(encoding="utf-8")
 
 
 def headings(text: str) -> list[list[str]]:
-    """Those of the tables of sweeps in a text, but for `cached`, which a page shows where there was any."""
-    return [[word for word in found.split() if word != "cached"] for found in SHOWN.findall(text)]
+    """Those of the tables of sweeps in a text, but for two that are shown only where there was any."""
+    tables = [found.replace("main reason", "") for found in SHOWN.findall(text)]
+    return [[word for word in found.split() if word != "cached"] for found in tables]
 
 
 @shell

@@ -38,6 +38,7 @@ class Filter:
         close: gives back what `prepare` holds.
         asks: the model that `prepare` asks, whose key and price are checked before a run.
         fields: the fields it reads, checked against the record's when a recipe is checked.
+        kind: the name of its factory, whatever a recipe calls it; set when a recipe is built.
     """
 
     each: Callable[[Record], Rejection | None] | None = None
@@ -47,6 +48,7 @@ class Filter:
     close: Callable[[], Awaitable[None]] | None = None
     asks: ModelConfig | None = None
     fields: tuple[str, ...] = ()
+    kind: str = ""
 
 
 FILTERS: Registry[Filter] = Registry(

@@ -14,6 +14,7 @@ from selfinstruct.export import convert
 from selfinstruct.folder import RunFolder
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
+from selfinstruct.report.ending import ending
 from selfinstruct.store import REPLAYED
 
 VERSIONED = (
@@ -68,7 +69,8 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
             del figures["embeddings"]
     for name, count in left.items():
         stages[name]["left"] = count
-    facts = {"recipe": recipe.name, "finished": finished, "stages": stages}
+    how = ending(recipe, folder.journal, stages, finished)
+    facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
     replayed = folder.journal.meta(REPLAYED)
     return {**facts, **({"replay": replayed} if replayed else {}), "versions": versions()}
 
