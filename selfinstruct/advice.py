@@ -176,5 +176,7 @@ def _key(config: RecipeConfig, stage: Stage, prompt: Prompt, name: str) -> str |
         if own is None:
             return f"model.sampling.{name}"
         return None if isinstance(own, str) else f"pipeline.{stage.name}.model.sampling.{name}"
-    variant = f".variants.{prompt.name}" if prompt.name else ""
+    variants = config.prompts[stage.name].variants
+    own_value = prompt.name in variants and name in variants[prompt.name].sampling
+    variant = f".variants.{prompt.name}" if own_value else ""
     return f"prompts.{stage.name}{variant}.sampling.{name}"

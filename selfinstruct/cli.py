@@ -73,6 +73,9 @@ options
   --cfg job       print the composed recipe             -m            one run for each combination: a=1,2
                                                         sweep_dir=DIR with -m: the sweep's folder, to go on in
   --hydra-help    Hydra's own options                   --version     print the version
+
+exit status
+  0 as asked   1 an error   3 a budget is reached   4 the target was missed, or no record left   130 stopped
 """
 
 

@@ -173,14 +173,14 @@ def test_every_key_that_is_advised_can_be_typed(project: Path, name: str, mode: 
 
 
 def test_max_tokens_where_it_is_really_set(project: Path) -> None:
-    """In the variant of the prompt, or in model.sampling, which has the last word, with its value now."""
-    base = ["recipe=paper", "model=scripted"]
-    for more, key in (
-        ([], "prompts.instances.variants.output_first.sampling.max_tokens=600 (now 300)"),
-        (["model.sampling.max_tokens=77"], "model.sampling.max_tokens=154 (now 77)"),
+    """In the prompt or its variant, or in model.sampling, which has the last word, with its value now."""
+    for name, variant, more, key in (
+        ("paper", "output_first", [], ".instances.variants.output_first.sampling.max_tokens=600 (now 300)"),
+        ("chat", "open", [], "prompts.instances.sampling.max_tokens=8192 (now 4096)"),
+        ("chat", "open", ["model.sampling.max_tokens=77"], "model.sampling.max_tokens=154 (now 77)"),
     ):
-        recipe = compose([*base, *more], project).recipe()
-        told = advice(HELP["cut"], "cut", recipe.config, recipe.stage("instances"), "output_first")
+        recipe = compose([f"recipe={name}", "model=scripted", *more], project).recipe()
+        told = advice(HELP["cut"], "cut", recipe.config, recipe.stage("instances"), variant)
         assert key in told
 
 
@@ -239,17 +239,16 @@ def test_it_stops_at_the_same_reply_and_goes_on_with_more_patience(typed: Typed,
         assert summary(project / name)["stages"]["classification"]["candidates"] == 8
     assert data(project / "one") == data(project / "eight")
     assert lines(project / "one/instances.jsonl") == []
-    before = typed(*keys, "pipeline.classification.patience=5", "run_dir=one")
-    assert before[0] == 4
-    assert sends(project / "one") == {
-        "instructions": 3,
-        "classification": sends(project / "one")["classification"],
-    }
+    before = sends(project / "one")
+    assert typed(*keys, "pipeline.classification.patience=5", "run_dir=one")[0] == 4
+    assert sends(project / "one") == before, "started again, it asks nothing"
     for name in ("one", "eight", "calm"):
         status, out, err = typed(*keys, "pipeline.classification.patience=10", f"run_dir={name}")
         assert status == 0, out + err
     assert data(project / "one") == data(project / "eight") == data(project / "calm")
-    assert sends(project / "one") == sends(project / "eight") == sends(project / "calm")
+    asked = [sends(project / name) for name in ("one", "eight", "calm")]
+    assert [one["classification"] for one in asked] == [14] * 3
+    assert len({one["instances"] for one in asked}) == 1
     assert summary(project / "one")["stages"]["classification"]["rejected"] == {"unreadable": 6}
 
 
