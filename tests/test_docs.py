@@ -176,7 +176,7 @@ def typed_in(page: str, local: str) -> str:
     return done.stdout
 
 
-# The script for hosted models has fourteen instructions, fewer than some pages ask for: a target may be missed.
+# The script for hosted models has fourteen instructions, fewer than some pages ask for: it misses targets.
 TYPED = """
 selfinstruct() {
   local status=0
