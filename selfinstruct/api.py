@@ -38,6 +38,11 @@ class Run:
         """What `summary.json` holds."""
         return dict(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
 
+    @property
+    def state(self) -> str:
+        """`finished` as asked, `missed` (short of its target, or without a record) or `unfinished`."""
+        return str(self.summary["state"])
+
     def records(self, stage: str | None = None) -> list[dict[str, Any]]:
         """The records of a stage, as dicts.
 
@@ -76,6 +81,9 @@ def run(recipe: str, overrides: Iterable[str] = (), *, project: str | Path = "."
         overrides: Hydra overrides, such as `target=50` or `model=openai`.
         project: the folder with your own `recipes`, `conf` and `seeds`; run folders go below it.
         quiet: show no progress.
+
+    Returns:
+        The run, also where it missed its target or left no record; its `state` says so.
 
     Raises:
         UserError: for whatever the command line would answer with a message.

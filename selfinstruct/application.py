@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.compose import Composed, from_hydra
-from selfinstruct.errors import Fault, Interrupted, RecipeError, UserError, unknown
+from selfinstruct.errors import (
+    MISSED_STATUS,
+    BudgetReached,
+    Fault,
+    Interrupted,
+    RecipeError,
+    UserError,
+    unknown,
+)
 from selfinstruct.explain import explain
 from selfinstruct.layout import GROUPS, listing, packaged, register
 from selfinstruct.objectives import check_names
@@ -78,7 +86,8 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     """Run every job of a sweep that is not finished, and compare them.
 
     Returns:
-        The exit status: 1 where a job failed, 3 where one has spent its budget.
+        The exit status: 1 where a job failed, else 3 where one has spent its budget, else 4 where one missed
+        its target or left no record.
 
     Raises:
         UserError: where the sweep cannot be made at all.
@@ -105,8 +114,8 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     except OSError as error:  # of Hydra's: what a job meets is that job's
         remedy = "choose another folder for the sweep"
         raise UserError(f"sweep_dir: {sweep} cannot be used: {error.strerror}; {remedy}") from error
-    except ValueError:  # a search without one job that went well has no best one
-        if all(job.state != sweeps.FAILED for job in sweeps.outcomes(sweep)):
+    except ValueError:  # a search without one job that has a value has no best one
+        if any(job.value is not None for job in sweeps.outcomes(sweep)):
             raise
     jobs = sweeps.outcomes(sweep)
     if jobs:
@@ -117,7 +126,8 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     if interrupted or sweeps.STOPPED in states:
         print(f"stopped; to go on: the same command with sweep_dir={_short(sweep, project)}", file=sys.stderr)
         return Interrupted.status
-    return 1 if sweeps.FAILED in states else 3 if sweeps.BUDGET in states else 0
+    statuses = {sweeps.FAILED: 1, sweeps.BUDGET: BudgetReached.status, sweeps.MISSED: MISSED_STATUS}
+    return next((status for state, status in statuses.items() if state in states), 0)
 
 
 def run_one(config: DictConfig) -> float | None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selfinstruct.errors import Interrupted, UserError, unknown
+from selfinstruct.errors import MISSED_STATUS, Interrupted, UserError, unknown
 from selfinstruct.layout import GROUPS, headline, listing
 from selfinstruct.overrides import refuse_options, refuse_spaces
 
@@ -73,6 +73,9 @@ options
   --cfg job       print the composed recipe             -m            one run for each combination: a=1,2
                                                         sweep_dir=DIR with -m: the sweep's folder, to go on in
   --hydra-help    Hydra's own options                   --version     print the version
+
+exit status
+  0 as asked   1 an error   3 a budget is reached   4 the target was missed, or no record left   130 stopped
 """
 
 
@@ -195,6 +198,7 @@ def _run(composed: Composed, run_dir: Path) -> int:
 
     from selfinstruct.api import execute
     from selfinstruct.progress import Progress
+    from selfinstruct.report.ending import MISSED, last_line
     from selfinstruct.report.funnel import draw_samples, show
 
     recipe = composed.recipe()
@@ -203,10 +207,12 @@ def _run(composed: Composed, run_dir: Path) -> int:
         progress.say(f"note: {warning}")
     done = execute(recipe, run_dir, progress, composed.saved)
     samples = draw_samples(done.records(recipe.makers[-1].name), recipe.config.seed)
-    show(done.summary, _short(done.folder), samples, Console())
+    summary = done.summary
+    show(summary, samples, Console())
     if recipe.config.replay:
-        print(f"replay: {done.summary['replay']['note']}")
-    return 0
+        print(f"\nreplay: {summary['replay']['note']}")
+    print(f"\n{last_line(recipe, summary, _short(done.folder))}")
+    return MISSED_STATUS if summary["state"] == MISSED else 0
 
 
 def _check(composed: Composed, run_dir: Path) -> int:

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 MOST_ALIKE = 5  # faults that say the same
+MISSED_STATUS = 4  # the exit status of a run that came to its end and missed its target, or left no record
 
 
 class UserError(Exception):

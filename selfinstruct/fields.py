@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.stages import KEPT, Stage, is_one_of
+from selfinstruct.records import KEPT
+from selfinstruct.stages import Stage, is_one_of
 
 Where = Mapping[str, tuple[Any, ...]]
 

@@ -106,6 +106,11 @@ class Judge:
         record.fate = ACCEPTED
         return True
 
+    def passes(self, record: Record) -> bool:
+        """Whether the checks of single candidates and the schema let a record pass; nothing is learnt."""
+        singly = [check.each for _, check in self.checks if check.each and not check.prepare]
+        return not any(each(record) for each in singly) and not self._validate(record.data)
+
     def faults(self, where: str) -> list[Fault]:
         """Filters that learn must come after those that see a whole reply, whose outcome they await."""
         what = "learns from accepted records, so it must come after all filters that see a whole reply"

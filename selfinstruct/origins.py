@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from selfinstruct.records import Record
-from selfinstruct.stages import KEPT, Stage
+from selfinstruct.records import KEPT, Record
+from selfinstruct.stages import Stage
 from selfinstruct.store import Journal
 
 ORIGIN = {

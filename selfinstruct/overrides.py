@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # not all stand in its file.
 OPEN = re.compile(
     r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
-    r"|pipeline\.[\w-]+\.model\.[\w.]+=|model\.(price\.)?\w+=|seeds\.columns(\.[\w-]+)?="
+    r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
+    r"|seeds\.columns(\.[\w-]+)?="
 )
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 LONG = re.compile(r"--([\w.@/]+)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
@@ -72,12 +72,20 @@ class Progress:
         self._quiet = quiet
         self._tally: Tally | None = None
         self._by_replies = False
+        self._remark: Callable[[Sequence[Record]], str | None] | None = None
         self._bars: Bars | None = None
         self._bar: Any = None
         self._troubles: dict[str, tuple[float, int]] = {}  # by kind: when one was told, how many since
 
     @contextmanager
-    def stage(self, name: str, goal: int, stats: StageStats, taken: int | None) -> Iterator[None]:
+    def stage(
+        self,
+        name: str,
+        goal: int,
+        stats: StageStats,
+        taken: int | None,
+        remark: Callable[[Sequence[Record]], str | None] | None = None,
+    ) -> Iterator[None]:
         """Show a stage while it runs.
 
         Args:
@@ -85,11 +93,12 @@ class Progress:
             goal: what it works towards.
             stats: what it has done before.
             taken: replies taken in before, where these count towards the goal and not accepted records.
+            remark: gets the candidates of each reply taken in; what it returns is said.
         """
         done = stats.accepted if taken is None else taken
         if not goal:  # it asks nothing, and has what it has
             done = goal = stats.accepted
-        self._by_replies = taken is not None
+        self._by_replies, self._remark = taken is not None, remark
         self._tally = Tally(
             name, goal, done, stats.accepted, stats.candidates, stats.tokens, stats.cost_usd, done_before=done
         )
@@ -115,6 +124,9 @@ class Progress:
         tally.candidates += accepted + sum(record.fate == REJECTED for record in records)
         tally.done += 1 if self._by_replies else accepted
         self._refresh()
+        said = self._remark(records) if self._remark else None
+        if said:
+            self.say(said)
 
     def trouble(self, kind: str, text: str) -> None:
         """Say what went wrong for the moment; of many lines of a kind only one every few seconds."""

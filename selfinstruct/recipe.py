@@ -263,7 +263,7 @@ class _Builder:
             check = FILTERS.build(part.kind or key, part.options, where, self.faults, implied)
             if check:
                 known_fields(self.config, check.fields, name, where, self.faults)
-                made[key] = check
+                made[key] = replace(check, kind=part.kind or key)
                 if check.asks:
                     self.models.ready(check.asks, where)
                     told = f"{where}: sends texts to {check.asks.name} too, which the plan does not count"

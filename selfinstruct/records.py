@@ -24,6 +24,7 @@ WAITING = "waiting"
 MENDED = "mended"  # the key of a record's detail that keeps what a check replaced
 LONGEST_KEPT = 2_000  # characters of a text that was replaced; the reply in the journal has all of it
 _HALF = re.compile("[\ud800-\udfff]")
+KEPT = "kept"  # said of a record that goes on as it is
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from selfinstruct import config, events, replies
-from selfinstruct.errors import BudgetReached, Interrupted
+from selfinstruct.errors import MISSED_STATUS, BudgetReached, Interrupted
 from selfinstruct.export import EXPORTS
 from selfinstruct.filters import FILTERS
 from selfinstruct.llm import MODELS
@@ -71,16 +71,17 @@ FILES = {
     "rejected.jsonl": "every candidate that did not pass: check, reason, nearest record and score",
     "dataset/": "the exports that have rows, and a README.md that says what they are and how to load them",
     "set-aside/": "files of `dataset/` that are no longer asked for; nothing in it is read",
-    "summary.json": "figures of each stage, whether the run is finished, versions",
+    "summary.json": "figures of each stage, whether the run is finished, its `state` and why, versions",
     "events.jsonl": "what happened, a line an event",
     "run.sqlite": "the journal, from which the other files are written; SQLite's `-wal` and `-shm` beside it",
     "run.lock": "held while a process is at the run",
     ".hydra/": "the composed recipe (`config.yaml`) and the overrides",
 }
 STATUSES = {
-    0: "done",
+    0: "as asked",
     1: "an error; the message says what to do",
     BudgetReached.status: "a budget is reached; a larger one goes on",
+    MISSED_STATUS: "the run ended but missed its target or left no record; the last line says why",
     Interrupted.status: "stopped by Ctrl-C or SIGTERM; the same command goes on",
 }
 
@@ -231,7 +232,10 @@ def _folder() -> Iterator[str]:
     yield _table(("file", "what"), [(f"`{name}`", what) for name, what in FILES.items()])
     yield "## Exit statuses\n"
     yield _table(("status", "when"), [(str(status), what) for status, what in STATUSES.items()])
-    yield "A sweep (`-m`) ends with the highest status of its jobs, or 130 where it was stopped.\n"
+    yield (
+        "A sweep (`-m`) ends with 1 where a job failed, else with 3 where one spent its budget, else with 4 "
+        "where one missed its target; or with 130 where it was stopped.\n"
+    )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -26,12 +26,13 @@ from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
 from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.progress import Progress
+from selfinstruct.reasons import Reasons
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record, Reply, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.stages import Setting, Stage, Work
-from selfinstruct.store import FINISHED, Journal
+from selfinstruct.store import FINISHED, GAVE_UP, Journal
 
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]
@@ -63,11 +64,15 @@ async def run_recipe(
     finished = False
     folder.journal.set_meta("target", recipe.config.target)
     folder.journal.set_meta(FINISHED, finished)
+    folder.journal.set_meta(GAVE_UP, None)
     try:
         with _desk(recipe, folder, progress) as desk, _interruptible(progress, interrupter) as stop:
             for stage in recipe.stages:
                 await _run_stage(recipe, stage, desk, stop, source)
-        finished = True
+                if folder.journal.meta(GAVE_UP):  # the stages after it need what it did not get
+                    break
+            else:
+                finished = True
         folder.journal.set_meta(FINISHED, finished)
     finally:
         write_files(recipe, folder, finished)
@@ -105,7 +110,8 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop, sourc
     )
     work = stage.kind.open(stage, setting)
     taken = None if stage.kind.draws else len(journal.taken(stage.name))
-    with desk.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken):
+    reasons = Reasons(recipe.config, stage, journal)
+    with desk.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
         if work.turn() is not None:
             if stop.done():  # no model is started only to be stopped again
                 await stop
@@ -127,6 +133,11 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop, sourc
                 desk.events.tell("stage", stage=stage.name, state="ends", **facts)
     if work.note:
         desk.progress.say(f"{stage.name}: {work.note}")
+    closing = reasons.closing(work)
+    if closing:
+        desk.progress.say(closing)
+    if work.gave_up is not None:
+        journal.set_meta(GAVE_UP, {"stage": stage.name, "after": work.gave_up})
 
 
 async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfinstruct.records import ACCEPTED, REJECTED
+from selfinstruct.records import ACCEPTED, KEPT, REJECTED
 
 PAID = "attempts > 0"  # the other replies came from the cache, or from the run that is replayed
 
@@ -16,8 +17,10 @@ class StageStats:
     """What a stage has done, as `summary.json` has it.
 
     Tokens and cost are of replies paid for; the worth is what all of them would have cost without the cache.
-    How many of those replies had their tokens counted here, since the provider gave no sane number, is in
-    `tokens_counted`. Embedded texts have figures of their own, beside those; None where there were none.
+    The main reason is the check that rejected the most, with its count and its share of the candidates; None
+    where nothing was rejected. In `tokens_counted` is how many of those replies had their tokens counted here,
+    since the provider gave no sane number. Embedded texts have figures of their own, beside those; None where
+    there were none.
     """
 
     requests: int = 0
@@ -26,6 +29,7 @@ class StageStats:
     candidates: int = 0
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    main_reason: dict[str, Any] | None = None
     tokens: int = 0
     cost_usd: float | None = None
     worth_usd: float | None = None
@@ -51,15 +55,7 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
         f" COUNT(*) FILTER (WHERE {PAID} AND counted) FROM reply WHERE stage = ?",
         (stage,),
     ).fetchone()
-    rejected = dict(
-        one(
-            'SELECT "check", COUNT(*) FROM record WHERE stage = ? AND fate = ? GROUP BY 1 ORDER BY 2 DESC, 1',
-            (stage, REJECTED),
-        ).fetchall()
-    )
-    accepted = one("SELECT COUNT(*) FROM record WHERE stage = ? AND fate = ?", (stage, ACCEPTED)).fetchone()[
-        0
-    ]
+    accepted, rejected = fates_of(db, stage)
     candidates = accepted + sum(rejected.values())
     return StageStats(
         requests,
@@ -68,6 +64,7 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
         candidates,
         accepted,
         rejected,
+        main_reason(rejected, candidates),
         tokens,
         cost,
         worth,
@@ -75,6 +72,73 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
         _embeddings(db, stage),
         counted,
     )
+
+
+def fates_of(db: sqlite3.Connection, stage: str, after: int = 0) -> tuple[int, dict[str, int]]:
+    """How many candidates were accepted, and how many each check rejected, the most first.
+
+    Args:
+        db: the journal's file.
+        stage: name of the stage.
+        after: count only what came of the requests after this one.
+    """
+    rows = db.execute(
+        'SELECT fate, "check", COUNT(*) FROM record WHERE stage = ? AND request > ? AND fate IN (?, ?)'
+        " GROUP BY 1, 2 ORDER BY 3 DESC, 2",
+        (stage, after, ACCEPTED, REJECTED),
+    ).fetchall()
+    accepted = sum(count for fate, _, count in rows if fate == ACCEPTED)
+    return accepted, {check: count for fate, check, count in rows if fate == REJECTED}
+
+
+def main_reason(rejected: Mapping[str, int], candidates: int) -> dict[str, Any] | None:
+    """The check that rejected the most, of several the first by name; None where nothing was rejected."""
+    if not rejected:
+        return None
+    check = min(rejected, key=lambda name: (-rejected[name], name))
+    return {"check": check, "count": rejected[check], "share": round(rejected[check] / candidates, 4)}
+
+
+@dataclass(frozen=True)
+class Particulars:
+    """More of what one check rejected in a stage.
+
+    Attributes:
+        shown: how many are nearest to an example of the prompt that they answer.
+        reason: the commonest reason in words, and how many have it.
+        variant: the commonest variant of the prompt, where it has some.
+    """
+
+    shown: int = 0
+    reason: tuple[str, int] = ("", 0)
+    variant: str | None = None
+
+
+def particulars_of(db: sqlite3.Connection, stage: str, check: str, after: int = 0) -> Particulars:
+    """See `Particulars`; `after` as in `fates_of`."""
+    asked = "request JOIN record ON request.stage = record.stage AND request.number = record.request"
+    those = f'FROM {asked} WHERE record.stage = ? AND record.request > ? AND fate = ? AND "check" = ?'
+    values = (stage, after, REJECTED, check)
+    near = "EXISTS (SELECT 1 FROM json_each(examples) WHERE value = json_extract(detail, '$.nearest'))"
+    shown = db.execute(f"SELECT COUNT(*) {those} AND {near}", values).fetchone()[0]
+    most = "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
+    reason = db.execute(f"SELECT reason, COUNT(*) {those} {most}", values).fetchone() or ("", 0)
+    variant = db.execute(f"SELECT variant, COUNT(*) {those} {most}", values).fetchone()
+    return Particulars(shown, (reason[0] or "", reason[1]), variant[0] if variant else None)
+
+
+def read_from(db: sqlite3.Connection, stage: str, checks: Iterable[str]) -> set[int]:
+    """The requests of a stage whose reply had something to judge: accepted, waiting, or rejected by `checks`.
+
+    A record that goes on as it is, since nothing was made of it, is no sign that the reply could be read.
+    """
+    names = list(checks)
+    rows = db.execute(
+        f"SELECT DISTINCT request FROM record WHERE stage = ? AND json_extract(detail, '$.{KEPT}') IS NULL"
+        f' AND (fate != ? OR "check" IN ({",".join("?" * len(names))}))',
+        (stage, REJECTED, *names),
+    )
+    return {number for (number,) in rows}
 
 
 def _embeddings(db: sqlite3.Connection, stage: str) -> dict[str, Any] | None:

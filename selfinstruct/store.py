@@ -21,12 +21,21 @@ from typing import TYPE_CHECKING, Any
 from selfinstruct.journal_file import connect, open_file
 from selfinstruct.llm.budget import Spent
 from selfinstruct.records import REJECTED, WAITING, Record, Reply, Request, storable
-from selfinstruct.stage_stats import PAID, StageStats, stats_of
+from selfinstruct.stage_stats import (
+    PAID,
+    Particulars,
+    StageStats,
+    fates_of,
+    particulars_of,
+    read_from,
+    stats_of,
+)
 
 if TYPE_CHECKING:
     from selfinstruct.llm.embedding import Kept
 
 FINISHED = "finished"  # the meta key of whether the run came to its end
+GAVE_UP = "gave_up"  # of the stage that stopped early, since its replies came to nothing, and why
 REPLAYED = "replay"  # and of what a replay has to say of itself
 
 Row = dict[str, Any]
@@ -297,6 +306,18 @@ class Journal:
     def stats(self, stage: str) -> StageStats:
         """What a stage has done so far."""
         return stats_of(self._db, stage, round(self.meta(f"seconds/{stage}", 0.0), 3))
+
+    def fates(self, stage: str, after: int = 0) -> tuple[int, dict[str, int]]:
+        """How many candidates were accepted and rejected, by check, of the requests after a number."""
+        return fates_of(self._db, stage, after)
+
+    def particulars(self, stage: str, check: str, after: int = 0) -> Particulars:
+        """More of what a check rejected."""
+        return particulars_of(self._db, stage, check, after)
+
+    def read(self, stage: str, checks: Iterable[str]) -> set[int]:
+        """The requests whose reply had something to judge; `checks` are those that judge."""
+        return read_from(self._db, stage, checks)
 
     def _begin(self) -> None:
         if not self._db.in_transaction:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED, REJECTED, Record
-from selfinstruct.stages import Stage
+from selfinstruct.stages import OTHERWISE, Stage
 from selfinstruct.store import Journal
 
 
@@ -23,7 +23,8 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
 
     Returns:
         The records by their number among all accepted ones of the stage, from 1. A record whose label was
-        rejected is not among them, nor is what was made of it; one that has no label yet is.
+        rejected is not among them, nor is what was made of it, unless the recipe says what an answer that
+        cannot be read means; one that has no label yet is.
     """
     found = dict(enumerate(journal.records(name, ACCEPTED), 1))
     stage = recipe.stage(name)
@@ -33,10 +34,11 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
     for label in recipe.labels_of(name, before):
         for verdict in journal.records(label.name):
             number = numbers.get(verdict.parent or "", 0)
-            if verdict.fate == REJECTED:
+            otherwise = verdict.detail.get(OTHERWISE)
+            if verdict.fate == REJECTED and otherwise is None:
                 found.pop(number, None)
-            elif number in found and verdict.fate == ACCEPTED:
-                found[number].data.update(verdict.data)
+            elif number in found and verdict.fate in (ACCEPTED, REJECTED):
+                found[number].data.update(verdict.data if otherwise is None else otherwise)
     return found
 
 

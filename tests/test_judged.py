@@ -148,7 +148,7 @@ def test_the_second_asking_is_the_same_question(typed: Typed, project: Path) -> 
     scripted = yaml.safe_load((project / "recipes/mine.yaml").read_text(encoding="utf-8"))
     scripted["model"]["options"] = {"replies": "all.jsonl"}
     (project / "recipes/mine.yaml").write_text(yaml.safe_dump(scripted, sort_keys=False), encoding="utf-8")
-    done(typed, "recipe=mine", "target=3")
+    assert typed("recipe=mine", "target=3")[0] == 4
     with closing(sqlite3.connect(project / "runs/mine/run.sqlite")) as journal:
         asked = journal.execute(
             "SELECT stage, parent, prompt, attempts FROM request JOIN reply USING (stage, number)"
@@ -405,9 +405,10 @@ def test_what_is_no_score(said: str) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "{}", "four", '{"score": 4} {"score": 5}', '{"score": 4'])
 def test_a_reply_without_a_score(text: str) -> None:
-    """The same holds for a reply that has none, several, or is cut."""
+    """One that has none, several, or is cut is rejected, with what becomes of its record nonetheless."""
     (piece,) = scale(otherwise="undecided").read(Reply(text, "length"), 0)
-    assert (piece.check, piece.data) == (None, {"score": "undecided"})
+    assert piece.check in (UNREADABLE, "cut")
+    assert piece.otherwise == {"score": "undecided"}
     assert all(one.check for one in scale().read(Reply(text, "length"), 0))
 
 

@@ -46,6 +46,7 @@ class Filter:
         tells: the details that it keeps with a record it lets pass, and what each means; an export may have
             them as columns.
         tells_with: the option that has to be set for that, where it is not; None where it tells.
+        kind: the name of its factory, whatever a recipe calls it; set when a recipe is built.
     """
 
     each: Callable[[Record], Rejection | None] | None = None
@@ -58,6 +59,7 @@ class Filter:
     fields: tuple[str, ...] = ()
     tells: Mapping[str, str] = field(default_factory=dict)
     tells_with: str | None = None
+    kind: str = ""
 
 
 FILTERS: Registry[Filter] = Registry(

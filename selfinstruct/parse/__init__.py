@@ -29,11 +29,14 @@ class Parsed:
         data: the fields read.
         check: name of the check that rejects it at once, None for a usable one.
         reason: why, in words.
+        otherwise: the fields that a label stage sets all the same, where the recipe says what an answer means
+            that cannot be read; the reply still counts as rejected.
     """
 
     data: dict[str, Any]
     check: str | None = None
     reason: str | None = None
+    otherwise: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

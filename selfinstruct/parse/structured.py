@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from json import dumps
 from typing import Any, Literal
 
@@ -43,7 +44,9 @@ class JsonField(BaseModel):
     choices: dict[str, Choice] = Field(default_factory=dict, description="its closed set, as in `choice`")
     scale: Scale | None = Field(None, description="it is a whole number from `lowest` to `highest`")
     otherwise: Any = Field(
-        None, description="its value where the reply has none of its choices or its scale, or cannot be read"
+        None,
+        description="its value where the reply has none of its choices or its scale; in a label stage also "
+        "where the reply cannot be read, which counts as rejected all the same",
     )
 
     @model_validator(mode="after")
@@ -100,7 +103,8 @@ def json(
         non_strings: what becomes of a number, boolean, list or object in a field without choices: `reject`
             the object, `write` it as JSON text, or `keep` it, for the stage's schema to judge.
         when_refused: `reject` a record that the provider refuses to answer about or has no words for, or set
-            each field to its `otherwise` or `default`, as where a reply cannot be read.
+            each field to its `otherwise` or `default`, as where a reply cannot be read. Either way the reply
+            counts as rejected.
     """
     if not fields:
         raise ValueError("fields: name at least one")
@@ -118,7 +122,7 @@ def json(
         found = objects.read(reply)
         if single:
             found = _one(found, reply) or lost(reply, "the reply has no object")
-        return found if settled is None else [Parsed(dict(settled)) if one.check else one for one in found]
+        return found if settled is None else [replace(one, otherwise=settled) for one in found]
 
     values = {name: field.values for name, field in fields.items() if field.asked}
     return Parser(read, tuple(fields), values, when_refused == "otherwise", outline)
@@ -172,10 +176,15 @@ class _Objects:
             raise _Unfit("it is no object")
         given = item if isinstance(item, dict) else {next(iter(self.keys.values())): item}
         values = {name: _get(given, key) for name, key in self.keys.items()}
+        there = {name.strip().casefold() for name, value in given.items()}
         lacks = [
             name
             for name, field in self._fields.items()
-            if values[name] is None and not {"default", "otherwise"} & field.model_fields_set
+            if values[name] is None
+            and "default" not in field.model_fields_set
+            and not (
+                field.settles and self.keys[name].casefold() in there
+            )  # null is an answer, if none of them
         ]
         if lacks:
             raise _Unfit(f"it lacks {' and '.join(lacks)}")

@@ -20,7 +20,7 @@ from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED
 from selfinstruct.report.ranges import Range, around, exactly
 from selfinstruct.spending import REPLY, SAMPLES, UNBOUNDED, size
-from selfinstruct.stages import Stage
+from selfinstruct.stages import OTHERWISE, Stage
 from selfinstruct.store import Journal
 
 ENOUGH = 20  # replies of a stage that tell more than an assumption does
@@ -234,7 +234,10 @@ class _Estimator:
             return None
         replies = [journal.reply(stage.name, number) for number in numbers]
         answered = [reply for reply in replies if reply and reply.error is None]
-        accepted = [sum(1 for _ in journal.records(stage.name, ACCEPTED, number)) for number in numbers]
+        made = (list(journal.records(stage.name, request=number)) for number in numbers)
+        accepted = [
+            sum(one.fate == ACCEPTED or OTHERWISE in one.detail for one in records) for records in made
+        ]
         return _Shown(
             len(numbers),
             mean(accepted),

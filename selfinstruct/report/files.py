@@ -17,6 +17,7 @@ from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
 from selfinstruct.report.card import Written, card
 from selfinstruct.report.dataset import write_dataset
+from selfinstruct.report.ending import ending
 from selfinstruct.store import REPLAYED
 
 VERSIONED = (
@@ -76,7 +77,8 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
             del figures["embeddings"]
     for name, count in left.items():
         stages[name]["left"] = count
-    facts = {"recipe": recipe.name, "finished": finished, "stages": stages}
+    how = ending(recipe, folder.journal, stages, finished)
+    facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
     replayed = folder.journal.meta(REPLAYED)
     return {**facts, **({"replay": replayed} if replayed else {}), "versions": versions()}
 

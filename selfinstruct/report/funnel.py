@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.records import stream
@@ -15,12 +14,11 @@ SAMPLES = 3
 COLUMNS = ("requests", "candidates", "rejected", "accepted", "tokens", "seconds", "cost")
 
 
-def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], console: Console) -> None:
+def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Console) -> None:
     """Print the end of a run.
 
     Args:
         summary: the content of `summary.json`.
-        folder: the run folder.
         samples: records to show.
         console: where to print.
     """
@@ -35,7 +33,9 @@ def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], c
     for name, stats in summary["stages"].items():
         table.add_row(name, *_figures(stats, paid), style="bold")
         for check, count in stats["rejected"].items():
-            table.add_row(f"  {check}", "", "", f"{count:,}")
+            main = stats["main_reason"]  # whose share of the candidates stands under these
+            share = f"{main['share']:.0%}" if check == main["check"] else ""
+            table.add_row(f"  {check}", "", share, f"{count:,}")
         if "embeddings" in stats:
             table.add_row("  texts embedded", *_embedded(stats["embeddings"], paid))
         if stats.get("left", stats["accepted"]) != stats["accepted"]:
@@ -46,7 +46,6 @@ def show(summary: dict[str, Any], folder: Path, samples: list[dict[str, Any]], c
         for key, value in sample.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             console.print(f"  {key}: {_fold(text)}", markup=False, highlight=False)
-    console.print(f"\nrecords and dataset: {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _figures(stats: dict[str, Any], paid: bool) -> list[str]:

@@ -8,7 +8,7 @@ One that asks no model has no prompts; its records are made, judged and stored w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +18,7 @@ from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines
 from selfinstruct.parse import UNREADABLE, Parsed
 from selfinstruct.prompts import Prompt
-from selfinstruct.records import Record, Rejection, Reply, Request, stream
+from selfinstruct.records import KEPT, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
 from selfinstruct.replies import MISSING, fault_of
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from selfinstruct.store import Journal
 
 
-KEPT = "kept"  # said of a record that goes on as it is
+OTHERWISE = "otherwise"  # the labels that a record gets though the reply about it was rejected
 LONGEST_SHOWN = 2_000  # characters of a faulty reply among the rejected; the journal has all of it
 
 
@@ -38,10 +38,13 @@ class Work(Protocol):
     Attributes:
         goal: accepted records to reach, or records to ask about.
         note: what the user should know about how it ended; empty where there is nothing.
+        gave_up: where it stopped early since its replies came to nothing, the number of the last reply that
+            came to something, or 0; else None. The stages after it are not begun then.
     """
 
     goal: int
     note: str
+    gave_up: int | None
 
     def turn(self) -> int | None:
         """The number of the reply to take in next; None when the stage has come to its end."""
@@ -271,9 +274,16 @@ class Stage:
             record.asked = asked_for
             if piece.check:
                 record.reject(piece.check, Rejection(piece.reason or ""))
+                if piece.otherwise is not None and self.kind.labels:
+                    self._label_otherwise(record, {**base, **piece.otherwise})
             records.append(record)
         self.judge.sift(records, stream(seed, self.name, number, "sift"))
         return records
+
+    def _label_otherwise(self, record: Record, data: dict[str, Any]) -> None:
+        """Let the record that a rejected reply is about go on with other labels, if they pass the checks."""
+        if self.judge.passes(replace(record, data=data, detail={})):
+            record.detail[OTHERWISE] = {key: data[key] for key in self.own if key in data}
 
     def kept(self, number: int, position: int, parent: Record) -> Record:
         """A copy of a record that goes on as it is, since no child of it was accepted."""
@@ -294,11 +304,15 @@ class Stage:
 def _pieces(prompt: Prompt, reply: Reply, shown: int) -> list[Parsed]:
     """What is read from one choice; something always, so that no reply goes unaccounted for."""
     fault = fault_of(reply)
-    if fault and not prompt.parse.refusals:
-        check, reason = fault
-        return [Parsed({"reply": reply.text[:LONGEST_SHOWN]} if reply.text else {}, check, reason)]
-    nothing = Parsed({"reply": reply.text}, UNREADABLE, "nothing was found in the reply")
-    return prompt.parse.read(reply, shown) or [nothing]
+    if not fault:
+        nothing = Parsed({"reply": reply.text}, UNREADABLE, "nothing was found in the reply")
+        return prompt.parse.read(reply, shown) or [nothing]
+    check, reason = fault
+    faulty = Parsed({"reply": reply.text[:LONGEST_SHOWN]} if reply.text else {}, check, reason)
+    read = prompt.parse.read(reply, shown) if prompt.parse.refusals else []
+    return [replace(faulty, otherwise=piece.otherwise) if piece.check else piece for piece in read] or [
+        faulty
+    ]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from selfinstruct.config import Machine
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import STAGES, Kind, Setting, Stage
+from selfinstruct.stages.patience import Patience
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import Desk
@@ -31,7 +32,8 @@ def bootstrap(
     Args:
         window: request i shows the pool as it stood after reply i - window, so that so many can be in flight.
         batched: requests go in groups of `window` that all show the same pool, as in the original.
-        patience: end after so many replies in a row that added nothing; may change when a run goes on.
+        patience: end after so many replies in a row that added nothing, or half as many where none could be
+            used from the start; may change when a run goes on.
         expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
         lines: name: a file of lines, in your folder or among ours. Each request draws one: its templates know
             it as `{{ name }}`, and its records have it under that name.
@@ -49,6 +51,8 @@ class Bootstrap:
     def __init__(self, stage: Stage, run: Setting, window: int, batched: bool, patience: int) -> None:
         self.stage, self.run, self.goal = stage, run, run.target
         self.note = ""
+        self.gave_up: int | None = None
+        self._unused = Patience(stage, run.journal, patience)
         self._window, self._batched, self._patience = window, batched, patience
         self._pool = Pool(run.seeds)
         self._idle = 0
@@ -59,11 +63,14 @@ class Bootstrap:
         """See `Work`."""
         if len(self._pool.made) >= self.goal:
             return None
+        if self._unused.over:
+            self.gave_up, self.note = self._unused.last, self._unused.note(self.stage.name)
+            return None
         if self._idle >= self._patience:
             self.note = (
                 f"stopped at {len(self._pool.made)} of {self.goal}: the last {self._idle} replies added "
-                f"nothing. Look at rejected.jsonl; more or other seeds, a higher temperature, another model "
-                f"or a larger pipeline.{self.stage.name}.patience may help"
+                f"nothing. The same command with pipeline.{self.stage.name}.patience={2 * self._patience} "
+                "tries for longer"
             )
             return None
         return self._turn
@@ -102,6 +109,7 @@ class Bootstrap:
             if record.fate == WAITING and self.stage.judge.admit(record):
                 self._pool.add(record)
         if all(record.fate != WAITING for record in records):
+            self._unused.see(number, records)
             self._close(number, any(record.fate == ACCEPTED for record in records))
         return new
 

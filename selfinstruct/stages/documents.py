@@ -73,7 +73,11 @@ def documents(
         candidates = (stage.record(number, 0, row) for number, row in enumerate(rows, 1))
         work = Unasked(stage, run, candidates, run.target)
         left = len(rows) - run.journal.stats(stage.name).candidates
-        if left:
+        if not left and work.accepted < run.target:
+            work.note = (
+                f"all {len(rows)} passages there are were taken, and target={run.target} asks for more"
+            )
+        elif left:
             work.note = f"{left} of {len(rows)} passages are left; a larger target takes more"
         return work
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from selfinstruct.config import Machine
-from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request
-from selfinstruct.stages import KEPT, Setting, Stage
+from selfinstruct.records import ACCEPTED, KEPT, WAITING, Record, Reply, Request
+from selfinstruct.stages import Setting, Stage
+from selfinstruct.stages.patience import Patience
 
+PATIENCE = 50
+Endurance = Annotated[int, Field(ge=1), Machine]
 Share = Annotated[float, Field(gt=0, le=1), Machine]
 
 
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import Desk
 
 
+def asking(patience: int) -> Callable[[Stage, Setting], Each]:
+    """What opens such a stage."""
+    return lambda stage, run: Each(stage, run, patience)
+
+
 class Each:
     """A stage at work that asks about each record of another stage; see `Work`.
 
@@ -40,13 +48,15 @@ class Each:
     number, and with what was made of them.
     """
 
-    def __init__(self, stage: Stage, run: Setting) -> None:
+    def __init__(self, stage: Stage, run: Setting, patience: int = PATIENCE) -> None:
         self.stage, self.run = stage, run
+        self.patience = Patience(stage, run.journal, patience)
         self._rows = {number: row for number, row in run.rows().items() if stage.kind.picks(row.data)}
         self.goal = len(self._rows)
         done = run.journal.taken(stage.name)
         self._kept = 0
         self.note = ""
+        self.gave_up: int | None = None
         if stage.kind.keep:
             accepted = run.journal.records(stage.name, ACCEPTED)
             self._count(sum(KEPT in record.detail for record in accepted))
@@ -59,6 +69,9 @@ class Each:
 
     def turn(self) -> int | None:
         """See `Work`."""
+        if self._to_take and self.patience.over:
+            self.gave_up, self.note = self.patience.last, self.patience.note(self.stage.name)
+            return None
         return self._to_take[-1] if self._to_take else None
 
     def compose(self) -> Request | None:
@@ -87,6 +100,7 @@ class Each:
             records.append(self.stage.kept(number, len(records), row))
             self._count(1)
         self._to_take.pop()
+        self.patience.see(number, records)
         return records
 
     def skip(self, number: int) -> None:

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from selfinstruct.config import Machine
-from selfinstruct.stages import KEPT, STAGES, Kind
-from selfinstruct.stages.each import Each, Share, conditions
+from selfinstruct.records import KEPT
+from selfinstruct.stages import STAGES, Kind
+from selfinstruct.stages.each import PATIENCE, Endurance, Share, asking, conditions
 
 
 @STAGES.register
@@ -27,6 +28,7 @@ def expand(
     draw: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None,
     sets: str | None = None,
     keep: bool = False,
+    patience: Endurance = PATIENCE,
 ) -> Kind:
     """Makes children of each record; a child has the fields of its parent and its own.
 
@@ -39,6 +41,8 @@ def expand(
         draw: variant: its weight, where variants are drawn instead; 0 switches one off.
         sets: the field of a child that gets the name of the variant drawn, or `kept`.
         keep: a record of which no child was accepted goes on as it is, as its own child.
+        patience: stop after so many replies in a row that could not be used, or half as many from the start;
+            may change when a run goes on.
     """
     if draw is not None:
         _check(draw, by)
@@ -46,7 +50,7 @@ def expand(
         raise ValueError("sets names the field for the variant drawn, but there is no draw")
     allowed = conditions(where or {})
     return Kind(
-        open=Each,
+        open=asking(patience),
         of=of,
         by=by,
         where=allowed,

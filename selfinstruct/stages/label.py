@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from selfinstruct.stages import STAGES, Kind
-from selfinstruct.stages.each import Each, Share, conditions
+from selfinstruct.stages.each import PATIENCE, Endurance, Share, asking, conditions
 
 
 @STAGES.register
 def label(
-    *, of: str | None = None, by: str | None = None, where: dict[str, Any] | None = None, share: Share = 0.5
+    *,
+    of: str | None = None,
+    by: str | None = None,
+    where: dict[str, Any] | None = None,
+    share: Share = 0.5,
+    patience: Endurance = PATIENCE,
 ) -> Kind:
     """Sets a field of each record, or several; a record whose label is rejected goes no further.
 
@@ -20,6 +25,9 @@ def label(
         where: field: value, or a list of values; only the records that have them are asked about, and the
             others go on as they are.
         share: of the records, how many `where` is expected to pick, in the plan that check prints.
+        patience: stop after so many replies in a row that could not be used, or half as many from the start;
+            may change when a run goes on.
     """
     allowed = conditions(where or {})
-    return Kind(open=Each, labels=True, of=of, by=by, where=allowed, share=share if allowed else 1.0)
+    open = asking(patience)
+    return Kind(open, labels=True, of=of, by=by, where=allowed, share=share if allowed else 1.0)

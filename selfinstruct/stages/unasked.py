@@ -26,6 +26,7 @@ class Unasked:
 
     goal = 0  # there is nothing to ask
     note = ""
+    gave_up: int | None = None
 
     def __init__(
         self, stage: Stage, run: Setting, candidates: Iterable[Record], most: int | None = None

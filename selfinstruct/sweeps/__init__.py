@@ -15,7 +15,8 @@ from typing import Any
 
 from selfinstruct.folder import JOB
 
-FINISHED, BUDGET, STOPPED, FAILED = "finished", "budget", "stopped", "failed"
+FINISHED, MISSED, BUDGET, STOPPED, FAILED = "finished", "missed", "budget", "stopped", "failed"
+DONE = (FINISHED, MISSED)  # came to their end, and are not run again
 
 
 @dataclass
@@ -25,7 +26,8 @@ class Outcome:
     Attributes:
         job: its number.
         overrides: what it was started with.
-        state: `finished`, `budget` (spent before the end), `stopped` (by the user, or killed) or `failed`.
+        state: `finished`, `missed` (its target, or without a record), `budget` (spent before the end),
+            `stopped` (by the user, or killed) or `failed`.
         error: why it failed.
         objective: what it was judged by.
         value: how good it was at that; None where that is not known.
@@ -56,7 +58,9 @@ class Outcome:
             return f"job {self.job}: {self.state}"
         counts = f"{self.figures['accepted']:,} of {self.figures['candidates']:,} accepted"
         good = "unknown" if self.value is None else f"{self.value:.4g}"
-        return f"job {self.job}: {self.state}, {counts}, {self.objective} {good}, {self.seconds:.1f} s"
+        why = self.figures.get("main_reason") if self.state == MISSED else None
+        state = f"{self.state} ({why})" if why else self.state
+        return f"job {self.job}: {state}, {counts}, {self.objective} {good}, {self.seconds:.1f} s"
 
     def write(self, folder: Path) -> None:
         """Leave it in the job's folder, put in place whole."""

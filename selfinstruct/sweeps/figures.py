@@ -17,6 +17,8 @@ def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
     Returns:
         accepted, candidates, acceptance_rate: of the first stage that makes records.
         records: how many the last stage that makes some has left.
+        main_reason: the check that rejected the most, with its share of its stage's candidates; of the stage
+            that fell short, where one did.
         rejected: by stage and check.
         requests, cached: replies used, and how many of these came from the cache.
         tokens, cost_usd: paid in this run.
@@ -34,6 +36,7 @@ def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
         "candidates": counts["candidates"],
         "acceptance_rate": counts["accepted"] / counts["candidates"] if counts["candidates"] else None,
         "records": len(left),
+        "main_reason": _main_reason(run.summary),
         "rejected": {
             f"{name}.{check}": count
             for name, stats in stages.items()
@@ -52,6 +55,13 @@ def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
         ),
         **mean_lengths([_own(record) for record in left], recipe.config.seeds.language),
     }
+
+
+def _main_reason(summary: Mapping[str, Any]) -> str | None:
+    found = [stats["main_reason"] for stats in summary["stages"].values() if stats["main_reason"]]
+    missed = summary.get("missed")
+    main = missed if missed and missed["check"] else max(found, key=lambda one: one["count"], default=None)
+    return f"{main['check']} {main['share']:.0%}" if main else None
 
 
 def _text_field(stage: Stage) -> str:

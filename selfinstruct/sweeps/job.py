@@ -65,7 +65,7 @@ def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
     recipe = composed.recipe()
     outcome.objective, outcome.fingerprint = recipe.config.objective, _fingerprint(composed, recipe)
     before = sweeps.read(folder)
-    if before and before.state == sweeps.FINISHED and before.fingerprint == outcome.fingerprint:
+    if before and before.state in sweeps.DONE and before.fingerprint == outcome.fingerprint:
         outcome.__dict__.update(before.__dict__, alone=outcome.alone)
         return
     if recipe.config.cache and not outcome.alone:
@@ -73,8 +73,8 @@ def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
     if outcome.alone:
         _say(f"job {outcome.job}: {' '.join(outcome.overrides)}")
     try:
-        execute(recipe, folder, Progress(quiet=not outcome.alone), composed.saved)
-        outcome.state = sweeps.FINISHED
+        run = execute(recipe, folder, Progress(quiet=not outcome.alone), composed.saved)
+        outcome.state = sweeps.MISSED if run.state == sweeps.MISSED else sweeps.FINISHED
     finally:
         mine = sweeps.overrides(folder) == outcome.overrides  # else the folder was refused
         if mine and (folder / "summary.json").is_file():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     ("accepted", "accepted", "{:,}"),
     ("acceptance_rate", "rate", "{:.1%}"),
+    ("main_reason", "main reason", "{}"),
     ("distinct_openings", "openings", "{:,}"),
     ("mean_novelty", "novelty", "{:.3f}"),
     ("records", "records", "{:,}"),

@@ -1,0 +1,95 @@
+"""How a run ended: as asked, short of its target or without a record, or not yet; and its last line.
+
+As asked is a run whose bootstrap stages reached the target and whose last stage that makes records has at
+least one. Fewer passages than the target are as asked, since they are all there are; so is what a replay
+finds among its recorded replies, as long as it is something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import MISSED_STATUS
+from selfinstruct.reasons import Reasons
+from selfinstruct.recipe import Recipe
+from selfinstruct.stages import Stage
+from selfinstruct.store import GAVE_UP, Journal
+
+FINISHED, MISSED, UNFINISHED = "finished", "missed", "unfinished"
+Figures = Mapping[str, Mapping[str, Any]]
+
+
+def ending(recipe: Recipe, journal: Journal, stages: Figures, finished: bool) -> dict[str, Any]:
+    """The state of a run for its summary, and where it missed what was asked.
+
+    Args:
+        recipe: the recipe.
+        journal: its journal.
+        stages: the figures of each stage; of one that makes records, what is `left` too.
+        finished: whether it came to its end.
+    """
+    gave_up = journal.meta(GAVE_UP)
+    if not finished and not gave_up:
+        return {"state": UNFINISHED}
+    short = recipe.stage(gave_up["stage"]) if gave_up else _short(recipe, stages)
+    if short is None:
+        return {"state": FINISHED}
+    after = gave_up["after"] if gave_up else 0
+    reasons = Reasons(recipe.config, short, journal)
+    main = reasons.main(after) or {"check": None, "count": 0, "share": None}
+    told = reasons.told(after) if main["check"] else "it had no candidate"
+    return {"state": MISSED, "missed": {"stage": short.name, **main, "why": told}}
+
+
+def last_line(recipe: Recipe, summary: Mapping[str, Any], folder: Path) -> str:
+    """What came out, and where it is."""
+    stages = summary["stages"]
+    came = ", ".join(_came(recipe, stage, stages[stage.name]) for stage in recipe.makers)
+    where = folder / "dataset" if recipe.exports else folder
+    if summary["state"] != MISSED:
+        return f"{came}: {where}"
+    missed, last = summary["missed"], recipe.makers[-1].name
+    nothing, early = not stages[last]["left"], not summary["finished"]
+    what, there = "the target was missed", f"What there is: {where}"
+    if early:
+        what, there = "the run stopped early", f"What there is, not all of it labelled or used: {where}"
+    if nothing:
+        what = f"{what if early else 'nothing was accepted'}, so there are no {last}"
+        there = f"The run: {folder}"
+    return f"{came}: {what}. In {missed['stage']} {missed['why']}. {there}; exit status {MISSED_STATUS}"
+
+
+def _short(recipe: Recipe, stages: Figures) -> Stage | None:
+    """The stage where a run that came to its end fell short; None where it is as asked."""
+    makers = recipe.makers
+    empty = [stage for stage in makers if not stages[stage.name]["left"]]
+    if any(stage is makers[-1] or stages[stage.name]["candidates"] for stage in empty):
+        return _where_it_ended(recipe, stages)
+    if recipe.config.replay:
+        return None
+    drawn = (stage for stage in makers if stage.kind.draws)
+    return next((one for one in drawn if stages[one.name]["accepted"] < recipe.config.target), None)
+
+
+def _where_it_ended(recipe: Recipe, stages: Figures) -> Stage:
+    """The stage that left no record: the first that accepted none, else the one that accepted the least."""
+
+    def accepted(stage: Stage) -> float:
+        figures = stages[stage.name]
+        return float(figures["accepted"] / figures["candidates"])
+
+    judged = [stage for stage in recipe.stages if stages[stage.name]["candidates"]]
+    return min(judged, key=accepted, default=recipe.stages[0])
+
+
+def _came(recipe: Recipe, stage: Stage, figures: Mapping[str, Any]) -> str:
+    """How many records a stage has."""
+    count, left, target = figures["accepted"], figures["left"], recipe.config.target
+    if not stage.kind.begins:
+        return f"{left:,} {stage.name}"
+    of = f" of {target:,}" if count <= target and not recipe.config.replay else ""
+    fewer = f" ({left:,} after labels)" if left != count else ""
+    all_there_are = " (all there are)" if of and count < target and stage.kind.load else ""
+    return f"{count:,}{of} {stage.name}{all_there_are}{fewer}"

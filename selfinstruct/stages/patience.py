@@ -1,0 +1,64 @@
+"""When to stop a stage whose replies come to nothing, before all of them are paid for.
+
+A reply comes to nothing where no candidate of it got as far as being judged: it is empty, cut, unreadable or
+refused, by the provider or in the model's own words. It counts by its number and not by when it arrived, so
+a stage ends at the same place whatever the concurrency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfinstruct.judge import SCHEMA_CHECK
+from selfinstruct.records import KEPT, REJECTED, Record
+from selfinstruct.stages import Stage
+from selfinstruct.store import Journal
+
+REFUSES = ("refusal",)  # kinds of filter that find no answer at all in what was read
+
+
+class Patience:
+    """Counts the replies in a row that came to nothing.
+
+    Where none has come to anything from the start, half of the patience is enough.
+
+    Args:
+        stage: the stage.
+        journal: what was done before.
+        most: so many in a row are too many.
+
+    Attributes:
+        barren: how many there are in a row now.
+        last: the number of the last reply that came to something; 0 where none did.
+    """
+
+    def __init__(self, stage: Stage, journal: Journal, most: int) -> None:
+        self._most = most
+        kinds = {name: check.kind or name for name, check in stage.judge.checks}
+        self._judged = {SCHEMA_CHECK, *(name for name, kind in kinds.items() if kind not in REFUSES)}
+        self.barren, self.last = 0, 0
+        fruitful = journal.read(stage.name, self._judged)
+        for number in sorted(journal.taken(stage.name)):
+            self._count(number, number in fruitful)
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop."""
+        return self.barren >= (self._most if self.last else (self._most + 1) // 2)
+
+    def note(self, stage: str) -> str:
+        """How the stage ended, and how to go on, in words."""
+        which = f"the last {self.barren} replies" if self.last else f"all {self.barren} replies so far"
+        return (
+            f"stopped early, and the run with it: nothing could be used of {which}. "
+            f"The same command with pipeline.{stage}.patience={2 * self._most} goes on from here"
+        )
+
+    def see(self, number: int, records: Sequence[Record]) -> None:
+        """Count a reply by what was read of it, whether it was judged already or not."""
+        own = [record for record in records if KEPT not in record.detail]
+        self._count(number, any(one.fate != REJECTED or one.check in self._judged for one in own))
+
+    def _count(self, number: int, fruitful: bool) -> None:
+        self.barren = 0 if fruitful else self.barren + 1
+        self.last = number if fruitful else self.last
