@@ -20,7 +20,7 @@ from selfinstruct.progress import Progress
 from selfinstruct.report.features import features
 
 Typed = Callable[..., tuple[int, str, str]]
-LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+LINE_ENDS = "\n\u2028\u2029"  # those that a seed task may have
 ODD = {
     "instruction": f"Say 日本語 – naïve 🙂 {LINE_ENDS} again.",
     "instances": [{"input": "", "output": f"a{LINE_ENDS}b 123456789012345678901234567890"}],
