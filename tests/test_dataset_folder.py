@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +12,44 @@ import pytest
 import yaml
 from conftest import lines, seed_file
 
+from selfinstruct.api import execute
+from selfinstruct.compose import Composed, compose
+from selfinstruct.errors import BudgetReached
 from selfinstruct.jsonl import json_line
+from selfinstruct.progress import Progress
 from selfinstruct.report.features import features
 
 Typed = Callable[..., tuple[int, str, str]]
-PAPER = ("recipe=paper", "model=scripted", "seeds.path=mine.jsonl", "run_dir=run", "mix.examples=8")
-LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+LINE_ENDS = "\n\u2028\u2029"  # those that a seed task may have
 ODD = {
     "instruction": f"Say 日本語 – naïve 🙂 {LINE_ENDS} again.",
     "instances": [{"input": "", "output": f"a{LINE_ENDS}b 123456789012345678901234567890"}],
 }
 
 
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve plain seed tasks and an odd one."""
+    path = seed_file(tmp_path_factory.mktemp("seeds") / "mine.jsonl")
+    odd = {**lines(path)[0], **ODD, "id": "odd"}
+    path.write_text(path.read_text(encoding="utf-8") + json.dumps(odd) + "\n", encoding="utf-8")
+    return path
+
+
+@lru_cache
+def composed(seeds: Path, *overrides: str) -> Composed:
+    """A recipe on these seeds; to compose one takes longer than to run it."""
+    return compose(["recipe=paper", "model=scripted", f"seeds.path={seeds}", *overrides], seeds.parent)
+
+
 @pytest.fixture
-def made(typed: Typed, project: Path) -> Callable[..., Path]:
-    """Type a run of `paper` on twelve seeds, one of them odd; the folder `dataset/` of the run."""
-    seeds = seed_file(project / "mine.jsonl")
-    odd = {**lines(seeds)[0], **ODD, "id": "odd"}
-    seeds.write_text(seeds.read_text(encoding="utf-8") + json.dumps(odd) + "\n", encoding="utf-8")
+def made(project: Path, seeds: Path) -> Callable[..., Path]:
+    """Run `paper` on these seeds with overrides, always in the same run folder; its folder `dataset/`."""
 
     def make(*overrides: str) -> Path:
         target = () if any(one.startswith("target=") for one in overrides) else ("target=3",)
-        status, out, err = typed(*PAPER, *target, *overrides)
-        assert status in (0, 4), out + err
+        recipe = composed(seeds, *target, *overrides).recipe()
+        execute(recipe, project / "run", Progress(quiet=True), {})
         return project / "run/dataset"
 
     return make
@@ -112,10 +128,10 @@ class TestHeader:
         assert "No licence is set." in page
         assert str(dataset.parent) not in page
 
-    def test_a_run_that_did_not_end_says_so(self, made: Callable[..., Path], typed: Typed) -> None:
+    def test_a_run_that_did_not_end_says_so(self, made: Callable[..., Path]) -> None:
         """Files of a run that its budget stopped are told to be of such a run."""
-        made("target=2")
-        assert typed(*PAPER, "target=9", "budget.requests=5")[0] == 3
+        with pytest.raises(BudgetReached):
+            made("target=9", "budget.requests=5")
         page = Path("run/dataset/README.md").read_text(encoding="utf-8")
         assert "had not come to its end" in page
 
@@ -218,10 +234,10 @@ class TestSetAside:
         assert names(dataset) == {"README.md", "more.jsonl"}
         assert configs(dataset) == {"alpaca": "more.jsonl"}
 
-    def test_a_run_that_works_elsewhere(self, made: Callable[..., Path]) -> None:
+    def test_a_run_that_works_elsewhere(self, made: Callable[..., Path], tmp_path: Path) -> None:
         """Where a run works on other disks and hands its files over, what it set aside is gone there too."""
-        dataset = made("export=[alpaca,chat]", "scratch=local")
-        made("export=alpaca", "scratch=local")
+        dataset = made("export=[alpaca,chat]", f"scratch={tmp_path}/local")
+        made("export=alpaca", f"scratch={tmp_path}/local")
         assert names(dataset) == {"README.md", "alpaca.jsonl"}
         assert names(dataset.parent / "set-aside") == {"chat.jsonl"}
 

@@ -262,7 +262,11 @@ def test_parse_schema_and_export_may_change(typed: Typed, project: Path, runs: d
     before, now = (lines(at / "instructions.jsonl") for at in (runs["paper"], project / "again"))
     assert any(row["instruction"] != row["instruction"].capitalize() for row in now)
     assert all(row["instruction"] == row["instruction"].capitalize() for row in before)
-    assert [path.name for path in (project / "again/dataset").iterdir()] == ["alpaca.jsonl"]
+    # The export has no row, so no file: nobody knows the labels of these instructions, so none was expanded.
+    assert {path.name for path in (project / "again/dataset").iterdir()} == {"README.md"}
+    assert "| `alpaca` | none: no row | 0 |" in (project / "again/dataset/README.md").read_text(
+        encoding="utf-8"
+    )
     # A label was asked about each instruction as it was read then, so now it is another question.
     told = summary(project / "again")["replay"]["stages"]
     assert told["classification"]["unanswered"] == len(now)
