@@ -18,8 +18,8 @@ class StageStats:
 
     Tokens and cost are of replies paid for; the worth is what all of them would have cost without the cache.
     The main reason is the check that rejected the most, with its count and its share of the candidates; None
-    where nothing was rejected. In `tokens_counted` is how many of those replies had their tokens counted here,
-    since the provider gave no sane number. Embedded texts have figures of their own, beside those; None where
+    where nothing was rejected. `tokens_counted` says for how many replies the tokens were counted here, since
+    the provider gave no sane number. Embedded texts have figures of their own, beside those; None where
     there were none.
     """
 
