@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from json import dumps
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Outline, Parsed, Parser, answer, lost
-from selfinstruct.parse.labels import Choice, answers
-from selfinstruct.parse.lenient import Flaw, Reading
+from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Outline, Parsed, Parser, lost
+from selfinstruct.parse.labels import Answers, Choice, answers
+from selfinstruct.parse.lenient import Flaw, Number, Reading, plain, same, written
+from selfinstruct.parse.marks import unmarked
 from selfinstruct.records import Reply
 from selfinstruct.replies import CONTROL
 
@@ -34,6 +34,17 @@ class Scale(BaseModel):
         return self
 
 
+class ListMarks(BaseModel):
+    """Marks of a list before a text that are no part of it: numbers and bullets, and labels such as "Task 3:"."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    labels: list[str] = Field(default_factory=list, description="words that are a label before a colon")
+    ordinals: list[str] = Field(
+        default_factory=list, description='words that a number before them belongs to ("2. Weltkrieg")'
+    )
+
+
 class JsonField(BaseModel):
     """A field of a candidate, and where it stands in an object of the reply."""
 
@@ -43,8 +54,9 @@ class JsonField(BaseModel):
     default: Any = Field(None, description="its value where it is null or missing; without one it is needed")
     choices: dict[str, Choice] = Field(default_factory=dict, description="its closed set, as in `choice`")
     scale: Scale | None = Field(None, description="it is a whole number from `lowest` to `highest`")
-    otherwise: Any = Field(
-        None, description="its value where the reply has none of its choices or its scale, or cannot be read"
+    otherwise: Any = Field(None, description="its value where the reply has none of its choices or its scale")
+    list_marks: ListMarks | None = Field(
+        None, description="take the mark of a list off its beginning: {labels, ordinals}"
     )
 
     @model_validator(mode="after")
@@ -53,6 +65,8 @@ class JsonField(BaseModel):
             raise ValueError("a field has choices or a scale, not both")
         if self.settles and not self.asked:
             raise ValueError("otherwise needs choices or a scale")
+        if self.list_marks and self.asked:
+            raise ValueError("list_marks are those of a text, not of choices or a scale")
         return self
 
     @property
@@ -87,21 +101,24 @@ def json(
     single: bool = False,
     non_strings: NonStrings = "reject",
     when_refused: Literal["reject", "otherwise"] = "reject",
+    when_unreadable: Literal["reject", "otherwise"] = "reject",
 ) -> Parser:
     """Candidates from JSON, read as far as it is whole; an object that is not is rejected.
 
     Read past are Markdown fences and other text, commas too many, one object a line, a list without its key,
-    and a bare string in the place of an object with one field.
+    and a bare string in the place of an object with one field. Where every field has choices, a reply that has
+    none of them is `undecided`.
 
     Args:
-        fields: field: {key, default, choices, scale, otherwise}, each of which may be left out, in the order
-            asked for.
+        fields: field: {key, default, choices, scale, otherwise, list_marks}, each of which may be left out, in
+            the order asked for.
         items: the key that holds the list of objects; null where the reply is the list, or one object.
         single: the reply is one object and no list; several that differ are rejected.
         non_strings: what becomes of a number, boolean, list or object in a field without choices: `reject`
             the object, `write` it as JSON text, or `keep` it, for the stage's schema to judge.
-        when_refused: `reject` a record that the provider refuses to answer about or has no words for, or set
-            each field to its `otherwise` or `default`, as where a reply cannot be read.
+        when_refused: `reject` a record that the provider refuses to answer about, or set each field to its
+            `otherwise` or `default`.
+        when_unreadable: the same for a reply that is empty, cut or cannot be read.
     """
     if not fields:
         raise ValueError("fields: name at least one")
@@ -112,17 +129,27 @@ def json(
     outline = Outline(objects.keys, items, closed) if items or single else None
 
     settled = _settled(fields)
-    if when_refused == "otherwise" and settled is None:
-        raise ValueError("when_refused: 'otherwise' needs one in a field, and it or a default in the others")
+    if settled is None and "otherwise" in (when_refused, when_unreadable):
+        key = "when_refused" if when_refused == "otherwise" else "when_unreadable"
+        raise ValueError(f"{key}: 'otherwise' needs one in a field, and it or a default in the others")
+    unreadable = settled if when_unreadable == "otherwise" else None
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         found = objects.read(reply)
         if single:
             found = _one(found, reply) or lost(reply, "the reply has no object")
-        return found if settled is None else [Parsed(dict(settled)) if one.check else one for one in found]
+        return found if unreadable is None else [Parsed(dict(unreadable)) if one.check else one for one in found]
 
-    values = {name: field.values for name, field in fields.items() if field.asked}
-    return Parser(read, tuple(fields), values, when_refused == "otherwise", outline)
+    return Parser(
+        read,
+        tuple(fields),
+        {name: field.values for name, field in fields.items() if field.asked},
+        outline,
+        refused=settled if when_refused == "otherwise" else None,
+        unreadable=unreadable,
+        decides=all(field.choices for field in fields.values()),
+        prose=False,
+    )
 
 
 def _settled(fields: dict[str, JsonField]) -> dict[str, Any] | None:
@@ -147,7 +174,7 @@ class _Objects:
 
     def read(self, reply: Reply) -> list[Parsed]:
         """A candidate for each object of a reply, usable or not."""
-        text = answer(reply)
+        text = reply.text.strip()
         reading = Reading(text)
         if reading.values:
             needed = set(self.keys.values())
@@ -156,7 +183,7 @@ class _Objects:
         if reply.cut:
             return lost(reply, "the reply reached max_tokens before its first object", CUT)
         if len(self._fields) == 1 and self._tables:  # a bare answer
-            return [self._piece(text.strip("`\"'. \n"), None)]
+            return [self._piece(text, None)]
         return lost(reply, "the reply has no JSON")
 
     def _piece(self, item: Any, flaw: Flaw | None) -> Parsed:
@@ -165,12 +192,12 @@ class _Objects:
         try:
             return Parsed(self._data(item))
         except _Unfit as why:
-            return Parsed({"reply": _written(item)}, UNREADABLE, str(why))
+            return Parsed({"reply": written(item)}, UNREADABLE, str(why))
 
     def _data(self, item: Any) -> dict[str, Any]:
         """The fields of an object, or of a bare value where there is one field."""
         if not isinstance(item, dict) and len(self._fields) > 1:
-            raise _Unfit("it is no object")
+            raise _Unfit("it is not an object")
         given = item if isinstance(item, dict) else {next(iter(self.keys.values())): item}
         values = {name: _get(given, key) for name, key in self.keys.items()}
         lacks = [
@@ -188,19 +215,27 @@ class _Objects:
             return field.default if "default" in field.model_fields_set else field.otherwise
         if name in self._tables:
             try:
-                return self._tables[name].meaning(name, value)
+                return self._tables[name].meaning(name, plain(value))
             except _Unfit:
                 if field.settles:
                     return field.otherwise
                 raise
-        if not isinstance(value, str) and self._non_strings == "reject":
-            raise _Unfit(f"{name} is no string: {_written(value)[:80]}")
-        if not isinstance(value, str) and self._non_strings == "write":
-            value = _written(value)
-        control = CONTROL.search(value) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return self._non_string(name, value)
+        control = CONTROL.search(value)
         if control:
             raise _Unfit(f"{name} has U+{ord(control[0]):04X} at character {control.start() + 1}")
-        return value
+        marks = field.list_marks
+        return unmarked(value, marks.labels, marks.ordinals) if marks else value
+
+    def _non_string(self, name: str, value: Any) -> Any:
+        if self._non_strings == "reject":
+            raise _Unfit(f"{name} is not a string: {written(value)[:80]}")
+        if self._non_strings == "write":
+            return written(value)
+        if isinstance(value, Number) and not value.json:
+            raise _Unfit(f"{name} is not a number of JSON: {value.source[:80]}")
+        return plain(value)
 
 
 class _Table:
@@ -208,16 +243,16 @@ class _Table:
 
     def __init__(self, field: JsonField) -> None:
         self._values = field.asked
-        self._answers = {said.casefold(): value for said, value in answers(field.choices).items()}
+        self._answers = Answers(answers(field.choices))
 
     def meaning(self, name: str, said: Any) -> Any:
         """The value; it may be given itself, or as one of its answers in any case."""
         for value in self._values:
             if type(value) is type(said) and value == said:
                 return value
-        if isinstance(said, str) and said.strip().casefold() in self._answers:
-            return self._answers[said.strip().casefold()]
-        raise _Unfit(f"{name} is {_written(said)[:80]}, none of {', '.join(map(_written, self._values))}")
+        for value in self._answers.find(said) if isinstance(said, str) else ():
+            return value
+        raise _Unfit(f"{name} is {written(said)[:80]}, none of {', '.join(map(written, self._values))}")
 
 
 class _Numbers:
@@ -233,18 +268,24 @@ class _Numbers:
         lowest, highest = self._scale.lowest, self._scale.highest
         if found and found[2] in (None, str(highest)) and lowest <= int(found[1]) <= highest:
             return int(found[1])
-        raise _Unfit(f"{name} is {_written(said)[:80]}, no whole number from {lowest} to {highest}")
+        raise _Unfit(f"{name} is {written(said)[:80]}, not a whole number from {lowest} to {highest}")
 
 
 def _items(value: Any, key: str | None, needed: set[str]) -> list[Any]:
-    """The objects of a value that stands within no other: those of its list, or itself."""
+    """The objects of a value that stands within no other: those of its lists, or itself."""
     if isinstance(value, list):
         return value
-    if key in value:
-        inner = value[key]
-        return inner if isinstance(inner, list) else [inner]
     lists = [inner for inner in value.values() if isinstance(inner, list)]
-    return lists[0] if len(lists) == 1 and not needed & set(value) else [value]
+    fitting = [inner for inner in lists if any(isinstance(one, dict) and needed & set(one) for one in inner)]
+    if key in value:
+        asked = value[key] if isinstance(value[key], list) else [value[key]]
+        more = [inner for inner in fitting if inner is not value[key]]
+        return [item for inner in (asked, *more) for item in inner]
+    if needed & set(value):
+        return [value]
+    if len(lists) == 1:
+        return lists[0]
+    return [item for inner in fitting for item in inner] or [value]
 
 
 def _one(pieces: list[Parsed], reply: Reply) -> list[Parsed]:
@@ -257,11 +298,13 @@ def _one(pieces: list[Parsed], reply: Reply) -> list[Parsed]:
 
 
 def _get(item: dict[str, Any], key: str) -> Any:
-    """The value of a key, whatever its case."""
-    if key in item:
-        return item[key]
-    return next((value for name, value in item.items() if name.strip().casefold() == key.casefold()), None)
+    """The value of a key, whatever its case.
 
-
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else dumps(value, ensure_ascii=False)
+    Raises:
+        _Unfit: where it is there in two ways that differ.
+    """
+    named = [value for name, value in item.items() if name.strip().casefold() == key.casefold()]
+    found = [value for value in named if value is not None]
+    if any(not same(value, found[0]) for value in found[1:]):
+        raise _Unfit(f"the key {key!r} has two values")
+    return found[0] if found else None
