@@ -199,7 +199,9 @@ def build(
         )
         prompt = _build_one(merged, name, f"{where}.variants.{name}", faults, schema)
         if prompt:
-            inherited = {key: f"{where}.sampling.{key}" for key in config.sampling if key not in variant.sampling}
+            inherited = {
+                key: f"{where}.sampling.{key}" for key in config.sampling if key not in variant.sampling
+            }
             prompts.append(replace(prompt, keys={**prompt.keys, **inherited}))
     return prompts
 

@@ -1,4 +1,4 @@
-"""From one reply to its candidates: its thought taken off, checked as a whole, and read by the prompt's parser."""
+"""From a reply to its candidates: its thought is taken off, then it is checked, then the parser reads it."""
 
 from __future__ import annotations
 

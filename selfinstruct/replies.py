@@ -95,7 +95,11 @@ def fault_of(said: Said, keys: Keys) -> tuple[str, str] | None:
 
 def _only_thought(said: Said, keys: Keys) -> tuple[str, str]:
     """What is wrong with a reply of which nothing is left without its thought."""
-    what = "the reply ends within its thought, before any answer" if said.open else "no answer follows the thought"
+    what = (
+        "the reply ends within its thought, before any answer"
+        if said.open
+        else "no answer follows the thought"
+    )
     help = f"the tokens went into thinking; raise {keys.longest}, or have the model think less"
     if keys.stop and not said.reached:
         help += f"; if a stop string ended it, take that out of {keys.stop}"

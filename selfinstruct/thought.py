@@ -3,7 +3,8 @@
 It is done before a reply is checked or read, in chat and in completion mode alike, so that no draft in a
 thought becomes a record. The rule is about how a text begins: with a mark that opens a thought, or with text
 that a closing mark ends. An answer that only speaks of such marks, within a line, a JSON string or a code
-block, stays whole. In a reply that begins with a thought, others may follow, each at the start of a line. To add the marks of another model, add a line to `MARKS`.
+block, stays whole. In a reply that begins with a thought, others may follow, each at the start of a line.
+To add the marks of another model, add a line to `MARKS`.
 """
 
 from __future__ import annotations
@@ -196,7 +197,9 @@ def _strings(text: str, place: int) -> Iterator[tuple[int, int]]:
 
 
 def _around(text: str, place: int, found: re.Match[str]) -> tuple[str, str]:
-    return text[max(place, found.start() - LOOKED_AT) : found.start()], text[found.end() : found.end() + LOOKED_AT]
+    return text[max(place, found.start() - LOOKED_AT) : found.start()], text[
+        found.end() : found.end() + LOOKED_AT
+    ]
 
 
 def _ends_line(before: str) -> bool:

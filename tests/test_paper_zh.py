@@ -114,7 +114,7 @@ def test_layout(recipe: Recipe, variant: str) -> None:
     _, text, sampling = prompt(recipe, "instances", variant).fill({"instruction": "给小猫\n起个名字："})
     assert text.count("任务：") == len(shown(recipe, "instances", variant)) + 1
     assert text.endswith("\n任务：给小猫 起个名字\n")
-    assert {"\n示例6", "\n任务："} <= set(sampling["stop"])
+    assert {"\n示例6", "\n\n任务："} <= set(sampling["stop"])
 
 
 def test_demonstrations_can_be_read(recipe: Recipe) -> None:
@@ -159,14 +159,18 @@ def test_list(recipe: Recipe, reply: str, expected: list[str]) -> None:
         ("是的", True),
         ("否", False),
         ("不是", False),
-        ("是不是", False),
-        ("", False),
+        ("是的，因为", True),
+        ("是不是", None),
+        ("", None),
     ],
 )
-def test_question(recipe: Recipe, answer: str, meant: bool) -> None:
-    """The ways to say yes mean yes; anything else is a no."""
+def test_question(recipe: Recipe, answer: str, meant: bool | None) -> None:
+    """The ways to say yes or no mean it; anything else is undecided."""
     (found,) = prompt(recipe, "classification").parse.read(Reply(answer), 0)
-    assert found.data["is_classification"] is meant
+    assert (found.check, found.data.get("is_classification")) == (
+        None if meant is not None else "undecided",
+        meant,
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,27 @@ PARSERS_AND_REPLIES: dict[str, tuple[dict[str, Any], str, list[dict[str, Any]]]]
         REAL,
         [{"instruction": "A real task."}],
     ),
-    "numbered_list": ({}, "9. Name it.\n10. Sort it.", [{"instruction": "Name it."}, {"instruction": "Sort it."}]),
-    "choice": ({"field": "yes", "choices": {"Yes": {"value": True}, "No": {"value": False}}}, "Yes", [{"yes": True}]),
+    "numbered_list": (
+        {},
+        "9. Name it.\n10. Sort it.",
+        [{"instruction": "Name it."}, {"instruction": "Sort it."}],
+    ),
+    "choice": (
+        {"field": "yes", "choices": {"Yes": {"value": True}, "No": {"value": False}}},
+        "Yes",
+        [{"yes": True}],
+    ),
     "text": ({"field": "output"}, "A text.", [{"output": "A text."}]),
     "headed": ({"head": "Label:", "first_line": "a", "rest": "b"}, "Label: x\ny", [{"a": "x", "b": "y"}]),
     "sections": (
-        {"split": "(?m)^Example", "divider": "Out:", "end": "In:", "lead": "In:", "before": "a", "after": "b"},
+        {
+            "split": "(?m)^Example",
+            "divider": "Out:",
+            "end": "In:",
+            "lead": "In:",
+            "before": "a",
+            "after": "b",
+        },
         "In: x\nOut: y",
         [{"a": "x", "b": "y"}],
     ),
@@ -44,7 +59,9 @@ PARSERS_AND_REPLIES: dict[str, tuple[dict[str, Any], str, list[dict[str, Any]]]]
         [{"a": "x", "b": "y"}],
     ),
 }
-THOUGHT = "Let me try.\n1. Perhaps a kettle\n2. Or a violin\nLabel: z\nOut: z\n" + DRAFT + " No, that is wrong."
+THOUGHT = (
+    "Let me try.\n1. Perhaps a kettle\n2. Or a violin\nLabel: z\nOut: z\n" + DRAFT + " No, that is wrong."
+)
 PAIRS = [
     ("<think>", "</think>"),
     ("<THINK>", "</THINK>"),
@@ -182,7 +199,7 @@ def test_a_list_in_the_middle_of_which_a_model_thinks() -> None:
     ],
 )
 def test_a_thought_in_a_value(value: str, check: str | None, expected: str | None) -> None:
-    """Some models put their thought into the string: it is taken off, and what has nothing else is rejected."""
+    """Some models put their thought into the string: it is taken off; one of nothing else is rejected."""
     texts = [("json", json.dumps({"tasks": [{"instruction": value}]}))]
     texts += [("sections", f"In: x\nOut: {value}")] if value.startswith("<") else []
     for kind, text in texts:
@@ -200,7 +217,7 @@ def test_the_filter_of_a_provider_comes_first() -> None:
     assert piece.check == CONTENT_FILTER
 
 
-@given(st.text("ab <>/think`\"\n{}:.", max_size=80), st.text("ab{}\"'\n ", max_size=30))
+@given(st.text('ab <>/think`"\n{}:.', max_size=80), st.text("ab{}\"'\n ", max_size=30))
 def test_nothing_of_a_closed_thought_is_read(thought: str, answer: str) -> None:
     """Whatever a thought has in it but its own marks, the answer is what follows it."""
     inner = thought.replace("<", "(")
@@ -210,8 +227,16 @@ def test_nothing_of_a_closed_thought_is_read(thought: str, answer: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["</think>\n" * 29_000, "a </think> b" * 20_000, "<think>" * 37_000, "<think></think>" * 17_000, '{"' * 130_000]
-    + ["x\n<think></think>\n" * 14_000, '"' * 260_000, "```\n" * 60_000 + "</think>"],
+    [
+        "</think>\n" * 29_000,
+        "a </think> b" * 20_000,
+        "<think>" * 37_000,
+        "<think></think>" * 17_000,
+        "x\n<think></think>\n" * 14_000,
+        '{"' * 130_000,
+        '"' * 260_000,
+        "```\n" * 60_000 + "</think>",
+    ],
     ids=lambda text: repr(text[:12]),
 )
 def test_hostile(text: str) -> None:
@@ -224,15 +249,23 @@ def test_hostile(text: str) -> None:
 def test_a_run_of_a_model_that_thinks(typed: Typed, project: Path) -> None:
     """Its drafts are in no file of the dataset, and the reason names the key of the stage and variant."""
     replies = [
-        {"stage": "instructions", "number": 1, "reply": "1. A draft of a kettle\n</think>\n 9. Name two big lakes.\n10. Sort these seas."},
+        {
+            "stage": "instructions",
+            "number": 1,
+            "reply": "1. A draft of a kettle\n</think>\n 9. Name two big lakes.\n10. Sort these seas.",
+        },
         {"stage": "classification", "number": 1, "reply": "<think>\n\n</think>\n\nNo"},
         {"stage": "classification", "number": 2, "reply": "<think>It asks"},
         {"stage": "instances", "number": 1, "reply": "<think>Output: A draft.", "finish_reason": "length"},
     ]
     (project / "said.jsonl").write_text("\n".join(map(json.dumps, replies)), encoding="utf-8")
     (project / "recipes").mkdir()
-    (project / "recipes" / "plain.yaml").write_text("target: 2\nfilters: {instructions: {word_count: null}}\n")
-    status, _, err = typed("recipe=plain", "model=scripted", "model.options.replies=said.jsonl", "run_dir=run")
+    (project / "recipes" / "plain.yaml").write_text(
+        "target: 2\nfilters: {instructions: {word_count: null}}\n"
+    )
+    status, _, err = typed(
+        "recipe=plain", "model=scripted", "model.options.replies=said.jsonl", "run_dir=run"
+    )
     assert status in (0, 1), err
     made = [row["instruction"] for row in lines(project / "run/instructions.jsonl")]
     rejected = {(row["stage"], row["check"]): row["reason"] for row in lines(project / "run/rejected.jsonl")}

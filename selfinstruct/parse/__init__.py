@@ -2,8 +2,8 @@
 
 A parser is made by a factory whose keyword arguments are its options in `prompts.<stage>.parse`. It gets the
 reply and how many examples the prompt showed, and loses nothing: a piece it cannot use is returned with the
-name of the check that rejects it, `cut` (the reply ended within it) or `unreadable`. The thought of a model is
-taken off before (`thought`). To add a parser, add a factory to one of `MODULES`, or a module to them.
+name of the check that rejects it, `cut` (the reply ended within it), `unreadable` or `undecided`. The thought
+of a model is taken off before (`thought`). To add a parser, add a factory to one of `MODULES`, or a module.
 """
 
 from __future__ import annotations
@@ -105,3 +105,8 @@ def drop_last(pieces: list[Parsed], reply: Reply) -> list[Parsed]:
     if reply.cut and pieces:
         pieces[-1] = Parsed(pieces[-1].data, CUT, "the reply reached max_tokens within this one")
     return pieces
+
+
+def answer(reply: Reply) -> str:
+    """The text of a reply, stripped; a parser gets it without the thought of the model."""
+    return reply.text.strip()

@@ -48,8 +48,8 @@ def answers(choices: dict[str, Choice]) -> dict[str, Any]:
 class Answers:
     """What an answer means: `Yes.`, ` yes!`, `**Yes**`, `Yes, because ...`, `Answer: Yes`.
 
-    Case, quotes, emphasis and punctuation do not count. The first word counts where punctuation follows it; an
-    answer that goes on without ("Yes and no", "No idea"), or names a second one at once, is none of them.
+    Case, quotes, emphasis and punctuation do not count. The first word counts where punctuation follows it.
+    An answer that goes on without ("Yes and no", "No idea"), or names a second one at once, is none of them.
 
     Args:
         table: what each answer means.
@@ -149,5 +149,11 @@ def choice(
         raise ValueError("when_refused: 'otherwise' needs a label in otherwise")
     settled = {field: values[otherwise]} if otherwise is not None and when_refused == "otherwise" else None
     return Parser(
-        read, (field,), {field: tuple(values.values())}, refused=settled, unreadable=settled, decides=True, prose=False
+        read,
+        (field,),
+        {field: tuple(values.values())},
+        refused=settled,
+        unreadable=settled,
+        decides=True,
+        prose=False,
     )

@@ -241,7 +241,7 @@ def _word(word: str) -> Any:
     try:
         if _FIGURES.fullmatch(word):
             value = float(word) if set(word) & set(".eE") else int(word)
-            if isfinite(value):
+            if isinstance(value, int) or isfinite(value):
                 return Number(word, value, _NUMBER.fullmatch(word) is not None)
     except (ValueError, OverflowError):  # more digits than Python converts
         pass

@@ -43,7 +43,8 @@ def numbers(labels: tuple[str, ...]) -> re.Pattern[str]:
     """A number at the start of a line, in any of the ways that models write one before an item of a list."""
     names = f"(?:{_any(labels)})" if labels else r"(?!)"
     kinds = (
-        rf"(?i:{names})[ \t]*(?:[#＃№]|[Nn][or]\.)?[ \t]*(\d{{1,4}})(?:[ \t]*[.)．。）:：、]|[ \t]+[-–—](?=[ \t])|{_BOLD}(?=\s|\Z))",
+        rf"(?i:{names})[ \t]*(?:[#＃№]|[Nn][or]\.)?[ \t]*(\d{{1,4}})"
+        rf"(?:[ \t]*[.)．。）:：、]|[ \t]+[-–—](?=[ \t])|{_BOLD}(?=\s|\Z))",
         r"[(（\[［【](\d{1,4})[)）\]］】][.:：]?",
         r"(\d{1,4})[ \t]?(?:[.．](?!\d)|、(?!\d+、)|[)）]|[:：](?!\d))",
         r"(\d{1,4})[ \t]+[-–—](?=[ \t])",
@@ -59,7 +60,9 @@ def bullets(labels: tuple[str, ...]) -> re.Pattern[str]:
     """A bullet at the start of a line, or a label without a number."""
     names = rf"|(?i:{_any(labels)}){_BOLD}[:：]{_BOLD}" if labels else ""
     bullet = rf"[{re.escape(_BULLETS)}](?=[ \t　])|[•●▪・]"
-    return re.compile(rf"^(?P<indent>[ \t　]*)(?P<bold>)(?:{bullet}|{_BOLD}(?:(?!){names}))[ \t　]*", re.MULTILINE)
+    return re.compile(
+        rf"^(?P<indent>[ \t　]*)(?P<bold>)(?:{bullet}|{_BOLD}(?:(?!){names}))[ \t　]*", re.MULTILINE
+    )
 
 
 @lru_cache(maxsize=64)
@@ -85,7 +88,9 @@ def _leading(labels: tuple[str, ...], ordinals: tuple[str, ...], numbered: bool)
     return re.compile(rf"{head}(?:{'|'.join(kinds) or '(?!)'}){_BOLD}{kept}\s*")
 
 
-def unmarked(text: str, labels: Sequence[str] = (), ordinals: Sequence[str] = (), numbered: bool = True) -> str:
+def unmarked(
+    text: str, labels: Sequence[str] = (), ordinals: Sequence[str] = (), numbered: bool = True
+) -> str:
     """A text without the mark of a list before it.
 
     Args:

@@ -40,7 +40,9 @@ def numbered_fields(
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         if marks == "original":
-            return drop_last([_filled(piece) for piece in _original(reply.text, shown, separator, fields)], reply)
+            return drop_last(
+                [_filled(piece) for piece in _original(reply.text, shown, separator, fields)], reply
+            )
         return drop_last([_filled(piece) for piece in reader.read(reply.text, shown + 1)], reply)
 
     def _filled(piece: Parsed) -> Parsed:
@@ -92,14 +94,17 @@ class _Reader:
         bare = re.escape(separator.strip() or separator)
         self._mark = re.compile(
             rf"^[ \t]*(?:(?P<line>{bare})[ \t]*$"
-            rf"|(?P<parted>(?:{bare}[ \t]*)?)(?:#{{1,6}}[ \t]*)?{_BOLD}(?:(?P<number>\d{{1,4}})[ \t]*[.):．、]?[ \t]*)?"
+            rf"|(?P<parted>(?:{bare}[ \t]*)?)(?:#{{1,6}}[ \t]*)?{_BOLD}"
+            rf"(?:(?P<number>\d{{1,4}})[ \t]*[.):．、]?[ \t]*)?"
             rf"{_BOLD}(?P<name>{names}){_BOLD}[ \t]*[:：]{_BOLD})",
             re.MULTILINE | re.IGNORECASE,
         )
 
     def read(self, text: str, number: int) -> list[Parsed]:
         """The records of a reply to a prompt that ends with this number and the first field's name."""
-        pieces = [_Piece(0, [_Mark(0, 0, self._first, number)], highest=number)]  # where the prompt's last line left off
+        pieces = [
+            _Piece(0, [_Mark(0, 0, self._first, number)], highest=number)
+        ]  # where the prompt's last line left off
         marks = self._marks(text)
         for place, mark in enumerate(marks):
             last = pieces[-1]
@@ -174,7 +179,7 @@ def _flaw(found: Sequence[str | None], names: Sequence[str]) -> str | None:
 
 
 def _original(text: str, shown: int, separator: str, fields: Mapping[str, str]) -> list[Parsed]:
-    """The original's rule: what is between two separators is a record under the next number, or unreadable."""
+    """The original's rule: between two separators is a record under the next number, or none."""
     first = next(iter(fields.values()))
     if not re.match(rf"\s*{shown + 1}\.\s+{re.escape(first)}:", text):
         text = f"{shown + 1}. {first}:{text}"  # where the prompt's last line left off

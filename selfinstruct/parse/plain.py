@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from selfinstruct.parse import CUT, PARSERS, Parsed, Parser, lost
+from selfinstruct.parse import CUT, PARSERS, Parsed, Parser, answer, lost
 from selfinstruct.records import Reply
 
 QUOTES = ('""', "''", "“”", "„“", "‘’", "«»", "»«", "「」", "『』")
@@ -23,7 +23,7 @@ def text(*, field: str, strip_fence: bool = False, strip_quotes: bool = False) -
     def read(reply: Reply, shown: int) -> list[Parsed]:
         if reply.cut:
             return lost(reply, "the reply reached max_tokens", CUT)
-        said = reply.text.strip()
+        said = answer(reply)
         if strip_fence:
             said = _unfenced(said)
         return [Parsed({field: _unquoted(said) if strip_quotes else said})]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Outline, Parsed, Parser, lost
+from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Outline, Parsed, Parser, answer, lost
 from selfinstruct.parse.labels import Answers, Choice, answers
 from selfinstruct.parse.lenient import Flaw, Number, Reading, plain, same, written
 from selfinstruct.parse.marks import unmarked
@@ -35,7 +35,7 @@ class Scale(BaseModel):
 
 
 class ListMarks(BaseModel):
-    """Marks of a list before a text that are no part of it: numbers and bullets, and labels such as "Task 3:"."""
+    """Marks of a list before a text that are no part of it: numbers, bullets, labels such as "Task 3:"."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -106,12 +106,12 @@ def json(
     """Candidates from JSON, read as far as it is whole; an object that is not is rejected.
 
     Read past are Markdown fences and other text, commas too many, one object a line, a list without its key,
-    and a bare string in the place of an object with one field. Where every field has choices, a reply that has
-    none of them is `undecided`.
+    and a bare string in the place of an object with one field. Where every field has choices, a reply that
+    has none of them is `undecided`.
 
     Args:
-        fields: field: {key, default, choices, scale, otherwise, list_marks}, each of which may be left out, in
-            the order asked for.
+        fields: field: {key, default, choices, scale, otherwise, list_marks}, each of which may be left out,
+            in the order asked for.
         items: the key that holds the list of objects; null where the reply is the list, or one object.
         single: the reply is one object and no list; several that differ are rejected.
         non_strings: what becomes of a number, boolean, list or object in a field without choices: `reject`
@@ -138,7 +138,9 @@ def json(
         found = objects.read(reply)
         if single:
             found = _one(found, reply) or lost(reply, "the reply has no object")
-        return found if unreadable is None else [Parsed(dict(unreadable)) if one.check else one for one in found]
+        return (
+            found if unreadable is None else [Parsed(dict(unreadable)) if one.check else one for one in found]
+        )
 
     return Parser(
         read,
@@ -174,7 +176,7 @@ class _Objects:
 
     def read(self, reply: Reply) -> list[Parsed]:
         """A candidate for each object of a reply, usable or not."""
-        text = reply.text.strip()
+        text = answer(reply)
         reading = Reading(text)
         if reading.values:
             needed = set(self.keys.values())
