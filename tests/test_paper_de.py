@@ -260,7 +260,7 @@ REPLIES: list[dict[str, Any]] = [
     {"stage": "instructions", "number": 2, "reply": SECOND, "finish_reason": "length"},
     {"stage": "instructions", "reply": " Erfinde ein Sprichwort über Öfen und Übermut."},
     {"stage": "classification", "match": "Aufgabe: Klingt der Gruß[^\n]*\n[^\n]*\\Z", "reply": " Ja."},
-    {"stage": "classification", "match": "Aufgabe: Nenne drei[^\n]*\n[^\n]*\\Z", "reply": " Eher nicht"},
+    {"stage": "classification", "match": "Aufgabe: Nenne drei[^\n]*\n[^\n]*\\Z", "reply": " Nein, eher nicht"},
     {"stage": "classification", "reply": " Nein"},
     {
         "stage": "instances",

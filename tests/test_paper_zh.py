@@ -251,7 +251,7 @@ REPLIES: list[dict[str, Any]] = [
     {"stage": "instructions", "number": 2, "reply": SECOND, "finish_reason": "length"},
     {"stage": "instructions", "reply": " 用一句话解释什么叫“潮汐”。"},
     {"stage": "classification", "match": "任务：判断这则留言[^\n]*\n[^\n]*\\Z", "reply": "是。"},
-    {"stage": "classification", "match": "任务：给刚学骑车[^\n]*\n[^\n]*\\Z", "reply": "应该不是"},
+    {"stage": "classification", "match": "任务：给刚学骑车[^\n]*\n[^\n]*\\Z", "reply": "否，应该不是"},
     {"stage": "classification", "reply": "否"},
     {
         "stage": "instances",

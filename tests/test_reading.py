@@ -332,8 +332,8 @@ class TestSections:
         ("text", "expected"),
         [
             (
-                "Example 1\nx\nOutput: Run:\n```\nOutput: 3\nExample 2\n```\nThat is it.\nExample 2\ny\nOutput: b",
-                [("x", "Run:\n```\nOutput: 3\nExample 2\n```\nThat is it."), ("y", "b")],
+                "Example 1\nx\nOutput: Run:\n```\nOutput: 3\nExample 2\n```\nDone.\nExample 2\ny\nOutput: b",
+                [("x", "Run:\n```\nOutput: 3\nExample 2\n```\nDone."), ("y", "b")],
             ),
             (
                 "Example 1\nx\nOutput: See:\nExample 1: a cat\nExample 2: a dog",
@@ -348,7 +348,7 @@ class TestSections:
         ],
     )
     def test_marks_in_texts(self, recipes: Recipes, text: str, expected: list[tuple[str, str]]) -> None:
-        """Nothing in a code block is a mark, nor an example that a text counts; another task is no instance."""
+        """Nothing in a code block is a mark, nor an example in a text; another task is not an instance."""
         assert self.pairs(recipes, text) == expected
 
     def test_a_label_in_an_input(self, recipes: Recipes) -> None:
@@ -367,7 +367,7 @@ def test_no_stop_string_is_in_a_text(tmp_path: Path, name: str) -> None:
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "plain.yaml").write_text(f"defaults: [{{override /prompts: {name}}}]\n")
     stages = compose([f"recipe={recipe}", "model=scripted"], tmp_path).recipe().stages
-    text = "In 2020. Or 2016.\n20 eggs\n20. Boil them.\nTask: boil\nAufgabe: kochen\nタスク：煮る\n任务：煮\n### A heading\n"
+    text = "In 2020. Or 2016.\n20 eggs\n20. Boil them.\nTask: boil\nAufgabe: x\nタスク：煮る\n任务：煮\n# A\n"
     examples = [{"instruction": "Sort it.", "input": "", "output": "x"}] * 3
     for prompt in [one for stage in stages if stage.name in ("instances", "tasks") for one in stage.prompts]:
         _, _, sampling = prompt.fill({"instruction": "Sort it.", "examples": examples})
@@ -403,7 +403,8 @@ class TestNothingVanishes:
 
     def test_keys_twice(self) -> None:
         """Two values for a key, in any case, reject their object, and the key is named."""
-        text = '[{"output": "a", "output": "b"}, {"output": "c", "Output": "d"}, {"output": "e", "OUTPUT": null}]'
+        pairs = ['"output": "b"', '"Output": "d"', '"OUTPUT": null']
+        text = ", ".join('{"output": "e", ' + pair + "}" for pair in pairs)
         twice = "(the key 'output' has two values)"
         assert self.read(text) == [twice, twice, "e"]
 
