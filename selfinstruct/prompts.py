@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,7 @@ class Prompt:
         parse: reads the reply.
         where: the values that fields of a record need to have for it, where variants are drawn.
         may_shorten: whether it is asked again with fewer tokens for the reply where it is too long.
+        keys: parameter of the sampling: its key in the recipe, for messages.
     """
 
     name: str | None
@@ -64,6 +65,11 @@ class Prompt:
     parse: Parser
     where: Mapping[str, Any] = field(default_factory=dict)
     may_shorten: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self, parameter: str) -> str:
+        """The key of a parameter of the sampling; the model's where the prompt has none."""
+        return self.keys.get(parameter, f"model.sampling.{parameter}")
 
     def fits(self, data: Mapping[str, Any]) -> bool:
         """Whether the record has the values that this variant is for."""
@@ -224,8 +230,13 @@ def build(
             | {"variables": {**config.variables, **variant.variables}}
             | {"sampling": {**config.sampling, **variant.sampling}}
         )
-        prompts.append(_build_one(merged, name, f"{where}.variants.{name}", faults, schema))
-    return [prompt for prompt in prompts if prompt]
+        prompt = _build_one(merged, name, f"{where}.variants.{name}", faults, schema)
+        if prompt:
+            inherited = {
+                key: f"{where}.sampling.{key}" for key in config.sampling if key not in variant.sampling
+            }
+            prompts.append(replace(prompt, keys={**prompt.keys, **inherited}))
+    return prompts
 
 
 def _build_one(
@@ -270,4 +281,5 @@ def _build_one(
         parse=parse,
         where=getattr(config, "where", {}),
         may_shorten=config.when_too_long == "shorten",
+        keys={key: f"{where}.sampling.{key}" for key in config.sampling},
     )

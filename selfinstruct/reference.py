@@ -24,7 +24,7 @@ from selfinstruct.errors import MISSED_STATUS, BudgetReached, Interrupted
 from selfinstruct.export import EXPORTS
 from selfinstruct.filters import FILTERS
 from selfinstruct.llm import MODELS
-from selfinstruct.parse import CUT, PARSERS, UNREADABLE
+from selfinstruct.parse import CUT, PARSERS, UNDECIDED, UNREADABLE
 from selfinstruct.registry import Registry
 from selfinstruct.stages import STAGES
 from selfinstruct.tokenizers import TOKENIZERS
@@ -212,6 +212,7 @@ def reply_checks() -> dict[str, str]:
         "oversized": f"the reply has more than {replies.LARGEST:,} characters",
         "repeated_line": f"the reply has one line more than {replies.MOST_IN_A_ROW} times in a row",
         CUT: "the reply reached `max_tokens` within this candidate",
+        UNDECIDED: "a question of a closed set: its answer is none of it, empty or cut",
         UNREADABLE: "the parser found nothing it could use, or not all that a candidate needs",
     }
 

@@ -22,8 +22,10 @@ from test_check import refused
 from selfinstruct.compose import compose
 from selfinstruct.errors import Fault
 from selfinstruct.export import convert
-from selfinstruct.parse import PARSERS, UNREADABLE, Parser
+from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Parser
+from selfinstruct.reading import candidates
 from selfinstruct.records import ACCEPTED, Record, Reply
+from selfinstruct.replies import EMPTY
 from selfinstruct.report.estimate import estimate
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -42,12 +44,12 @@ prompts:
     system: Second judge.
     template: ${prompts.judge.template}
     variables: ${prompts.judge.variables}
-    parse: {kind: json, single: true, fields: {score_b: {key: score, scale: {lowest: 1, highest: 5}, otherwise: undecided}}}
+    parse: {kind: json, single: true, fields: {score_b: {key: score, scale: {lowest: 1, highest: 5}, otherwise: undecided}}, when_unreadable: otherwise}
   judge_c:
     system: Third judge.
     template: ${prompts.judge.template}
     variables: ${prompts.judge.variables}
-    parse: {kind: json, single: true, fields: {score_c: {key: score, scale: {lowest: 1, highest: 5}, otherwise: undecided}}}
+    parse: {kind: json, single: true, fields: {score_c: {key: score, scale: {lowest: 1, highest: 5}, otherwise: undecided}}, when_unreadable: otherwise}
 filters:
   judge: {low_score: null}
   judge_again: {low_score: null, undecided: null}
@@ -406,10 +408,24 @@ def test_what_is_no_score(said: str) -> None:
 @pytest.mark.parametrize("text", ["[]", "{}", "four", '{"score": 4} {"score": 5}', '{"score": 4'])
 def test_a_reply_without_a_score(text: str) -> None:
     """One that has none, several, or is cut is rejected, with what becomes of its record nonetheless."""
-    (piece,) = scale(otherwise="undecided").read(Reply(text, "length"), 0)
+    fields = {"score": {"scale": {"lowest": 1, "highest": 5}, "otherwise": "undecided"}}
+    options = {"fields": fields, "single": True, "when_unreadable": "otherwise"}
+    parse = PARSERS.build("json", options, "parse", [])
+    assert parse is not None
+    (piece,) = candidates(parse, Reply(text, "length"))
     assert piece.check in (UNREADABLE, "cut")
     assert piece.otherwise == {"score": "undecided"}
     assert all(one.check for one in scale().read(Reply(text, "length"), 0))
+
+
+@pytest.mark.parametrize(("text", "check"), [("", EMPTY), ("I like it.", UNREADABLE), ('{"score": 4', CUT)])
+def test_a_reply_that_cannot_be_read_is_no_value(text: str, check: str) -> None:
+    """`otherwise` is for a score off the scale; what cannot be read is rejected unless the recipe asks."""
+    fields = {"reason": {"default": ""}, "score": {"scale": {"lowest": 1, "highest": 5}, "otherwise": "none"}}
+    parse = PARSERS.build("json", {"fields": fields, "single": True}, "parse", [])
+    assert parse is not None
+    assert [one.check for one in candidates(parse, Reply(text))] == [check]
+    assert candidates(parse, Reply('{"score": 9}'))[0].data["score"] == "none"
 
 
 @pytest.mark.parametrize(

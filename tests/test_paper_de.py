@@ -114,7 +114,7 @@ def test_layout(recipe: Recipe, variant: str) -> None:
     _, text, sampling = prompt(recipe, "instances", variant).fill({"instruction": "Übersetze\ndas:"})
     assert text.count("Aufgabe: ") == len(shown(recipe, "instances", variant)) + 1
     assert text.endswith("\nAufgabe: Übersetze das\n")
-    assert sampling["stop"] == ["\nBeispiel 6", "\nAufgabe:"]
+    assert sampling["stop"] == ["\nBeispiel 6", "\n\nAufgabe:"]
 
 
 def test_demonstrations_can_be_read(recipe: Recipe) -> None:
@@ -161,14 +161,20 @@ def test_list(recipe: Recipe, reply: str, expected: list[str]) -> None:
         ("Ja.", True),
         (" Nein", False),
         ("nein.", False),
-        ("Jain", False),
-        ("", False),
+        ("Antwort: Nein", False),
+        ("Ja, denn es gibt nur zwei.", True),
+        ("Jain", None),
+        ("Ja und nein", None),
+        ("", None),
     ],
 )
-def test_question(recipe: Recipe, answer: str, meant: bool) -> None:
-    """The ways to say yes mean yes; anything else is a no."""
+def test_question(recipe: Recipe, answer: str, meant: bool | None) -> None:
+    """The ways to say yes or no mean it; anything else is undecided."""
     (found,) = prompt(recipe, "classification").parse.read(Reply(answer), 0)
-    assert found.data["is_classification"] is meant
+    assert (found.check, found.data.get("is_classification")) == (
+        None if meant is not None else "undecided",
+        meant,
+    )
 
 
 @pytest.mark.parametrize(
@@ -254,7 +260,7 @@ REPLIES: list[dict[str, Any]] = [
     {"stage": "instructions", "number": 2, "reply": SECOND, "finish_reason": "length"},
     {"stage": "instructions", "reply": " Erfinde ein Sprichwort über Öfen und Übermut."},
     {"stage": "classification", "match": "Aufgabe: Klingt der Gruß[^\n]*\n[^\n]*\\Z", "reply": " Ja."},
-    {"stage": "classification", "match": "Aufgabe: Nenne drei[^\n]*\n[^\n]*\\Z", "reply": " Eher nicht"},
+    {"stage": "classification", "match": "Aufgabe: Nenne drei[^\n]*\n[^\n]*\\Z", "reply": " Nein, eher nie"},
     {"stage": "classification", "reply": " Nein"},
     {
         "stage": "instances",

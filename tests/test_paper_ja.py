@@ -121,7 +121,7 @@ class TestPrompts:
     def test_stops(self, recipe: Recipe, variant: str) -> None:
         """A reply ends at the sixth example or at the next task, in either width."""
         stop = prompt(recipe, "instances", variant).sampling["stop"]
-        for text in ["a\n例6\nb", "a\n例６\nb", "a\nタスク：b", "a\nタスク:b"]:
+        for text in ["a\n例6\nb", "a\n例６\nb", "a\n\nタスク：b", "a\n\nタスク:b"]:
             assert any(one in text for one in stop), text
         assert not any(one in "例1\n例2\nこのタスク：比例6\n" for one in stop)
 
@@ -137,16 +137,18 @@ class TestReplies:
             ("「はい」", True),
             ("いいえ", False),
             ("いいえ。", False),
-            ("いい", False),  # cut at three tokens
-            ("はいえ", False),
-            ("選ぶ", False),
-            ("", False),
+            ("はい、そうです", True),
+            ("いい", None),  # cut at three tokens
+            ("はいえ", None),
+            ("選ぶ", None),
+            ("", None),
         ],
     )
-    def test_yes_or_no(self, recipe: Recipe, reply: str, expected: bool) -> None:
-        """A yes as models write it is a yes; anything else is a no."""
+    def test_yes_or_no(self, recipe: Recipe, reply: str, expected: bool | None) -> None:
+        """A yes or a no as models write it is one; anything else is undecided."""
         (piece,) = prompt(recipe, "classification").parse.read(Reply(reply), 0)
-        assert piece.data == {"is_classification": expected}
+        assert piece.data.get("is_classification") is expected
+        assert piece.check == ("undecided" if expected is None else None)
 
     def test_list(self, recipe: Recipe) -> None:
         """A list goes on from the prompt's number; the number again, and full-width digits, do no harm."""

@@ -114,7 +114,7 @@ def test_layout(recipe: Recipe, variant: str) -> None:
     _, text, sampling = prompt(recipe, "instances", variant).fill({"instruction": "给小猫\n起个名字："})
     assert text.count("任务：") == len(shown(recipe, "instances", variant)) + 1
     assert text.endswith("\n任务：给小猫 起个名字\n")
-    assert {"\n示例6", "\n任务："} <= set(sampling["stop"])
+    assert {"\n示例6", "\n\n任务："} <= set(sampling["stop"])
 
 
 def test_demonstrations_can_be_read(recipe: Recipe) -> None:
@@ -159,14 +159,18 @@ def test_list(recipe: Recipe, reply: str, expected: list[str]) -> None:
         ("是的", True),
         ("否", False),
         ("不是", False),
-        ("是不是", False),
-        ("", False),
+        ("是的，因为", True),
+        ("是不是", None),
+        ("", None),
     ],
 )
-def test_question(recipe: Recipe, answer: str, meant: bool) -> None:
-    """The ways to say yes mean yes; anything else is a no."""
+def test_question(recipe: Recipe, answer: str, meant: bool | None) -> None:
+    """The ways to say yes or no mean it; anything else is undecided."""
     (found,) = prompt(recipe, "classification").parse.read(Reply(answer), 0)
-    assert found.data["is_classification"] is meant
+    assert (found.check, found.data.get("is_classification")) == (
+        None if meant is not None else "undecided",
+        meant,
+    )
 
 
 @pytest.mark.parametrize(
@@ -247,7 +251,7 @@ REPLIES: list[dict[str, Any]] = [
     {"stage": "instructions", "number": 2, "reply": SECOND, "finish_reason": "length"},
     {"stage": "instructions", "reply": " 用一句话解释什么叫“潮汐”。"},
     {"stage": "classification", "match": "任务：判断这则留言[^\n]*\n[^\n]*\\Z", "reply": "是。"},
-    {"stage": "classification", "match": "任务：给刚学骑车[^\n]*\n[^\n]*\\Z", "reply": "应该不是"},
+    {"stage": "classification", "match": "任务：给刚学骑车[^\n]*\n[^\n]*\\Z", "reply": "否，应该不是"},
     {"stage": "classification", "reply": "否"},
     {
         "stage": "instances",

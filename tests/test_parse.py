@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from selfinstruct.compose import compose
 from selfinstruct.errors import Fault
-from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Parsed, Parser
+from selfinstruct.parse import CUT, PARSERS, UNDECIDED, UNREADABLE, Parsed, Parser
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Reply
 
@@ -97,13 +97,15 @@ class TestNumberedList:
         """The first letter is made a capital; the others stay, but in `paper` become lower case."""
         assert self.items(recipes(name), said) == [expected]
 
-    @both
-    @pytest.mark.parametrize("line", ["1.5 litres", " 10. Sort", "10) Sort", "10, 11", "10.Sort"])
-    def test_no_number(self, recipes: Recipes, name: str, line: str) -> None:
-        """A line that starts otherwise belongs to the item before."""
-        assert self.items(recipes(name), f"Name\n{line}") == [
-            f"Name {line.strip().lower() if name == 'paper' else line.strip()}"
-        ]
+    @pytest.mark.parametrize("line", ["1.5 litres", " 10. Sort", "10) Sort", "10, 11", "10.Sort", "10．Sort"])
+    def test_no_number_of_the_originals(self, recipes: Recipes, line: str) -> None:
+        """In `paper` a line that starts otherwise belongs to the item before."""
+        assert self.items(recipes("paper"), f"Name\n{line}") == [f"Name {line.strip().lower()}"]
+
+    @pytest.mark.parametrize("line", ["1.5 litres", "10, 11", "3.14 times", "2016. It was", "10:30 at night"])
+    def test_no_number(self, recipes: Recipes, line: str) -> None:
+        """By default too, a number that is part of the text starts no item."""
+        assert self.items(recipes("plain"), f"Name\n{line}") == [f"Name {line}"]
 
     @both
     def test_empty_pieces(self, recipes: Recipes, name: str) -> None:
@@ -153,18 +155,24 @@ class TestChoice:
         assert usable(read(parser(recipes(name), "classification"), answer)) == [{"is_classification": True}]
 
     @both
-    @pytest.mark.parametrize("answer", ["No", "no", "yEs", "Yes.", "Yes, it", "It is", "", " \n"])
+    @pytest.mark.parametrize("answer", ["No", "no", "NO\n"])
     def test_no(self, recipes: Recipes, name: str, answer: str) -> None:
-        """Any other answer, an empty one too, means that it is none."""
+        """No, no and NO mean that it is none."""
         assert usable(read(parser(recipes(name), "classification"), answer)) == [{"is_classification": False}]
 
+    @pytest.mark.parametrize("answer", ["yEs", "Yes.", "Yes, it", "It is", "", " \n"])
+    def test_any_other_is_a_no_in_the_original(self, recipes: Recipes, answer: str) -> None:
+        """In `paper` any other answer, an empty one too, means that it is none."""
+        found = usable(read(parser(recipes("paper"), "classification"), answer))
+        assert found == [{"is_classification": False}]
+
     def test_without_otherwise(self) -> None:
-        """Without `otherwise` an answer that means no label is rejected, with the answers there are."""
+        """Without `otherwise` an answer that means no label is undecided, with the answers there are."""
         parse = build("choice", field="level", choices={"easy": {}, "hard": {"answers": ["Hard", "hard"]}})
         assert usable(read(parse, " easy ")) == [{"level": "easy"}]
         assert usable(read(parse, "Hard")) == [{"level": "hard"}]
         (piece,) = read(parse, "medium")
-        assert piece.check == UNREADABLE
+        assert piece.check == UNDECIDED
         assert piece.reason == "the answer 'medium' is none of easy, Hard, hard"
 
     def test_values(self) -> None:
@@ -224,11 +232,13 @@ class TestSections:
         text = "Example 1\nTown: Oslo\nExample 2\nTown: Rome\nOutput: Warm."
         assert self.pairs(recipes(name), text) == [("", "Town: Oslo"), ("Town: Rome", "Warm.")]
 
-    @both
-    def test_empty_pieces(self, recipes: Recipes, name: str) -> None:
-        """Empty examples are dropped; text before the first one is an instance of its own."""
+    @pytest.mark.parametrize(
+        ("name", "pairs"), [("plain", [("", "Warm.")]), ("paper", [("", "Gladly:"), ("", "Warm.")])]
+    )
+    def test_empty_pieces(self, recipes: Recipes, name: str, pairs: list[tuple[str, str]]) -> None:
+        """Empty examples are dropped; text before the first one is an instance of its own in `paper` only."""
         text = "Gladly:\nExample 1\n \nExample 2\nOutput: Warm."
-        assert self.pairs(recipes(name), text) == [("", "Gladly:"), ("", "Warm.")]
+        assert self.pairs(recipes(name), text) == pairs
 
     @both
     @pytest.mark.parametrize(
@@ -330,7 +340,8 @@ class TestHeaded:
     def test_without_head(self, recipes: Recipes, name: str) -> None:
         """A reply without a head is unreadable, and kept."""
         (piece,) = read(self.parse(recipes(name)), "class label: warm")
-        assert (piece.check, piece.reason) == (UNREADABLE, "the reply has no 'Class label:'")
+        assert piece.check == UNREADABLE
+        assert (piece.reason or "").startswith("the reply has no ")
         assert piece.data == {"reply": "class label: warm"}
 
     def test_cut(self, recipes: Recipes, name: str) -> None:
@@ -389,23 +400,32 @@ class TestNumberedFields:
         assert (data["input"], data["output"]) == ("None of it", "None")
 
     @pytest.mark.parametrize(
-        "text",
+        ("text", "reason"),
         [
-            fields(5, "Name it."),
-            fields(4, "Name it.").replace("4. Input", "5. Input"),
-            fields(4, "Name it.").replace("4. Input", "14. Input"),
-            fields(4, "Name it.").replace("4. Input:", ""),
-            fields(4, "Name it.").replace("4. Output:", ""),
-            fields(4, "Name it.").replace("Input", "Text"),
-            fields(4, "Name it.").replace("Input", "Middle").replace("Output", "Input"),
-            fields(4, "Name it.") + "4. Output:\nMore.",
+            (fields(4, "Name it.").replace("4. Input:", ""), "it lacks Input"),
+            (fields(4, "Name it.").replace("4. Output:", ""), "it lacks Output"),
+            (fields(4, "Name it.").replace("Input", "Text"), "it lacks Input"),
+            (
+                fields(4, "Name it.").replace("Input", "X").replace("Output", "Input").replace("X", "Output"),
+                "its fields are not in order",
+            ),
+            (fields(4, "Name it.") + "4. Output:\nMore.", "it has Output twice"),
         ],
-        ids=["number", "one number", "longer number", "no input", "no output", "name", "order", "twice"],
+        ids=["no input", "no output", "name", "order", "twice"],
     )
-    def test_needs_all_fields(self, recipes: Recipes, text: str) -> None:
-        """A record without each field once, in order and under its expected number is unreadable."""
-        (piece,) = self.read(recipes, text)
+    def test_needs_all_fields(self, recipes: Recipes, text: str, reason: str) -> None:
+        """A record without each field once, in order, is unreadable; the next one is read."""
+        first, second = self.read(recipes, f"{text}\n###\n{fields(5, 'Sort it.')}")
+        assert (first.check, first.reason, second.check) == (UNREADABLE, reason, None)
+
+    @pytest.mark.parametrize("text", [fields(5, "Name it."), fields(4, "Name it.").replace("4. I", "5. I")])
+    def test_the_originals_numbers(self, text: str) -> None:
+        """The original's rule asks for the number expected at each place."""
+        names = {"instruction": "Instruction", "input": "Input", "output": "Output"}
+        parse = build("numbered_fields", separator="###", fields=names, marks="original")
+        (piece,) = read(parse, text, shown=3)
         assert (piece.check, piece.reason) == (UNREADABLE, "it lacks a field under number 4")
+        assert len(usable(read(parse, fields(4, "Name it.") + "###\n" + fields(5, "Sort it."), shown=3))) == 2
 
     def test_next_after_an_unreadable_one(self, recipes: Recipes) -> None:
         """After an unreadable record the next is expected under its own number."""
@@ -465,7 +485,6 @@ class TestJson:
             f'{{"instances": [{TWO}]}}'.replace('"output": "b"', '"OUTPUT ": "b", "note": null'),
             f'{{"instances": [{TWO}',
             f'{{"instances": [{TWO}}}',
-            f'<think>[{{"output": "x"}}] or so?</think>\n[{TWO}]',
         ],
         ids=[
             "as asked",
@@ -480,7 +499,6 @@ class TestJson:
             "case and more keys",
             "brackets missing",
             "wrong bracket",
-            "thoughts",
         ],
     )
     def test_lenient(self, text: str) -> None:
@@ -556,10 +574,10 @@ class TestJson:
         [
             ('{"input": "a"}', "it lacks output"),
             ('{"input": "a", "output": null}', "it lacks output"),
-            ('{"output": 3}', "output is no string: 3"),
-            ('{"output": ["x"]}', "output is no string: ["),
-            ('"b"', "it is no object"),
-            ('["b"]', "it is no object"),
+            ('{"output": 3}', "output is not a string: 3"),
+            ('{"output": ["x"]}', "output is not a string: ["),
+            ('"b"', "it is not an object"),
+            ('["b"]', "it is not an object"),
             ('{"output": "He said "hi" to me"}', "'hi' stands where none belongs"),
             ('{"output": "a", "b"}', "'b' has no value"),
             ('{"output": "use ": " here", "input": "x"}', "a colon stands where none belongs"),
@@ -733,7 +751,6 @@ class TestText:
             ('"Yes" or "no"', '"Yes" or "no"'),
             ('"', '"'),
             ("```py\na\n```\nand\n```py\nb\n```", "```py\na\n```\nand\n```py\nb\n```"),
-            ("<think>Hm.</think>\nA text.", "A text."),
         ],
     )
     def test_stripped(self, said: str, expected: str) -> None:

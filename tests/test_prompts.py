@@ -223,7 +223,7 @@ class TestVariants:
         words, numbers = made(variants={"w": {"when": True}, "n": {"when": False, "parse": other}})[0]
         assert words.parse.read(Reply("easy"), 0)[0].data == {"level": "easy"}
         assert numbers.parse.read(Reply("1"), 0)[0].data == {"level": "easy"}
-        assert numbers.parse.read(Reply("easy"), 0)[0].check == "unreadable"
+        assert numbers.parse.read(Reply("easy"), 0)[0].check == "undecided"
 
     def test_chosen_by_value(self, project: Path) -> None:
         """The field that the stage names picks the variant."""

@@ -177,7 +177,7 @@ def test_an_invalid_record_is_rejected_with_path_and_reason(typed: Typed, projec
 
 
 def test_a_label_that_is_none_of_the_set_stops_its_record_there(typed: Typed, project: Path) -> None:
-    """Without `otherwise` such an answer is rejected as unreadable and its record goes no further."""
+    """Without `otherwise` such an answer is undecided, and its record goes no further."""
     (project / "maybe.jsonl").write_text(
         json.dumps({"stage": "classification", "number": 2, "reply": "Maybe"})
     )
@@ -191,7 +191,7 @@ def test_a_label_that_is_none_of_the_set_stops_its_record_there(typed: Typed, pr
     )
     assert status == 0, err
     (row,) = [row for row in lines(project / "run/rejected.jsonl") if row["stage"] == "classification"]
-    assert (row["check"], row["parent"]) == ("unreadable", "instructions-000001-1")
+    assert (row["check"], row["parent"]) == ("undecided", "instructions-000001-1")
     assert "'Maybe'" in row["reason"]
     assert len(lines(project / "run/instructions.jsonl")) == 3
     assert {row["request"] for row in lines(project / "run/instances.jsonl")} == {1, 3, 4}

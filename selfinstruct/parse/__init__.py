@@ -2,8 +2,8 @@
 
 A parser is made by a factory whose keyword arguments are its options in `prompts.<stage>.parse`. It gets the
 reply and how many examples the prompt showed, and loses nothing: a piece it cannot use is returned with the
-name of the check that rejects it, `cut` (the reply ended within it) or `unreadable`. To add a parser, add a
-factory to one of `MODULES`, or a module to them.
+name of the check that rejects it, `cut` (the reply ended within it), `unreadable` or `undecided`. The thought
+of a model is taken off before (`thought`). To add a parser, add a factory to one of `MODULES`, or a module.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
 from selfinstruct.records import Reply
 from selfinstruct.registry import Registry
 
-CUT, UNREADABLE = "cut", "unreadable"
+CUT, UNREADABLE, UNDECIDED = "cut", "unreadable", "undecided"
+Marks = Literal["any", "original"]  # the marks a parser takes: as models write them, or the original's alone
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,25 @@ class Parser:
         read: from a reply and the number of examples shown to candidates.
         fields: the fields that a candidate has.
         values: field: its closed set of values, where it has one.
-        refusals: whether it reads a refused request too, as an empty reply.
         outline: the JSON that it expects, where that can be said beforehand.
+        refused: the fields of a record that the provider refuses to answer about; None to reject it.
+        unreadable: those of one whose reply is empty, cut or cannot be read; None to reject it.
+        decides: whether it reads the answer to a question of a closed set: where there is none, the record is
+            undecided.
+        prose: whether any line of a reply may be the model's own text.
     """
 
     read: Callable[[Reply, int], list[Parsed]]
     fields: tuple[str, ...]
     values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    refusals: bool = False
     outline: Outline | None = None
+    refused: Mapping[str, Any] | None = None
+    unreadable: Mapping[str, Any] | None = None
+    decides: bool = False
+    prose: bool = True
 
 
-MODULES = ("numbered", "original", "labels", "blocks", "structured", "plain")
+MODULES = ("numbered", "numbered_fields", "original", "labels", "blocks", "structured", "plain")
 PARSERS: Registry[Parser] = Registry(
     "parser", tuple(f"{__name__}.{module}" for module in MODULES), "parsers", Parser
 )
@@ -103,6 +111,5 @@ def drop_last(pieces: list[Parsed], reply: Reply) -> list[Parsed]:
 
 
 def answer(reply: Reply) -> str:
-    """The text without the thoughts that some models write before their answer."""
-    text = reply.text.strip()
-    return text.rpartition("</think>")[2].strip() if text.startswith("<think>") else text
+    """The text of a reply, stripped; a parser gets it without the thought of the model."""
+    return reply.text.strip()

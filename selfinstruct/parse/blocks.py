@@ -5,13 +5,24 @@ from __future__ import annotations
 import re
 from itertools import zip_longest
 
-from selfinstruct.parse import PARSERS, Parsed, Parser, Pattern, drop_last, lost
+from selfinstruct.parse import PARSERS, UNREADABLE, Marks, Parsed, Parser, Pattern, drop_last, lost
+from selfinstruct.parse.marks import Fences
 from selfinstruct.records import Reply
+
+ANOTHER = "it has the mark of another task, and may be about that one"
 
 
 @PARSERS.register
 def sections(
-    *, split: Pattern, divider: Pattern, end: Pattern, lead: Pattern, before: str, after: str
+    *,
+    split: Pattern,
+    divider: Pattern,
+    end: Pattern,
+    lead: Pattern,
+    before: str,
+    after: str,
+    another: Pattern | None = None,
+    marks: Marks = "any",
 ) -> Parser:
     """Sections of two parts, an input and what follows it (arXiv 2212.10560, section 2.2, input-first).
 
@@ -25,49 +36,110 @@ def sections(
         lead: of a mark removed from the start of the first part.
         before: the field that the first part becomes.
         after: the field that the second part becomes.
+        another: of a mark that begins another task; a section that has it is rejected, and those after it.
+        marks: `any` that can be one: none in a code block; a `split` mark in the middle of a section only
+            with a divider of its own, or alone on its line under a higher number; and what stands before the
+            first one is no section. `original`: all that the expressions match.
     """
+    plain = marks == "original"
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         text = reply.text.strip()
-        if re.search(split, text):
-            pieces = [piece.strip() for piece in re.split(split, text)]
-            found = [_section(piece) for piece in pieces if piece]
-        elif re.search(divider, text):
-            found = [_section(text)]
-        else:
+        starts = _starts(text)
+        if not starts and not _found(divider, text, plain):
             return lost(reply, "the reply has neither a section nor a divider")
+        foreign = _first(another, text, plain)
+        edges = [(0, 0), *starts]
+        ends = [start for start, _ in starts] + [len(text)]
+        found = []
+        for place, ((_, start), stop) in enumerate(zip(edges, ends, strict=True)):
+            piece = text[start:stop].strip()
+            if not piece:
+                continue
+            if foreign < stop:
+                found.append(Parsed({"reply": piece}, UNREADABLE, ANOTHER))
+            elif place == 0 and starts and not plain and not _found(divider, piece, plain):
+                found.append(Parsed({"reply": piece}, UNREADABLE, "it stands before the first section"))
+            else:
+                found.append(_section(piece))
         return drop_last(found, reply)
+
+    def _starts(text: str) -> list[tuple[int, int]]:
+        """The marks that start a section."""
+        found = _found(split, text, plain)
+        if plain:
+            return [mark.span() for mark in found]
+        dividers = [mark.start() for mark in _found(divider, text, plain)]
+        starts: list[tuple[int, int]] = []
+        last, place = 0, 0
+        for mark, following in zip_longest(found, found[1:]):
+            stop = following.start() if following else len(text)
+            while place < len(dividers) and dividers[place] < mark.end():
+                place += 1
+            number = re.search(r"\d+", mark[0])
+            alone = not text[mark.end() : mark.end() + 80].partition("\n")[0].strip()
+            higher = number is None or int(number[0]) > last
+            if not starts or (place < len(dividers) and dividers[place] < stop) or (alone and higher):
+                starts.append(mark.span())
+                last = int(number[0]) if number else last
+        return starts
 
     def _section(text: str) -> Parsed:
         first, second = "", text
-        parts = re.split(divider, text)
-        if len(parts) > 1:
-            first, second = parts[0].strip(), parts[1].strip()
-        second = re.split(end, second)[0].strip()
+        dividers = _found(divider, text, plain)
+        if dividers:
+            stop = dividers[1].start() if len(dividers) > 1 else len(text)
+            first, second = text[: dividers[0].start()].strip(), text[dividers[0].end() : stop].strip()
+        second = second[: _first(end, second, plain)].strip()
         return Parsed({before: re.sub(rf"\A(?:{lead})", "", first).strip(), after: second})
 
     return Parser(read, (before, after))
 
 
 @PARSERS.register
-def headed(*, head: Pattern, first_line: str, rest: str) -> Parser:
+def headed(
+    *, head: Pattern, first_line: str, rest: str, another: Pattern | None = None, marks: Marks = "any"
+) -> Parser:
     """Blocks under a head, the first line one field and the rest another (output-first).
 
     Args:
         head: regular expression of the mark that starts a block; what comes before the first one is dropped.
         first_line: the field of the rest of the head's line.
         rest: the field of all lines after it, which may be empty.
+        another: of a mark that begins another task; a block that has it is rejected, and those after it.
+        marks: `any` but those in a code block; `original`: all that the expressions match.
     """
+    plain = marks == "original"
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
-        marks = list(re.finditer(head, reply.text))  # re.split would return the groups of `head` too
-        if not marks:
+        heads = _found(head, reply.text, plain)  # re.split would return the groups of `head` too
+        if not heads:
             return lost(reply, f"the reply has no {head!r}")
+        foreign = _first(another, reply.text, plain)
         found = []
-        for mark, following in zip_longest(marks, marks[1:]):
-            block = reply.text[mark.end() : following.start() if following else None]
-            line, _, body = block.strip().partition("\n")
-            found.append(Parsed({rest: body.strip(), first_line: line.strip()}))
+        for mark, following in zip_longest(heads, heads[1:]):
+            stop = following.start() if following else len(reply.text)
+            block = reply.text[mark.end() : stop].strip()
+            line, _, body = block.partition("\n")
+            if foreign < stop:
+                found.append(Parsed({"reply": block}, UNREADABLE, ANOTHER))
+            else:
+                found.append(Parsed({rest: body.strip(), first_line: line.strip()}))
         return drop_last(found, reply)
 
     return Parser(read, (rest, first_line))
+
+
+def _found(pattern: str, text: str, plain: bool) -> list[re.Match[str]]:
+    """The marks of a text; in plain reading those in code blocks too."""
+    found = list(re.finditer(pattern, text))
+    if plain or not found:
+        return found
+    fences = Fences(text)
+    return [mark for mark in found if not fences.cover(mark.start())]
+
+
+def _first(pattern: str | None, text: str, plain: bool) -> int:
+    """Where the first such mark is; the end of the text, and one more, without one."""
+    found = _found(pattern, text, plain) if pattern is not None else []
+    return found[0].start() if found else len(text) + 1

@@ -2,8 +2,10 @@
 
 It is read past Markdown fences and text around it, commas too many, JSON lines, line breaks and wrong escapes
 within strings. What ends in the middle or does not fit is marked as flawed, with all that holds it, and is
-for the caller to reject: no bracket or quote is ever added to make a value of it. Each character is looked at
-a fixed number of times and nothing recurses, so no reply is too odd to read.
+for the caller to reject: no bracket or quote is ever added to make a value of it. So is an object in which a
+key has two values that differ; lists under one key are one list. After an object in which a quote is missing
+the next one is read. Each character is looked at a fixed number of times and nothing recurses, so no reply is
+too odd to read.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ LONGEST_SHOWN = 2_000  # characters of a flawed piece
 _OPENING = re.compile(r"[\[{]")
 _TOKEN = re.compile(r'"((?:[^"\\]+|\\.)*)("?)|([\[\]{}:,])|([^\s\[\]{}:,"]+)', re.DOTALL)
 _ESCAPE = re.compile(r"""\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(.))""", re.DOTALL)
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_FIGURES = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)  # 007, +5, .5
+_NEXT_OBJECT = re.compile(r"\}\s*,?\s*\{\s*\Z")  # where a string that lacks its end runs into the next object
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 
 
@@ -39,6 +43,21 @@ class Flaw:
     reason: str
     cut: bool = False
     source: str = ""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is written, so that 1.10 keeps its digits.
+
+    Attributes:
+        source: its text.
+        value: its value.
+        json: whether JSON writes numbers so; 007 and +5 it does not.
+    """
+
+    source: str
+    value: int | float
+    json: bool = True
 
 
 @dataclass
@@ -61,15 +80,26 @@ class _Frame:
         if isinstance(self.value, list):
             self._add_element(value)
         elif self.key is not None and self.colon:
-            self.value[self.key], self.key, self.colon = value, None, False
-            if isinstance(value, Flaw):
-                self.flaw = self.flaw or value
+            self._add_pair(self.key, value)
+            self.key, self.colon = None, False
         elif isinstance(value, str) and self.key is None and self.ready:
             self.key = value
         else:
             shown = value.source if isinstance(value, Flaw) else str(value)
             self.wrong(f"{shown[:40]!r} stands where none belongs")
         self.ready = False
+
+    def _add_pair(self, key: str, value: Any) -> None:
+        """A key may come again with the same value; two lists of objects are both read."""
+        if isinstance(value, Flaw):
+            self.flaw = self.flaw or value
+        before = self.value.get(key)
+        if _lists_objects(before) and _lists_objects(value):
+            before.extend(value)
+            return
+        if key in self.value and not same(before, value):
+            self.wrong(f"the key {key[:40]!r} has two values")
+        self.value[key] = value
 
     def _add_element(self, value: Any) -> None:
         """Between objects a comma may be missing; beside a string that is a sign of stray quotes."""
@@ -120,7 +150,8 @@ class Reading:
     def _read(self, place: int) -> int:
         """One value, from its opening bracket; the place after it."""
         stack: list[_Frame] = []
-        for token in _TOKEN.finditer(self._text, place):
+        tokens = _TOKEN.finditer(self._text, place)
+        while token := next(tokens, None):
             string, quote, mark, word = token.groups()
             if mark in ("[", "{"):
                 if len(stack) == DEEPEST:
@@ -134,11 +165,31 @@ class Reading:
                 if isinstance(stack[-1].value, list):
                     stack[-1].add(Flaw("the reply ends within this one", cut=True, source=token[0]))
                 break
+            elif string is not None and self._runs_on(string, token.end(), stack):
+                start = self._next_object(stack, token)
+                if not stack:
+                    return start
+                tokens = _TOKEN.finditer(self._text, start)
             else:
                 stack[-1].add(_string(string) if string is not None else _word(word))
             if not stack:
                 return token.end()
         return self._give_up(stack, "the reply ends within this one", cut=True)
+
+    def _runs_on(self, string: str, end: int, stack: list[_Frame]) -> bool:
+        """Whether a string lacks its end: it runs on to the quote before the first key of the next object."""
+        after = self._text[end : end + 1]
+        inside = isinstance(stack[-1].value, dict) and after not in tuple(",:}] \t\r\n")
+        return inside and _NEXT_OBJECT.search(string[-40:]) is not None
+
+    def _next_object(self, stack: list[_Frame], token: re.Match[str]) -> int:
+        """Go on at the object after one in which a quote is missing."""
+        start = self._text.rindex("{", token.start(), token.end())
+        stack[-1].wrong("a quote is missing in it")
+        self._pop(stack, start)
+        if stack:
+            stack[-1].ready = True
+        return start
 
     def _close(self, stack: list[_Frame], kind: type, end: int) -> None:
         """A closing bracket ends the nearest that it fits, and with it what was opened since."""
@@ -190,9 +241,41 @@ def _word(word: str) -> Any:
     if word in _WORDS:
         return _WORDS[word]
     try:
-        value = json.loads(word) if _NUMBER.fullmatch(word) else None
-        if value is not None and isfinite(value):
-            return value
+        if _FIGURES.fullmatch(word):
+            value = float(word) if set(word) & set(".eE") else int(word)
+            if isinstance(value, int) or isfinite(value):
+                return Number(word, value, _NUMBER.fullmatch(word) is not None)
     except (ValueError, OverflowError):  # more digits than Python converts
         pass
     return Flaw(f"{word[:40]!r} is no value", source=word)
+
+
+def plain(value: Any) -> Any:
+    """A value with its numbers as Python has them."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return value.value if isinstance(value, Number) else value
+
+
+def written(value: Any) -> str:
+    """A value as text: JSON with its numbers as they were written; a string as it is."""
+    return value if isinstance(value, str) else _json(value)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same, numbers as they are written."""
+    return type(one) is type(other) and bool(one == other)
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_json, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_json(key)}: {_json(one)}" for key, one in value.items()) + "}"
+    return value.source if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+
+
+def _lists_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)

@@ -11,7 +11,6 @@ from selfinstruct.records import Reply
 # A number and its mark: the paper's, or the full-width ones of Chinese and Japanese, in which a line may also
 # begin with 3．14 or 1、2、3. The second can change no ASCII text.
 _NUMBER = r"(?:\d+\s?\. |[ \t　]*\d+\s?(?:．(?!\d)|、(?!\d+、))\s?)"
-_ORIGINAL = r"\d+\s?\. "
 
 
 @PARSERS.register
@@ -21,7 +20,6 @@ def numbered_list(
     capitals: Literal["keep", "lower"] = "keep",
     when_cut: Literal["drop_last", "drop_all"] = "drop_last",
     strip_first_number: bool = True,
-    marks: Literal["any", "original"] = "any",
 ) -> Parser:
     """One candidate an item of a numbered list (arXiv 2212.10560, section 2.2).
 
@@ -30,16 +28,13 @@ def numbered_list(
         capitals: after the first letter, which is made a capital, `keep` the model's or `lower` them all.
         when_cut: what a reply cut by length loses: its last item, or everything as in the original.
         strip_first_number: remove a number before the first item; chat models repeat it.
-        marks: what begins an item: `any` of the marks that models write, or as in the `original` only a
-            number, a dot and a space.
     """
-    number = _ORIGINAL if marks == "original" else _NUMBER
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         if reply.cut and when_cut == "drop_all":
             return lost(reply, "the reply reached max_tokens", CUT)
-        text = re.sub(rf"^\s*{number}", "", reply.text) if strip_first_number else reply.text
-        items = [re.sub(r"\s+", " ", item).strip() for item in re.split(rf"\n{number}", text)]
+        text = re.sub(rf"^\s*{_NUMBER}", "", reply.text) if strip_first_number else reply.text
+        items = [re.sub(r"\s+", " ", item).strip() for item in re.split(rf"\n{_NUMBER}", text)]
         return drop_last([Parsed({field: _capitalize(item)}) for item in items], reply)
 
     def _capitalize(item: str) -> str:

@@ -16,11 +16,12 @@ from selfinstruct.asked import Asked
 from selfinstruct.errors import Fault
 from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines
-from selfinstruct.parse import UNREADABLE, Parsed
+from selfinstruct.parse import Parsed
 from selfinstruct.prompts import Prompt
+from selfinstruct.reading import candidates
 from selfinstruct.records import KEPT, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
-from selfinstruct.replies import MISSING, fault_of
+from selfinstruct.replies import MISSING, Keys
 
 if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 
 OTHERWISE = "otherwise"  # the labels that a record gets though the reply about it was rejected
-LONGEST_SHOWN = 2_000  # characters of a faulty reply among the rejected; the journal has all of it
 
 
 class Work(Protocol):
@@ -263,7 +263,10 @@ class Stage:
             **(parent.data if parent else {}),
             **({self.kind.sets: prompt.name} if self.kind.sets else {}),
         }
-        pieces = [piece for choice in reply.choices for piece in _pieces(prompt, choice, shown)]
+        keys = self._keys(prompt)
+        pieces = [
+            piece for choice in reply.choices for piece in candidates(prompt.parse, choice, shown, keys)
+        ]
         wanted = {**prompt.sampling, **self.model.sampling}.get("n") or 1
         if reply.error is None:
             missing = wanted - len(reply.choices)
@@ -285,6 +288,13 @@ class Stage:
         if self.judge.passes(replace(record, data=data, detail={})):
             record.detail[OTHERWISE] = {key: data[key] for key in self.own if key in data}
 
+    def _keys(self, prompt: Prompt) -> Keys:
+        """The keys that say where a reply ends; the model's own sampling has the last word."""
+        own = {key: f"model.sampling.{key}" for key in self.model.sampling}
+        longest, stop = (own.get(key, prompt.key(key)) for key in ("max_tokens", "stop"))
+        stops = {**prompt.sampling, **self.model.sampling}.get("stop")
+        return Keys(longest, stop if stops else None)
+
     def kept(self, number: int, position: int, parent: Record) -> Record:
         """A copy of a record that goes on as it is, since no child of it was accepted."""
         data = {**parent.data, **({self.kind.sets: KEPT} if self.kind.sets else {})}
@@ -299,20 +309,6 @@ class Stage:
         """A candidate of this stage."""
         id = f"{self.name}-{number:06d}-{position}"
         return Record(id, self.name, number, position, data, parent.id if parent else None)
-
-
-def _pieces(prompt: Prompt, reply: Reply, shown: int) -> list[Parsed]:
-    """What is read from one choice; something always, so that no reply goes unaccounted for."""
-    fault = fault_of(reply)
-    if not fault:
-        nothing = Parsed({"reply": reply.text}, UNREADABLE, "nothing was found in the reply")
-        return prompt.parse.read(reply, shown) or [nothing]
-    check, reason = fault
-    faulty = Parsed({"reply": reply.text[:LONGEST_SHOWN]} if reply.text else {}, check, reason)
-    read = prompt.parse.read(reply, shown) if prompt.parse.refusals else []
-    return [replace(faulty, otherwise=piece.otherwise) if piece.check else piece for piece in read] or [
-        faulty
-    ]
 
 
 @dataclass(frozen=True)

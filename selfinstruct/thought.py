@@ -1,0 +1,238 @@
+"""Thought and answer: what a model writes before its answer is told apart from it here, and nowhere else.
+
+It is done before a reply is checked or read, in chat and in completion mode alike, so that no draft in a
+thought becomes a record. The rule is about how a text begins: with a mark that opens a thought, or with text
+that a closing mark ends. An answer that only speaks of such marks, within a line, a JSON string or a code
+block, stays whole. In a reply that begins with a thought, others may follow, each at the start of a line.
+To add the marks of another model, add a line to `MARKS`.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from selfinstruct.records import Reply
+
+# Regular expressions of what opens a thought and what closes it; upper and lower case are the same.
+MARKS = (
+    (r"<think>", r"</think>"),
+    (r"<thinking>", r"</thinking>"),
+    (r"<thoughts?>", r"</thoughts?>"),
+    (r"<reasoning>", r"</reasoning>"),
+    (r"<scratchpad>", r"</scratchpad>"),
+    (r"<seed:think>", r"</seed:think>"),
+    (r"\[THINK\]", r"\[/THINK\]"),
+    (r"◁think▷", r"◁/think▷"),
+    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
+    (r"<unused94>(?:thought)?", r"<unused95>"),
+    (
+        r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<\n]{0,80}<\|message\|>",
+        r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]{0,80}<\|message\|>",
+    ),
+    (r"(?-i:analysis(?=[A-Z]))", r"(?-i:assistantfinal)"),  # the same, without its special tokens
+    (r"Here is my thought process:", r"Here is my response:"),
+)
+# What some models write around the answer that follows a thought.
+WRAPPERS = (
+    (r"<answer>", r"</answer>"),
+    (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>"),
+    (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
+)
+QUOTES = "\"'`“”‘’„«»「」『』"
+LOOKED_AT = 120  # characters before and after a mark
+MOST = 20  # thoughts of one reply
+
+_SPACE = r"[\s\ufeff\u200b]*"
+_OPENING = re.compile(_SPACE + "(?:" + "|".join(f"({opening})" for opening, _ in MARKS) + ")", re.IGNORECASE)
+_LINE = re.compile(
+    r"^[ \t]*(?:" + "|".join(f"({opening})" for opening, _ in MARKS) + ")", re.IGNORECASE | re.MULTILINE
+)
+_CLOSINGS = [re.compile(closing, re.IGNORECASE) for _, closing in MARKS]
+_CLOSING = re.compile("|".join(f"({closing})" for _, closing in MARKS), re.IGNORECASE)
+_OPENINGS = [re.compile(opening, re.IGNORECASE) for opening, _ in MARKS]
+_LINES = [re.compile(rf"^[ \t]*{opening}", re.IGNORECASE | re.MULTILINE) for opening, _ in MARKS]
+_JSON = re.compile(r"[\[{]\s*[\"\[{]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*("?)', re.DOTALL)
+_QUOTE = re.compile(rf"(?:\A|[\s(（])[{QUOTES}]\Z|`\Z")  # one that opens a quotation
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a reply says, without what it thinks.
+
+    Attributes:
+        reply: the reply with its answer as its text; cut, where the thought never ends.
+        thinks: whether there is a thought.
+        open: whether the reply ends within it.
+        reached: whether the reply as it came reached max_tokens.
+    """
+
+    reply: Reply
+    thinks: bool = False
+    open: bool = False
+    reached: bool = False
+
+
+def said_in(reply: Reply, prose: bool = True) -> Said:
+    """The answer of a reply.
+
+    Args:
+        reply: the reply.
+        prose: whether a line of its answer may be any text, so that a mark there may be the answer's own.
+    """
+    answer, thinks, open = parted(reply.text, prose)
+    if not thinks:
+        return Said(reply)
+    why = "length" if open and reply.finish_reason == "stop" else reply.finish_reason
+    return Said(replace(reply, text=answer, finish_reason=why), True, open, reply.cut)
+
+
+def parted(text: str, prose: bool = True) -> tuple[str, bool, bool]:
+    """The answer, whether there is a thought, and whether the text ends within one."""
+    place, thinks = 0, False
+    for _ in range(MOST):
+        opening = _OPENING.match(text, place)
+        if opening:
+            closing = _end_of(text, opening)
+            if closing is None:
+                return "", True, True
+        else:
+            closing = _bare_closing(text, place, thinks)
+            if closing is None:
+                break
+        place, thinks = closing.end(), True
+    if not thinks and (prose or not _LINE.search(text)):
+        return text, False, False
+    answer, found, open = _without_later(text, place)
+    if not thinks and not found:
+        return text, False, False
+    return _unwrapped(answer) if thinks else answer, True, open
+
+
+def _without_later(text: str, place: int) -> tuple[str, bool, bool]:
+    """An answer without the thoughts that start a line of it, whether there were any, and an open one."""
+    kept: list[str] = []
+    shielded, found = _Shielded(text, place), False
+    start = place
+    for opening in _LINE.finditer(text, place):
+        if opening.start() < place or shielded.covers(opening.end()):
+            continue
+        closing = _end_of(text, opening)
+        kept.append(text[start : opening.start()])
+        found = True
+        if closing is None:
+            return "".join(kept), True, True
+        start = place = closing.end()
+    kept.append(text[start:])
+    return "".join(kept), found, False
+
+
+def _end_of(text: str, opening: re.Match[str]) -> re.Match[str] | None:
+    """The mark that closes a thought: the first that the thought does not quote."""
+    first = None
+    for found in _CLOSINGS[(opening.lastindex or 1) - 1].finditer(text, opening.end()):
+        if not _quoted(text, found):
+            return found
+        first = first or found
+    return first
+
+
+def _bare_closing(text: str, place: int, thinks: bool) -> re.Match[str] | None:
+    """A mark that closes what no mark has opened; after a thought only one on a line of its own is."""
+    found = _CLOSING.search(text, place)
+    if found is None:
+        return None
+    shielded = _Shielded(text, place)
+    while found:
+        before, after = _around(text, place, found)
+        alone = _ends_line(before) and _starts_line(after)
+        inline, line = shielded.opened((found.lastindex or 1) - 1)
+        fits = alone or not (thinks or inline < found.start() or _mentioned(before, after))
+        if fits and line >= found.start() and not shielded.covers(found.start()):
+            return found
+        found = _CLOSING.search(text, found.end())
+    return None
+
+
+class _Shielded:
+    """The places of a text in which a mark is only spoken of: JSON strings and code blocks."""
+
+    def __init__(self, text: str, place: int) -> None:
+        self._text, self._place = text, place
+        self._opened: dict[int, tuple[int, int]] = {}
+        self._strings = list(_strings(text, place))
+        self._starts = [start for start, _ in self._strings]
+        self._fences = [fence.start() for fence in _FENCE.finditer(text, place)]
+
+    def opened(self, kind: int) -> tuple[int, int]:
+        """The first place with the opening mark, and the first that has it at the start of a line."""
+        if kind not in self._opened:
+            found = [one[kind].search(self._text, self._place) for one in (_OPENINGS, _LINES)]
+            inline, line = (one.start() if one else len(self._text) for one in found)
+            self._opened[kind] = inline, line
+        return self._opened[kind]
+
+    def covers(self, place: int) -> bool:
+        """Whether a place is in one of them."""
+        before = bisect_right(self._starts, place) - 1
+        if before >= 0 and place < self._strings[before][1]:
+            return True
+        fences = bisect_right(self._fences, place)
+        return fences % 2 == 1 and (len(self._fences) - fences) % 2 == 1
+
+
+def _strings(text: str, place: int) -> Iterator[tuple[int, int]]:
+    """Where the strings of JSON are: between marks of JSON on both sides, unlike a quotation in prose."""
+    first = _JSON.search(text, place)
+    for found in _STRING.finditer(text, first.start()) if first else ():
+        before = text[max(0, found.start() - LOOKED_AT) : found.start()].rstrip()[-1:]
+        after = text[found.end() : found.end() + LOOKED_AT].lstrip()[:1]
+        if found[1] and before in tuple("[{,:") and after in tuple(",}]:"):
+            yield found.start(), found.end()
+
+
+def _around(text: str, place: int, found: re.Match[str]) -> tuple[str, str]:
+    return text[max(place, found.start() - LOOKED_AT) : found.start()], text[
+        found.end() : found.end() + LOOKED_AT
+    ]
+
+
+def _ends_line(before: str) -> bool:
+    bare = before.rstrip(" \t")
+    return not bare or bare.endswith("\n")
+
+
+def _starts_line(after: str) -> bool:
+    bare = after.lstrip(" \t\r")
+    return not bare or bare.startswith("\n")
+
+
+def _quoted(text: str, found: re.Match[str]) -> bool:
+    before, after = text[max(0, found.start() - 2) : found.start()], text[found.end() : found.end() + 1]
+    return bool(after) and after in QUOTES and _QUOTE.search(before) is not None
+
+
+def _mentioned(before: str, after: str) -> bool:
+    """Whether a sentence goes on through a mark, so that it speaks of it."""
+    if not before.strip():
+        return False
+    if "`" in (before[-1:], after[:1]) or (after[:1] in tuple(QUOTES) and _QUOTE.search(before)):
+        return True
+    if re.match(r"[ \t]*[.,;:!?)]", after):
+        return True
+    goes_on = re.match(r"[ \t]+[a-z]", after) is not None
+    return goes_on and re.search(r"[.!?。！？…)\]}\"'”]\s*\Z", before) is None
+
+
+def _unwrapped(answer: str) -> str:
+    bare = answer.strip()
+    for opening, closing in WRAPPERS:
+        start = re.match(opening, bare, re.IGNORECASE)
+        if start:
+            return re.sub(rf"{closing}\s*\Z", "", bare[start.end() :], flags=re.IGNORECASE).strip()
+    return answer.lstrip()
