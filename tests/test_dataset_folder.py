@@ -124,7 +124,7 @@ class TestHeader:
         assert "13 of them from seed tasks" in page
         assert "| `instances` | `scripted/tester` |" in page
         assert "| `model` | the model whose reply it was read from" in page
-        assert "| `is_classification` | whether the whole answer is one of a few labels" in page
+        assert "| `is_classification` | the field `is_classification` of the records |" in page
         assert "No licence is set." in page
         assert str(dataset.parent) not in page
 
@@ -300,6 +300,8 @@ class TestColumns:
         rows = lines(project / "run/dataset/chat.jsonl")
         assert {row["id"]: row["score"] for row in rows} == given
         assert set(given.values()) <= {4, 5}
+        page = (project / "run/dataset/README.md").read_text(encoding="utf-8")
+        assert "| `score` | the number of the level that fits |" in page  # the words of its schema
 
     def test_of_passages(self, typed: Typed, project: Path) -> None:
         """What a filter found out about the record itself; a passage has no model."""
