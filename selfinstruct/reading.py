@@ -37,10 +37,11 @@ def candidates(parse: Parser, reply: Reply, shown: int = 0, keys: Keys = NO_KEYS
 
 def _faulty(parse: Parser, reply: Reply, check: str, reason: str) -> Parsed:
     """A reply that nothing is read from."""
-    return _settled(parse, Parsed({"reply": reply.text[:LONGEST_SHOWN]} if reply.text else {}, check, reason))
+    kept = {"reply": reply.text[:LONGEST_SHOWN]} if reply.text else {}
+    return _settled(parse, Parsed(kept, check, reason), refused=reply.error is not None)
 
 
-def _settled(parse: Parser, piece: Parsed) -> Parsed:
+def _settled(parse: Parser, piece: Parsed, refused: bool = False) -> Parsed:
     """What the recipe says of a reply that is no answer.
 
     A question out of a closed set may have a label for it, as in the original; without one it is `undecided`,
@@ -48,7 +49,7 @@ def _settled(parse: Parser, piece: Parsed) -> Parsed:
     """
     if piece.check is None:
         return piece
-    unanswered = piece.check in NO_ANSWER
+    unanswered = piece.check in NO_ANSWER and not refused
     fields = parse.unreadable if unanswered else parse.refused
     if parse.decides:
         if fields is not None:

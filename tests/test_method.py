@@ -388,6 +388,12 @@ class TestAlpaca:
         }
         assert asked.fill(examples(3))[2]["stop"] == ["\n20", "20."]
 
+    def test_stop(self, recipes: Recipes) -> None:
+        """`alpaca` stops at the number after the last, with a field's name, which no text has."""
+        asked = prompt(recipes("alpaca"), "tasks")
+        assert without_stop(asked) == {"max_tokens": 3072, "temperature": 1.0, "top_p": 1.0}
+        assert asked.fill(examples(3))[2]["stop"] == ["\n21. Instruction:"]
+
     @pytest.mark.parametrize(
         ("name", "style", "empty"),
         [("alpaca", "chat", "<none>"), ("alpaca_original", "completion", "<noinput>")],

@@ -418,15 +418,6 @@ class TestNumberedFields:
         first, second = self.read(recipes, f"{text}\n###\n{fields(5, 'Sort it.')}")
         assert (first.check, first.reason, second.check) == (UNREADABLE, reason, None)
 
-    @pytest.mark.parametrize("text", [fields(5, "Name it."), fields(4, "Name it.").replace("4. I", "5. I")])
-    def test_the_originals_numbers(self, text: str) -> None:
-        """The original's rule asks for the number expected at each place."""
-        names = {"instruction": "Instruction", "input": "Input", "output": "Output"}
-        parse = build("numbered_fields", separator="###", fields=names, marks="original")
-        (piece,) = read(parse, text, shown=3)
-        assert (piece.check, piece.reason) == (UNREADABLE, "it lacks a field under number 4")
-        assert len(usable(read(parse, fields(4, "Name it.") + "###\n" + fields(5, "Sort it."), shown=3))) == 2
-
     def test_next_after_an_unreadable_one(self, recipes: Recipes) -> None:
         """After an unreadable record the next is expected under its own number."""
         pieces = self.read(

@@ -1,16 +1,38 @@
-"""Parsers of numbered lists: of texts (the paper) and of records in numbered fields (Alpaca)."""
+"""The parser of numbered lists of texts, as in the paper's first stage.
+
+Models write such a list in many ways: `9.`, `9)`, `**9.**`, `Task 9:`, bullets. Which of the marks in a reply
+start an item is said by their numbers: they rise, from the one that the prompt ends with or from one of their
+own. What cannot be told apart is rejected, and never becomes one instruction.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Parsed, Parser, drop_last, lost
+from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Marks, Parsed, Parser, drop_last, lost
+from selfinstruct.parse.marks import bullets, closed, numbers, unfenced, unmarked
 from selfinstruct.records import Reply
 
-# A number and its mark: the paper's, or the full-width ones of Chinese and Japanese, in which a line may also
-# begin with 3．14 or 1、2、3. The second can change no ASCII text.
-_NUMBER = r"(?:\d+\s?\. |[ \t　]*\d+\s?(?:．(?!\d)|、(?!\d+、))\s?)"
+LABELS = ("Task", "Instruction", "Question")
+WIDEST_GAP = 3  # between the numbers of two items
+FURTHEST = 20  # above the prompt's number, for a mark that is the only one
+MOST_LINES = 2  # of a text without any mark
+_ORIGINAL = r"\d+\s?\. "
+_OTHER_LISTS = re.compile(r"^[ \t]*(?:[ivxlc]{1,6}|[IVXLC]{1,6}|[a-z]|[A-Z])[.)][ \t]", re.MULTILINE)
+_INLINE = re.compile(r"(?<=[.!?。！？])[ \t]*\s(\d{1,4})[.)][ \t]+(?=\S)")
+_COLON = re.compile(r"[:：][*_]*\s*\Z")
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An item as it stands in a reply."""
+
+    text: str
+    number: int | None = None
+    flaw: str | None = None
 
 
 @PARSERS.register
@@ -20,6 +42,8 @@ def numbered_list(
     capitals: Literal["keep", "lower"] = "keep",
     when_cut: Literal["drop_last", "drop_all"] = "drop_last",
     strip_first_number: bool = True,
+    marks: Marks = "any",
+    labels: list[str] | None = None,
 ) -> Parser:
     """One candidate an item of a numbered list (arXiv 2212.10560, section 2.2).
 
@@ -28,56 +52,154 @@ def numbered_list(
         capitals: after the first letter, which is made a capital, `keep` the model's or `lower` them all.
         when_cut: what a reply cut by length loses: its last item, or everything as in the original.
         strip_first_number: remove a number before the first item; chat models repeat it.
+        marks: `any` of the marks that models put before an item: `9.`, `9)`, `(9)`, `9.` without a space,
+            `**9.**`, `### 9.`, `Task 9:`, full-width ones, bullets where there are no numbers. `original`:
+            a number, an optional space, a dot and a space alone, whatever the number; lines that start
+            otherwise become part of the item before.
+        labels: words that are no part of an item where a number, or a colon, follows ("Task 9:"); Task,
+            Instruction and Question unless given.
     """
+    words = tuple(LABELS if labels is None else labels)
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         if reply.cut and when_cut == "drop_all":
             return lost(reply, "the reply reached max_tokens", CUT)
-        text = re.sub(rf"^\s*{_NUMBER}", "", reply.text) if strip_first_number else reply.text
-        items = [re.sub(r"\s+", " ", item).strip() for item in re.split(rf"\n{_NUMBER}", text)]
-        return drop_last([Parsed({field: _capitalize(item)}) for item in items], reply)
+        if marks == "original":
+            return drop_last([Parsed({field: _put(item)}) for item in _original(reply.text)], reply)
+        found = _items(reply.text, shown, words, strip_first_number)
+        return drop_last([_piece(item) for item in found], reply)
 
-    def _capitalize(item: str) -> str:
+    def _original(text: str) -> list[str]:
+        if strip_first_number:
+            text = re.sub(rf"^\s*{_ORIGINAL}", "", text)
+        return re.split(rf"\n{_ORIGINAL}", text)
+
+    def _piece(item: _Item) -> Parsed:
+        if item.flaw:
+            return Parsed({"reply": item.text.strip()}, UNREADABLE, item.flaw)
+        return Parsed({field: _put(unmarked(item.text.strip(), words, numbered=False))})
+
+    def _put(item: str) -> str:
+        item = re.sub(r"\s+", " ", item).strip()
         return item.capitalize() if capitals == "lower" else item[:1].upper() + item[1:]
 
-    return Parser(read, (field,))
+    return Parser(read, (field,), prose=False)
 
 
-@PARSERS.register
-def numbered_fields(
-    *, separator: str, fields: dict[str, str], empty: dict[str, list[str]] | None = None
-) -> Parser:
-    """Records of numbered fields between separators, as in Alpaca's single prompt.
+def _items(text: str, shown: int, labels: tuple[str, ...], strip: bool) -> list[_Item]:
+    """The items of a reply to a prompt that ends with the number after `shown`."""
+    text = unfenced(text)
+    found = list(numbers(labels).finditer(text))
+    if found and not strip and not text[: found[0].start()].strip():
+        del found[0]
+    starts = _starts(text, found, shown)
+    if not starts:
+        return _without_numbers(text, labels)
+    before = [mark for mark in found if mark.start() < starts[0].start()]
+    items = list(_head(text, starts[0], before, shown, labels))
+    ends = [*(mark.start() for mark in starts[1:]), len(text)]
+    place = len(before)
+    for mark, end in zip(starts, ends, strict=True):
+        inner = found[place + 1] if place + 1 < len(found) and found[place + 1].start() < end else None
+        while place < len(found) and found[place].start() < end:
+            place += 1
+        said = closed(text[mark.end() : end], mark["bold"])
+        items.append(_Item(said, _number(mark), _sublist(text, mark, inner)))
+    taken = {item.number for item in items}
+    return [part for item in items for part in _inline(item, taken)]
 
-    A record needs all its fields, in order, each under the number expected at its place.
 
-    Args:
-        separator: the text between two records.
-        fields: field: its name in the reply, in order. The prompt ends with the first field's name.
-        empty: field: words that stand for an empty value, in lower case.
-    """
-    names = "|".join(re.escape(name) for name in fields.values())
-    first = next(iter(fields.values()))
+def _number(mark: re.Match[str]) -> int:
+    """The number of a mark, in any script; ① is 1."""
+    digits = next(group for group in mark.groups()[2:] if group)
+    return ord(digits) - ord("①") + 1 if "①" <= digits <= "⑳" else int(digits)
 
-    def read(reply: Reply, shown: int) -> list[Parsed]:
-        text = reply.text
-        if not re.match(rf"\s*{shown + 1}\.\s+{re.escape(first)}:", text):
-            text = f"{shown + 1}. {first}:{text}"  # where the prompt's last line left off
-        pieces = text.split(separator)
-        while len(pieces) > 1 and not pieces[-1].strip():
-            pieces.pop()
-        return drop_last([_record(piece, shown + 1 + place) for place, piece in enumerate(pieces)], reply)
 
-    def _record(piece: str, number: int) -> Parsed:
-        parts = re.split(rf"(?<!\d){number}\.\s+({names}):", piece)
-        if parts[1::2] != list(fields.values()):
-            return Parsed({"reply": piece.strip()}, UNREADABLE, f"it lacks a field under number {number}")
-        values = dict(zip(fields, (part.strip() for part in parts[2::2]), strict=True))
-        for name, words in (empty or {}).items():
-            if values[name].lower() in words:
-                values[name] = ""
-        return Parsed(values)
+def _starts(text: str, marks: Sequence[re.Match[str]], shown: int) -> list[re.Match[str]]:
+    """The marks that start an item; others are part of one, such as a list within it."""
+    if len(marks) > 1 and len({_number(mark) for mark in marks}) == 1:
+        return list(marks)  # Markdown counts by itself
+    going_on, anew = _rising(marks, shown), _rising(marks, _number(marks[0]) - 1) if marks else []
+    picked = anew if not going_on or going_on[0] in anew else going_on
+    if len(picked) == 1 and text[: picked[0].start()].strip() and _number(picked[0]) > shown + FURTHEST:
+        return []  # a year at the start of a line
+    place = next((place for place, mark in enumerate(marks, 1) if picked and mark is picked[-1]), len(marks))
+    for mark in marks[place:]:  # the numbers begin once more, unless it is a list within the last item
+        if not 0 < _number(mark) - _number(picked[-1]) <= WIDEST_GAP and _within(text, picked[-1], mark):
+            break
+        picked.append(mark)
+    return picked
 
-    if empty and set(empty) - set(fields):
-        raise ValueError(f"empty: {sorted(set(empty) - set(fields))[0]!r} is none of the fields")
-    return Parser(read, tuple(fields))
+
+def _rising(marks: Sequence[re.Match[str]], last: int) -> list[re.Match[str]]:
+    picked = []
+    for mark in marks:
+        if last < _number(mark) <= last + WIDEST_GAP:
+            picked.append(mark)
+            last = _number(mark)
+    return picked
+
+
+def _within(text: str, item: re.Match[str], mark: re.Match[str]) -> bool:
+    """Whether a mark belongs to a list within an item: it is further in, or a colon leads to it."""
+    further = len(mark["indent"]) > len(item["indent"])
+    return further or _COLON.search(text[max(item.end(), mark.start() - 40) : mark.start()]) is not None
+
+
+def _sublist(text: str, item: re.Match[str], inner: re.Match[str] | None) -> str | None:
+    """What is wrong with an item that has numbers at the start of its lines."""
+    if inner is None or _within(text, item, inner):
+        return None
+    return f"it has a line with the number {_number(inner)}, which may be another item"
+
+
+def _head(
+    text: str, first: re.Match[str], before: Sequence[re.Match[str]], shown: int, labels: tuple[str, ...]
+) -> Iterator[_Item]:
+    """What stands before the first number: the item that the prompt's own number begins, or a preamble."""
+    head, number = text[: first.start()], _number(first)
+    if not head.strip():
+        return
+    apart = re.search(r"\n[ \t]*\n\s*\Z", head) is not None
+    if number in (1, shown + 1) and (apart or _COLON.search(head)):
+        yield _Item(head, None, "it stands before the first item")
+    elif number == shown + 2:  # one item, whatever its lines
+        leads = not before or _COLON.search(text[: before[0].start()])
+        yield _Item(head, shown + 1, None if leads else "its lines may be items of their own")
+    else:
+        yield from (_Item(item.text, number - 1, item.flaw) for item in _without_numbers(head, labels))
+
+
+def _without_numbers(text: str, labels: tuple[str, ...]) -> list[_Item]:
+    """The items of a list with bullets, or the one text that there is."""
+    found = list(bullets(labels).finditer(text))
+    if found:
+        return _bulleted(text, found)
+    lines = sum(1 for line in text.splitlines() if line.strip())
+    if lines > MOST_LINES or len(_OTHER_LISTS.findall(text)) > 1:
+        return [_Item(text, None, "it has several lines, and no number says where one item ends")]
+    return [_Item(text)]
+
+
+def _bulleted(text: str, found: list[re.Match[str]]) -> list[_Item]:
+    head = text[: found[0].start()]
+    if _COLON.search(head):
+        return [_Item(text, None, "whether its bullets are items or part of one cannot be told")]
+    least = min(len(mark["indent"]) for mark in found)
+    starts = [mark for mark in found if len(mark["indent"]) == least]
+    ends = [*(mark.start() for mark in starts[1:]), len(text)]
+    items = [_Item(text[mark.end() : end]) for mark, end in zip(starts, ends, strict=True)]
+    return [_Item(head), *items] if head.strip() else items
+
+
+def _inline(item: _Item, taken: set[int | None]) -> Iterator[_Item]:
+    """An item, and those that go on in its line under the next numbers, where no line has these."""
+    if item.number is None or item.flaw:
+        yield item
+        return
+    number, start = item.number, 0
+    for mark in _INLINE.finditer(item.text):
+        if int(mark[1]) == number + 1 and number + 1 not in taken:
+            yield _Item(item.text[start : mark.start()], number)
+            number, start = number + 1, mark.end()
+    yield _Item(item.text[start:], number)

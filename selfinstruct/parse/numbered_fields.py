@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfinstruct.parse import PARSERS, UNREADABLE, Marks, Parsed, Parser, drop_last
+from selfinstruct.parse import PARSERS, UNREADABLE, Parsed, Parser, drop_last
 from selfinstruct.parse.marks import Fences
 from selfinstruct.records import Reply
 
@@ -23,26 +23,20 @@ def numbered_fields(
     separator: str,
     fields: dict[str, str],
     empty: dict[str, list[str]] | None = None,
-    marks: Marks = "any",
 ) -> Parser:
     """Records of numbered fields between separators, as in Alpaca's single prompt.
 
-    A record needs all its fields, each once and in order; one that does not have them is rejected alone.
+    A record needs all its fields, each once and in order, whatever their numbers; one that does not have them
+    is rejected alone. Alpaca's own rule is `alpaca_records`.
 
     Args:
         separator: the text between two records.
         fields: field: its name in the reply, in order. The prompt ends with the first field's name.
         empty: field: words that stand for an empty value, in lower case.
-        marks: `any` number on a field, and a separator on a line of its own or before a field. `original`:
-            each field needs the number expected at its place, and a separator counts anywhere.
     """
     reader = _Reader(separator, fields)
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
-        if marks == "original":
-            return drop_last(
-                [_filled(piece) for piece in _original(reply.text, shown, separator, fields)], reply
-            )
         return drop_last([_filled(piece) for piece in reader.read(reply.text, shown + 1)], reply)
 
     def _filled(piece: Parsed) -> Parsed:
@@ -176,22 +170,3 @@ def _flaw(found: Sequence[str | None], names: Sequence[str]) -> str | None:
     if twice:
         return f"it has {' and '.join(twice)} twice"
     return None if list(found) == list(names) else "its fields are not in order"
-
-
-def _original(text: str, shown: int, separator: str, fields: Mapping[str, str]) -> list[Parsed]:
-    """The original's rule: between two separators is a record under the next number, or none."""
-    first = next(iter(fields.values()))
-    if not re.match(rf"\s*{shown + 1}\.\s+{re.escape(first)}:", text):
-        text = f"{shown + 1}. {first}:{text}"  # where the prompt's last line left off
-    pieces = text.split(separator)
-    while len(pieces) > 1 and not pieces[-1].strip():
-        pieces.pop()
-    return [_under(piece, shown + 1 + place, fields) for place, piece in enumerate(pieces)]
-
-
-def _under(piece: str, number: int, fields: Mapping[str, str]) -> Parsed:
-    names = "|".join(re.escape(name) for name in fields.values())
-    parts = re.split(rf"(?<!\d){number}\.\s+({names}):", piece)
-    if parts[1::2] != list(fields.values()):
-        return Parsed({"reply": piece.strip()}, UNREADABLE, f"it lacks a field under number {number}")
-    return Parsed(dict(zip(fields, (part.strip() for part in parts[2::2]), strict=True)))
