@@ -513,7 +513,7 @@ class TestJson:
             (r"line\nbreak \u00e9 \ud83d\ude00 \" \\ \/", 'line\nbreak é 😀 " \\ /'),
             ("line\nbreak\tand tab", "line\nbreak\tand tab"),
             (r"\d+ \\d \(x\) it\'s \u12", r"\d+ \d \(x\) it's \u12"),
-            (r"half \ud83d", "half ?"),
+            (r"half \ud83d", "half \ufffd"),
             ("[a, {b}: `c` ```d```", "[a, {b}: `c` ```d```"),
         ],
         ids=["escapes", "raw line break", "escapes of nothing", "half a character", "brackets and fences"],
