@@ -555,6 +555,15 @@ def replies_that_are_not_read_at_all(place: Path) -> None:
         assert record.check == check
 
 
+def a_thought_before_the_answer(place: Path) -> None:
+    """What it drafts is no record."""
+    recipe = common(place, "paper")
+    (record,) = candidates(recipe, "instructions", 1, Reply(f"<think>\n1. A draft.\n</think>\n{TASK}"))
+    assert "draft" not in record.data["instruction"].lower()
+    (record,) = candidates(recipe, "instructions", 2, Reply(f"<think>\n1. A draft. {TASK}"))
+    assert record.check == "cut"
+
+
 def tokens_for_the_five_of_a_batch(place: Path) -> None:
     """They are those of the task alone."""
     prompts = common(place, "paper").stage("instances").prompts
@@ -623,6 +632,7 @@ ASSERTED = {
     "a request that fails": a_request_that_fails,
     "a prompt too long for the model": a_prompt_too_long_for_the_model,
     "replies that are not read at all": replies_that_are_not_read_at_all,
+    "a thought before the answer": a_thought_before_the_answer,
     "tokens for the five of a batch": tokens_for_the_five_of_a_batch,
     "a colon at the end of a task": a_colon_at_the_end_of_a_task,
     "the 10 most similar": the_10_most_similar,
