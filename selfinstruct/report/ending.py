@@ -2,7 +2,7 @@
 
 As asked is a run whose bootstrap stages reached the target and whose last stage that makes records has at
 least one. Fewer passages than the target are as asked, since they are all there are; so is what a replay
-finds among its recorded replies, as long as it is something.
+finds among its recorded replies, unless none is left since a stage accepted nothing.
 """
 
 from __future__ import annotations
@@ -64,11 +64,14 @@ def last_line(recipe: Recipe, summary: Mapping[str, Any], folder: Path) -> str:
 def _short(recipe: Recipe, stages: Figures) -> Stage | None:
     """The stage where a run that came to its end fell short; None where it is as asked."""
     makers = recipe.makers
+    if recipe.config.replay and stages[makers[-1].name]["left"]:
+        return None
+    if recipe.config.replay:
+        judged = (one for one in recipe.stages if stages[one.name]["candidates"])
+        return next((one for one in judged if not stages[one.name]["accepted"]), None)
     empty = [stage for stage in makers if not stages[stage.name]["left"]]
     if any(stage is makers[-1] or stages[stage.name]["candidates"] for stage in empty):
         return _where_it_ended(recipe, stages)
-    if recipe.config.replay:
-        return None
     drawn = (stage for stage in makers if stage.kind.draws)
     return next((one for one in drawn if stages[one.name]["accepted"] < recipe.config.target), None)
 
