@@ -75,13 +75,14 @@ HELP: dict[str, Help] = {
         ),
     ),
     "no_choices": Help("came back without a reply", ("another model or provider ({model})",)),
+    "broken_off": Help("broke off on the server", ("another model or provider ({model})",)),
+    "refused": Help("were refused by the provider", ("another model or provider ({model})", WORDS)),
     "missing_choice": Help("did not come back", ("one choice a request (model.sampling.n=1)", ANOTHER)),
     "undecided": Help(
         "were none of the answers asked for",
         (LARGER, "{more_tokens} (now {tokens})", "more answers in {prompt}.parse"),
     ),
     "oversized": Help("were far too long", ("{prompt}.sampling.max_tokens", ANOTHER)),
-    "control_characters": Help("had control characters", (ANOTHER,)),
     "repeated_line": Help("repeated one line", ("model.sampling.frequency_penalty=0.5", LARGER, HOTTER)),
     # filters, by kind
     "copied": COPIES,
@@ -91,6 +92,7 @@ HELP: dict[str, Help] = {
     "duplicate": Help("came twice in one reply", (HOTTER, LARGER, WORDS)),
     "repeated_output": Help("had the output of many others", (HOTTER, LARGER, "change {section}")),
     "repetition": Help("repeated themselves", ("model.sampling.frequency_penalty=0.5", LARGER, HOTTER)),
+    "stray_characters": Help("had characters that no text needs", (ANOTHER, WORDS, "change {section}")),
     "control_tokens": Help(
         "had control tokens of a chat template",
         ("{chat}a chat template on the server that fits the model", "stop strings in {prompt}.sampling.stop"),

@@ -23,9 +23,11 @@ from rich.console import Console
 from selfinstruct import run
 from selfinstruct.advice import HELP, advice
 from selfinstruct.compose import compose
+from selfinstruct.filters import FILTERS
 from selfinstruct.reasons import Reasons
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED, Record, Rejection, Request
+from selfinstruct.reference import reply_checks
 from selfinstruct.report.funnel import show
 from selfinstruct.store import Journal
 
@@ -170,6 +172,12 @@ def test_every_key_that_is_advised_can_be_typed(project: Path, name: str, mode: 
     one_each["model.sampling.n"] = "model.sampling.temperature=1.0"  # n is not for every stage
     changed = compose([*base, *one_each.values(), "mix.machine=0"], project).recipe()
     assert changed.config.mix.examples == recipe.config.mix.examples // 2
+
+
+def test_what_helps_is_said_of_checks_that_there_are() -> None:
+    """Each line of the table is about a kind of filter or a check of a reply, and each of these has a line."""
+    assert set(HELP) - set(reply_checks()) - {"schema"} <= set(FILTERS.names())
+    assert set(reply_checks()) <= set(HELP)
 
 
 def test_max_tokens_where_it_is_really_set(project: Path) -> None:
