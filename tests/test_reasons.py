@@ -175,7 +175,7 @@ def test_every_key_that_is_advised_can_be_typed(project: Path, name: str, mode: 
 
 
 def test_what_helps_is_said_of_checks_that_there_are() -> None:
-    """Each line of the table is about a kind of filter or a check of a reply, and each of these has a line."""
+    """Each line of the table is about a kind of filter or a check of a reply; each of these has one."""
     assert set(HELP) - set(reply_checks()) - {"schema"} <= set(FILTERS.names())
     assert set(reply_checks()) <= set(HELP)
 
