@@ -110,6 +110,7 @@ class TestLists:
             (f"9. Sort\n1. a\n2. b\n10. {B}", ["(unreadable)", B]),
             (f"Sure:\n- {A}\n- {B}", ["(unreadable)"]),
             (f"{A}\n{B}\n{C}", ["(unreadable)"]),
+            ("Explain it.\nif x:\n    y()\n    z()", ["Explain it. if x: y() z()"]),
             (f"i. {A}\nii. {B}\niii. {C}", ["(unreadable)"]),
             (f"a) {A}\nb) {B}", ["(unreadable)"]),
             (f"```\n9. {A}\n10. {B}\n```", [A, B]),

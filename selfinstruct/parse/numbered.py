@@ -19,7 +19,7 @@ from selfinstruct.records import Reply
 LABELS = ("Task", "Instruction", "Question")
 WIDEST_GAP = 3  # between the numbers of two items
 FURTHEST = 20  # above the prompt's number, for a mark that is the only one
-MOST_LINES = 2  # of a text without any mark
+MOST_LINES = 2  # of a text without any mark whose lines all begin like sentences
 _ORIGINAL = r"\d+\s?\. "
 _OTHER_LISTS = re.compile(r"^[ \t]*(?:[ivxlc]{1,6}|[IVXLC]{1,6}|[a-z]|[A-Z])[.)][ \t]", re.MULTILINE)
 _INLINE = re.compile(r"(?<=[.!?。！？])[ \t]*\s(\d{1,4})[.)][ \t]+(?=\S)")
@@ -175,8 +175,9 @@ def _without_numbers(text: str, labels: tuple[str, ...]) -> list[_Item]:
     found = list(bullets(labels).finditer(text))
     if found:
         return _bulleted(text, found)
-    lines = sum(1 for line in text.splitlines() if line.strip())
-    if lines > MOST_LINES or len(_OTHER_LISTS.findall(text)) > 1:
+    lines = [line.strip("\"'“„«「『¿¡* \t\r　") for line in text.splitlines() if line.strip()]
+    sentences = all(line[:1].isalpha() and not line[0].islower() for line in lines)
+    if (len(lines) > MOST_LINES and sentences) or len(_OTHER_LISTS.findall(text)) > 1:
         return [_Item(text, None, "it has several lines, and no number says where one item ends")]
     return [_Item(text)]
 
