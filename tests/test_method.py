@@ -339,7 +339,7 @@ class TestInstances:
 
     @three
     def test_filters(self, recipes: Recipes, name: str) -> None:
-        """The paper's checks come in its order, 5 instances at most are kept; in `paper` there is no other."""
+        """The paper's checks come in its order, at most 5 instances stay; in `paper` there is no other."""
         papers = {
             "input_equals_output": {"kind": "equal", "fields": ["input", "output"]},
             "empty": {"field": "output"},
