@@ -498,7 +498,11 @@ def test_different_faults_are_said_at_once_up_to_ten_kinds(project: Path) -> Non
             "more than one list of objects: 'train', 'test'",
         ),
         ("a.json", b'[{"instruction": "A"},\n{"instruction": 1, "a": NaN}]', "item 2 (line 2): holds NaN"),
-        ("a.gz", gzip.compress(b'{"instruction": "A"}')[:-9], "is a gzip file, but it cannot be unpacked"),
+        (
+            "a.gz",
+            gzip.compress(b'{"instruction": "A"}', mtime=0)[:-9],
+            "is a gzip file, but it cannot be unpacked",
+        ),
         ("a.parquet", b"PAR1" + bytes(200) + b"PAR1", "is a Parquet file, but it cannot be read"),
     ],
 )
