@@ -10,6 +10,7 @@ from typing import Any
 
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.layout import GROUPS, listing
+from selfinstruct.llm.naming import full_names
 from selfinstruct.overrides import composed, meant
 
 EXTRAS = {  # that bring the launchers and sweepers which the presets in conf/hydra build on
@@ -93,9 +94,9 @@ def _no_choice(group: str, name: str, project: Path) -> str:
 
 def _model_named(name: str, project: Path) -> str:
     """How a model is chosen by its own name, which is often typed where a file's belongs."""
-    provider = name.split("/")[0] if "/" in name else "openai"
+    full = name if "/" in name else next(iter(full_names(name)), f"openai/{name}")
+    provider = full.split("/")[0]
     chosen = f"model={provider} " if provider in listing("conf/model", project) else ""
-    full = name if "/" in name else f"{provider}/{name}"
     return f"a model's own name, with its provider, is set beside it: {chosen}model.name={full}"
 
 

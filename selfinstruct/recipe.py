@@ -24,6 +24,7 @@ from selfinstruct.fields import Sample
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines, load_lines
+from selfinstruct.llm.naming import misplaced
 from selfinstruct.models import Models
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.prompts import Prompt
@@ -87,7 +88,8 @@ def build(name: str, keys: dict[str, Any], project: Path) -> Recipe:
     Raises:
         RecipeError: with every fault found.
     """
-    config, faults = validate(RecipeConfig, keys, "")
+    config, found = validate(RecipeConfig, keys, "")
+    faults = [misplaced(fault) for fault in found]
     if config is None:  # leave out what cannot be bound, to find what else is wrong
         config = validate(RecipeConfig, without(keys, faults), "")[0]
     if config is None:

@@ -110,6 +110,12 @@ def test_a_seed_file_that_cannot_be_used(
         (["recipe=paper", "temperature=0.6"], ["did you mean 'model.sampling.temperature'"]),
         (["recipe=paper", "max_tokens=6"], ["did you mean 'model.sampling.max_tokens'"]),
         (["recipe=paper", "model=gpt-4o"], ["unknown model config", "model=openai model.name=openai/gpt-4o"]),
+        (
+            ["recipe=paper", "model=claude-sonnet-4-20250514"],
+            ["model=anthropic model.name=anthropic/claude-s"],
+        ),
+        ([*PAPER, "model.top_p=0.5"], ["a parameter of the request: model.sampling.top_p"]),
+        ([*PAPER, "+prompts.instructions.stop=[x]"], ["prompts.instructions.sampling.stop"]),
         (["recipe=paper", "model=groq/x"], ["set beside it: model.name=groq/x"]),
         (["recipe=paper", "mix={exampels: 4}"], ["unknown key 'mix.exampels'", "'mix.examples'"]),
         (["recipe=paper", "mix=null"], ["'mix=null': a config group takes the name"]),

@@ -54,6 +54,15 @@ def sampling_faults(sampling: Mapping[str, Any], where: str) -> Iterator[Fault]:
         yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", remedy)
 
 
+def misplaced(fault: Fault) -> Fault:
+    """A fault of an unknown key, with its place where the key is a parameter of a request."""
+    section, _, key = fault.where.rpartition(".")
+    asks = re.match(r"model$|pipeline\.[^.]+\.model$|prompts\.", section)
+    if asks and key in PARAMETERS and fault.what.startswith("unknown key"):
+        return Fault(fault.where, fault.what, f"it is a parameter of the request: {section}.sampling.{key}")
+    return fault
+
+
 def _near(key: str) -> str | None:
     """The parameter that was meant: one with another name here, one spelt alike, or one that begins so."""
     if key in MEANT:
@@ -73,7 +82,7 @@ def _name(name: str, key: str) -> Iterator[Fault]:
     if slash and provider in known:
         yield Fault(key, f"{name!r} names no model", f"write {provider}/MODEL")
         return
-    full = _full_names(name)
+    full = full_names(name)
     near = get_close_matches(provider.lower(), sorted(known), n=1, cutoff=0.75) if slash and rest else []
     what = f"{name!r} has no provider" if not near else f"{provider!r} is not a provider that LiteLLM knows"
     if near:
@@ -82,7 +91,7 @@ def _name(name: str, key: str) -> Iterator[Fault]:
         yield Fault(key, what, f"write {' or '.join(full)}; {OWN_SERVER.format(name=name)}")
     else:
         similar = get_close_matches(name.lower(), _bare_names(), n=1, cutoff=0.8)
-        hint = f"did you mean {' or '.join(_full_names(similar[0]))}? " if similar else ""
+        hint = f"did you mean {' or '.join(full_names(similar[0]))}? " if similar else ""
         form = "write PROVIDER/MODEL, such as openai/gpt-4o-mini or anthropic/claude-haiku-4-5"
         yield Fault(key, what, f"{hint}{form}; {OWN_SERVER.format(name=name)}")
 
@@ -102,7 +111,7 @@ def _address(api_base: str, key: str) -> Iterator[Fault]:
         yield Fault(key, what, f"write {ASKED_FOR.sub('', api_base)}")
 
 
-def _full_names(name: str) -> list[str]:
+def full_names(name: str) -> list[str]:
     """The names, provider first, under which LiteLLM's list has a model: its maker's first, three at most."""
     bare, known = name.lower(), providers()
     own = str(price_list().get(bare, {}).get("litellm_provider", ""))
