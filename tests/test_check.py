@@ -111,7 +111,7 @@ def test_a_seed_file_that_cannot_be_used(
         (["recipe=paper", "max_tokens=6"], ["did you mean 'model.sampling.max_tokens'"]),
         (["recipe=paper", "model=gpt-4o"], ["unknown model config", "model=openai model.name=openai/gpt-4o"]),
         (
-            ["recipe=paper", "model=claude-sonnet-4-20250514"],
+            ["recipe=paper", "model=claude-sonnet-4-5"],
             ["model=anthropic model.name=anthropic/claude-s"],
         ),
         ([*PAPER, "model.top_p=0.5"], ["a parameter of the request: model.sampling.top_p"]),
