@@ -13,6 +13,7 @@ import pytest
 from conftest import lines
 
 from selfinstruct.layout import packaged
+from selfinstruct.reference import reply_checks
 
 Typed = Callable[..., tuple[int, str, str]]
 
@@ -97,10 +98,10 @@ def test_it_runs_to_its_end_on_the_embedded_model(typed: Typed, project: Path, n
     assert summary["stages"]["instances"]["replies"] >= 1
     if name == "judged":
         kept, rejected = lines(project / "run/instances.jsonl"), lines(project / "run/rejected.jsonl")
-        scores = [row["score"] for row in kept] + [
-            row["record"]["score"] for row in rejected if row["stage"].startswith("judge")
-        ]
-        assert scores
+        verdicts = [row for row in rejected if row["stage"].startswith("judge")]
+        read = [row for row in verdicts if row["check"] not in reply_checks()]  # the others say no score
+        scores = [row["score"] for row in kept] + [row["record"]["score"] for row in read]
+        assert kept or verdicts
         assert all(score in (1, 2, 3, 4, 5, "undecided") for score in scores)
 
 
