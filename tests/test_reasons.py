@@ -196,7 +196,7 @@ def test_max_tokens_where_it_is_really_set(project: Path) -> None:
 
 BAD = [
     ("instructions", {"reply": TASKS}, "unreadable", "prompts.instructions.parse"),
-    ("classification", {"reply": "Perhaps, who knows."}, "unreadable", "prompts.classification.parse"),
+    ("classification", {"reply": "Perhaps, who knows."}, "undecided", "prompts.classification.parse"),
     ("instances", {"reply": "", "finish_reason": "content_filter"}, "content_filter", "model.name"),
     ("instances", {"reply": '{"insta', "finish_reason": "length"}, "cut", "sampling.max_tokens="),
     ("instances", {"reply": SORRY}, "refusal", "model.name"),
@@ -242,7 +242,7 @@ def test_it_stops_at_the_same_reply_and_goes_on_with_more_patience(typed: Typed,
         status, out, err = typed(*keys, *more, "pipeline.classification.patience=5", f"run_dir={name}")
         assert status == 4, out + err
         assert "nothing could be used of the last 5 replies" in err
-        assert "of what came after reply 3, 5 of 5 candidates (100%) could not be read" in err
+        assert "of what came after reply 3, 5 of 5 candidates (100%) were none of the answers" in err
         assert "the run stopped early, so there are no instances" in last(out)
         assert summary(project / name)["stages"]["classification"]["candidates"] == 8
     assert data(project / "one") == data(project / "eight")
@@ -257,7 +257,7 @@ def test_it_stops_at_the_same_reply_and_goes_on_with_more_patience(typed: Typed,
     asked = [sends(project / name) for name in ("one", "eight", "calm")]
     assert [one["classification"] for one in asked] == [14] * 3
     assert len({one["instances"] for one in asked}) == 1
-    assert summary(project / "one")["stages"]["classification"]["rejected"] == {"unreadable": 6}
+    assert summary(project / "one")["stages"]["classification"]["rejected"] == {"undecided": 6}
 
 
 # How a run ends

@@ -182,4 +182,4 @@ def test_options_come_with_their_docstrings() -> None:
     known = SCHEMA["definitions"]
     assert known["Filter.rouge_l"]["properties"]["threshold"]["description"].startswith("strictly above it")
     assert "pool" in known["Stage.bootstrap"]["properties"]["window"]["description"]
-    assert known["ModelConfig"]["properties"]["timeout"]["description"] == "seconds to wait for a reply"
+    assert known["ModelConfig"]["properties"]["timeout"]["description"] == "seconds to wait for a whole reply"
