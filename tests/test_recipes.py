@@ -121,10 +121,10 @@ def test_the_paper_with_the_prompts_of_another_language(project: Path, language:
 
 def shape(section: Any, key: str = "", parse: bool = False) -> Any:
     """The keys of a section of prompts, and all values but those that are in a language."""
+    if key in ("demonstrations", "answers", "list_marks"):
+        return None
     if isinstance(section, dict):
         return {name: shape(part, name, parse or name == "parse") for name, part in section.items()}
-    if key in ("demonstrations", "answers"):
-        return None
     return section if parse or not isinstance(section, str) else str
 
 
