@@ -368,7 +368,7 @@ def test_a_reply_that_had_not_come_is_left_out(typed: Typed, project: Path, runs
 def test_a_source_that_is_still_running(typed: Typed, project: Path) -> None:
     """It is replayed as far as it is, and is not disturbed."""
     keys = ("recipe=paper", *PAPER, "target=30")
-    process = start(project, *keys, "model.options.delay=0.5", "run_dir=run")
+    process = start(project, *keys, "model.options.delay=2", "run_dir=run")
     while sum(stage == "classification" for stage, _ in stored(project / "run")) < 3:
         assert process.poll() is None
         time.sleep(0.02)
