@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,11 @@ def copied(folder: Path) -> None:
 def outputs() -> Iterator[str]:
     """Made-up outputs, every tenth of them one that came before."""
     rng = random.Random(1)
-    words, weights = [f"w{rank}" for rank in range(30000)], [1 / (rank + 5) for rank in range(30000)]
+    words = [f"w{rank}" for rank in range(30000)]
+    weights = list(accumulate(1 / (rank + 5) for rank in range(30000)))
     before: list[str] = []
     for number in range(OUTPUTS):
-        text = " ".join(rng.choices(words, weights, k=rng.choice([8, 20, 60, 150])))
+        text = " ".join(rng.choices(words, cum_weights=weights, k=rng.choice([8, 20, 60, 150])))
         before.append(rng.choice(before) if number % 10 == 9 else text)
         yield before[-1]
 
