@@ -792,6 +792,7 @@ def test_a_run_that_fails_leaves_nothing_open(project: Path) -> None:
         done = child(project, "-m", "selfinstruct", *at(server, "model.timeout=1", "target=20"))
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if not line.startswith(("ideas: ", "starting "))] == [
-        "selfinstruct: openai/tiny: the key from TINY_KEY was refused; nothing more was sent",
+        "selfinstruct: openai/tiny: the key from TINY_KEY was refused, so the run stops; "
+        "check that it is valid for this model",
         "  Incorrect API key provided: sk-no***key.",
     ]

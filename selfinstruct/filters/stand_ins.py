@@ -31,7 +31,7 @@ def stand_in(
     given: list[str] = [],  # noqa: B006
     except_where: dict[str, Any] = {},  # noqa: B006
 ) -> Filter:
-    """Empties an input that only says that there is none, and rejects what stands in for something not there.
+    """Empties an input that says there is none, and rejects a note about something that is missing.
 
     A pattern has to match all of a field, without the quotation marks, emphasis and stops around it; or
     without its brackets too. What a field that is `given` names, such as "if none, say None", passes.

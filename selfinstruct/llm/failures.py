@@ -97,7 +97,7 @@ def _transient(error: Exception, said: Said, words: str, config: ModelConfig) ->
 def _remedy(end: str, config: ModelConfig) -> str:
     source = f"from {config.api_key_env}" if config.api_key_env else "(model.api_key_env is not set)"
     return {
-        KEY: f"the key {source} was refused; nothing more was sent",
+        KEY: f"the key {source} was refused, so the run stops; check that it is valid for this model",
         NO_MODEL: "the provider does not know this model; look at model.name and model.api_base",
         MONEY: "the account has no money left; top it up and run the same command again",
     }.get(end, "the provider refused the request as it is; look at model.name, model.mode and model.sampling")
