@@ -12,6 +12,7 @@ from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.explain import explain
 from selfinstruct.layout import FAULT_KEY, listing, resolved
 from selfinstruct.overrides import composed
+from selfinstruct.said import Said, said_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -28,12 +29,14 @@ class Composed:
         config: the config, without Hydra's own part.
         project: the user's folder.
         saved: what goes to `.hydra/`, by file name.
+        said: who said what of it.
     """
 
     name: str
     config: DictConfig
     project: Path
     saved: dict[str, str] = field(default_factory=dict)
+    said: Said = field(default_factory=Said)
 
     def recipe(self) -> Recipe:
         """The recipe, checked.
@@ -50,7 +53,7 @@ class Composed:
             keys = resolved(self.config)
         except RecipeError as error:
             raise RecipeError(error.faults, self.name) from error
-        return build(self.name, keys, self.project)
+        return build(self.name, keys, self.project, self.said)
 
     def run_dir(self) -> Path:
         """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
@@ -137,4 +140,5 @@ def from_hydra(config: DictConfig, project: Path) -> Composed:
         "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
         "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": {"runtime": {"choices": choices}}})),
     }
-    return Composed(str(name), rest, project, saved)
+    said = said_of(str(name), rest, list(hydra.overrides.task), project)
+    return Composed(str(name), rest, project, saved, said)

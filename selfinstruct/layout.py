@@ -162,7 +162,7 @@ def _load(path: Path, version: tuple[int, ...]) -> Any:
     faults = _unreadable(path)
     try:
         node = None if faults else _without_empty(OmegaConf.load(path), path)
-        faults = faults or _forbidden(node) or _unlike(node)
+        faults = faults or _forbidden(node) or _moved(node) or _unlike(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
         faults = [_told(error)]
     if faults:
@@ -217,6 +217,20 @@ def _forbidden(node: Any) -> list[str]:
     if any(str(key).split(".")[0] == "hydra" for key in plain):
         faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
+
+
+def _moved(node: Any) -> list[str]:
+    """Recipes that a recipe puts below a key of its own; who said that key could not be known then."""
+    entries = [
+        part
+        for entry in node.get("defaults") or []
+        for part in (entry if hasattr(entry, "keys") else [entry])
+    ]
+    return [
+        f"the defaults list names {str(entry)!r}: a recipe cannot be put below a key; name it without '@'"
+        for entry in entries
+        if "@" in str(entry) and not re.match(rf"(override |optional )*/({'|'.join(GROUPS)})[/@]", str(entry))
+    ]
 
 
 def _is_entry(entry: Any) -> bool:

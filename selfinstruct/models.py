@@ -13,6 +13,7 @@ from selfinstruct.layout import listing, model_config
 from selfinstruct.llm import MODELS
 from selfinstruct.llm.naming import name_faults, sampling_faults
 from selfinstruct.registry import validate
+from selfinstruct.said import Said
 
 LITELLM = "litellm"
 SENT_AS_THEY_ARE = (LITELLM, "local")  # kinds of model whose requests have the sampling of a recipe
@@ -25,13 +26,14 @@ class Models:
         config: the recipe's keys.
         project: the user's folder.
         faults: receives what is wrong, once where stages share it.
+        said: who said what of the recipe.
 
     Attributes:
         wanting: what a run needs and a plan does not: the models' keys.
     """
 
-    def __init__(self, config: RecipeConfig, project: Path, faults: list[Fault]) -> None:
-        self.config, self.project, self.faults = config, project, faults
+    def __init__(self, config: RecipeConfig, project: Path, faults: list[Fault], said: Said) -> None:
+        self.config, self.project, self.faults, self.said = config, project, faults, said
         self.wanting: list[Fault] = []
 
     def of(self, name: str, stage: StageConfig) -> tuple[ModelConfig, list[ModelConfig]]:

@@ -29,6 +29,7 @@ from selfinstruct.models import Models
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.prompts import Prompt
 from selfinstruct.registry import validate
+from selfinstruct.said import Said
 from selfinstruct.schema import compile_schema, fields_of
 from selfinstruct.stages import STAGES, Kind, Stage
 
@@ -77,13 +78,14 @@ class Recipe:
         return found
 
 
-def build(name: str, keys: dict[str, Any], project: Path) -> Recipe:
+def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = None) -> Recipe:
     """A recipe from its composed keys.
 
     Args:
         name: name of the recipe.
         keys: the composed config as plain dicts and lists.
         project: the user's folder.
+        said: who said what; without it all of it is taken for the user's own will.
 
     Raises:
         RecipeError: with every fault found.
@@ -94,7 +96,7 @@ def build(name: str, keys: dict[str, Any], project: Path) -> Recipe:
         config = validate(RecipeConfig, without(keys, faults), "")[0]
     if config is None:
         raise RecipeError(faults, name)
-    builder = _Builder(name, config, project, faults)
+    builder = _Builder(name, config, project, faults, said or Said())
     recipe = builder.build()
     if recipe is None or faults:
         raise RecipeError([*faults, *builder.models.wanting], name, builder.of_seeds)
@@ -122,11 +124,14 @@ def _asks(kind: Kind | None) -> bool:
 class _Builder:
     """Builds a recipe part by part; a part that fails leaves a fault and the others are still tried."""
 
-    def __init__(self, name: str, config: RecipeConfig, project: Path, faults: list[Fault]) -> None:
+    def __init__(
+        self, name: str, config: RecipeConfig, project: Path, faults: list[Fault], said: Said
+    ) -> None:
         self.name, self.config, self.project, self.faults = name, config, project, faults
+        self.said = said
         self.warnings: list[str] = []
         self.of_seeds: list[str] = []  # how they were read, which helps where they have a fault
-        self.models = Models(config, project, faults)
+        self.models = Models(config, project, faults, said)
         self.schemas = {
             stage: compile_schema(schema, f"schema.{stage}", faults)
             for stage, schema in config.schemas.items()
