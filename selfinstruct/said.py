@@ -1,4 +1,4 @@
-"""Who said a value of a composed recipe: a recipe's file in the user's folder, or somebody who may be trusted.
+"""Who said a value of a composed recipe: a recipe's file in the user's folder, or the user.
 
 People share recipes as they share scripts, so a file in `recipes/` may be a stranger's. What is typed on the
 command line, what is in the user's `conf/` and what comes with selfinstruct is the user's own will. Some keys
@@ -37,12 +37,15 @@ class Said:
     composed: Mapping[str, Any] = field(default_factory=dict)
     typed: Sequence[tuple[str, Any]] = ()
 
-    def by_recipe(self, key: str, depth: int = 0) -> bool:
+    def by_recipe(self, key: str) -> bool:
         """Whether the value of a key is what a recipe's file says, and nobody typed another.
 
         Args:
             key: the key with its sections, as `model.api_base`; a place in a list by its number.
         """
+        return self._by_recipe(key, 0)
+
+    def _by_recipe(self, key: str, depth: int) -> bool:
         if not self.recipes:
             return False
         value = self._typed(key)
@@ -71,7 +74,7 @@ class Said:
         other = WHOLE.fullmatch(value)
         if other is None or depth == DEEPEST:
             return True
-        return self.by_recipe(f"{other[1]}.{rest}" if rest else other[1], depth + 1)
+        return self._by_recipe(f"{other[1]}.{rest}" if rest else other[1], depth + 1)
 
 
 def said_of(name: str, config: DictConfig, overrides: Sequence[str], project: Path) -> Said:
@@ -88,8 +91,8 @@ def said_of(name: str, config: DictConfig, overrides: Sequence[str], project: Pa
     recipes = [*_recipes(name, project)]
     if not recipes:
         return Said()
-    keys = OmegaConf.to_container(config, resolve=False)
-    return Said(recipes, keys if isinstance(keys, dict) else {}, [*_parsed(overrides)])
+    keys: Any = OmegaConf.to_container(config, resolve=False)
+    return Said(recipes, keys, [*_parsed(overrides)])
 
 
 def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
