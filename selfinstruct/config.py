@@ -16,6 +16,10 @@ class Machine:
     """Marks a key that changes nothing but how and where a run is done."""
 
 
+class OnDisk:
+    """Marks a key that names a file or a folder; in a recipe it is one of the project (`paths`)."""
+
+
 class Strict(BaseModel):
     """Refuses unknown keys and does not convert between types."""
 
@@ -85,7 +89,7 @@ class ModelConfig(Strict):
 class SeedsConfig(Strict):
     """The seed tasks, and what to take from their file."""
 
-    path: str = Field(
+    path: Annotated[str, OnDisk] = Field(
         description="a file (JSONL, JSON, CSV, TSV, Parquet or text; gzipped or not) or a folder (Parquet, "
         "or saved by datasets), looked for in your folder, then among ours"
     )
@@ -183,7 +187,9 @@ class BudgetConfig(Strict):
 class CacheConfig(Strict):
     """The replies that all your runs share."""
 
-    path: str | None = Field(None, description="an SQLite file; in your cache folder unless given")
+    path: Annotated[str | None, OnDisk] = Field(
+        None, description="an SQLite file; in your cache folder unless given"
+    )
     max_gb: float = Field(5, gt=0, description="its largest size; the oldest replies go first")
     wait: bool = Field(
         False,
@@ -220,15 +226,15 @@ class RecipeConfig(Strict):
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
         CacheConfig.model_validate({}), description="replies shared by all runs; off to pay for each again"
     )
-    run_dir: Annotated[str | None, Machine] = Field(None, description="the run folder; runs/<recipe>")
+    run_dir: Annotated[str | None, Machine, OnDisk] = Field(None, description="the run folder; runs/<recipe>")
     objective: Annotated[str, Machine] = Field(
         "acceptance_rate",
         description="what the jobs of a sweep are compared by: a figure, or a product of several (a*b)",
     )
-    replay: Annotated[str | None, Machine] = Field(
+    replay: Annotated[str | None, Machine, OnDisk] = Field(
         None, description="a run folder whose replies are read again under these settings; asks no model"
     )
-    scratch: Annotated[str | None, Machine] = Field(
+    scratch: Annotated[str | None, Machine, OnDisk] = Field(
         None,
         description="a folder on local disk to work in, whose files go to the run folder at the end; needed "
         "where that is on a network file system, and then found by itself unless given",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import objectives, spending
+from selfinstruct import objectives, paths, spending
 from selfinstruct import prompts as prompting
 from selfinstruct.config import ModelConfig, RecipeConfig
 from selfinstruct.crosscheck import crosscheck, known_fields
@@ -90,13 +90,17 @@ def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = No
     Raises:
         RecipeError: with every fault found.
     """
+    said = said or Said()
+    outside = paths.faults_of(keys, said, project)
+    if outside:  # nothing of these is read, not even to look for more faults
+        raise RecipeError(outside, name)
     config, found = validate(RecipeConfig, keys, "")
     faults = [misplaced(fault) for fault in found]
     if config is None:  # leave out what cannot be bound, to find what else is wrong
         config = validate(RecipeConfig, without(keys, faults), "")[0]
     if config is None:
         raise RecipeError(faults, name)
-    builder = _Builder(name, config, project, faults, said or Said())
+    builder = _Builder(name, config, project, faults, said)
     recipe = builder.build()
     if recipe is None or faults:
         raise RecipeError([*faults, *builder.models.wanting], name, builder.of_seeds)

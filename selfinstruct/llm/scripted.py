@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from selfinstruct.config import Machine, ModelConfig
+from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import ModelError
 from selfinstruct.layout import find
 from selfinstruct.llm import MODELS, Model, ModelKind
@@ -46,7 +46,7 @@ class Rule(BaseModel):
 @MODELS.register
 def scripted(
     *,
-    replies: str | None = None,
+    replies: Annotated[str | None, OnDisk] = None,
     rules: dict[str, Rule] | None = None,
     words: dict[str, list[str]] | None = None,
     delay: Annotated[float, Field(ge=0), Machine] = 0.0,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from selfinstruct.asked import Asked
-from selfinstruct.config import Machine
+from selfinstruct.config import Machine, OnDisk
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import STAGES, Kind, Setting, Stage
@@ -25,7 +25,7 @@ def bootstrap(
     batched: bool = False,
     patience: Annotated[int, Field(ge=1), Machine] = 50,
     expected: Annotated[float, Field(gt=0), Machine] = 2.0,
-    lines: dict[str, str] | None = None,
+    lines: Annotated[dict[str, str] | None, OnDisk] = None,
 ) -> Kind:
     """Asks for more of what the pool holds; what is accepted joins the pool at once.
 

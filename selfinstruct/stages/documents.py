@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from selfinstruct import documents as library
-from selfinstruct.config import Machine
+from selfinstruct.config import Machine, OnDisk
 from selfinstruct.errors import Fault
 from selfinstruct.passages import Cutting, Format
 from selfinstruct.records import stream
@@ -30,7 +30,7 @@ GIVES = {"passage": "text", "document": "text", "section": "text", "place": "tex
 @STAGES.register
 def documents(
     *,
-    path: Annotated[str, Machine],
+    path: Annotated[str, Machine, OnDisk],
     size: Annotated[int, Field(ge=20)] = 1000,
     overlap: Annotated[int, Field(ge=0)] = 0,
     formats: dict[str, Format | None] = FORMATS,

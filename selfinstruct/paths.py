@@ -1,0 +1,108 @@
+"""Files and folders that a recipe names: they are in the project, unless the user typed them.
+
+A recipe may come from somebody else. What it names is read and sent to a model, or written to. So it names
+nothing outside of the folder that it is used in; on the command line, and in `conf/`, every path is fine. A
+key whose value is a path is marked with `OnDisk` where it is declared, as a field or as an option.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from selfinstruct.config import OnDisk, RecipeConfig
+from selfinstruct.errors import Fault
+from selfinstruct.export import EXPORTS
+from selfinstruct.filters import FILTERS
+from selfinstruct.layout import roots
+from selfinstruct.llm import MODELS
+from selfinstruct.parse import PARSERS
+from selfinstruct.registry import Registry
+from selfinstruct.said import Said
+from selfinstruct.stages import STAGES
+
+REMEDY = "a recipe names files of its project only; copy it there, or type the key yourself: {}=…"
+
+
+def faults_of(keys: dict[str, Any], said: Said, project: Path) -> list[Fault]:
+    """The paths outside of the project that a recipe names by itself.
+
+    Args:
+        keys: the composed recipe.
+        said: who said what of it.
+        project: the user's folder.
+    """
+    if not said.recipes:
+        return []
+    named = _named()
+    return [
+        Fault(key, f"{path} is outside of the project: it leads to {place}", REMEDY.format(key))
+        for key, path in _leaves(keys, "")
+        if named.fullmatch(key) and said.by_recipe(key) and (place := outside(path, project))
+    ]
+
+
+def outside(path: str, project: Path) -> Path | None:
+    """Where a path leads that is not, or does not stay, in the user's folder or in ours.
+
+    Args:
+        path: a file, a folder with all in it, or a pattern, as a recipe names it.
+        project: the user's folder.
+    """
+    homes = [root.resolve() for root in roots(project)]
+    fixed = re.split(r"[*?\[]", path)[0]
+    if fixed != path and ".." in Path(path).parts:
+        return Path(path)
+    folder = "".join(fixed.rpartition("/")[:2])  # of a pattern
+    start = project / Path(path if fixed == path else folder).expanduser()
+    for place in _reached(start):
+        real = Path(os.path.realpath(place))
+        if not any(real == home or home in real.parents for home in homes):
+            return real
+    return None
+
+
+def _reached(start: Path) -> Iterator[Path]:
+    """A file, or a folder and the links in it."""
+    yield start
+    for folder, folders, files in os.walk(start):
+        yield from (path for name in [*folders, *files] if (path := Path(folder, name)).is_symlink())
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """The texts of a recipe by their keys; a place in a list by its number."""
+    if isinstance(value, str):
+        yield key, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, inner in items:
+        yield from _leaves(inner, f"{key}.{part}" if key else str(part))
+
+
+def _named() -> re.Pattern[str]:
+    """The keys that hold paths."""
+    options: dict[str, Registry[Any]] = {
+        r"pipeline\.[^.]+": STAGES,
+        r"filters\.[^.]+\.[^.]+": FILTERS,
+        r"export\.[^.]+": EXPORTS,
+        r"prompts\.(?:[^.]+\.)+parse": PARSERS,
+        r"(?:.*\.)?options": MODELS,
+    }
+    places = [*_fields(RecipeConfig)]
+    for place, registry in options.items():
+        places += [rf"{place}\.{name}" for name in sorted(registry.marked(OnDisk))]
+    return re.compile(rf"(?:{'|'.join(places)})(?:\.[^.]+)?")
+
+
+def _fields(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The keys of a model that are marked, those of its sections too."""
+    for name, field in model.model_fields.items():
+        if OnDisk in field.metadata:
+            yield above + name
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _fields(inner, rf"{above}{name}\.")
