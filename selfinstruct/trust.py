@@ -33,8 +33,8 @@ selfinstruct trust: which servers may have which keys, whatever recipe names the
   selfinstruct trust HOST VARIABLE ...          HOST or HOST:PORT may have the value of VARIABLE from now on
   selfinstruct trust --remove HOST [VARIABLE]   it may not any more
 
-A key goes by itself to its provider's own server, and to one that you type, have in conf/ or in the environment.
-For a single run: trust=HOST
+Without this a key goes to its provider's own server, and to one that you type, have in conf/ or in the
+environment. For a single run: trust=HOST
 """
 
 

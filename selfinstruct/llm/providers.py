@@ -168,15 +168,22 @@ class LiteLLM:
 
 def _openai_client(key: str, base: str | None, config: ModelConfig) -> Any:
     from litellm.llms.openai.common_utils import BaseOpenAILLM
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, Omit
+
+    class Anonymous(AsyncOpenAI):
+        """Sends nothing that it, or LiteLLM, finds in the environment."""
+
+        @property
+        def default_headers(self) -> Any:
+            return {**super().default_headers, "OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 
     over = BaseOpenAILLM._get_async_http_client()
     if over is not None:
         over.event_hooks = {"response": [mend_answer]}
-    client = AsyncOpenAI(api_key=key, base_url=base, http_client=over, timeout=config.timeout, max_retries=0)
-    if config.strange:  # what it found in the environment is for OpenAI, or for a gateway of the user's
-        client.organization = client.project = None
-        client._custom_headers = {}
+    kind = Anonymous if config.strange else AsyncOpenAI
+    client = kind(api_key=key, base_url=base, http_client=over, timeout=config.timeout, max_retries=0)
+    if config.strange:
+        client._custom_headers = {}  # of OPENAI_CUSTOM_HEADERS
     return client
 
 
