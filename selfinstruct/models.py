@@ -106,7 +106,7 @@ class Models:
         else:
             found += misplaced_parameters(model.sampling, f"{where}.sampling")
         said = frozenset(key for key, path in places.items() if self.said.by_recipe(path))
-        typed = frozenset(key for key, path in places.items() if self.said.was_typed(path))
+        typed = frozenset(key for key, path in places.items() if self.said.was_typed(path)) - said
         found += self.trust.clear(Model(model, where, said, typed))
         key = model.api_key_env
         self._tell(found)

@@ -119,7 +119,7 @@ filters:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_recipe_sends_no_key_to_its_server(typed: Typed, stranger: ModelServer, way: str) -> None:
-    """Whatever asks a model is refused with the key of the recipe that says so; the server gets no request."""
+    """Whatever asks a model is refused, with the key of the recipe that says so; nothing is sent."""
     keys_, named = WAYS[way]
     place = stranger.base.removeprefix("http://")
     recipe(
