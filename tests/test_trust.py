@@ -17,8 +17,10 @@ from server import ModelServer, text
 from test_llm import TINY, by_number
 
 from selfinstruct import run
+from selfinstruct.compose import compose
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError, UserError
+from selfinstruct.layout import FAULT_KEY
 from selfinstruct.llm import addresses, keys
 from selfinstruct.llm.naming import misplaced_parameters, providers
 from selfinstruct.llm.parameters import BY_TAKER, elsewhere
@@ -637,15 +639,31 @@ def test_sampling_is_held_to_that_where_it_is_sent() -> None:
 # Who said it
 
 
-def test_every_way_to_build_on_another_recipe(typed: Typed, stranger: ModelServer) -> None:
+def test_every_way_to_build_on_another_recipe() -> None:
     """However a defaults list names it, what it says is what a recipe says."""
-    write("recipes/a part.yaml", f"model: {{api_base: {stranger.base}, api_key_env: MY_OTHER_SECRET}}\n")
-    write("recipes/general_en_part.yaml", Path("recipes/a part.yaml").read_text(encoding="utf-8"))
-    for entry in ("a part", "/recipe/a part", "a part.yaml", "{recipe: a part}", "'general_en_part.yaml'"):
+    write("recipes/a part.yaml", f"model: {{api_base: 'https://{EVIL}'}}\n")
+    write("recipes/part_tiny.yaml", f"model: {{api_base: 'https://{EVIL}'}}\n")
+    entries = {
+        "a part": True,
+        "/recipe/a part": True,
+        "a part.yaml": True,
+        "{recipe: a part}": True,
+        "'part_${model}'": True,
+        "{/mix: tiny}": False,
+    }
+    composed_ = []
+    for entry, says in entries.items():
         write("recipes/strange.yaml", f"# Strange.\ndefaults:\n  - tiny\n  - {entry}\n  - _self_\n")
-        status, out, err = typed("recipe=strange", "run_dir=run")
-        assert (status, stranger.asked) == (1, []), f"{entry}: {out}"
-        assert "Traceback" not in err
+        try:
+            one = compose(["recipe=strange"], Path())
+        except UserError:  # Hydra does not read it as a name
+            continue
+        if FAULT_KEY in one.config:  # we do not
+            continue
+        composed_.append(entry)
+        assert (one.config.model.api_base == f"https://{EVIL}") == says, entry
+        assert one.said.by_recipe("model.api_base") == says, entry
+    assert len(composed_) > 3, composed_
 
 
 def test_what_nobody_is_found_to_have_said_is_a_recipes() -> None:
