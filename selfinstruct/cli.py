@@ -26,6 +26,7 @@ VERBS = {
     "check": "compose and check a recipe without a request: every fault, or what a run would do",
     "replay": "read a run's replies again under other settings, without a model: replay RUN KEY=VALUE …",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
+    "trust": "which servers may have which keys, whatever recipe names them: trust HOST VARIABLE",
     "help": "show this",
 }
 PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs it has"}
@@ -104,6 +105,9 @@ def command(arguments: Sequence[str]) -> int:
             return _told(arguments)
         if verb == "replay" and HELP_FLAGS & set(arguments):
             print(REPLAY_HELP)
+            return 0
+        if verb == "trust":
+            print(_trust(arguments))
             return 0
         if verb == "help" or HELP_FLAGS & set(arguments):
             print(help_text(Path.cwd()))
@@ -256,6 +260,21 @@ def _new(arguments: list[str]) -> int:
         raise UserError("new takes one NAME and --from RECIPE: selfinstruct new garden --from chat")
     print(told(create(names[0], base, Path.cwd())))
     return 0
+
+
+def _trust(arguments: Sequence[str]) -> str:
+    """List, remember or forget which servers may have which keys; returns what to say."""
+    from selfinstruct import trust
+
+    names = [part for part in arguments if part != "--remove"]
+    if HELP_FLAGS & set(names):
+        return trust.HELP
+    unknown_options = [part for part in names if part.startswith("-") or "=" in part]
+    if unknown_options or ("--remove" in arguments and not names):
+        raise UserError(f"trust takes HOST VARIABLE, or --remove HOST\n{trust.HELP}")
+    if "--remove" in arguments:
+        return trust.forget(names[0], names[1:])
+    return trust.remember(names[0], names[1:]) if names else trust.listed()
 
 
 def _short(path: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 
 class Machine:
@@ -84,6 +84,25 @@ class ModelConfig(Strict):
     )
     seeded: bool = Field(False, description="send each request a seed of its own")
     options: dict[str, Any] = Field(default_factory=dict, description="what only this kind knows")
+    _clearance: tuple[object, ...] = PrivateAttr(())
+
+    def clear(self, known: bool = True) -> None:
+        """Let the model have its key, as its keys are now; `trust` says when.
+
+        Args:
+            known: whether its server is its provider's, or one that the user named.
+        """
+        self._clearance = (self.name, self.api_base, self.api_key_env, known)
+
+    @property
+    def cleared(self) -> bool:
+        """Whether it may have its key; not where its name, its address or its key is another by now."""
+        return self._clearance[:3] == (self.name, self.api_base, self.api_key_env)
+
+    @property
+    def strange(self) -> bool:
+        """Whether a recipe alone names its server, so that it gets nothing but what is asked."""
+        return not (self.cleared and self._clearance[-1])
 
 
 class SeedsConfig(Strict):
@@ -198,6 +217,11 @@ class CacheConfig(Strict):
     )
 
 
+def _listed(value: Any) -> Any:
+    """`trust=HOST` for `trust=[HOST]`."""
+    return [value] if isinstance(value, str) else value
+
+
 def _off(value: Any) -> Any:
     """`cache=off`; YAML makes a boolean of an unquoted off."""
     return None if value is False or value == "off" else value
@@ -225,6 +249,11 @@ class RecipeConfig(Strict):
     )
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
         CacheConfig.model_validate({}), description="replies shared by all runs; off to pay for each again"
+    )
+    trust: Annotated[list[str], Machine, BeforeValidator(_listed)] = Field(
+        default_factory=list,
+        description="servers that may have the key which the recipe sends there, HOST or HOST:PORT; on the "
+        "command line only",
     )
     run_dir: Annotated[str | None, Machine, OnDisk] = Field(None, description="the run folder; runs/<recipe>")
     objective: Annotated[str, Machine] = Field(

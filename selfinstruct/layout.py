@@ -216,6 +216,8 @@ def _forbidden(node: Any) -> list[str]:
     ]
     if any(str(key).split(".")[0] == "hydra" for key in plain):
         faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
+    if any(str(key).split(".")[0] == "trust" for key in plain):
+        faults.append("a 'trust' key belongs on the command line: who may have your keys is yours to say")
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
 
 

@@ -163,6 +163,7 @@ class _Builder:
         exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {})
         objectives.check(self.config, stages, self.faults)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
+        self.warnings += self.models.trust.notes
         if self.faults or seeds is None:
             return None
         return Recipe(
@@ -276,7 +277,7 @@ class _Builder:
                 known_fields(self.config, check.fields, name, where, self.faults)
                 made[key] = replace(check, kind=part.kind or key)
                 if check.asks:
-                    self.models.ready(check.asks, where)
+                    self.models.asked(check.asks, "filters", name, key)
                     told = f"{where}: sends texts to {check.asks.name} too, which the plan does not count"
                     self.warnings.append(told)
         return made

@@ -8,7 +8,7 @@ command line, what is in the user's `conf/` and what comes with selfinstruct is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,44 +37,51 @@ class Said:
     composed: Mapping[str, Any] = field(default_factory=dict)
     typed: Sequence[tuple[str, Any]] = ()
 
-    def by_recipe(self, key: str) -> bool:
+    def by_recipe(self, key: str | Sequence[str]) -> bool:
         """Whether the value of a key is what a recipe's file says, and nobody typed another.
 
-        Args:
-            key: the key with its sections, as `model.api_base`; a place in a list by its number.
-        """
-        return self._by_recipe(key, 0)
+        A value that nobody is found to have said counts as a recipe's.
 
-    def _by_recipe(self, key: str, depth: int) -> bool:
+        Args:
+            key: the key with its sections, as `model.api_base`; a place in a list by its number. As a
+                sequence of its parts where one of them may have a dot in it, as a filter's name may.
+        """
+        return self._by_recipe(_path(key), 0)
+
+    def was_typed(self, key: str | Sequence[str]) -> bool:
+        """Whether the value of a key was typed."""
+        return self._typed(_path(key)) is not MISSING
+
+    def _by_recipe(self, path: Sequence[str], depth: int) -> bool:
         if not self.recipes:
             return False
-        value = self._typed(key)
+        value = self._typed(path)
         if value is not MISSING:
-            return self._taken(value, "", depth)
-        if any(_says(recipe, key) for recipe in self.recipes):
+            return self._taken(value, (), depth)
+        if any(_says(recipe, path) for recipe in self.recipes):
             return True
-        found, rest = _down(self.composed, key.split("."))  # of conf, which may take in what a recipe says
-        return self._taken(found, rest, depth)
+        found, rest = _down(self.composed, path)  # of conf, which may take in what a recipe says
+        unknown = bool(rest) and not isinstance(found, str)
+        return unknown or self._taken(found, rest, depth)
 
-    def _typed(self, key: str) -> Any:
+    def _typed(self, path: Sequence[str]) -> Any:
         """The value that was typed for a key, the last if there are several."""
         for typed, value in reversed(self.typed):
-            if key == typed:
-                return value
-            if key.startswith(f"{typed}."):
-                inner, rest = _down(value, key[len(typed) + 1 :].split("."))
+            parts = typed.split(".")
+            if [*path[: len(parts)]] == parts:
+                inner, rest = _down(value, path[len(parts) :])
                 if not rest:
                     return inner
         return MISSING
 
-    def _taken(self, value: Any, rest: str, depth: int) -> bool:
+    def _taken(self, value: Any, rest: Sequence[str], depth: int) -> bool:
         """Whether a value may take in what a recipe says; what is not simply another key may."""
         if not isinstance(value, str) or "${" not in value:
             return False
         other = WHOLE.fullmatch(value)
         if other is None or depth == DEEPEST:
             return True
-        return self._by_recipe(f"{other[1]}.{rest}" if rest else other[1], depth + 1)
+        return self._by_recipe([*other[1].split("."), *rest], depth + 1)
 
 
 def said_of(name: str, config: DictConfig, overrides: Sequence[str], project: Path) -> Said:
@@ -89,8 +96,6 @@ def said_of(name: str, config: DictConfig, overrides: Sequence[str], project: Pa
     from omegaconf import OmegaConf
 
     recipes = [*_recipes(name, project)]
-    if not recipes:
-        return Said()
     keys: Any = OmegaConf.to_container(config, resolve=False)
     return Said(recipes, keys, [*_parsed(overrides)])
 
@@ -99,25 +104,30 @@ def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
     """The keys of a recipe's file and of those that it builds on, as far as they are in the user's folder."""
     from omegaconf import OmegaConf
 
-    files, waiting, seen = listing("recipes", project), [name], set[str]()
+    known = listing("recipes", project)
+    files = {one: path for one, path in known.items() if not _is_ours(path, project)}
+    waiting, seen = [*_named(name, known)] or [*files], set[str]()
     while waiting:
         one = waiting.pop()
-        path = files.get(one)
-        if one in seen or path is None or packaged() in path.resolve().parents:
+        if one in seen or one not in files:
             continue
         seen.add(one)
-        keys = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        assert isinstance(keys, dict), "it was composed"
-        entries = keys.pop("defaults", None) or []
-        waiting += [word for entry in entries for word in _names(entry)]
-        yield {str(key): value for key, value in keys.items()}
+        keys = OmegaConf.to_container(OmegaConf.load(files[one]), resolve=False)
+        if isinstance(keys, dict):
+            waiting += _named(str(keys.pop("defaults", None) or ""), files)
+            yield {str(key): value for key, value in keys.items()}
 
 
-def _names(entry: Any) -> Iterator[str]:
-    """All that an entry of a defaults list may name; what is not a recipe is not found."""
-    for part in [*entry, *entry.values()] if isinstance(entry, dict) else [entry]:
-        for word in part if isinstance(part, list) else [part]:
-            yield str(word).partition("@")[0].split()[-1].split("/")[-1] if word else ""
+def _is_ours(path: Path, project: Path) -> bool:
+    """Whether a recipe came with selfinstruct; where its folder is the user's too, nobody can tell."""
+    return project.resolve() != packaged() and packaged() in path.resolve().parents
+
+
+def _named(text: str, known: Iterable[str]) -> Iterator[str]:
+    """The recipes that a text may name, in whatever form; all of them where it has an interpolation."""
+    for name in known:
+        if "${" in text or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
+            yield name
 
 
 def _parsed(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -126,17 +136,14 @@ def _parsed(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
 
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if not override.is_delete():
-            value = override.value()
-            yield override.key_or_group.replace("/", "."), str(value) if _is_quoted(value) else value
+            yield override.key_or_group.replace("/", "."), override.value()
 
 
-def _is_quoted(value: Any) -> bool:
-    from hydra.core.override_parser.types import QuotedString
-
-    return isinstance(value, QuotedString)
+def _path(key: str | Sequence[str]) -> Sequence[str]:
+    return key.split(".") if isinstance(key, str) else key
 
 
-def _down(value: Any, path: Sequence[str]) -> tuple[Any, str]:
+def _down(value: Any, path: Sequence[str]) -> tuple[Any, Sequence[str]]:
     """What is found on a path, as far as it leads, and the rest of the path."""
     for place, part in enumerate(path):
         if isinstance(value, Mapping) and any(str(key) == part for key in value):
@@ -144,11 +151,11 @@ def _down(value: Any, path: Sequence[str]) -> tuple[Any, str]:
         elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
         else:
-            return value, ".".join(path[place:])
-    return value, ""
+            return value, path[place:]
+    return value, ()
 
 
-def _says(recipe: Mapping[str, Any], key: str) -> bool:
+def _says(recipe: Mapping[str, Any], path: Sequence[str]) -> bool:
     """Whether a recipe says what is at a key: itself, or by an interpolation or a list that holds it."""
-    found, rest = _down(recipe, key.split("."))
+    found, rest = _down(recipe, path)
     return not rest or isinstance(found, list) or (isinstance(found, str) and "${" in found)

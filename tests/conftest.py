@@ -20,6 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "AZURE_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))  # a cache of the test's own
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))  # and nobody trusted yet
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

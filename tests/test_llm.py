@@ -238,6 +238,8 @@ def ask(tmp_path: Path) -> Ask:
             )
             for way, server in servers.items()
         }
+        for config in configs.values():
+            config.clear()
         desks = {way: desk(way) for way in servers}
         closing = {way: asyncio.Event() for way in servers}
         endpoints = {way: Endpoint(configs[way], tmp_path, desks[way], closing[way]) for way in servers}

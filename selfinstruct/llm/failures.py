@@ -8,7 +8,6 @@ one prompt, add its code or its words to `signs`.
 from __future__ import annotations
 
 import json
-import os
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -17,6 +16,7 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import RefusedError, TransientError
 from selfinstruct.llm.answers import Said, said_in
+from selfinstruct.llm.keys import key_of
 from selfinstruct.llm.reach import chain, remedy, unreached, why
 from selfinstruct.llm.signs import AGAIN, ENDING, ENDS, FATES, KEY, MONEY, NO_MODEL, PROMPTS, SETUP
 from selfinstruct.parse import UNREADABLE
@@ -105,7 +105,7 @@ def _remedy(end: str, config: ModelConfig) -> str:
 
 def _without_key(words: str, config: ModelConfig) -> str:
     """The provider's own words; a key that they repeat is left out."""
-    key = os.environ.get(config.api_key_env or "OPENAI_API_KEY", "")
+    key = key_of(config) or ""
     return words.replace(key, "***") if len(key) >= 8 else words  # shorter ones are words such as "none"
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Fault
-from selfinstruct.llm.parameters import MEANT, PARAMETERS
+from selfinstruct.llm.parameters import MEANT, NESTED, ONLY_IN_BODY, PARAMETERS, elsewhere
 from selfinstruct.llm.prices import price_list
 
 TYPES = "types/utils.py"  # the file of LiteLLM with all providers, in a class of their own
@@ -42,9 +42,10 @@ def name_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
 
 
 def sampling_faults(sampling: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    """The parameters that no provider is known to take."""
+    """The parameters that no provider is known to take, and what is not one at all."""
+    yield from misplaced_parameters(sampling, where)
     for key, value in sampling.items():
-        if key in PARAMETERS or value is None:
+        if key in PARAMETERS or value is None or elsewhere(key):
             continue
         near = _near(key.lower())
         if near:
@@ -52,6 +53,20 @@ def sampling_faults(sampling: Mapping[str, Any], where: str) -> Iterator[Fault]:
             continue
         remedy = f"if your server takes it, write {where}.extra_body={{{key}: …}}"
         yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", remedy)
+
+
+def misplaced_parameters(sampling: Mapping[str, Any], where: str, nested: bool = False) -> Iterator[Fault]:
+    """What is set as a parameter of sampling and decides where requests go, or with which key."""
+    for key, value in sampling.items():
+        belongs = None if nested and key in ONLY_IN_BODY else elsewhere(str(key))
+        if belongs and value is not None:
+            yield Fault(
+                f"{where}.{key}", f"{key!r} is not a parameter of sampling", f"it belongs to {belongs}"
+            )
+        elif isinstance(value, str) and value.startswith("os.environ/"):
+            yield Fault(f"{where}.{key}", f"{value!r} would read the environment", "write the value itself")
+        elif key in NESTED and isinstance(value, Mapping):
+            yield from misplaced_parameters(value, f"{where}.{key}", nested=True)
 
 
 def misplaced(fault: Fault) -> Fault:

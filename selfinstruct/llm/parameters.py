@@ -1,10 +1,14 @@
 """The parameters that a request may have, by who takes them.
 
 All are sent as they are; one that is not here is taken for a misspelling, and goes into `extra_body` if it is
-none. To add one, add it to the line of who takes it.
+none. To add one, add it to the line of who takes it. What LiteLLM takes in the same place and is no parameter
+of sampling (an address, a key, headers, callbacks, a made-up reply) is in `ELSEWHERE`.
 """
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
 
 BY_TAKER = {
     "OpenAI": "max_tokens max_completion_tokens temperature top_p n stop presence_penalty frequency_penalty"
@@ -24,8 +28,7 @@ BY_TAKER = {
     " xtc_probability xtc_threshold cache_prompt samplers keep_alive think do_sample watermark",
     "OpenRouter, DashScope, Mistral": "provider models route transforms reasoning include_reasoning plugins"
     " enable_thinking thinking_budget enable_search safe_prompt random_seed prompt_mode",
-    "LiteLLM": "extra_body extra_headers headers api_version allowed_openai_params drop_params"
-    " additional_drop_params vertex_project vertex_location vertex_credentials aws_region_name",
+    "LiteLLM": "extra_body allowed_openai_params drop_params additional_drop_params",
 }
 MEANT = {  # what others call them
     "max_new_tokens": "max_tokens",
@@ -35,3 +38,35 @@ MEANT = {  # what others call them
     "num_return_sequences": "n",
 }
 PARAMETERS = frozenset(name for names in BY_TAKER.values() for name in names.split())
+ENVIRONMENT = "the environment of whoever runs it, where LiteLLM reads it"
+ELSEWHERE = {  # where it belongs, by regular expressions of keys in small letters with _ for -
+    "model.api_base": r"api_?base|base_?url|(azure_)?endpoint|api_url",
+    "model.api_key_env, the name of the variable that holds it": r"(\w+_)?api_?key(s|_env)?|auth(orization)?"
+    r"|(\w+_)?token(_file)?|\w*(secret|password|credential)\w*",
+    "model.timeout": r"(request_|stream_)?timeout",
+    "model.retries": r"(max|num)_retries|retry_\w+",
+    "model.name": r"model|model_(name|id)|deployment_id|custom_llm_provider|base_model|hf_model_name|engine",
+    "model.fallbacks": r"(\w+_)?fallbacks|context_window_fallback_dict|model_list",
+    "model.requests_per_minute": r"rpm|tpm|max_parallel_requests",
+    "model.price": r"((in|out)put_)?cost_per_\w+|model_info",
+    ENVIRONMENT: r"organization|project|api_(version|type)|region_name|(extra_|default_)?headers|prox(y|ies)"
+    r"|(default|extra)_query|ssl_\w+|verify|cert|use_litellm_proxy"
+    r"|(aws|azure|vertex|watsonx|oci|databricks|s3|gcs|langfuse|langsmith|arize)_\w+",
+    "what the run itself sends": r"messages|prompt|input|stream",
+    "nothing that a recipe can set": r"mock_\w+|(success_|failure_)?callbacks?|logger_fn|log_\w+|no_log"
+    r"|verbose|litellm_\w+|(a|http_?|async_)?client|shared_session|cach(e|ing)|cache_key|prompt_(id|variables|label|version)|guardrails"
+    r"|tags|(user|assistant)_continue_message|initial_prompt_value|final_prompt_value|roles|[be]os_token|hooks"
+    r"|ensure_alternating_roles|mcp_\w+|preset_\w+|turn_off_\w+|merge_\w+|disable_\w+|no_proxy"
+    r"|acompletion|aembedding|atext_completion",
+}
+NESTED = ("extra_body", "metadata", "litellm_metadata", "litellm_params", "provider_options")
+ONLY_IN_BODY = ("metadata", "tags", "cache", "guardrails", "roles", "disable_fallbacks")  # a gateway's own
+
+
+@lru_cache(maxsize=1024)
+def elsewhere(key: str) -> str | None:
+    """Where a key belongs that is not a parameter of sampling, in any spelling; None where it may be one."""
+    plain = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()).strip("_")
+    if key in PARAMETERS:
+        return None
+    return next((where for where, names in ELSEWHERE.items() if re.fullmatch(names, plain)), None)

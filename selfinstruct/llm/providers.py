@@ -19,7 +19,9 @@ from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
 from selfinstruct.llm.embedding import Embedded
 from selfinstruct.llm.failures import sort_failure
+from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.limits import within
+from selfinstruct.llm.naming import misplaced_parameters
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
@@ -65,11 +67,9 @@ class LiteLLM:
         }
         if config.api_base:
             self._fixed["api_base"] = config.api_base
-        key = os.environ.get(config.api_key_env) if config.api_key_env else None
-        if key is None and config.api_base:
-            key = "none"  # OpenAI's client insists on one; a server of one's own does not
-        elif key is None and provider in OPENAI:
-            key = os.environ.get("OPENAI_API_KEY", "none")
+        key = key_of(config)
+        if key is None and (config.api_base or lends_openai(provider)):
+            key = "none"  # else LiteLLM takes what it finds in the environment, OpenAI's key for most
         self._fixed["api_key"] = key
         self._library: Any = None
         self._pooled: Any = None
@@ -77,6 +77,9 @@ class LiteLLM:
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
         first, several = requests[0], len(requests) > 1
+        wrong = next(misplaced_parameters(first.sampling, "sampling"), None)
+        if wrong:  # a recipe is checked before; this is for what a plug-in made
+            raise ModelError(str(wrong))
         try:
             if self._config.mode == "chat":
                 response = await self._library.acompletion(
@@ -97,7 +100,8 @@ class LiteLLM:
         options = {} if dimensions is None else {"dimensions": dimensions}
         await self.prepare()
         try:
-            asked = self._library.aembedding(input=list(texts), **self._fixed, **options)
+            client = self._client() if self._config.name.split("/")[0] in OPENAI else {}
+            asked = self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
             response = await within(self._config.timeout, asked)
         except TransientError:
             raise
@@ -153,7 +157,7 @@ class LiteLLM:
                 *(self._library.openai_text_completion_compatible_providers if completing else ()),
             )
             if provider in of_openai:
-                self._pooled = _openai_client(key or "none", base, self._config.timeout)
+                self._pooled = _openai_client(key or "none", base, self._config)
             elif provider in OVER_HTTP and not completing:
                 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
@@ -162,14 +166,25 @@ class LiteLLM:
         return {} if self._pooled is None else {"client": self._pooled}
 
 
-def _openai_client(key: str, base: str | None, timeout: float) -> Any:
+def _openai_client(key: str, base: str | None, config: ModelConfig) -> Any:
     from litellm.llms.openai.common_utils import BaseOpenAILLM
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, Omit
+
+    class Anonymous(AsyncOpenAI):
+        """Sends nothing that it, or LiteLLM, finds in the environment."""
+
+        @property
+        def default_headers(self) -> Any:
+            return {**super().default_headers, "OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 
     over = BaseOpenAILLM._get_async_http_client()
     if over is not None:
         over.event_hooks = {"response": [mend_answer]}
-    return AsyncOpenAI(api_key=key, base_url=base, http_client=over, timeout=timeout, max_retries=0)
+    kind = Anonymous if config.strange else AsyncOpenAI
+    client = kind(api_key=key, base_url=base, http_client=over, timeout=config.timeout, max_retries=0)
+    if config.strange:
+        client._custom_headers = {}  # of OPENAI_CUSTOM_HEADERS
+    return client
 
 
 def _messages(request: Request) -> list[dict[str, str]]:
@@ -181,6 +196,7 @@ def _library() -> Any:
     """LiteLLM, imported at the first use since that takes seconds, without network and without a .env."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    os.environ["AIOHTTP_TRUST_ENV"] = "False"  # else ~/.netrc is sent along; proxies are found without it
     for name in LOGGERS:
         logging.getLogger(name).setLevel(
             logging.ERROR

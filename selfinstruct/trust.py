@@ -1,0 +1,301 @@
+"""Which key may go to which server.
+
+People share recipes, and a recipe names servers and the environment variables that hold keys. What the user
+has typed, has in `conf/` or in the environment is the user's own will. What a recipe's file says may be a
+stranger's: a key goes to its provider's own server only, unless the user trusts another with it, once
+(`trust=HOST`) or from then on (`selfinstruct trust HOST VARIABLE`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from selfinstruct.config import ModelConfig
+from selfinstruct.errors import Fault, UserError
+from selfinstruct.llm import addresses, keys
+from selfinstruct.llm.addresses import Address
+
+# Through these, LiteLLM sends the key that it is given and nothing else of the user's.
+# The others may sign in with what they find on the machine: cloud profiles, tokens, files of credentials.
+PLAIN = ("openai", "text-completion-openai", "hosted_vllm", "ollama", "ollama_chat")
+OVER_LITELLM = "litellm"
+ASKS_NOBODY = ("local", "scripted")  # kinds that send nothing to an address that a recipe could name
+NAME = re.compile(r"[\w.:/@+~-]+", re.ASCII)
+FILE = "trusted.yaml"
+HELP = """\
+selfinstruct trust: which servers may have which keys, whatever recipe names them
+
+  selfinstruct trust                            list them
+  selfinstruct trust HOST VARIABLE ...          HOST or HOST:PORT may have the value of VARIABLE from now on
+  selfinstruct trust --remove HOST [VARIABLE]   it may not any more
+
+Without this a key goes to its provider's own server, and to one that you type, have in conf/ or in the
+environment. For a single run: trust=HOST
+"""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, and who says what of it.
+
+    Attributes:
+        config: its keys.
+        where: its place in the recipe.
+        said: the keys that a recipe's file says.
+        typed: the keys that were typed.
+    """
+
+    config: ModelConfig
+    where: str
+    said: frozenset[str]
+    typed: frozenset[str]
+
+    def key(self, name: str) -> str:
+        """The place of one of its keys; a filter has its name at `model`."""
+        return f"{self.where}.{'model' if name == 'name' and self.where.startswith('filters.') else name}"
+
+    @property
+    def provider(self) -> str:
+        """The first part of its name."""
+        return self.config.name.partition("/")[0]
+
+
+@dataclass
+class Trust:
+    """Where the user lets keys go.
+
+    Attributes:
+        here: the servers of `trust=`.
+        remembered: by server, the variables that it may have from now on.
+        notes: where prompts go, as far as a recipe says so.
+    """
+
+    here: Sequence[Address] = ()
+    remembered: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def clear(self, model: Model) -> list[Fault]:
+        """What speaks against a model; where nothing does, it may have its key from now on."""
+        config = model.config
+        if config.kind in ASKS_NOBODY:
+            return []
+        faults = list(self._faults(model))
+        if not faults:
+            config.clear(known=not _named(model) or _at_home(model))
+        return faults
+
+    def allows(self, place: Address, variable: str) -> bool:
+        """Whether the user lets a variable go to a server."""
+        others = ((addresses.read_place(host), names) for host, names in self.remembered.items())
+        lasting = [host for host, names in others if host and variable in names]
+        return any(host.covers(place) for host in (*self.here, *lasting))
+
+    def _faults(self, model: Model) -> Iterator[Fault]:
+        config = model.config
+        if config.kind == OVER_LITELLM and "name" in model.said and "://" in config.name:
+            what = f"{config.name!r} has an address in it"
+            yield Fault(model.key("name"), what, f"write it to {model.key('api_base')}")
+        elif config.kind == OVER_LITELLM and "name" in model.said and not _usual(model):
+            yield Fault(
+                model.key("name"), f"no model has a name like {config.name!r}", "write PROVIDER/MODEL"
+            )
+        elif not _named(model):
+            yield from self._of_variable(model)
+        else:
+            place = addresses.read(config.api_base or "")
+            if place is None:
+                what = f"{config.api_base!r} is not an address that every program reads alike"
+                yield Fault(model.key("api_base"), what, addresses.REMEDY)
+            elif _at_home(model):
+                yield from self._of_variable(model)
+            else:
+                yield from self._of_place(model, place)
+
+    def _of_place(self, model: Model, place: Address) -> Iterator[Fault]:
+        """What would go to a server that a recipe names, and that is not its provider's."""
+        variable = model.config.api_key_env
+        if keys.is_set(variable):
+            assert variable
+            what = f"the value of {variable} would go to {_plainly(place)}, a server that the recipe names"
+            yield from self._unless_allowed(model.key("api_base"), what, place, variable)
+        elif model.config.kind == OVER_LITELLM and model.provider not in PLAIN:
+            what = (
+                f"models of {model.provider} sign in with what they find on this machine, which would go to "
+                f"{_plainly(place)}, a server that the recipe names"
+            )
+            yield from self._unless_allowed(model.key("api_base"), what, place, model.provider)
+        if not place.local:
+            note = f"{model.key('api_base')}: the prompts go to {_plainly(place)}, which the recipe names"
+            self.notes.extend([note] * (note not in self.notes))
+
+    def _of_variable(self, model: Model) -> Iterator[Fault]:
+        """A key that would go to a server which may have one, but not this one."""
+        variable, provider = model.config.api_key_env, model.provider
+        if not keys.is_set(variable) or "api_key_env" in model.typed or variable in keys.variables(provider):
+            return
+        assert variable
+        place, where = _place(model), model.key("api_key_env")
+        if "api_key_env" in model.said:
+            what = f"the value of {variable}, which the recipe names, would go to {_plainly(place)}"
+        elif _mixed(model):
+            what = f"the value of {variable} would go to {_plainly(place)}, where the recipe's model is"
+        elif _slipped(model):
+            what = f"{variable} is a key of {keys.owner(variable)}, and would go to {_plainly(place)}"
+        else:
+            return
+        own = " or ".join(sorted(keys.variables(provider)))
+        first = f"set {where}={own}; or, " if own else ""
+        yield from self._unless_allowed(where, what, place, variable, first)
+
+    def _unless_allowed(
+        self, where: str, what: str, place: Address, variable: str, first: str = ""
+    ) -> Iterator[Fault]:
+        if self.allows(place, variable):
+            return
+        lasting = f"selfinstruct trust {place} {variable}"
+        yield Fault(where, what, f"{first}if you want that, trust={place} this once, or for good: {lasting}")
+
+
+def trust_of(hosts: Iterable[str], faults: list[Fault]) -> Trust:
+    """Whom the user trusts, as typed now and as remembered.
+
+    Args:
+        hosts: what `trust` says.
+        faults: receives what is wrong there.
+    """
+    here = []
+    for text in hosts:
+        place = addresses.read(text) or addresses.read_place(text)
+        if place:
+            here.append(place)
+        else:
+            faults.append(Fault("trust", f"{text!r} is not a host", "write trust=HOST or trust=HOST:PORT"))
+    return Trust(here, remembered())
+
+
+def remembered() -> dict[str, list[str]]:
+    """The servers that may have keys from now on, each with the names of these."""
+    from omegaconf import OmegaConf
+
+    path = _file()
+    try:
+        found = OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path.is_file() else {}
+    except Exception as error:  # yaml's and omegaconf's own errors share no base
+        raise UserError(f"{path} cannot be read: {error}\n  Mend it, or delete it to start anew") from error
+    if not isinstance(found, dict) or not all(isinstance(names, list) for names in found.values()):
+        raise UserError(f"{path} is not a list of keys by host; delete it to start anew")
+    return {str(host): [str(name) for name in names] for host, names in found.items()}
+
+
+def remember(host: str, names: Sequence[str]) -> str:
+    """Let a server have keys from now on; returns what to say.
+
+    Raises:
+        UserError: where it is not a host, or a name cannot be a variable's.
+    """
+    place = addresses.read(host) or addresses.read_place(host)
+    if place is None:
+        raise UserError(
+            f"{host!r} is not a host: write selfinstruct trust HOST VARIABLE or HOST:PORT VARIABLE"
+        )
+    wrong = [name for name in names if not re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII)]
+    if wrong or not names:
+        what = f"{wrong[0]!r} is not the name of a variable" if wrong else "which key may it have?"
+        raise UserError(f"{what}\n  write selfinstruct trust {place} VARIABLE, such as OPENAI_API_KEY")
+    known = remembered()
+    known[str(place)] = sorted({*known.get(str(place), []), *names})
+    _write(known)
+    return f"{place} may have {', '.join(known[str(place)])} from now on ({_file()})"
+
+
+def forget(host: str, names: Sequence[str]) -> str:
+    """Take back what a server may have, all of it where no name is given; returns what to say.
+
+    Raises:
+        UserError: where it may not have that.
+    """
+    known = remembered()
+    place = addresses.read(host) or addresses.read_place(host)
+    there = known.get(str(place), [])
+    missing = [name for name in names if name not in there]
+    if not there or missing:
+        raise UserError(
+            f"{host} may not have {missing[0] if missing else 'any key'}; selfinstruct trust lists all"
+        )
+    left = [name for name in there if names and name not in names]
+    _write({host: kept for host, kept in {**known, str(place): left}.items() if kept})
+    return f"{place} may have {', '.join(left) or 'no key'} from now on ({_file()})"
+
+
+def listed() -> str:
+    """The servers that are trusted, a line each."""
+    known = remembered()
+    lines = [f"  {host:<40} {', '.join(names)}" for host, names in sorted(known.items())]
+    return "\n".join([f"servers that may have a key, by {_file()}", *(lines or ["  none"])])
+
+
+def _named(model: Model) -> bool:
+    """Whether a recipe says where the model is."""
+    return bool(model.config.api_base) and "api_base" in model.said
+
+
+def _at_home(model: Model) -> bool:
+    """Whether its address is one of its provider's own."""
+    place = addresses.read(model.config.api_base or "")
+    return place is not None and place in keys.hosts(model.provider)
+
+
+def _place(model: Model) -> Address:
+    """Where a key would go: to the address that is set, to the provider's, or to what that is called."""
+    given = model.config.api_base and addresses.read(model.config.api_base)
+    own = keys.hosts(model.provider) if model.config.kind == OVER_LITELLM else []
+    named = model.provider if model.config.kind == OVER_LITELLM else model.config.kind
+    return given or next(iter(own), None) or Address(named)
+
+
+def _mixed(model: Model) -> bool:
+    """Whether the recipe has a key of the user's go somewhere else, by the name of another model."""
+    if model.config.kind != OVER_LITELLM:  # a plug-in's options may say where it asks
+        texts = any(isinstance(value, str) for value in model.config.options.values())
+        return "kind" in model.said or ("options" in model.said and texts)
+    elsewhere = bool(model.said & {"name", "kind"})
+    return elsewhere and not (model.config.api_base and model.provider in PLAIN)
+
+
+def _slipped(model: Model) -> bool:
+    """Whether the user typed another provider's model and left the key as it was."""
+    if model.config.kind != OVER_LITELLM or model.config.api_base or "name" not in model.typed:
+        return False
+    return keys.owner(model.config.api_key_env or "") is not None
+
+
+def _usual(model: Model) -> bool:
+    """Whether a name cannot lead a request elsewhere; where it is sent as it is, it may be any."""
+    return model.provider in PLAIN or bool(NAME.fullmatch(model.config.name))
+
+
+def _plainly(place: Address) -> str:
+    return f"{place}, which is not encrypted (http)" if place.bare else str(place)
+
+
+def _file() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("selfinstruct") / FILE
+
+
+def _write(known: Mapping[str, Sequence[str]]) -> None:
+    path = _file()
+    lines = ["# Servers that may have a key of yours, whatever recipe names them. See `selfinstruct trust`."]
+    lines += [f'"{host}": [{", ".join(names)}]' for host, names in sorted(known.items())]
+    fresh = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
