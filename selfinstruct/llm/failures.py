@@ -8,7 +8,6 @@ one prompt, add its code or its words to `signs`.
 from __future__ import annotations
 
 import json
-import os
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -34,7 +33,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
         ModelError: where nothing will.
     """
     said = said_in(error)
-    words = _without_key(said.words, config)
+    words = said.words
     if not _of_provider(error):
         raise error  # a bug keeps its traceback
     if _unsupported(error):
@@ -101,12 +100,6 @@ def _remedy(end: str, config: ModelConfig) -> str:
         NO_MODEL: "the provider does not know this model; look at model.name and model.api_base",
         MONEY: "the account has no money left; top it up and run the same command again",
     }.get(end, "the provider refused the request as it is; look at model.name, model.mode and model.sampling")
-
-
-def _without_key(words: str, config: ModelConfig) -> str:
-    """The provider's own words; a key that they repeat is left out."""
-    key = os.environ.get(config.api_key_env or "OPENAI_API_KEY", "")
-    return words.replace(key, "***") if len(key) >= 8 else words  # shorter ones are words such as "none"
 
 
 def _of_provider(error: Exception) -> bool:
