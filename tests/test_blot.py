@@ -372,7 +372,7 @@ def test_the_environment_is_that_of_now(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_sweep_keeps_no_secret(typed: Typed, tiny: Path) -> None:
-    """In Hydra's own file, the jobs' files, the tables and on the screen; started again, none is run again."""
+    """In Hydra's own file, the jobs' files, the tables and on the screen; a second start runs none again."""
     sweep = ["-m", "recipe=tiny", f"model.name=openai/{TYPED}", "seed=1,2", "sweep_dir=s", "target=1"]
     with ModelServer(lambda asked: text(f"1. Idea {asked.number} of {TYPED}")) as server:
         told, sent = [], []

@@ -45,7 +45,7 @@ def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Consol
         console.print(f"\nsample {place}", style="bold", highlight=False)
         for key, value in sample.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            console.print(f"  {key}: {_fold(text)}", highlight=False)
+            console.print(f"  {key}: {_fold(text)}", markup=False, highlight=False)
 
 
 def _figures(stats: dict[str, Any], paid: bool) -> list[str]:

@@ -99,8 +99,8 @@ def show(sweep: Path, jobs: Sequence[Outcome], console: Console) -> None:
     if any(job.note for job in jobs):
         console.print("\nreplayed, no model was asked; what that cannot know is in each job's summary.json")
     for text in _errors(jobs):
-        console.print(f"\n{text}", highlight=False, soft_wrap=True)
-    console.print(f"\nsweep: {sweep}/sweep.csv, sweep.json", highlight=False, soft_wrap=True)
+        console.print(f"\n{text}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\nsweep: {sweep}/sweep.csv, sweep.json", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_all(
