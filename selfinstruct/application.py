@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.compose import Composed, from_hydra
 from selfinstruct.errors import (
     MISSED_STATUS,
@@ -29,9 +30,11 @@ from selfinstruct.errors import (
     unknown,
 )
 from selfinstruct.explain import explain
-from selfinstruct.layout import GROUPS, listing, packaged, register
+from selfinstruct.interpolation import close
+from selfinstruct.layout import GROUPS, listing, packaged, plain_list, register
 from selfinstruct.objectives import check_names
 from selfinstruct.overrides import opened
+from selfinstruct.terminal import console, screened
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,6 +43,8 @@ Verb = Callable[[Composed, Path], int]
 Task = Callable[["DictConfig"], Any]
 SWEEP = ("-m", "--multirun")
 SWEEP_DIR = ("sweep_dir=", "hydra.sweep.dir=")
+
+close()  # now: a job in another process is composed there before it comes to `run_one`
 
 
 def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
@@ -92,8 +97,6 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     Raises:
         UserError: where the sweep cannot be made at all.
     """
-    from rich.console import Console
-
     from selfinstruct import sweeps
     from selfinstruct.folder import JOURNAL
     from selfinstruct.sweeps import table
@@ -117,11 +120,13 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
     except ValueError:  # a search without one job that has a value has no best one
         if any(job.value is not None for job in sweeps.outcomes(sweep)):
             raise
+    finally:
+        _blot_saved(sweep)
     jobs = sweeps.outcomes(sweep)
     if jobs:
         wide = None if sys.stdout.isatty() else 200
         table.write(sweep, jobs)
-        table.show(_short(sweep, project), jobs, Console(width=wide))
+        table.show(_short(sweep, project), jobs, console(sys.stdout, width=wide))
     states = {job.state for job in jobs}
     if interrupted or sweeps.STOPPED in states:
         print(f"stopped; to go on: the same command with sweep_dir={_short(sweep, project)}", file=sys.stderr)
@@ -137,8 +142,20 @@ def run_one(config: DictConfig) -> float | None:
     hydra = _hydra()
     composed = from_hydra(_whole(config), Path(hydra.runtime.cwd))
     alone = hydra.runtime.choices["hydra/launcher"] == "basic"
-    overrides = [str(part) for part in hydra.overrides.task]
-    return run_job(composed, int(hydra.job.num), overrides, Path(hydra.runtime.output_dir), alone)
+    overrides = plain_list(hydra.overrides.task)
+    _blot_saved(Path(hydra.sweep.dir))
+    with screened():
+        return run_job(composed, int(hydra.job.num), overrides, Path(hydra.runtime.output_dir), alone)
+
+
+def _blot_saved(sweep: Path) -> None:
+    """Take secrets out of what Hydra's sweeper saves of the command line before the first job."""
+    saved = sweep / "multirun.yaml"
+    text = saved.read_text(encoding="utf-8") if saved.is_file() else ""
+    if blotted(text) != text:
+        part = saved.with_name(f".{saved.name}.{os.getpid()}.part")
+        part.write_text(blotted(text), encoding="utf-8")
+        part.replace(saved)
 
 
 def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:

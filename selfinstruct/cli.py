@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from selfinstruct.errors import MISSED_STATUS, Interrupted, UserError, unknown
 from selfinstruct.layout import GROUPS, headline, listing
 from selfinstruct.overrides import refuse_options, refuse_spaces
+from selfinstruct.terminal import console, screen, screened
 
 if TYPE_CHECKING:
     from selfinstruct.compose import Composed
@@ -84,6 +85,7 @@ def main() -> None:
     """Run the command line; ends the process."""
     for number in (signal.SIGINT, signal.SIGTERM):  # until a run has begun, which handles them itself
         signal.signal(number, _stop)
+    screen()  # also for the traceback of a bug, which the interpreter prints
     sys.exit(command(sys.argv[1:]))
 
 
@@ -94,6 +96,11 @@ def _stop(number: int, frame: object) -> None:
 
 def command(arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status."""
+    with screened():
+        return _command(arguments)
+
+
+def _command(arguments: Sequence[str]) -> int:
     try:
         refuse_spaces(arguments)
         verb, arguments = _verb(arguments)
@@ -198,8 +205,6 @@ def _apply(verb: str, arguments: list[str], project: Path) -> int:
 
 
 def _run(composed: Composed, run_dir: Path) -> int:
-    from rich.console import Console
-
     from selfinstruct.api import execute
     from selfinstruct.progress import Progress
     from selfinstruct.report.ending import MISSED, last_line
@@ -212,7 +217,7 @@ def _run(composed: Composed, run_dir: Path) -> int:
     done = execute(recipe, run_dir, progress, composed.saved)
     samples = draw_samples(done.records(recipe.makers[-1].name), recipe.config.seed)
     summary = done.summary
-    show(summary, samples, Console())
+    show(summary, samples, console(sys.stdout))
     if recipe.config.replay:
         print(f"\nreplay: {summary['replay']['note']}")
     print(f"\n{last_line(recipe, summary, _short(done.folder))}")

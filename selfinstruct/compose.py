@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.explain import explain
-from selfinstruct.layout import FAULT_KEY, listing, resolved
+from selfinstruct.interpolation import closed
+from selfinstruct.layout import FAULT_KEY, listing, plain_list, resolved, value_of
 from selfinstruct.overrides import composed
 from selfinstruct.said import Said, said_of
 
@@ -57,7 +58,7 @@ class Composed:
 
     def run_dir(self) -> Path:
         """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
-        given, source = self.config.get("run_dir"), self.config.get("replay")
+        given, source = value_of(self.config, "run_dir"), value_of(self.config, "replay")
         if not given and source:
             path = self.project / Path(str(source)).expanduser()
             return next(
@@ -72,8 +73,6 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     Raises:
         UserError: where the first word is no folder of a run.
     """
-    from omegaconf import OmegaConf
-
     words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
     if not words:
         raise UserError("replay takes the folder of a run: selfinstruct replay runs/NAME KEY=VALUE …")
@@ -89,7 +88,10 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     keys = {_key(part) for part in given} | {"run_dir", "fresh", "salvage", "replay", "trust"}
     if "recipe" in keys:
         raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
-    kept = [part for part in map(str, OmegaConf.load(saved)) if _key(part) not in keys]
+    before = plain_list(saved)
+    if any(part.startswith("-") or _key(part).startswith("hydra") for part in before):
+        raise UserError(f"{saved}: holds settings of Hydra's, which no run writes there; take them out")
+    kept = [part for part in before if _key(part) not in keys]
     source = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [*given, *kept, f'replay="{source}"']
 
@@ -108,11 +110,12 @@ def compose(overrides: Sequence[str], project: Path) -> Composed:
     Raises:
         UserError: for an override, group or recipe that does not exist.
     """
-    try:
-        config = composed(overrides, project)
-    except Exception as error:
-        raise explain(error, overrides, project) from error
-    return from_hydra(config, project)
+    with closed():
+        try:
+            config = composed(overrides, project)
+        except Exception as error:
+            raise explain(error, overrides, project) from error
+        return from_hydra(config, project)
 
 
 def from_hydra(config: DictConfig, project: Path) -> Composed:

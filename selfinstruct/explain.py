@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import UserError, unknown
+from selfinstruct.interpolation import refusal
 from selfinstruct.layout import GROUPS, listing
 from selfinstruct.llm.naming import full_names
 from selfinstruct.overrides import composed, meant
@@ -35,6 +36,9 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):
         return error
     text = _text(error)
+    refused = refusal(text)
+    if refused:
+        return UserError(_refused(text, *refused))
     if isinstance(error, OverrideParseException):
         word = str(error.override)
         remedy = f"did you mean recipe={word}?" if word in listing("recipes", project) else meant(word)
@@ -69,6 +73,12 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
         return UserError(_no_key(name, project, overrides))
     lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
     return UserError("\n  ".join(lines))
+
+
+def _refused(text: str, what: str, remedy: str) -> str:
+    """Words for a `${…}` that does more than stand for another key, with its place where that is known."""
+    place = re.search(r"full_key: (\S+)", text)
+    return f"{place[1] if place else '${…}'}: {what}\n  {remedy}"
 
 
 def _text(error: BaseException) -> str:

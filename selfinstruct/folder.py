@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.filters import FILTERS
@@ -43,12 +44,12 @@ class RunFolder:
         return self.write(name, map(json_line, rows))
 
     def write(self, name: str, pieces: Iterable[str]) -> Path:
-        """Write a file, put in place whole: a reader sees the old one or the new one, never a part."""
+        """Write a file without secrets, put in place whole: a reader sees the old or the new one, no part."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         with part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.writelines(pieces)
+            file.writelines(map(blotted, pieces))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -232,6 +233,7 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
         for name in checks:
             for option in FILTERS.marked(Machine):
                 shape.pop(f"filters.{section}.{name}.{option}", None)
+    shape = dict(json.loads(blotted(json.dumps(shape))))  # as it is stored
     shape["seeds (contents)"] = recipe.seeds.digest
     for stage in recipe.stages:
         if stage.material:

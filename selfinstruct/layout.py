@@ -14,13 +14,10 @@ from typing import Any
 
 from selfinstruct import textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
+from selfinstruct.interpolation import closed, refusal
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
 FAULT_KEY = "_fault_"
-ENVIRONMENT = "reads the environment (oc.env), which would be written down with the run"
-ENVIRONMENT_REMEDY = (
-    "a model's key is named, not read: api_key_env=NAME; let the shell fill in other values: KEY=$NAME"
-)
 ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
 
 
@@ -83,7 +80,8 @@ def model_config(name: str, project: Path) -> dict[str, Any] | None:
     if name not in files:
         return None
     try:
-        return resolved(_with_defaults(name, files))
+        with closed():
+            return resolved(_with_defaults(name, files))
     except UserError as error:
         raise UserError(f"{files[name]}: {error}") from error
 
@@ -106,31 +104,51 @@ def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = (
 def resolved(config: Any) -> dict[str, Any]:
     """A config as plain dicts and lists, every `${key}` in it replaced.
 
-    None may read the environment. What it reads would be written into the run folder, and a recipe from
-    somebody else could pass on a key.
-
     Raises:
         RecipeError: naming the first key that cannot be made out.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from omegaconf.resolvers import oc
 
-    OmegaConf.register_new_resolver("oc.env", _no_environment, replace=True)
     try:
-        keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        with closed():
+            keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        where, what = str(getattr(error, "full_key", None) or ""), str(error).split("\n")[0]
-        if ENVIRONMENT in what:
-            raise RecipeError([Fault(where, ENVIRONMENT, ENVIRONMENT_REMEDY)]) from error
-        raise RecipeError([Fault(where, what, ESCAPE if "nterpolation" in what else "")]) from error
-    finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+        raise RecipeError([_unresolved(error)]) from error
     return {str(key): value for key, value in keys.items()} if isinstance(keys, dict) else {}
 
 
-def _no_environment(*arguments: Any) -> None:
-    raise ValueError(ENVIRONMENT)
+def value_of(config: Any, key: str) -> Any:
+    """The value of one key of a config, every `${key}` in it replaced; None where there is none.
+
+    Raises:
+        RecipeError: if it cannot be made out.
+    """
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with closed():
+            return config.get(key)
+    except OmegaConfBaseException as error:
+        raise RecipeError([_unresolved(error, key)]) from error
+
+
+def _unresolved(error: Exception, key: str = "") -> Fault:
+    """A key whose `${…}` cannot be made out, and why."""
+    where, what = str(getattr(error, "full_key", None) or key), str(error).split("\n")[0]
+    refused = refusal(what)
+    if refused:
+        return Fault(where, *refused)
+    return Fault(where, what, ESCAPE if "nterpolation" in what else "")
+
+
+def plain_list(source: Any) -> list[str]:
+    """The texts of a list, or of a YAML file that holds one, as they are: `${…}` means nothing in them."""
+    from omegaconf import OmegaConf
+
+    found = OmegaConf.load(source) if isinstance(source, Path) else source
+    texts = OmegaConf.to_container(found, resolve=False)
+    return [str(part) for part in texts] if isinstance(texts, list) else []
 
 
 def register(project: Path) -> None:
@@ -208,6 +226,11 @@ def _forbidden(node: Any) -> list[str]:
     defaults = plain.get("defaults") or []
     if not isinstance(defaults, list) or not all(map(_is_entry, defaults)):
         return ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
+    put_together = [entry for entry in defaults if "${" in str(entry)]
+    if put_together:
+        return [
+            f"the defaults list names {put_together[0]!r}: write the name of the file itself, without ${{"
+        ]
     entries = [str(key) for entry in defaults for key in (entry if isinstance(entry, dict) else [entry])]
     faults = [
         f"the defaults list names {entry!r}: Hydra's own settings belong on the command line"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct import spending
+from selfinstruct.blot import learn
 from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.layout import listing, model_config
@@ -96,6 +97,7 @@ class Models:
     def ready(self, model: ModelConfig, where: str, places: Places) -> None:
         """The model's options are right, its key may go where it would, and is there or told of."""
         found: list[Fault] = []
+        learn(model.api_base)
         MODELS.build(model.kind, model.options, f"{where}.options", found)
         if model.kind == LITELLM:
             found += name_faults(model, where)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError, unknown
-from selfinstruct.layout import packaged, register
+from selfinstruct.layout import GROUPS, packaged, register
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -104,9 +104,24 @@ def opened(overrides: Sequence[str]) -> list[str]:
     """The overrides, with those marked that Hydra takes otherwise than whoever types them means.
 
     It refuses `model.sampling.top_k=5` where a recipe sets no top_k, and adds nothing for `export={}`.
+
+    Raises:
+        UserError: for one that would choose a file by what `${…}` says, or copy the environment.
     """
+    for part in overrides:
+        _refuse_outside(part)
     plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
     return [f"++{part}" if OPEN.match(part) else part for part in plain]
+
+
+def _refuse_outside(override: str) -> None:
+    """Refuse what would bring something from outside into the composition, before Hydra begins it."""
+    key, _, value = override.lstrip("+~").partition("=")
+    chooses = key in (*GROUPS, "recipe", "sweep_dir") or bool(re.search(r"[/@$]", key))
+    if "${" in key or (chooses and "${" in value):
+        raise UserError(f"{override!r}: write the name itself; ${{…}} stands for another key in values only")
+    if key.startswith("hydra") and "env_copy" in override:
+        raise UserError("hydra.job.env_copy copies the environment into the config; leave it out")
 
 
 def readable(name: str) -> bool:

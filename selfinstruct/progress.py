@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record, Reply
 from selfinstruct.stage_stats import StageStats
+from selfinstruct.terminal import console, safe, screened
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -143,9 +144,9 @@ class Progress:
         if self._quiet:
             return
         if self._bars:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(text, highlight=False)
         else:
-            print(text, file=self._stream, flush=True)
+            print(safe(text), file=self._stream, flush=True)
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
@@ -166,13 +167,13 @@ class Progress:
 
     @contextmanager
     def _bar_of(self, tally: Tally) -> Iterator[None]:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        console = Console(file=self._stream)
-        name, details = TextColumn(f"{{task.description:<{NAME}}}"), TextColumn("{task.fields[details]}")
-        with Progress(name, BarColumn(BAR), MofNCompleteColumn(), details, console=console) as self._bars:
-            self._bar = self._bars.add_task(tally.name, total=tally.goal, details="")
+        name = TextColumn(f"{{task.description:<{NAME}}}", markup=False)
+        columns = name, BarColumn(BAR), MofNCompleteColumn(), TextColumn("{task.fields[details]}")
+        # While there are bars, rich puts a stream of its own in the place of ours, which reads escapes.
+        with Progress(*columns, console=console(self._stream)) as self._bars, screened():
+            self._bar = self._bars.add_task(safe(tally.name), total=tally.goal, details="")
             self._refresh()
             yield
             self._refresh()

@@ -20,6 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.errors import RunFolderError
 from selfinstruct.folder import JOURNAL, in_use, shape_of
 from selfinstruct.llm.endpoint import Desk
@@ -277,5 +278,5 @@ class _Tape:
 def _content(request: Request) -> bytes:
     """A digest of what is asked, leaving out what may differ for the same question."""
     sampling = {key: value for key, value in request.sampling.items() if key not in UNSAID}
-    asked = json.dumps([sampling, request.system, request.prompt], sort_keys=True)
+    asked = blotted(json.dumps([sampling, request.system, request.prompt], sort_keys=True))  # as it is stored
     return blake2b(asked.encode(), digest_size=16).digest()

@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.journal_file import connect, open_file
 from selfinstruct.llm.budget import Spent
 from selfinstruct.records import REJECTED, WAITING, Record, Reply, Request, storable
@@ -95,7 +96,7 @@ class Journal:
     def meta(self, key: str, default: Any = None) -> Any:
         """A fact about the run."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return json.loads(row[0]) if row else default
+        return json.loads(blotted(row[0])) if row else default
 
     def set_meta(self, key: str, value: Any) -> None:
         """Store a fact about the run."""
@@ -116,9 +117,9 @@ class Journal:
                 (
                     request.stage,
                     request.number,
-                    storable(request.prompt),
-                    storable(request.system),
-                    request.parameters,
+                    _text(request.prompt),
+                    _text(request.system),
+                    blotted(request.parameters),
                     _json(request.examples),
                     request.parent,
                     request.variant,
@@ -137,15 +138,15 @@ class Journal:
             (
                 request.stage,
                 request.number,
-                storable(reply.text),
-                reply.finish_reason,
-                reply.model,
+                _text(reply.text),
+                _text(reply.finish_reason),
+                _text(reply.model),
                 reply.prompt_tokens,
                 reply.completion_tokens,
                 reply.cost_usd,
                 reply.seconds,
                 reply.attempts,
-                storable(reply.error),
+                _text(reply.error),
                 _json(reply.others) if reply.others else None,
                 reply.counted,
             ),
@@ -347,7 +348,7 @@ def _row(record: Record) -> tuple[Any, ...]:
         _json(record.data),
         record.fate,
         record.check,
-        record.reason,
+        _text(record.reason),
         _json(record.detail),
     )
 
@@ -359,4 +360,8 @@ def _request(row: tuple[Any, ...]) -> Request:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value)
+    return blotted(json.dumps(value))
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else blotted(storable(value))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.llm.reach import chain
 from selfinstruct.llm.signs import MADE_UP, Sign, plainly
 
@@ -144,4 +145,4 @@ def _without_library(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:MOST_WORDS]
+    return blotted(" ".join(text.split()))[:MOST_WORDS]  # before it is cut, which leaves part of a key

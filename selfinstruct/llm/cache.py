@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from selfinstruct.blot import blotted
 from selfinstruct.config import CacheConfig
 from selfinstruct.disks import local_folder, network_file_system
 from selfinstruct.llm.claims import TABLE as CLAIMS_TABLE
@@ -124,7 +125,7 @@ class Cache:
             return
         try:
             values = {name: getattr(reply, name) for name in _FIELDS}
-            self._keep(self._db, key, json.dumps(values))
+            self._keep(self._db, key, blotted(json.dumps(values)))
         except sqlite3.Error as error:
             self._give_up(error)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
+from selfinstruct.blot import blotted
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.endpoint import Desk, Endpoint
@@ -204,9 +205,7 @@ class Client:
             self._uncounted.add(endpoint)
             words = "gives no sane number of tokens; they are counted from the texts"
             desk.progress.say(f"{request.stage}: {endpoint.config.name} {words}")
-        others = tuple((storable(text), why) for text, why in reply.others)
-        # The same now and when it is read again.
-        reply = replace(reply, text=storable(reply.text), others=others, error=storable(reply.error))
+        reply = _as_stored(reply)
         if reply.attempts == 0:
             desk.journal.sent([request], sends=0)
         else:
@@ -257,3 +256,19 @@ class Client:
             f"  {first.stage} request {first.number} was given up {after}. What was "
             "received is kept: run the same command again to go on from here."
         )
+
+
+def _as_stored(reply: Reply) -> Reply:
+    """A reply as the journal and the cache keep it, so that it is the same now and when it is read again."""
+
+    def stored(text: str) -> str:
+        return blotted(storable(text))
+
+    return replace(
+        reply,
+        text=stored(reply.text),
+        finish_reason=stored(reply.finish_reason),
+        model=stored(reply.model),
+        error=None if reply.error is None else stored(reply.error),
+        others=tuple((stored(text), stored(why)) for text, why in reply.others),
+    )

@@ -16,7 +16,6 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import RefusedError, TransientError
 from selfinstruct.llm.answers import Said, said_in
-from selfinstruct.llm.keys import key_of
 from selfinstruct.llm.reach import chain, remedy, unreached, why
 from selfinstruct.llm.signs import AGAIN, ENDING, ENDS, FATES, KEY, MONEY, NO_MODEL, PROMPTS, SETUP
 from selfinstruct.parse import UNREADABLE
@@ -34,7 +33,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
         ModelError: where nothing will.
     """
     said = said_in(error)
-    words = _without_key(said.words, config)
+    words = said.words
     if not _of_provider(error):
         raise error  # a bug keeps its traceback
     if _unsupported(error):
@@ -101,12 +100,6 @@ def _remedy(end: str, config: ModelConfig) -> str:
         NO_MODEL: "the provider does not know this model; look at model.name and model.api_base",
         MONEY: "the account has no money left; top it up and run the same command again",
     }.get(end, "the provider refused the request as it is; look at model.name, model.mode and model.sampling")
-
-
-def _without_key(words: str, config: ModelConfig) -> str:
-    """The provider's own words; a key that they repeat is left out."""
-    key = key_of(config) or ""
-    return words.replace(key, "***") if len(key) >= 8 else words  # shorter ones are words such as "none"
 
 
 def _of_provider(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+from selfinstruct.blot import blotted
 from selfinstruct.folder import RunFolder
 from selfinstruct.handover import ASIDE, DATASET
 from selfinstruct.report.card import Written, digest
@@ -75,6 +76,7 @@ class _Log:
 
     def write(self, name: str, text: str) -> None:
         """Write a file and note its digest; first, so that no kill leaves a file of ours unknown."""
+        text = blotted(text)  # as it is written, for the digest
         self._written[name] = [*self._written.get(name, []), digest(text)]
         self._note(self._written)
         self._folder.write(f"{DATASET}/{name}", [text])

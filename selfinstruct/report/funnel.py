@@ -42,7 +42,7 @@ def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Consol
             table.add_row("  left after labels", "", "", "", f"{stats['left']:,}")
     console.print(table)
     for place, sample in enumerate(samples, 1):
-        console.print(f"\n[bold]sample {place}[/bold]", highlight=False)
+        console.print(f"\nsample {place}", style="bold", highlight=False)
         for key, value in sample.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             console.print(f"  {key}: {_fold(text)}", markup=False, highlight=False)

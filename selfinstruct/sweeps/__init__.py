@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.folder import JOB
+from selfinstruct.layout import plain_list
 
 FINISHED, MISSED, BUDGET, STOPPED, FAILED = "finished", "missed", "budget", "stopped", "failed"
 DONE = (FINISHED, MISSED)  # came to their end, and are not run again
@@ -66,7 +68,8 @@ class Outcome:
         """Leave it in the job's folder, put in place whole."""
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{JOB}.part"
-        part.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        text = blotted(json.dumps(asdict(self), ensure_ascii=False, indent=2))
+        part.write_text(f"{text}\n", encoding="utf-8")
         part.replace(folder / JOB)
 
 
@@ -87,10 +90,8 @@ def outcomes(sweep: Path) -> list[Outcome]:
 
 def overrides(folder: Path) -> list[str]:
     """Those that the run in a folder was last started with; none where there is no run."""
-    from omegaconf import OmegaConf
-
     path = folder / ".hydra/overrides.yaml"
-    return [str(part) for part in OmegaConf.load(path)] if path.is_file() else []
+    return plain_list(path) if path.is_file() else []
 
 
 def split(override: str) -> tuple[str, str]:

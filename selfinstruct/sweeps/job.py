@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from selfinstruct import objectives, sweeps
+from selfinstruct.blot import blotted
 from selfinstruct.compose import Composed
 from selfinstruct.errors import BudgetReached, Interrupted, UserError
 from selfinstruct.folder import shape_of
@@ -36,7 +37,7 @@ def run_job(
     Raises:
         KeyboardInterrupt: if the user stopped it.
     """
-    outcome = Outcome(number, list(overrides), alone=alone)
+    outcome = Outcome(number, [*map(blotted, overrides)], alone=alone)  # as the run stores them
     began = time.monotonic()
     try:
         _do(composed, outcome, folder)

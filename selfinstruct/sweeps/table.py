@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct import sweeps
+from selfinstruct.blot import blotted
 from selfinstruct.sweeps import Outcome, axes, split
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def write(sweep: Path, jobs: Sequence[Outcome]) -> None:
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    (sweep / "sweep.csv").write_text(text.getvalue(), encoding="utf-8")
+    (sweep / "sweep.csv").write_text(blotted(text.getvalue()), encoding="utf-8")
     whole = {
         "objective": next((job.objective for job in jobs if job.objective), None),
         "axes": axes(jobs),
@@ -58,7 +59,7 @@ def write(sweep: Path, jobs: Sequence[Outcome]) -> None:
         "side_by_side": side_by_side(jobs),
     }
     (sweep / "sweep.json").write_text(
-        json.dumps(whole, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        blotted(json.dumps(whole, ensure_ascii=False, indent=2)) + "\n", encoding="utf-8"
     )
 
 
