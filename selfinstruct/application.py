@@ -28,6 +28,7 @@ from selfinstruct.errors import (
     UserError,
     unknown,
 )
+from selfinstruct.expansion import limited
 from selfinstruct.explain import explain
 from selfinstruct.layout import GROUPS, listing, packaged, register
 from selfinstruct.objectives import check_names
@@ -54,7 +55,8 @@ def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
         except UserError as error:  # Hydra would say more about it than a user wants to read
             failures.append(error)
 
-    _apply(arguments, project, task)
+    with limited():
+        _apply(arguments, project, task)
     for failure in failures:
         raise failure
     return max(statuses, default=0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.explain import explain
-from selfinstruct.layout import FAULT_KEY, listing, resolved
+from selfinstruct.layout import FAULT_KEY, listing, load, resolved, value
 from selfinstruct.overrides import composed
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Composed:
 
     def run_dir(self) -> Path:
         """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
-        given, source = self.config.get("run_dir"), self.config.get("replay")
+        given, source = value(self.config, "run_dir"), value(self.config, "replay")
         if not given and source:
             path = self.project / Path(str(source)).expanduser()
             return next(
@@ -69,8 +69,6 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     Raises:
         UserError: where the first word is no folder of a run.
     """
-    from omegaconf import OmegaConf
-
     words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
     if not words:
         raise UserError("replay takes the folder of a run: selfinstruct replay runs/NAME KEY=VALUE …")
@@ -86,7 +84,7 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     keys = {_key(part) for part in given} | {"run_dir", "fresh", "salvage", "replay"}
     if "recipe" in keys:
         raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
-    kept = [part for part in map(str, OmegaConf.load(saved)) if _key(part) not in keys]
+    kept = [part for part in map(str, load(saved)) if _key(part) not in keys]
     source = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [*given, *kept, f'replay="{source}"']
 

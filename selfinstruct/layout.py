@@ -14,6 +14,8 @@ from typing import Any
 
 from selfinstruct import textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
+from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, limited
+from selfinstruct.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
 FAULT_KEY = "_fault_"
@@ -66,6 +68,8 @@ def listing(folder: str, project: Path) -> dict[str, Path]:
 
 def headline(path: Path) -> str:
     """The first words of comment in a YAML file, for listings."""
+    if not path.is_file() or path.stat().st_size > BYTES:  # said where it is used
+        return ""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         text = line.lstrip("# ").strip()
         if line.startswith("#") and text and not text.startswith(("@", "yaml-language-server")):
@@ -88,6 +92,23 @@ def model_config(name: str, project: Path) -> dict[str, Any] | None:
         raise UserError(f"{files[name]}: {error}") from error
 
 
+def load(path: Path) -> Any:
+    """A YAML file that is no recipe, such as one of a run folder.
+
+    Raises:
+        UserError: where it is not valid YAML or too large.
+    """
+    from omegaconf import OmegaConf
+
+    unreadable = _unreadable(path)
+    if unreadable:
+        raise UserError(f"{path}: {'; '.join(unreadable)}")
+    try:
+        return OmegaConf.load(path)
+    except Exception as error:  # as in _load
+        raise UserError(f"{path}: {_told(error)}") from error
+
+
 def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = ()) -> Any:
     """A file's keys merged over those of the files of its folder that its defaults list names."""
     from omegaconf import OmegaConf
@@ -101,6 +122,19 @@ def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = (
     order = defaults if "_self_" in defaults else [*defaults, "_self_"]
     parts = [own if part == "_self_" else _with_defaults(str(part), files, (*above, name)) for part in order]
     return OmegaConf.merge(*parts)
+
+
+def value(config: Any, key: str) -> Any:
+    """One value of a config, None where there is none.
+
+    Raises:
+        RecipeError: if it cannot be made out.
+    """
+    from omegaconf import OmegaConf
+
+    if OmegaConf.is_interpolation(config, key):  # which may be of any other key
+        return resolved(config).get(key)
+    return config.get(key)
 
 
 def resolved(config: Any) -> dict[str, Any]:
@@ -118,11 +152,16 @@ def resolved(config: Any) -> dict[str, Any]:
 
     OmegaConf.register_new_resolver("oc.env", _no_environment, replace=True)
     try:
-        keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        with limited():
+            keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except RecursionError as error:
+        raise RecipeError([Fault("", TOO_DEEP, REMEDY)]) from error
     except OmegaConfBaseException as error:
         where, what = str(getattr(error, "full_key", None) or ""), str(error).split("\n")[0]
         if ENVIRONMENT in what:
             raise RecipeError([Fault(where, ENVIRONMENT, ENVIRONMENT_REMEDY)]) from error
+        if TOO_MUCH in what or "RecursionError" in what:
+            raise RecipeError([Fault(where, what if TOO_MUCH in what else TOO_DEEP, REMEDY)]) from error
         raise RecipeError([Fault(where, what, ESCAPE if "nterpolation" in what else "")]) from error
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
@@ -140,11 +179,12 @@ def register(project: Path) -> None:
     """
     from hydra.core.config_store import ConfigStore
 
+    install()
     _check_conf(project)
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo.pop("recipe", None)
     for name, path in listing("recipes", project).items():
-        about = path.stat()
+        about = path.stat() if path.is_file() else path.lstat()
         node = _load(path, (about.st_ino, about.st_mtime_ns, about.st_size))
         ConfigStore.instance().store(
             group="recipe", name=name, package="_global_", node=node, provider=str(path)
@@ -191,7 +231,7 @@ def _unreadable(path: Path) -> list[str]:
     if packaged() == Path(__file__).resolve().parent and packaged() in path.resolve().parents:
         return []
     found: list[Fault] = []
-    text = textfiles.read(path, found)
+    text = textfiles.read_yaml(path, found)
     return (
         [f"{fault.what}; {fault.remedy}" for fault in found] if text is None else textfiles.yaml_faults(text)
     )
@@ -242,6 +282,8 @@ def _unlike(node: Any) -> list[str]:
 
 def _told(error: Exception) -> str:
     """The words of an error of yaml's or omegaconf's, with what is meant where a text has ${ in it."""
+    if isinstance(error, RecursionError) or "recursion depth" in str(error):
+        return f"{TOO_DEEP}; {REMEDY}"
     remedy = f"\n  {ESCAPE}" if "full_key" in str(error) else ""
     return f"{str(error).strip()}{remedy}"
 
@@ -271,6 +313,8 @@ def _check_conf(project: Path) -> None:
         group = path.relative_to(conf).parts[0]
         if group != "hydra":
             _check_conf_file(path, group)
+        elif unreadable := _unreadable(path):
+            raise UserError(f"{path}: {'; '.join(unreadable)}")
 
 
 def _check_conf_file(path: Path, group: str) -> None:

@@ -49,7 +49,7 @@ def scripted(
     replies: str | None = None,
     rules: dict[str, Rule] | None = None,
     words: dict[str, list[str]] | None = None,
-    delay: Annotated[float, Field(ge=0), Machine] = 0.0,
+    delay: Annotated[float, Field(ge=0, le=3_600), Machine] = 0.0,
 ) -> ModelKind:
     """Answers from a script; it is no model and serves tests and examples only.
 

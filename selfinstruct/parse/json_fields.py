@@ -16,8 +16,8 @@ class Scale(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    lowest: int
-    highest: int
+    lowest: Annotated[int, Field(ge=-1_000, le=1_000)]
+    highest: Annotated[int, Field(ge=-1_000, le=1_000)]
 
     @model_validator(mode="after")
     def _has_values(self) -> Scale:

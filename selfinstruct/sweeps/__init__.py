@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.folder import JOB
+from selfinstruct.layout import load
 
 FINISHED, MISSED, BUDGET, STOPPED, FAILED = "finished", "missed", "budget", "stopped", "failed"
 DONE = (FINISHED, MISSED)  # came to their end, and are not run again
@@ -87,10 +88,8 @@ def outcomes(sweep: Path) -> list[Outcome]:
 
 def overrides(folder: Path) -> list[str]:
     """Those that the run in a folder was last started with; none where there is no run."""
-    from omegaconf import OmegaConf
-
     path = folder / ".hydra/overrides.yaml"
-    return [str(part) for part in OmegaConf.load(path)] if path.is_file() else []
+    return [str(part) for part in load(path)] if path.is_file() else []
 
 
 def split(override: str) -> tuple[str, str]:
