@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from selfinstruct import plugins
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.expressions import made_for
 from selfinstruct.plugins import Plugin, PluginError
 
 T = TypeVar("T")
@@ -157,7 +158,8 @@ class Registry(Generic[T]):
         if found:
             return None
         try:
-            made = factory(**bound)
+            with made_for(where):
+                made = factory(**bound)
         except ValueError as error:  # a factory's own check of what types cannot say
             faults.append(Fault(where, str(error)))
             return None

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from selfinstruct.expressions import Expression, Pattern
 from selfinstruct.filters import FILTERS, Filter, text_filter
-from selfinstruct.parse import Pattern
 from selfinstruct.records import Record, Rejection
 from selfinstruct.tokenizers import TokenizerName, counting, unspaced
 from selfinstruct.tokenizers import tokenizer as by_name
@@ -155,7 +155,7 @@ def matches(*, field: str, pattern: Pattern, reject: bool = True) -> Filter:
         pattern: the regular expression, Python's; it may match anywhere in the text.
         reject: false turns the check round: a text without a match is rejected.
     """
-    search = re.compile(pattern).search
+    search = Expression(pattern).search
 
     def check(text: str) -> str | None:
         found = search(text)
