@@ -29,6 +29,7 @@ from selfinstruct.errors import (
     UserError,
     unknown,
 )
+from selfinstruct.expansion import limited
 from selfinstruct.explain import explain
 from selfinstruct.interpolation import close
 from selfinstruct.layout import GROUPS, listing, packaged, plain_list, register
@@ -59,7 +60,8 @@ def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
         except UserError as error:  # Hydra would say more about it than a user wants to read
             failures.append(error)
 
-    _apply(arguments, project, task)
+    with limited():
+        _apply(arguments, project, task)
     for failure in failures:
         raise failure
     return max(statuses, default=0)

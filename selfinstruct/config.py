@@ -7,9 +7,10 @@ field here: `check`, the refusal to continue a changed run and the documentation
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 
 class Machine:
@@ -23,7 +24,7 @@ class OnDisk:
 class Strict(BaseModel):
     """Refuses unknown keys and does not convert between types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Component(BaseModel):
@@ -39,11 +40,37 @@ class Component(BaseModel):
         return dict(self.model_extra or {})
 
 
+def _sane(value: Any, where: str = "") -> Any:
+    """Parameters of a request in which every number can be sent and none is beyond what a model may take.
+
+    Raises:
+        ValueError: naming the first that is not.
+    """
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        _sane(one, f"{where}.{key}".lstrip("."))
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{where} is not a finite number")
+    most = LARGEST.get(where, 2**63 - 1)
+    if isinstance(value, int | float) and abs(value) > most:
+        raise ValueError(f"{where} is more than {most:,}; give it a smaller number")
+    return value
+
+
+# The largest numbers that a parameter of a request may have; of the others, what 64 bits hold.
+LARGEST = {
+    **dict.fromkeys(("max_tokens", "max_completion_tokens", "min_tokens", "num_predict"), 10_000_000),
+    **dict.fromkeys(("n_predict", "num_ctx"), 10_000_000),
+    **dict.fromkeys(("n", "best_of"), 1_000),
+}
+Sampling = Annotated[dict[str, Any], AfterValidator(_sane)]
+
+
 class PriceConfig(Strict):
     """What a model costs, in US dollars for a million tokens."""
 
-    input: float = Field(ge=0, description="of what is sent")
-    output: float = Field(ge=0, description="of what comes back")
+    input: float = Field(ge=0, le=1_000_000, description="of what is sent")
+    output: float = Field(ge=0, le=1_000_000, description="of what comes back")
 
 
 class ModelConfig(Strict):
@@ -57,19 +84,24 @@ class ModelConfig(Strict):
         None, description="environment variable that holds its key"
     )
     concurrency: Annotated[int, Machine] = Field(
-        8, ge=1, description="requests in flight at most; fewer for a while when the provider asks for it"
+        8,
+        ge=1,
+        le=10_000,
+        description="requests in flight at most; fewer for a while when the provider asks for it",
     )
     requests_per_minute: Annotated[float | None, Machine] = Field(
-        None, gt=0, description="never more in any minute"
+        None, ge=0.01, le=1_000_000, description="never more in any minute"
     )
     tokens_per_minute: Annotated[float | None, Machine] = Field(
-        None, gt=0, description="never more in any minute, of prompts and replies together"
+        None, ge=1, le=10_000_000_000, description="never more in any minute, of prompts and replies together"
     )
     prompts_per_request: Annotated[int, Machine] = Field(
-        1, ge=1, description="prompts sent as one request, in completion mode"
+        1, ge=1, le=1_000, description="prompts sent as one request, in completion mode"
     )
-    timeout: Annotated[float, Machine] = Field(120, gt=0, description="seconds to wait for a whole reply")
-    retries: Annotated[int, Machine] = Field(8, ge=0, description="attempts after the first")
+    timeout: Annotated[float, Machine] = Field(
+        120, gt=0, le=86_400, description="seconds to wait for a whole reply"
+    )
+    retries: Annotated[int, Machine] = Field(8, ge=0, le=1_000, description="attempts after the first")
     fallbacks: Annotated[list[str | dict[str, Any]], Machine] = Field(
         default_factory=list,
         description="in order, the models that take over a request that this one has given up: names from "
@@ -78,7 +110,7 @@ class ModelConfig(Strict):
     price: Annotated[PriceConfig | None, Machine] = Field(
         None, description="for a model whose price LiteLLM does not know, or to correct it"
     )
-    sampling: dict[str, Any] = Field(
+    sampling: Sampling = Field(
         default_factory=dict,
         description="has the last word over each stage's own sampling; null leaves a parameter out",
     )
@@ -130,8 +162,10 @@ class SeedsConfig(Strict):
 class MixConfig(Strict):
     """How many examples a prompt shows, and from where."""
 
-    examples: int = Field(8, ge=1, description="few-shot examples in a prompt")
-    machine: int = Field(2, ge=0, description="of these, how many machine-made ones once there are so many")
+    examples: int = Field(8, ge=1, le=1_000, description="few-shot examples in a prompt")
+    machine: int = Field(
+        2, ge=0, le=1_000, description="of these, how many machine-made ones once there are so many"
+    )
 
 
 class StageConfig(Component):
@@ -166,7 +200,7 @@ class PromptConfig(Strict):
     system: str | None = Field(None, description="template of the system message")
     template: str | None = Field(None, description="Jinja template of the text or the user's message")
     variables: dict[str, Any] = Field(default_factory=dict, description="names for the templates")
-    sampling: dict[str, Any] = Field(
+    sampling: Sampling = Field(
         default_factory=dict, description="max_tokens, temperature, stop …; stop strings are templates too"
     )
     parse: Component | None = Field(None, description="how the reply is read")
@@ -198,9 +232,9 @@ class VariantConfig(PromptConfig):
 class BudgetConfig(Strict):
     """Where a run stops; it goes on from there with a larger budget."""
 
-    usd: float | None = Field(None, gt=0, description="US dollars")
-    tokens: int | None = Field(None, gt=0, description="tokens sent and received")
-    requests: int | None = Field(None, gt=0, description="prompts sent, each attempt counted")
+    usd: float | None = Field(None, gt=0, le=1_000_000_000, description="US dollars")
+    tokens: int | None = Field(None, gt=0, le=10**15, description="tokens sent and received")
+    requests: int | None = Field(None, gt=0, le=10**12, description="prompts sent, each attempt counted")
 
 
 class CacheConfig(Strict):
@@ -209,7 +243,7 @@ class CacheConfig(Strict):
     path: Annotated[str | None, OnDisk] = Field(
         None, description="an SQLite file; in your cache folder unless given"
     )
-    max_gb: float = Field(5, gt=0, description="its largest size; the oldest replies go first")
+    max_gb: float = Field(5, gt=0, le=1_000_000, description="its largest size; the oldest replies go first")
     wait: bool = Field(
         False,
         description="wait for a reply that another run is asking for, and pay for it once; always in a sweep "
@@ -242,8 +276,10 @@ class RecipeConfig(Strict):
         alias="schema", description="one JSON Schema (2020-12) a stage, and one for the seeds"
     )
     export: dict[str, ExportConfig] = Field(default_factory=dict, description="the files to write, by name")
-    target: int = Field(100, ge=1, description="records to accept in each bootstrap or documents stage")
-    seed: int = Field(0, description="the seed of every random choice")
+    target: int = Field(
+        100, ge=1, le=100_000_000, description="records to accept in each bootstrap or documents stage"
+    )
+    seed: int = Field(0, ge=-(2**63), le=2**63 - 1, description="the seed of every random choice")
     budget: Annotated[BudgetConfig, Machine] = Field(
         BudgetConfig.model_validate({}), description="stop when so much was spent in this run"
     )

@@ -14,7 +14,9 @@ from typing import Any
 
 from selfinstruct import textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
+from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, limited
 from selfinstruct.interpolation import closed, refusal
+from selfinstruct.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
 FAULT_KEY = "_fault_"
@@ -63,6 +65,8 @@ def listing(folder: str, project: Path) -> dict[str, Path]:
 
 def headline(path: Path) -> str:
     """The first words of comment in a YAML file, for listings."""
+    if not path.is_file() or path.stat().st_size > BYTES:  # said where it is used
+        return ""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         text = line.lstrip("# ").strip()
         if line.startswith("#") and text and not text.startswith(("@", "yaml-language-server")):
@@ -84,6 +88,23 @@ def model_config(name: str, project: Path) -> dict[str, Any] | None:
             return resolved(_with_defaults(name, files))
     except UserError as error:
         raise UserError(f"{files[name]}: {error}") from error
+
+
+def load(path: Path) -> Any:
+    """A YAML file that is no recipe, such as one of a run folder.
+
+    Raises:
+        UserError: where it is not valid YAML or too large.
+    """
+    from omegaconf import OmegaConf
+
+    unreadable = _unreadable(path)
+    if unreadable:
+        raise UserError(f"{path}: {'; '.join(unreadable)}")
+    try:
+        return OmegaConf.load(path)
+    except Exception as error:  # as in _load
+        raise UserError(f"{path}: {_told(error)}") from error
 
 
 def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = ()) -> Any:
@@ -111,8 +132,10 @@ def resolved(config: Any) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with closed():
+        with closed(), limited():
             keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except RecursionError as error:
+        raise RecipeError([Fault("", TOO_DEEP, REMEDY)]) from error
     except OmegaConfBaseException as error:
         raise RecipeError([_unresolved(error)]) from error
     return {str(key): value for key, value in keys.items()} if isinstance(keys, dict) else {}
@@ -127,8 +150,10 @@ def value_of(config: Any, key: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        with closed():
+        with closed(), limited():
             return config.get(key)
+    except RecursionError as error:
+        raise RecipeError([Fault(key, TOO_DEEP, REMEDY)]) from error
     except OmegaConfBaseException as error:
         raise RecipeError([_unresolved(error, key)]) from error
 
@@ -139,6 +164,8 @@ def _unresolved(error: Exception, key: str = "") -> Fault:
     refused = refusal(what)
     if refused:
         return Fault(where, *refused)
+    if TOO_MUCH in what or "RecursionError" in what:
+        return Fault(where, what if TOO_MUCH in what else TOO_DEEP, REMEDY)
     return Fault(where, what, ESCAPE if "nterpolation" in what else "")
 
 
@@ -146,7 +173,7 @@ def plain_list(source: Any) -> list[str]:
     """The texts of a list, or of a YAML file that holds one, as they are: `${…}` means nothing in them."""
     from omegaconf import OmegaConf
 
-    found = OmegaConf.load(source) if isinstance(source, Path) else source
+    found = load(source) if isinstance(source, Path) else source
     texts = OmegaConf.to_container(found, resolve=False)
     return [str(part) for part in texts] if isinstance(texts, list) else []
 
@@ -158,11 +185,12 @@ def register(project: Path) -> None:
     """
     from hydra.core.config_store import ConfigStore
 
+    install()
     _check_conf(project)
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo.pop("recipe", None)
     for name, path in listing("recipes", project).items():
-        about = path.stat()
+        about = path.stat() if path.is_file() else path.lstat()
         node = _load(path, (about.st_ino, about.st_mtime_ns, about.st_size))
         ConfigStore.instance().store(
             group="recipe", name=name, package="_global_", node=node, provider=str(path)
@@ -209,7 +237,7 @@ def _unreadable(path: Path) -> list[str]:
     if packaged() == Path(__file__).resolve().parent and packaged() in path.resolve().parents:
         return []
     found: list[Fault] = []
-    text = textfiles.read(path, found)
+    text = textfiles.read_yaml(path, found)
     return (
         [f"{fault.what}; {fault.remedy}" for fault in found] if text is None else textfiles.yaml_faults(text)
     )
@@ -281,6 +309,8 @@ def _unlike(node: Any) -> list[str]:
 
 def _told(error: Exception) -> str:
     """The words of an error of yaml's or omegaconf's, with what is meant where a text has ${ in it."""
+    if isinstance(error, RecursionError) or "recursion depth" in str(error):
+        return f"{TOO_DEEP}; {REMEDY}"
     remedy = f"\n  {ESCAPE}" if "full_key" in str(error) else ""
     return f"{str(error).strip()}{remedy}"
 
@@ -310,6 +340,8 @@ def _check_conf(project: Path) -> None:
         group = path.relative_to(conf).parts[0]
         if group != "hydra":
             _check_conf_file(path, group)
+        elif unreadable := _unreadable(path):
+            raise UserError(f"{path}: {'; '.join(unreadable)}")
 
 
 def _check_conf_file(path: Path, group: str) -> None:

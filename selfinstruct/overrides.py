@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError, unknown
+from selfinstruct.expansion import limited
 from selfinstruct.layout import GROUPS, packaged, register
 
 if TYPE_CHECKING:
@@ -148,5 +149,5 @@ def composed(overrides: Sequence[str], project: Path) -> DictConfig:
 
     register(project)
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
+    with limited(), hydra.initialize_config_dir(str(packaged() / "conf"), version_base="1.3"):
         return hydra.compose("config", opened(overrides), return_hydra_config=True)

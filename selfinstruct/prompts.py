@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.constrain import response_format
-from selfinstruct.errors import Fault
+from selfinstruct.errors import Fault, UserError
 from selfinstruct.parse import PARSERS, Parser
 
 if TYPE_CHECKING:
@@ -29,13 +29,26 @@ if TYPE_CHECKING:
 APART = "\0"
 
 
-class TemplateFault(Exception):
-    """A template that cannot be compiled or filled in."""
+class TemplateFault(UserError):
+    """A template that cannot be compiled or filled in.
+
+    Attributes:
+        lacks: whether a name is missing that the template needs.
+    """
+
+    def __init__(self, what: str, lacks: bool = False) -> None:
+        self.lacks = lacks
+        super().__init__(what)
 
 
 def one_line(text: object) -> str:
     """Whitespace collapsed, and no colon at the end, full-width ones included."""
     return " ".join(str(text).split()).rstrip(":：")
+
+
+def as_json(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
+    """A value as JSON, any script as it is."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=sort_keys)
 
 
 @dataclass(frozen=True)
@@ -160,12 +173,19 @@ def render(template: str, names: Mapping[str, Any]) -> str:
     """
     from jinja2 import TemplateError, UndefinedError
 
+    from selfinstruct.meter import end, start
+
     if "{" not in template:  # most stop strings
         return template
     try:
-        return _compile(template).render(names)
+        compiled = _compile(template)
+        token = start()
+        try:
+            return compiled.render(names)
+        finally:
+            end(token)
     except UndefinedError as error:
-        raise TemplateFault(_undefined(str(error), names)) from error
+        raise TemplateFault(_undefined(str(error), names), lacks=True) from error
     except TemplateError as error:
         raise TemplateFault(f"template: {error}") from error
     except Exception as error:  # whatever the recipe's own expressions come to
@@ -179,23 +199,9 @@ def _compile(template: str) -> Template:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from selfinstruct.templates import environment
 
-    class FieldsFirst(ImmutableSandboxedEnvironment):
-        """A record's field is meant where it has the name of a dict's method, and is the quicker to find."""
-
-        def getattr(self, obj: Any, attribute: str) -> Any:
-            if type(obj) is dict and attribute in obj:
-                return obj[attribute]
-            return super().getattr(obj, attribute)
-
-    environment = FieldsFirst(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters["one_line"] = one_line
-    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
-    return environment
+    return environment({"one_line": one_line, "json": as_json})
 
 
 def _undefined(message: str, names: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from selfinstruct import plugins
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.expressions import made_for
 from selfinstruct.plugins import Plugin, PluginError
 
 T = TypeVar("T")
@@ -157,7 +158,8 @@ class Registry(Generic[T]):
         if found:
             return None
         try:
-            made = factory(**bound)
+            with made_for(where):
+                made = factory(**bound)
         except ValueError as error:  # a factory's own check of what types cannot say
             faults.append(Fault(where, str(error)))
             return None
@@ -194,7 +196,7 @@ def _options(factory: Callable[..., Any]) -> Any:
         for parameter in inspect.signature(factory).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
     return create_model(factory.__name__, __config__=config, **fields)
 
 

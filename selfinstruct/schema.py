@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from selfinstruct.errors import Fault
+from selfinstruct.expressions import SlowExpression
 from selfinstruct.records import Rejection
+from selfinstruct.schema_limits import TooManySteps, limited, slow_in
 
 Validate = Callable[[dict[str, Any]], "Rejection | None"]
 
@@ -42,7 +44,8 @@ def compile_schema(schema: dict[str, Any], where: str, faults: list[Fault]) -> V
     def validate(data: dict[str, Any]) -> Rejection | None:
         if surely_valid(data):
             return None
-        error = best_match(validator.iter_errors(data))
+        with limited(where):
+            error = best_match(validator.iter_errors(data))
         if error is None:
             return None
         path = error.json_path.removeprefix("$").lstrip(".")
@@ -125,10 +128,11 @@ def _with_python_spaces(part: Any) -> Any:
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
-    from jsonschema import Draft202012Validator
     from referencing.jsonschema import EMPTY_REGISTRY
 
-    return Draft202012Validator(schema, registry=EMPTY_REGISTRY)  # else jsonschema asks the network
+    from selfinstruct.schema_limits import validator_class
+
+    return validator_class()(schema, registry=EMPTY_REGISTRY)  # else jsonschema asks the network
 
 
 def _wrong(schema: dict[str, Any], where: str) -> Fault | None:
@@ -139,8 +143,14 @@ def _wrong(schema: dict[str, Any], where: str) -> Fault | None:
     try:
         Draft202012Validator.check_schema(schema)
         dangling = _dangling(schema)
+        slow = slow_in(schema)
+        if slow:
+            return Fault(where, slow)
         if not dangling:
-            list(_validator(schema).iter_errors(fields_of(schema)))  # all the way
+            with limited(where):
+                list(_validator(schema).iter_errors(fields_of(schema)))  # all the way
+    except (SlowExpression, TooManySteps) as error:
+        return Fault("", str(error))
     except SchemaError as error:
         path = ".".join([where, *map(str, error.absolute_path)])
         return Fault(path, f"is no valid JSON Schema: {error.message}")

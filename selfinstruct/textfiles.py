@@ -12,6 +12,7 @@ from typing import Any
 
 from selfinstruct.errors import Fault
 from selfinstruct.filetypes import type_of
+from selfinstruct.yaml_limits import BYTES, excess
 
 _MARKS = {
     b"\xff\xfe\0\0": "UTF-32",
@@ -32,6 +33,19 @@ def read(path: Path, faults: list[Fault]) -> str | None:
         faults.append(Fault(str(path), f"holds a NUL character on line {line}", "take it out"))
         return None
     return text
+
+
+def read_yaml(path: Path, faults: list[Fault]) -> str | None:
+    """The text of a YAML file, which is a file and not too large; None where a fault was added."""
+    if not path.is_file():
+        faults.append(Fault(str(path), "is not a file", "take it away, or put a file there"))
+        return None
+    size = path.stat().st_size
+    if size > BYTES:
+        what = f"has {size:,} bytes; a YAML file has {BYTES:,} at most"
+        faults.append(Fault(str(path), what, "take out what is not needed"))
+        return None
+    return read(path, faults)
 
 
 def read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
@@ -82,11 +96,14 @@ def _wide(data: bytes) -> str | None:
 
 
 def yaml_faults(text: str) -> list[str]:
-    """What is wrong with a text as YAML, with its line: that it is none, or each key that stands twice."""
+    """What is wrong with a text as YAML, with its line: that it is none, or too large, or has a key twice."""
     import yaml
 
     loader_of = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
     try:
+        beyond = excess(text, loader_of)
+        if beyond:
+            return [beyond]
         loader = loader_of(text)
         node = loader.get_single_node()
         return list(_twice(node, loader, set())) if node else []

@@ -45,8 +45,10 @@ def _conversation(
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
         try:
             asked = render(user, {"input": "", **data})
-        except TemplateFault:  # a seed that lacks the field: the schema says which turn is missing
-            asked = None
+        except TemplateFault as error:
+            if not error.lacks:
+                raise
+            asked = None  # a seed without the field: the schema says which turn is missing
         texts = zip(roles, [system or None, asked, data.get(output)], strict=True)
         return {name: [{who: role, what: text} for role, text in texts if text is not None]}
 

@@ -7,9 +7,9 @@ To add a sort, add a pattern there, and what needs it under `needed`.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
+from selfinstruct.expressions import Expression
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Compiled, Patterns, any_of, compiled, fields_filter
 
@@ -31,7 +31,7 @@ def stray_characters(*, fields: list[str], patterns: Patterns, needed: Patterns)
             sort; under any other name, what this matches is left alone wherever it is.
     """
     sorts = _Sorts(compiled(patterns))
-    scripts = {name: re.compile(needed[name]) for name in patterns if name in needed}
+    scripts = {name: Expression(needed[name]) for name in patterns if name in needed}
     sequences = any_of({name: pattern for name, pattern in needed.items() if name not in patterns})
 
     def check(text: str) -> str | None:

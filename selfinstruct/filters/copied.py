@@ -33,8 +33,8 @@ def copied(
     *,
     fields: Annotated[list[str], Field(min_length=1)],
     share: Annotated[float, Field(gt=0, le=1)] = 0.6,
-    least: Annotated[int, Field(ge=1)] = 5,
-    run: Annotated[int, Field(ge=2)] = 4,
+    least: Annotated[int, Field(ge=1, le=1_000_000)] = 5,
+    run: Annotated[int, Field(ge=2, le=1_000_000)] = 4,
     stand_ins: dict[str, bool] = {},  # noqa: B006  # options are read, never changed
 ) -> Filter:
     """Rejects a record with a field that is in the prompt it answers, whole or for most of its length.

@@ -43,7 +43,7 @@ def wrong_language(
     *,
     field: str,
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.8,
-    words: Annotated[int, Field(ge=1)] = 5,
+    words: Annotated[int, Field(ge=1, le=1_000_000)] = 5,
     language: str = "en",
 ) -> Filter:
     """Rejects a text that is in another language than the recipe's.

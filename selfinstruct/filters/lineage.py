@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from selfinstruct.expressions import Expression, Pattern
 from selfinstruct.filters import FILTERS, Filter
-from selfinstruct.parse import Pattern
 from selfinstruct.records import Record, Rejection
 
 
@@ -18,7 +16,7 @@ def dropped(*, field: str, pattern: Pattern = r"\S") -> Filter:
         pattern: what counts as something, a regular expression, Python's; any visible character. With words
             such as `\\bbelow\\b` a rewritten instruction has to go on speaking of its input.
     """
-    search = re.compile(pattern).search
+    search = Expression(pattern).search
     had: dict[str, str] = {}  # by the record's id, the first few words of it
 
     def each(record: Record) -> Rejection | None:

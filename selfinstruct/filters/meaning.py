@@ -38,15 +38,15 @@ def embedding_similarity(
     index: Literal["exact", "approximate"] = "exact",
     centered: bool = True,
     keep_nearest: bool = False,
-    characters: Annotated[int, Field(ge=1)] = 4000,
-    dimensions: Annotated[int | None, Field(ge=1)] = None,
+    characters: Annotated[int, Field(ge=1, le=10_000_000)] = 4000,
+    dimensions: Annotated[int | None, Field(ge=1, le=100_000)] = None,
     api_base: Annotated[str | None, Machine] = None,
     api_key_env: Annotated[str | None, Machine] = None,
-    price: Annotated[float | None, Field(ge=0), Machine] = None,
-    batch: Annotated[int, Field(ge=1), Machine] = 64,
-    concurrency: Annotated[int, Field(ge=1), Machine] = 4,
-    timeout: Annotated[float, Field(gt=0), Machine] = 60,
-    retries: Annotated[int, Field(ge=0), Machine] = 8,
+    price: Annotated[float | None, Field(ge=0, le=1_000_000), Machine] = None,
+    batch: Annotated[int, Field(ge=1, le=10_000), Machine] = 64,
+    concurrency: Annotated[int, Field(ge=1, le=10_000), Machine] = 4,
+    timeout: Annotated[float, Field(gt=0, le=86_400), Machine] = 60,
+    retries: Annotated[int, Field(ge=0, le=1_000), Machine] = 8,
 ) -> Filter:
     """Rejects a text whose embedding is too near that of a seed or an accepted text.
 

@@ -47,7 +47,7 @@ def rouge_l(
     *,
     field: str,
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.7,
-    keep_similar: Annotated[int, Field(ge=0)] = 0,
+    keep_similar: Annotated[int, Field(ge=0, le=10_000)] = 0,
     except_parent: bool = False,
     tokenizer: TokenizerName | None = None,
     language: str = "en",

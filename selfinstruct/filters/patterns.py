@@ -7,12 +7,12 @@ characters. `tests/test_text_quality.py` holds ours to it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+from selfinstruct.expressions import Expression, fault_of
 from selfinstruct.filters import Filter
 from selfinstruct.records import Record, Rejection
 
@@ -24,10 +24,9 @@ def _patterns(value: Any) -> Any:
     for name, pattern in value.items():
         if pattern is not False and not isinstance(pattern, str):
             raise ValueError(f"{name} is neither a regular expression nor false")
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"{name} is no regular expression: {error}") from error
+        fault = fault_of(pattern or "")
+        if fault:
+            raise ValueError(f"{name} {fault}")
     return {name: pattern for name, pattern in value.items() if pattern is not False}
 
 
@@ -35,19 +34,19 @@ def _patterns(value: Any) -> Any:
 Patterns = Annotated[
     dict[str, str], BeforeValidator(_patterns, json_schema_input_type=dict[str, str | Literal[False]])
 ]
-Compiled = list[tuple[str, re.Pattern[str]]]
+Compiled = list[tuple[str, Expression]]
 
 
 def compiled(patterns: Mapping[str, str]) -> Compiled:
     """Patterns ready to search, with their names."""
-    return [(name, re.compile(pattern)) for name, pattern in patterns.items()]
+    return [(name, Expression(pattern)) for name, pattern in patterns.items()]
 
 
-def any_of(patterns: Mapping[str, str]) -> re.Pattern[str]:
+def any_of(patterns: Mapping[str, str]) -> Expression:
     """One pattern that matches wherever one of them does; they must not refer to groups."""
     # Without groups around them, a search is quick where each alternative begins with a character itself.
     scoped = (f"(?i:{p[4:]})" if p.startswith("(?i)") else p for p in patterns.values())
-    return re.compile("|".join(scoped) or r"(?!)")
+    return Expression("|".join(scoped) or r"(?!)")
 
 
 def found_in(patterns: Compiled, text: str) -> bool:

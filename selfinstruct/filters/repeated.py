@@ -21,9 +21,9 @@ NAMED = 5  # records in a reason
 def repeated_output(
     *,
     field: str = "output",
-    most: Annotated[int, Field(ge=1)] = 3,
+    most: Annotated[int, Field(ge=1, le=1_000_000)] = 3,
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.9,
-    least: Annotated[int, Field(ge=1)] = 5,
+    least: Annotated[int, Field(ge=1, le=1_000_000)] = 5,
     label: str | None = None,
     instruction: str = "instruction",
 ) -> Filter:

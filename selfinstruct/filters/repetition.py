@@ -20,8 +20,8 @@ _GRAM = 4  # so many words in common make a place where a phrase may repeat
 def repetition(
     *,
     field: str,
-    times: Annotated[int, Field(ge=3)] = 5,
-    words: Annotated[int, Field(ge=10)] = 30,
+    times: Annotated[int, Field(ge=3, le=1_000_000)] = 5,
+    words: Annotated[int, Field(ge=10, le=1_000_000)] = 30,
     language: str = "en",
 ) -> Filter:
     """Rejects a text in which a phrase stands again and again in a row.
@@ -99,7 +99,7 @@ def unfinished(
     *,
     field: str,
     last_words: dict[str, bool],
-    words: Annotated[int, Field(ge=1)] = 15,
+    words: Annotated[int, Field(ge=1, le=1_000_000)] = 15,
     language: str = "en",
 ) -> Filter:
     """Rejects a text that stops in the middle.

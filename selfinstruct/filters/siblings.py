@@ -60,7 +60,7 @@ def duplicate(*, fields: list[str]) -> Filter:
 
 
 @FILTERS.register
-def at_most(*, count: Annotated[int, Field(ge=1)]) -> Filter:
+def at_most(*, count: Annotated[int, Field(ge=1, le=1_000_000)]) -> Filter:
     """Keeps a sample of so many of the candidates of a reply, drawn at random.
 
     Args:

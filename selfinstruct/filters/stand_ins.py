@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from selfinstruct.expressions import Expression
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, value
 from selfinstruct.records import Record, Rejection
@@ -110,7 +111,7 @@ def input_repeats_instruction(
         instruction: the field of the instruction.
     """
     named = any_of(prefixes).pattern
-    label = re.compile(rf"[\W_]{{0,20}}(?:\d{{1,3}}[.):、．）]\s*)?(?:(?:{named})\W{{0,3}}[:：\n]\s*)?")
+    label = Expression(rf"[\W_]{{0,20}}(?:\d{{1,3}}[.):、．）]\s*)?(?:(?:{named})\W{{0,3}}[:：\n]\s*)?")
 
     def mend(record: Record) -> dict[str, Any]:
         text, task = value(record, field), value(record, instruction)
@@ -123,7 +124,7 @@ def input_repeats_instruction(
     return Filter(mend=mend, fields=(field, instruction))
 
 
-def _after(label: re.Pattern[str], text: str) -> str:
+def _after(label: Expression, text: str) -> str:
     found = label.match(text)
     return text[found.end() :] if found else text
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from selfinstruct.expressions import Expression, Pattern
 from selfinstruct.filters import FILTERS, Filter, text_filter
-from selfinstruct.parse import Pattern
 from selfinstruct.records import Record, Rejection
 from selfinstruct.tokenizers import TokenizerName, counting, unspaced
 from selfinstruct.tokenizers import tokenizer as by_name
@@ -29,8 +29,8 @@ def empty(*, field: str) -> Filter:
 def word_count(
     *,
     field: str,
-    minimum: Annotated[int, Field(ge=0)] = 0,
-    maximum: Annotated[int, Field(ge=1)] = 10**9,
+    minimum: Annotated[int, Field(ge=0, le=10**9)] = 0,
+    maximum: Annotated[int, Field(ge=1, le=10**9)] = 10**9,
     tokenizer: TokenizerName | None = None,
     language: str = "en",
 ) -> Filter:
@@ -155,7 +155,7 @@ def matches(*, field: str, pattern: Pattern, reject: bool = True) -> Filter:
         pattern: the regular expression, Python's; it may match anywhere in the text.
         reject: false turns the check round: a text without a match is rejected.
     """
-    search = re.compile(pattern).search
+    search = Expression(pattern).search
 
     def check(text: str) -> str | None:
         found = search(text)
@@ -200,7 +200,7 @@ def has_value(*, field: str, values: Annotated[list[Any], Field(min_length=1)]) 
 
 
 @FILTERS.register
-def below(*, field: str, least: float) -> Filter:
+def below(*, field: str, least: Annotated[float, Field(ge=-(10**15), le=10**15)]) -> Filter:
     """Rejects a record in which a number is too low; what is no number passes.
 
     Args:

@@ -25,7 +25,7 @@ def within_passage(
     field: str = "output",
     of: list[str] = ["passage"],  # noqa: B006  # options are read, never changed
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
-    letters: Annotated[int, Field(ge=0)] = 4,
+    letters: Annotated[int, Field(ge=0, le=1_000_000)] = 4,
     stop_words: str = "",
 ) -> Filter:
     """Rejects an answer of whose content words too few stand in the passage.

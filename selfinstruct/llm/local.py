@@ -32,8 +32,8 @@ def local(
     package: str | None = None,
     hub_repository: str | None = None,
     hub_file: str | None = None,
-    context: Annotated[int, Field(ge=512)] = 4096,
-    threads: Annotated[int | None, Field(ge=1), Machine] = None,
+    context: Annotated[int, Field(ge=512, le=10_000_000)] = 4096,
+    threads: Annotated[int | None, Field(ge=1, le=10_000), Machine] = None,
 ) -> ModelKind:
     """A GGUF model in this process, on a free port of the loopback interface.
 

@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import ModelError
+from selfinstruct.expressions import Expression, Pattern
 from selfinstruct.layout import find
 from selfinstruct.llm import MODELS, Model, ModelKind
-from selfinstruct.parse import Pattern
 from selfinstruct.prompts import TemplateFault, render
 from selfinstruct.records import Reply, Request, stream
 
@@ -49,7 +49,7 @@ def scripted(
     replies: Annotated[str | None, OnDisk] = None,
     rules: dict[str, Rule] | None = None,
     words: dict[str, list[str]] | None = None,
-    delay: Annotated[float, Field(ge=0), Machine] = 0.0,
+    delay: Annotated[float, Field(ge=0, le=3_600), Machine] = 0.0,
 ) -> ModelKind:
     """Answers from a script; it is no model and serves tests and examples only.
 
@@ -108,7 +108,7 @@ class Scripted:
             if _fits(line, request, prompt):
                 return self._reply(prompt, line["reply"], line.get("finish_reason", "stop"))
         for rule in self.rules.values():
-            found = re.search(rule.match, prompt)
+            found = Expression(rule.match).search(prompt)
             if found:
                 return self._reply(prompt, self._fill(rule, found, prompt), rule.finish_reason)
         raise ModelError(
@@ -140,7 +140,7 @@ def _fits(line: Line, request: Request, prompt: str) -> bool:
         "stage": lambda value: value == request.stage,
         "number": lambda value: value == request.number,
         "prompt": lambda value: value == prompt,
-        "match": lambda value: re.search(value, prompt) is not None,
+        "match": lambda value: Expression(value).search(prompt) is not None,
     }
     return all(test(line[key]) for key, test in tests.items() if key in line)
 

@@ -8,12 +8,9 @@ of a model is taken off before (`thought`). To add a parser, add a factory to on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator
+from typing import Any, Literal
 
 from selfinstruct.records import Reply
 from selfinstruct.registry import Registry
@@ -85,17 +82,6 @@ MODULES = ("numbered", "numbered_fields", "original", "labels", "blocks", "struc
 PARSERS: Registry[Parser] = Registry(
     "parser", tuple(f"{__name__}.{module}" for module in MODULES), "parsers", Parser
 )
-
-
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"is no regular expression ({error})") from error
-    return pattern
-
-
-Pattern = Annotated[str, AfterValidator(_compiles)]
 
 
 def lost(reply: Reply, reason: str, check: str = UNREADABLE) -> list[Parsed]:

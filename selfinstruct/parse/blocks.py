@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from itertools import zip_longest
 
-from selfinstruct.parse import PARSERS, UNREADABLE, Marks, Parsed, Parser, Pattern, drop_last, lost
+from selfinstruct.expressions import Expression, Pattern
+from selfinstruct.parse import PARSERS, UNREADABLE, Marks, Parsed, Parser, drop_last, lost
 from selfinstruct.parse.marks import Fences
 from selfinstruct.records import Reply
 
@@ -42,13 +43,15 @@ def sections(
             first one is no section. `original`: all that the expressions match.
     """
     plain = marks == "original"
+    splits, divides, ends_it = Expression(split), Expression(divider), Expression(end)
+    leads, anothers = Expression(rf"\A(?:{lead})"), _optional(another)
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         text = reply.text.strip()
         starts = _starts(text)
-        if not starts and not _found(divider, text, plain):
+        if not starts and not _found(divides, text, plain):
             return lost(reply, "the reply has neither a section nor a divider")
-        foreign = _first(another, text, plain)
+        foreign = _first(anothers, text, plain)
         edges = [(0, 0), *starts]
         ends = [start for start, _ in starts] + [len(text)]
         found = []
@@ -58,7 +61,7 @@ def sections(
                 continue
             if foreign < stop:
                 found.append(Parsed({"reply": piece}, UNREADABLE, ANOTHER))
-            elif place == 0 and starts and not plain and not _found(divider, piece, plain):
+            elif place == 0 and starts and not plain and not _found(divides, piece, plain):
                 found.append(Parsed({"reply": piece}, UNREADABLE, "it stands before the first section"))
             else:
                 found.append(_section(piece))
@@ -66,17 +69,17 @@ def sections(
 
     def _starts(text: str) -> list[tuple[int, int]]:
         """The marks that start a section."""
-        found = _found(split, text, plain)
+        found = _found(splits, text, plain)
         if plain:
             return [mark.span() for mark in found]
-        dividers = [mark.start() for mark in _found(divider, text, plain)]
+        dividers = [mark.start() for mark in _found(divides, text, plain)]
         starts: list[tuple[int, int]] = []
         last, place = 0, 0
         for mark, following in zip_longest(found, found[1:]):
             stop = following.start() if following else len(text)
             while place < len(dividers) and dividers[place] < mark.end():
                 place += 1
-            number = re.search(r"\d+", mark[0])
+            number = re.search(r"\d{1,9}", mark[0])
             alone = not text[mark.end() : mark.end() + 80].partition("\n")[0].strip()
             higher = number is None or int(number[0]) > last
             if not starts or (place < len(dividers) and dividers[place] < stop) or (alone and higher):
@@ -86,12 +89,12 @@ def sections(
 
     def _section(text: str) -> Parsed:
         first, second = "", text
-        dividers = _found(divider, text, plain)
+        dividers = _found(divides, text, plain)
         if dividers:
             stop = dividers[1].start() if len(dividers) > 1 else len(text)
             first, second = text[: dividers[0].start()].strip(), text[dividers[0].end() : stop].strip()
-        second = second[: _first(end, second, plain)].strip()
-        return Parsed({before: re.sub(rf"\A(?:{lead})", "", first).strip(), after: second})
+        second = second[: _first(ends_it, second, plain)].strip()
+        return Parsed({before: leads.sub("", first).strip(), after: second})
 
     return Parser(read, (before, after))
 
@@ -110,12 +113,13 @@ def headed(
         marks: `any` but those in a code block; `original`: all that the expressions match.
     """
     plain = marks == "original"
+    heading, anothers = Expression(head), _optional(another)
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
-        heads = _found(head, reply.text, plain)  # re.split would return the groups of `head` too
+        heads = _found(heading, reply.text, plain)  # re.split would return the groups of `head` too
         if not heads:
             return lost(reply, f"the reply has no {head!r}")
-        foreign = _first(another, reply.text, plain)
+        foreign = _first(anothers, reply.text, plain)
         found = []
         for mark, following in zip_longest(heads, heads[1:]):
             stop = following.start() if following else len(reply.text)
@@ -130,16 +134,20 @@ def headed(
     return Parser(read, (rest, first_line))
 
 
-def _found(pattern: str, text: str, plain: bool) -> list[re.Match[str]]:
+def _optional(pattern: str | None) -> Expression | None:
+    return None if pattern is None else Expression(pattern)
+
+
+def _found(pattern: Expression, text: str, plain: bool) -> list[re.Match[str]]:
     """The marks of a text; in plain reading those in code blocks too."""
-    found = list(re.finditer(pattern, text))
+    found = list(pattern.finditer(text))
     if plain or not found:
         return found
     fences = Fences(text)
     return [mark for mark in found if not fences.cover(mark.start())]
 
 
-def _first(pattern: str | None, text: str, plain: bool) -> int:
+def _first(pattern: Expression | None, text: str, plain: bool) -> int:
     """Where the first such mark is; the end of the text, and one more, without one."""
     found = _found(pattern, text, plain) if pattern is not None else []
     return found[0].start() if found else len(text) + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,8 +16,8 @@ class Scale(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    lowest: int
-    highest: int
+    lowest: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+    highest: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 
     @model_validator(mode="after")
     def _has_values(self) -> Scale:

@@ -17,7 +17,7 @@ from selfinstruct.errors import Fault
 from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines
 from selfinstruct.parse import Parsed
-from selfinstruct.prompts import Prompt
+from selfinstruct.prompts import Prompt, TemplateFault
 from selfinstruct.reading import candidates
 from selfinstruct.records import KEPT, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
@@ -203,7 +203,11 @@ class Stage:
             examples: the few-shot examples shown.
             parent: the record it is about.
         """
-        system, text, sampling = prompt.fill(names)
+        try:
+            system, text, sampling = prompt.fill(names)
+        except TemplateFault as error:  # what the check's samples did not bring about
+            key = f"prompts.{self.name}" + (f".variants.{prompt.name}" if prompt.name else "")
+            raise TemplateFault(f"{key}.template, request {number}: {error}") from error
         sampling.update(self.model.sampling)
         if self.model.seeded:
             sampling.setdefault("seed", stream(seed, self.name, number, "sampling").getrandbits(31))

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @STAGES.register
 def bootstrap(
     *,
-    window: Annotated[int, Field(ge=1)] = 5,
+    window: Annotated[int, Field(ge=1, le=100_000)] = 5,
     batched: bool = False,
-    patience: Annotated[int, Field(ge=1), Machine] = 50,
-    expected: Annotated[float, Field(gt=0), Machine] = 2.0,
+    patience: Annotated[int, Field(ge=1, le=1_000_000_000), Machine] = 50,
+    expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 2.0,
     lines: Annotated[dict[str, str] | None, OnDisk] = None,
 ) -> Kind:
     """Asks for more of what the pool holds; what is accepted joins the pool at once.

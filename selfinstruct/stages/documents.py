@@ -31,12 +31,12 @@ GIVES = {"passage": "text", "document": "text", "section": "text", "place": "tex
 def documents(
     *,
     path: Annotated[str, Machine, OnDisk],
-    size: Annotated[int, Field(ge=20)] = 1000,
-    overlap: Annotated[int, Field(ge=0)] = 0,
+    size: Annotated[int, Field(ge=20, le=1_000_000)] = 1000,
+    overlap: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
     formats: dict[str, Format | None] = FORMATS,
     field: str = "text",
     shuffle: bool = True,
-    largest_mb: Annotated[float, Field(gt=0), Machine] = 20.0,
+    largest_mb: Annotated[float, Field(gt=0, le=10_000), Machine] = 20.0,
 ) -> Kind:
     """Makes a record of each passage of a folder of documents, until `target` are accepted; asks no model.
 

@@ -14,7 +14,7 @@ from selfinstruct.stages import Setting, Stage
 from selfinstruct.stages.patience import Patience
 
 PATIENCE = 50
-Endurance = Annotated[int, Field(ge=1), Machine]
+Endurance = Annotated[int, Field(ge=1, le=1_000_000_000), Machine]
 Share = Annotated[float, Field(gt=0, le=1), Machine]
 
 
