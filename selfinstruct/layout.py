@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import textfiles
+from selfinstruct import configfiles, textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
@@ -96,7 +96,7 @@ def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = (
         raise UserError(
             f"its defaults list names {name!r}, " + ("itself" if name in above else "which is none")
         )
-    own: Any = OmegaConf.load(files[name])
+    own = configfiles.load(files[name])
     defaults = own.pop("defaults", [])
     order = defaults if "_self_" in defaults else [*defaults, "_self_"]
     parts = [own if part == "_self_" else _with_defaults(str(part), files, (*above, name)) for part in order]
@@ -138,17 +138,27 @@ def register(project: Path) -> None:
 
     Hydra forgets nothing by itself; what an earlier call made known for another folder is taken away here.
     """
-    from hydra.core.config_store import ConfigStore
+    from hydra.core.config_store import ConfigNode, ConfigStore
 
+    configfiles.use_in_hydra()
     _check_conf(project)
     _search_path().conf = project / "conf"
-    ConfigStore.instance().repo.pop("recipe", None)
-    for name, path in listing("recipes", project).items():
-        about = path.stat()
-        node = _load(path, (about.st_ino, about.st_mtime_ns, about.st_size))
-        ConfigStore.instance().store(
-            group="recipe", name=name, package="_global_", node=node, provider=str(path)
-        )
+    ConfigStore.instance().repo["recipe"] = _Recipes(
+        (f"{name}.yaml", ConfigNode(name, _load(path, _version(path)), "recipe", "_global_", str(path)))
+        for name, path in listing("recipes", project).items()
+    )
+
+
+class _Recipes(dict[str, Any]):
+    """The recipes, which Hydra only reads; it copies its whole store each time that it composes one."""
+
+    def __deepcopy__(self, memo: Any) -> _Recipes:
+        return self
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 @lru_cache(maxsize=256)
@@ -161,7 +171,7 @@ def _load(path: Path, version: tuple[int, ...]) -> Any:
 
     faults = _unreadable(path)
     try:
-        node = None if faults else _without_empty(OmegaConf.load(path), path)
+        node = None if faults else _without_empty(configfiles.load(path), path)
         faults = faults or _forbidden(node) or _moved(node) or _unlike(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
         faults = [_told(error)]
@@ -288,8 +298,6 @@ def _check_conf(project: Path) -> None:
 
 
 def _check_conf_file(path: Path, group: str) -> None:
-    from omegaconf import OmegaConf
-
     unreadable = _unreadable(path)
     if unreadable:
         raise UserError(f"{path}: {'; '.join(unreadable)}")
@@ -298,7 +306,7 @@ def _check_conf_file(path: Path, group: str) -> None:
     if header and header[1] not in ("_group_", group):
         raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
     try:
-        faults = _forbidden(OmegaConf.load(path))
+        faults = _forbidden(configfiles.load(path))
     except Exception as error:  # as in _load
         raise UserError(f"{path}: {_told(error)}") from error
     if faults:

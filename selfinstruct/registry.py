@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -181,6 +182,7 @@ def bind_options(
     return {name: getattr(bound, name) for name in model.model_fields} if bound is not None else {}, faults
 
 
+@lru_cache(maxsize=512)
 def _options(factory: Callable[..., Any]) -> Any:
     """A model with a field for each keyword argument of a factory."""
     from pydantic import ConfigDict, create_model

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct import configfiles
 from selfinstruct.layout import listing, packaged
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
         if one in seen or path is None or packaged() in path.resolve().parents:
             continue
         seen.add(one)
-        keys = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        keys = OmegaConf.to_container(configfiles.load(path), resolve=False)
         assert isinstance(keys, dict), "it was composed"
         entries = keys.pop("defaults", None) or []
         waiting += [word for entry in entries for word in _names(entry)]
