@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import seed_file
 from omegaconf import OmegaConf
 
 from selfinstruct.compose import compose
 from selfinstruct.configfiles import load
 from selfinstruct.layout import packaged
-from tests.conftest import seed_file
 
 ODD = """\
 "plain": {when: 2024-01-01, big: 1e3, none: ~, list: [1, 2.5, yes, "yes", 017, 0x1f, 1:30, .inf]}
