@@ -149,4 +149,6 @@ def from_hydra(config: DictConfig, project: Path) -> Composed:
         )
     choices = {str(key): value for key, value in hydra.runtime.choices.items() if "hydra" not in str(key)}
     typed = [str(override) for override in hydra.overrides.task]
-    return Composed(str(name), config, project, typed, choices, said_of(str(name), config, typed, project))
+    broken = FAULT_KEY in config  # of which there is nothing to be known
+    said = Said() if broken else said_of(str(name), config, typed, project)
+    return Composed(str(name), config, project, typed, choices, said)
