@@ -138,22 +138,27 @@ def register(project: Path) -> None:
 
     Hydra forgets nothing by itself; what an earlier call made known for another folder is taken away here.
     """
-    from hydra.core.config_store import ConfigNode, ConfigStore
+    from hydra.core.config_store import ConfigStore
 
     configfiles.use_in_hydra()
     _check_conf(project)
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo["recipe"] = _Recipes(
-        (f"{name}.yaml", ConfigNode(name, _load(path, _version(path)), "recipe", "_global_", str(path)))
-        for name, path in listing("recipes", project).items()
+        (f"{name}.yaml", path) for name, path in listing("recipes", project).items()
     )
 
 
 class _Recipes(dict[str, Any]):
-    """The recipes, which Hydra only reads; it copies its whole store each time that it composes one."""
+    """The recipes by the names of their files, in Hydra's store; each is read when Hydra asks for it."""
+
+    def __getitem__(self, file: str) -> Any:
+        from hydra.core.config_store import ConfigNode
+
+        path = super().__getitem__(file)
+        return ConfigNode(path.stem, _load(path, _version(path)), "recipe", "_global_", str(path))
 
     def __deepcopy__(self, memo: Any) -> _Recipes:
-        return self
+        return self  # Hydra copies the whole store each time that it composes, and changes nothing in it
 
 
 def _version(path: Path) -> tuple[int, ...]:
