@@ -12,6 +12,7 @@ import pytest
 
 from selfinstruct.cli import command
 
+Typed = Callable[..., tuple[int, str, str]]  # the fixture `typed`
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -53,7 +54,7 @@ def trials() -> Path:
 
 
 @pytest.fixture
-def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Typed:
     """Type a command in the user's folder: exit status, standard output, standard error."""
 
     def type_(*arguments: str) -> tuple[int, str, str]:
