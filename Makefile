@@ -20,7 +20,7 @@ types: $(VENV)/.test
 
 # Three files at a time, in order, so that the long ones do not come last: much of the tests' time is waiting.
 unit: $(VENV)/.test
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
 # The wheel, in an empty venv away from the checkout, with every recipe composed there.
 wheel: $(VENV)/.test

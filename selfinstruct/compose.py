@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.explain import explain
@@ -29,15 +30,29 @@ class Composed:
         name: the recipe's name.
         config: the config, without Hydra's own part.
         project: the user's folder.
-        saved: what goes to `.hydra/`, by file name.
+        overrides: what was typed.
+        choices: the file chosen for each group.
         said: who said what of it.
     """
 
     name: str
     config: DictConfig
     project: Path
-    saved: dict[str, str] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+    choices: dict[str, Any] = field(default_factory=dict)
     said: Said = field(default_factory=Said)
+
+    @cached_property
+    def saved(self) -> dict[str, str]:
+        """What goes to `.hydra/`, by file name."""
+        from omegaconf import OmegaConf
+
+        chosen = {"hydra": {"runtime": {"choices": self.choices}}}
+        return {
+            "config.yaml": OmegaConf.to_yaml(self.config),
+            "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(self.overrides)),
+            "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create(chosen)),
+        }
 
     def recipe(self) -> Recipe:
         """The recipe, checked.
@@ -119,14 +134,15 @@ def compose(overrides: Sequence[str], project: Path) -> Composed:
 
 
 def from_hydra(config: DictConfig, project: Path) -> Composed:
-    """Split what Hydra composed into the recipe's part and what is kept of Hydra's own.
+    """Split what Hydra composed into the recipe's part, which stays in it, and what is kept of Hydra's own.
 
     Raises:
         UserError: where no recipe was chosen.
     """
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import open_dict
 
-    hydra = config.hydra
+    with open_dict(config):  # which is nobody else's
+        hydra = config.pop("hydra")
     name = hydra.runtime.choices.get("recipe")
     if not name:
         known = ", ".join(listing("recipes", project))
@@ -134,14 +150,8 @@ def from_hydra(config: DictConfig, project: Path) -> Composed:
             f"choose a recipe: selfinstruct recipe=NAME (known: {known})\n"
             "  To try it out without a key: selfinstruct recipe=quickstart"
         )
-    rest = config.copy()
-    with open_dict(rest):
-        del rest["hydra"]
-    choices = {key: value for key, value in hydra.runtime.choices.items() if "hydra" not in str(key)}
-    saved = {
-        "config.yaml": OmegaConf.to_yaml(rest),
-        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
-        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": {"runtime": {"choices": choices}}})),
-    }
-    said = said_of(str(name), rest, list(hydra.overrides.task), project)
-    return Composed(str(name), rest, project, saved, said)
+    choices = {str(key): value for key, value in hydra.runtime.choices.items() if "hydra" not in str(key)}
+    typed = [str(override) for override in hydra.overrides.task]
+    broken = FAULT_KEY in config  # of which there is nothing to be known
+    said = Said() if broken else said_of(str(name), config, typed, project)
+    return Composed(str(name), config, project, typed, choices, said)

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import textfiles
+from selfinstruct import configfiles, textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, limited
 from selfinstruct.interpolation import closed, refusal
@@ -115,7 +115,7 @@ def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = (
         raise UserError(
             f"its defaults list names {name!r}, " + ("itself" if name in above else "which is none")
         )
-    own: Any = OmegaConf.load(files[name])
+    own = configfiles.load(files[name])
     defaults = own.pop("defaults", [])
     order = defaults if "_self_" in defaults else [*defaults, "_self_"]
     parts = [own if part == "_self_" else _with_defaults(str(part), files, (*above, name)) for part in order]
@@ -186,15 +186,30 @@ def register(project: Path) -> None:
     from hydra.core.config_store import ConfigStore
 
     install()
+    configfiles.use_in_hydra()
     _check_conf(project)
     _search_path().conf = project / "conf"
-    ConfigStore.instance().repo.pop("recipe", None)
-    for name, path in listing("recipes", project).items():
-        about = path.stat() if path.is_file() else path.lstat()
-        node = _load(path, (about.st_ino, about.st_mtime_ns, about.st_size))
-        ConfigStore.instance().store(
-            group="recipe", name=name, package="_global_", node=node, provider=str(path)
-        )
+    ConfigStore.instance().repo["recipe"] = _Recipes(
+        (f"{name}.yaml", path) for name, path in listing("recipes", project).items()
+    )
+
+
+class _Recipes(dict[str, Any]):
+    """The recipes by the names of their files, in Hydra's store; each is read when Hydra asks for it."""
+
+    def __getitem__(self, file: str) -> Any:
+        from hydra.core.config_store import ConfigNode
+
+        path = super().__getitem__(file)
+        return ConfigNode(path.stem, _load(path, _version(path)), "recipe", "_global_", str(path))
+
+    def __deepcopy__(self, memo: Any) -> _Recipes:
+        return self  # Hydra copies the whole store each time that it composes, and changes nothing in it
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    about = path.stat() if path.is_file() else path.lstat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 @lru_cache(maxsize=256)
@@ -207,7 +222,7 @@ def _load(path: Path, version: tuple[int, ...]) -> Any:
 
     faults = _unreadable(path)
     try:
-        node = None if faults else _without_empty(OmegaConf.load(path), path)
+        node = None if faults else _without_empty(configfiles.load(path), path)
         faults = faults or _forbidden(node) or _moved(node) or _unlike(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
         faults = [_told(error)]
@@ -345,8 +360,6 @@ def _check_conf(project: Path) -> None:
 
 
 def _check_conf_file(path: Path, group: str) -> None:
-    from omegaconf import OmegaConf
-
     unreadable = _unreadable(path)
     if unreadable:
         raise UserError(f"{path}: {'; '.join(unreadable)}")
@@ -355,7 +368,7 @@ def _check_conf_file(path: Path, group: str) -> None:
     if header and header[1] not in ("_group_", group):
         raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
     try:
-        faults = _forbidden(OmegaConf.load(path))
+        faults = _forbidden(configfiles.load(path))
     except Exception as error:  # as in _load
         raise UserError(f"{path}: {_told(error)}") from error
     if faults:

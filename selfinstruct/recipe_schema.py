@@ -14,6 +14,7 @@ import json
 import re
 from typing import Any
 
+from selfinstruct import configfiles
 from selfinstruct.config import ExportConfig, RecipeConfig, StageConfig
 from selfinstruct.export import EXPORTS
 from selfinstruct.filters import FILTERS
@@ -272,10 +273,8 @@ def _ours(folder: str) -> list[str]:
 
 def _stages() -> list[str]:
     """The stages of our pipelines, to complete; there may be others."""
-    from omegaconf import OmegaConf
-
     files = listing("conf/pipeline", packaged()).values()
-    return list(dict.fromkeys(str(stage) for file in files for stage in OmegaConf.load(file)))
+    return list(dict.fromkeys(str(stage) for file in files for stage in configfiles.load(file)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -118,7 +119,7 @@ class Registry(Generic[T]):
         return {
             option
             for factory in [*self._factories.values(), *self._brought.values()]
-            for option, hint in get_type_hints(factory, include_extras=True).items()
+            for option, hint in _hints(factory).items()
             if marker in getattr(hint, "__metadata__", ())
         }
 
@@ -183,11 +184,18 @@ def bind_options(
     return {name: getattr(bound, name) for name in model.model_fields} if bound is not None else {}, faults
 
 
+@lru_cache(maxsize=512)
+def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+    """A factory's annotations, evaluated."""
+    return get_type_hints(factory, include_extras=True)
+
+
+@lru_cache(maxsize=512)
 def _options(factory: Callable[..., Any]) -> Any:
     """A model with a field for each keyword argument of a factory."""
     from pydantic import ConfigDict, create_model
 
-    hints = get_type_hints(factory, include_extras=True)
+    hints = _hints(factory)
     fields: dict[str, Any] = {
         parameter.name: (
             hints.get(parameter.name, Any),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct import configfiles
 from selfinstruct.layout import listing, packaged
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
         if one in seen or one not in files:
             continue
         seen.add(one)
-        keys = OmegaConf.to_container(OmegaConf.load(files[one]), resolve=False)
+        keys = OmegaConf.to_container(configfiles.load(files[one]), resolve=False)
         if isinstance(keys, dict):
             waiting += _named(str(keys.pop("defaults", None) or ""), files)
             yield {str(key): value for key, value in keys.items()}

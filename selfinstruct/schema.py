@@ -7,7 +7,10 @@ schema.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from selfinstruct.errors import Fault
@@ -137,28 +140,37 @@ def _validator(schema: Mapping[str, Any]) -> Any:
 
 def _wrong(schema: dict[str, Any], where: str) -> Fault | None:
     """What is wrong with a schema itself."""
+    try:
+        fault = _checked(pickle.dumps(schema), where)
+    except RecursionError:
+        return Fault(where, "is no valid JSON Schema: a $ref in it leads back to itself without end")
+    return fault and replace(fault, where=where + fault.where)
+
+
+@lru_cache(maxsize=256)
+def _checked(pickled: bytes, key: str) -> Fault | None:
+    """What is wrong with a schema, and where in it; asked several times of each, so it is remembered."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
+    schema = pickle.loads(pickled)
     try:
         Draft202012Validator.check_schema(schema)
         dangling = _dangling(schema)
         slow = slow_in(schema)
         if slow:
-            return Fault(where, slow)
+            return Fault("", slow)
         if not dangling:
-            with limited(where):
+            with limited(key):
                 list(_validator(schema).iter_errors(fields_of(schema)))  # all the way
     except (SlowExpression, TooManySteps) as error:
         return Fault("", str(error))
     except SchemaError as error:
-        path = ".".join([where, *map(str, error.absolute_path)])
+        path = "".join(f".{part}" for part in error.absolute_path)
         return Fault(path, f"is no valid JSON Schema: {error.message}")
-    except RecursionError:
-        return Fault(where, "is no valid JSON Schema: a $ref in it leads back to itself without end")
     if dangling:
         remedy = "write the definition into the schema, under $defs; nothing is fetched"
-        return Fault(where, f"$ref {dangling!r} leads nowhere", remedy)
+        return Fault("", f"$ref {dangling!r} leads nowhere", remedy)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,18 @@ import pytest
 
 from selfinstruct.cli import command
 
+Typed = Callable[..., tuple[int, str, str]]  # the fixture `typed`
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heard() -> None:
+    """Have the processes that tests start hear Ctrl-C, also where these tests were started not to hear it.
+
+    A shell has what it starts in the background ignore Ctrl-C (`make test &`), and a process passes that on.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -43,7 +55,7 @@ def trials() -> Path:
 
 
 @pytest.fixture
-def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Typed:
     """Type a command in the user's folder: exit status, standard output, standard error."""
 
     def type_(*arguments: str) -> tuple[int, str, str]:

@@ -286,8 +286,6 @@ class Ordeal:
 
 def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
     """The command line as a process of its own, which hears Ctrl-C."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell starts in the background
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     caches = {"XDG_CACHE_HOME": str(project / ".cache"), "NO_PROXY": "127.0.0.1"}
     return subprocess.Popen(
         [sys.executable, "-m", "selfinstruct", *arguments],

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import seed_file
+from conftest import Typed, seed_file
 
-Typed = Callable[..., tuple[int, str, str]]
 PAPER = ("recipe=paper", "model=scripted")
 
 

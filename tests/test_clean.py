@@ -7,14 +7,13 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import jinja2
 import pytest
 import yaml
-from conftest import lines, seed_file
+from conftest import Typed, lines, seed_file
 
 from selfinstruct.compose import compose
 from selfinstruct.filters import Filter
@@ -23,7 +22,6 @@ from selfinstruct.llm.endpoint import Desk
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED, Record, Rejection
 
-Typed = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS, CONF = ROOT / "seeds", ROOT / "conf/filters"
 CLEAN = ("stray_characters", "control_tokens", "stand_in", "input_repeats_instruction")

@@ -13,21 +13,18 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines, seed_file
+from conftest import Typed, lines, seed_file
 from server import Answer, Asked, ModelServer, bad_key, no_choices, refused, status, text, too_long
 from test_llm import KEY, TINY, at, by_number, summary
 
 from selfinstruct.config import CacheConfig
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.records import Reply, Request
-
-Typed = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 
 from selfinstruct.asked import Asked
 from selfinstruct.compose import compose
@@ -21,7 +21,6 @@ from selfinstruct.prompts import Prompt
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record, Rejection
 
-Typed = Callable[..., tuple[int, str, str]]
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
 CHAT = {"en": "chat", "de": "german", "zh": "chinese", "ja": "japanese"}
 TASK = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import lines, seed_file
+from conftest import Typed, lines, seed_file
 
 from selfinstruct.api import execute
 from selfinstruct.compose import Composed, compose
@@ -19,7 +19,6 @@ from selfinstruct.jsonl import json_line
 from selfinstruct.progress import Progress
 from selfinstruct.report.features import features
 
-Typed = Callable[..., tuple[int, str, str]]
 LINE_ENDS = "\n\u2028\u2029"  # those that a seed task may have
 ODD = {
     "instruction": f"Say 日本語 – naïve 🙂 {LINE_ENDS} again.",

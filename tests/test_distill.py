@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from server import Answer, Asked, ModelServer, text
 from test_check import refused
 from test_plan import row
 
-Typed = Callable[..., tuple[int, str, str]]
 TEACHER = "pipeline.instances.model"
 
 

@@ -9,13 +9,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 
 from selfinstruct import reference, replies
 from selfinstruct.compose import compose
@@ -25,7 +24,6 @@ from selfinstruct.recipe import Recipe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-Typed = Callable[..., tuple[int, str, str]]
 
 
 # The reference

@@ -6,13 +6,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from test_check import refused
 
 from selfinstruct.compose import compose
@@ -22,7 +21,6 @@ from selfinstruct.report.estimate import estimate
 pytest.importorskip("semantic_text_splitter")
 pytest.importorskip("markdownify")
 
-Typed = Callable[..., tuple[int, str, str]]
 MINE = ("recipe=grounded", "model=scripted", "model.mode=chat", "pipeline.passages.path=mine")
 KEEP = "~filters.passages.word_count"  # the documents here are short
 

@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import lines
+from conftest import Typed, lines
 from killing import data, start, stored
 
 from selfinstruct.compose import compose
 from selfinstruct.layout import packaged
 
-Typed = Callable[..., tuple[int, str, str]]
 REPLIES = Path(__file__).parent / "replies/en.jsonl"
 RECIPE = ("recipe=evolve", "model=scripted", "model.mode=chat", f"model.options.replies={REPLIES}")
 MINE = ("recipe=mine", "model=scripted")

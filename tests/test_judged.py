@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import lines
+from conftest import Typed, lines
 from killing import Ordeal, data
 from test_check import refused
 
@@ -28,7 +27,6 @@ from selfinstruct.records import ACCEPTED, Record, Reply
 from selfinstruct.replies import EMPTY
 from selfinstruct.report.estimate import estimate
 
-Typed = Callable[..., tuple[int, str, str]]
 GOOD, TEXT, LOW = '{"reason": "None.", "score": 5}', '{"reason": "A slip.", "score": "4"}', '{"score": 2}'
 OFF, WORDS = '{"reason": "Superb!", "score": 9}', "I would give it a four."
 SCORES: dict[str, Any] = {GOOD: 5, TEXT: 4, LOW: 2, OFF: "undecided", WORDS: "undecided"}

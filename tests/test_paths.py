@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
-from conftest import seed_file
+from conftest import Typed, seed_file
 
 from selfinstruct.paths import faults_of, outside
 from selfinstruct.said import Said
 
-Typed = Callable[..., tuple[int, str, str]]
 SECRET = "A private key that nobody else may read."
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from killing import data, start, stored
 
 from selfinstruct.layout import packaged
 
-Typed = Callable[..., tuple[int, str, str]]
 PEOPLE = ["A baker of 50 who sings.", "A pilot, 31, with two cats.", "A retired judge who paints boats."]
 MINE = ("recipe=paper", "model=scripted", "+pipeline.instructions.lines={person: people.txt}")
 SHOWN = (

@@ -7,11 +7,11 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
 import pytest
+from conftest import Typed
 from test_check import refused
 
 from selfinstruct.config import Machine, ModelConfig
@@ -19,7 +19,6 @@ from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import price_of
 from selfinstruct.stages import STAGES
 
-Typed = Callable[..., tuple[int, str, str]]
 PAPER = ("recipe=paper", "model=scripted")
 ALPACA = ("recipe=alpaca", "model=openai")
 # Of each provider in conf/model, and names that LiteLLM looks up in a way of their own.

@@ -7,10 +7,9 @@ import pty
 import select
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-Typed = Callable[..., tuple[int, str, str]]
+from conftest import Typed
 
 
 def on_a_terminal(project: Path, *arguments: str) -> str:

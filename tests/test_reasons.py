@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from killing import data
 from rich.console import Console
 
@@ -31,7 +31,6 @@ from selfinstruct.reference import reply_checks
 from selfinstruct.report.funnel import show
 from selfinstruct.store import Journal
 
-Typed = Callable[..., tuple[int, str, str]]
 REAL = Path(__file__).resolve().parents[2] / "shared" / "trials" / "real-replies"
 CHAT = ("model=scripted", "model.mode=chat", "model.options.replies=mine.jsonl", "cache=off", "run_dir=run")
 GOOD = Path(__file__).parent / "replies/en.jsonl"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from jsonschema import Draft7Validator
 from selfinstruct.layout import GROUPS, headline, packaged
 from selfinstruct.recipe_schema import FILE, written
 
-Typed = Callable[..., tuple[int, str, str]]
 ROOT = packaged()
 SCHEMA = json.loads((ROOT / FILE).read_text(encoding="utf-8"))
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import lines
+from conftest import Typed, lines
 from jsonschema import Draft202012Validator
 from server import Answer, Asked, ModelServer
 
@@ -25,7 +24,6 @@ from selfinstruct.layout import headline, packaged
 from selfinstruct.records import Record
 from selfinstruct.report.estimate import estimate
 
-Typed = Callable[..., tuple[int, str, str]]
 RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
 REPLIES = Path(__file__).parent / "replies"
 SCRIPTED = ("model=scripted", "model.mode=chat")

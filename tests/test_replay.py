@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +18,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from killing import data, start, stored
 from server import Answer, Asked, ModelServer, by_prompt
 
 from selfinstruct import run
 
-Typed = Callable[..., tuple[int, str, str]]
 PAPER = ("model=scripted", "cache=off")
 CHAT = (f"model.options.replies={Path(__file__).parent / 'replies/en.jsonl'}", "model.mode=chat", *PAPER)
 THRESHOLD = "filters.instructions.rouge_l.threshold"

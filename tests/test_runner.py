@@ -10,13 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 
-Typed = Callable[..., tuple[int, str, str]]
 PAPER = ("recipe=paper", "model=scripted")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as arrow
 import pytest
 import yaml
-from conftest import lines
+from conftest import Typed, lines
 from pyarrow import parquet
 
 from selfinstruct import seed_lint
@@ -28,7 +28,6 @@ from selfinstruct.layout import packaged
 from selfinstruct.pool import Seeds, load_seeds
 from selfinstruct.schema import compile_schema
 
-Typed = Callable[..., tuple[int, str, str]]
 Rows = list[dict[str, Any]]
 PAPER = ("recipe=paper", "model=scripted")
 NOUNS = ["kettle", "harbour", "orchard", "violin", "glacier", "ferry", "compass", "quarry"]

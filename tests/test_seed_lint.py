@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import seed_file
+from conftest import Typed, seed_file
 
 from selfinstruct import seed_lint
 from selfinstruct.compose import compose
 
-Typed = Callable[..., tuple[int, str, str]]
 PAPER = ("recipe=paper", "model=scripted")
 MINE = "seeds.path=mine.jsonl"
 

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from conftest import lines, seed_file
+from conftest import Typed, lines, seed_file
 from server import (
     EMBEDDINGS,
     Answer,
@@ -37,7 +37,6 @@ from test_llm import KEY, TINY, summary
 
 from selfinstruct.similarity import Approximate, Exact
 
-Typed = Callable[..., tuple[int, str, str]]
 Rule = Callable[[str], Sequence[float]]
 FILTER = "filters.ideas.embedding_similarity"
 THRESHOLD = 0.8

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from server import Answer, Asked, ModelServer, by_prompt, too_long
 
-Typed = Callable[..., tuple[int, str, str]]
 ROOM = 500  # tokens that the server has for a reply
 STEPS = [1024, 819, 655, 524, 419]
 

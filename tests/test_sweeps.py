@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Typed
 from killing import data, start, stored
 from server import Answer, Asked, ModelServer, by_prompt
 
-Typed = Callable[..., tuple[int, str, str]]
 PAPER = ("recipe=paper", "model=scripted", "target=6")
 THRESHOLD = "filters.instructions.rouge_l.threshold"
 COSTS = ("requests", "tokens", "cost_usd", "seconds")

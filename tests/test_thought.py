@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +19,6 @@ from selfinstruct.records import Reply
 from selfinstruct.replies import CONTENT_FILTER, EMPTY
 from selfinstruct.thought import parted
 
-Typed = Callable[..., tuple[int, str, str]]
 DRAFT = '{"tasks": [{"instruction": "A draft that nobody wanted."}]}'
 REAL = '{"tasks": [{"instruction": "A real task."}]}'
 PARSERS_AND_REPLIES: dict[str, tuple[dict[str, Any], str, list[dict[str, Any]]]] = {

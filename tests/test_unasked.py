@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from test_check import refused
 
 from selfinstruct.config import Machine
 from selfinstruct.errors import Fault
 from selfinstruct.stages import STAGES, Kind, Material, Setting, Stage
 from selfinstruct.stages.unasked import Unasked
-
-Typed = Callable[..., tuple[int, str, str]]
 
 
 def _words(*, path: Annotated[str, Machine]) -> Kind:
