@@ -14,7 +14,7 @@ from typing import Any
 
 from selfinstruct import textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
-from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, limited
+from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, install_files, limited
 from selfinstruct.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
@@ -180,6 +180,7 @@ def register(project: Path) -> None:
     from hydra.core.config_store import ConfigStore
 
     install()
+    install_files()
     _check_conf(project)
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo.pop("recipe", None)
