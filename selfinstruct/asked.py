@@ -27,7 +27,8 @@ _VALUE = re.compile(r'"([^"\n]*)"\s*:\s*"((?:[^"\\\n]|\\.)*)"')
 _LIST = re.compile(r'\[\s*("(?:[^"\\\n]|\\.)*"(?:\s*,\s*"(?:[^"\\\n]|\\.)*")*)\s*(?:,\s*(?:…|\.\.\.)\s*)?\]')
 _TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _MARKED = re.compile('["“„«「『‘]([^"“”„«»「」『』‘’\\n]+)["“”»」』’]')
-_BRACKETED = re.compile(r"<([^<>\n/\"=]*\s[^<>\n\"=]*)>")
+# What is in angle brackets and has a space, before which is no slash; each place is tried once only.
+_BRACKETED = re.compile(r"<([^<>\s/\"=]*[^\S\n][^<>\n\"=]*|[^<>\n/\"=]*\n[^<>\n\"=]*)>")
 
 
 @dataclass(frozen=True)

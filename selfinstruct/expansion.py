@@ -15,6 +15,7 @@ from typing import Any
 
 REPLACED = 2_000  # times that a ${key} is replaced
 CHARACTERS = 5_000_000  # of what they are replaced by
+FILES = 1_000  # times that one is loaded for the defaults lists of a recipe: twice for each that they name
 VALUE = 50  # characters that a value of a section counts for beside its own
 TOO_MUCH = "stands for too much"
 TOO_DEEP = "is nested too deep, or has a ${key} that leads back to where it is"
@@ -102,3 +103,23 @@ def _weight(value: Any) -> int:
         elif isinstance(inner, list | tuple):
             todo += inner
     return total
+
+
+@cache
+def install_files() -> None:
+    """Begin to count the files that a defaults list comes to, each as often as lists name it."""
+    from hydra._internal.config_repository import CachingConfigRepository
+    from hydra.errors import ConfigCompositionException
+
+    load = CachingConfigRepository.load_config
+
+    @wraps(load)
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.loaded = getattr(self, "loaded", 0) + 1  # one of these is made for each recipe composed
+        if self.loaded > FILES:
+            what = f"the defaults lists come to more than {FILES // 2:,} files"
+            raise ConfigCompositionException(f"{what}; let fewer files name others, or name them less often")
+        return load(self, *args, **kwargs)
+
+    repository: Any = CachingConfigRepository
+    repository.load_config = counted

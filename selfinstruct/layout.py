@@ -14,7 +14,7 @@ from typing import Any
 
 from selfinstruct import configfiles, textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
-from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, limited
+from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, install_files, limited
 from selfinstruct.interpolation import closed, refusal
 from selfinstruct.yaml_limits import BYTES
 
@@ -187,6 +187,7 @@ def register(project: Path) -> None:
 
     install()
     configfiles.use_in_hydra()
+    install_files()
     _check_conf(project)
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo["recipe"] = _Recipes(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import seed_file
+from conftest import lines, seed_file
 
 from selfinstruct.errors import Fault, RecipeError
 from selfinstruct.expansion import CHARACTERS, REPLACED
@@ -185,6 +185,28 @@ class TestTemplates:
         assert render(template, names) == text
 
 
+def test_places_in_angle_brackets() -> None:
+    """What a prompt has in angle brackets is found in a time that grows as the text does."""
+    from selfinstruct.asked import _BRACKETED
+
+    assert _BRACKETED.findall("<a b> <a/b c> <a b/c> <br/> <a\nb> <a=b c>") == ["a b", "a b/c", "a\nb"]
+    with bounded():
+        assert _BRACKETED.findall("<" + " a" * 100_000) == []
+
+
+def test_a_template_that_is_too_much_in_the_run(typed: Typed, project: Path) -> None:
+    """A text that the check does not have stops the run with the key, and what there is is kept."""
+    (project / "recipes").mkdir()
+    (project / "recipes/mine.yaml").write_text(
+        "# x\ndefaults: [paper, override /model: scripted, _self_]\ntarget: 3\ncache: off\n"
+        "prompts: {classification: {template: \"{{ 'a' * 4000000000 if instruction != 'text' else '' }}\"}}\n"
+    )
+    status, _, err = typed("recipe=mine")
+    assert status == 1
+    assert "prompts.classification.template, request 1: template: works on more than 10,000,000" in err
+    assert lines(project / "runs/mine/instructions.jsonl")
+
+
 def _interpolated(**keys: Any) -> None:
     from omegaconf import OmegaConf
 
@@ -237,6 +259,22 @@ class TestInterpolations:
         with bounded():
             status, _, err = typed("check", "recipe=mine")
         assert (status, "stands for too much" in err) == (1, True)
+
+
+class TestDefaults:
+    def test_files_that_name_others_twice(self, typed: Typed, project: Path) -> None:
+        """Files that each name another twice are composed so often, and no more."""
+        folder = project / "conf/filters"
+        folder.mkdir(parents=True)
+        (folder / "f0.yaml").write_text("k: 1\n")
+        for place in range(1, 26):
+            below = f"f{place - 1}"
+            (folder / f"f{place}.yaml").write_text(
+                f"defaults: [{below}@x{place}, {below}@y{place}, _self_]\n"
+            )
+        with bounded():
+            status, _, err = typed("check", "recipe=quickstart", "filters=f25")
+        assert (status, "the defaults lists come to more than 500 files" in err) == (1, True)
 
 
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -436,7 +474,6 @@ NUMBERS = {
     "model.timeout": ["inf", "nan", "1e300"],
     "model.retries": [str(10**12), "-1"],
     "model.sampling.max_tokens": [str(10**30), "nan", str(10**9)],
-    "model.sampling.temperature": ["inf"],
     "budget.usd": ["nan", "inf", "-1"],
     "budget.tokens": [str(10**30)],
     "cache.max_gb": ["inf"],
@@ -457,13 +494,7 @@ class TestNumbers:
                 )
             assert status == 1
             for key in values:
-                (line,) = [
-                    line
-                    for line in err.splitlines()
-                    if line.strip().startswith(
-                        (f"{key}:", f"{key.rpartition('.')[0]}: {key.rpartition('.')[2]} ")
-                    )
-                ]
+                (line,) = [line for line in err.splitlines() if _about(key, line.strip())]
                 assert any(
                     word in line
                     for word in ("less than or equal", "greater than", "finite", "more than", "valid integer")
@@ -484,6 +515,12 @@ class TestNumbers:
         for where, spec in _numbers(RecipeConfig.model_json_schema()):
             assert {"minimum", "exclusiveMinimum"} & set(spec), where
             assert {"maximum", "exclusiveMaximum"} & set(spec), where
+
+
+def _about(key: str, line: str) -> bool:
+    """Whether a fault is about a key; those of sampling are told of all its parameters, by name."""
+    above, _, last = key.rpartition(".")
+    return line.startswith((f"{key}:", f"{above}: {last} "))
 
 
 def _numbers(part: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
