@@ -45,7 +45,8 @@ class Models:
 
     def of(self, name: str, stage: StageConfig) -> tuple[ModelConfig, list[ModelConfig]]:
         """The stage's model, which is the recipe's unless it has its own, and what takes over from it."""
-        model, where, places = self.config.model, "model", _places("model")
+        model, where = self.config.model, "model"
+        places: Places = _places("model")
         if stage.model is not None:
             where = f"pipeline.{name}.model"
             own = self._named(stage.model, model, where)

@@ -42,7 +42,7 @@ ENVIRONMENT = "the environment of whoever runs it, where LiteLLM reads it"
 ELSEWHERE = {  # where it belongs, by regular expressions of keys in small letters with _ for -
     "model.api_base": r"api_?base|base_?url|(azure_)?endpoint|api_url",
     "model.api_key_env, the name of the variable that holds it": r"(\w+_)?api_?key(s|_env)?|auth(orization)?"
-    r"|(\w+_)?token(_file)?|\w*(secret|password|credential)\w*",
+    r"|token|(?!max|min|stop|num)\w+_token(_file)?|\w*(secret|password|credential)\w*",
     "model.timeout": r"(request_|stream_)?timeout",
     "model.retries": r"(max|num)_retries|retry_\w+",
     "model.name": r"model|model_(name|id)|deployment_id|custom_llm_provider|base_model|hf_model_name|engine",
