@@ -23,6 +23,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 BLOT = "***"
 SHORTEST = 8
+FEWEST = 4  # different characters; fewer are a mask such as ********
 LONGEST_WORD = 15  # a longer one without a digit or a mark is a password made of letters
 WORDS = {
     *("key", "keys", "apikey", "token", "tokens", "jwt", "pat", "bearer", "cookie", "signature"),
@@ -34,7 +35,8 @@ ABOUT = {  # KEYBOARD_LAYOUT and TOKENIZERS_PARALLELISM have no word of the abov
     *("file", "files", "path", "paths", "dir", "directory", "folder", "sock", "socket", "env", "name"),
     *("url", "uri", "host", "endpoint", "server", "port", "layout", "map", "bindings", "repeat", "prompt"),
     *("method", "mode", "algorithm", "ttl", "timeout", "limit", "length", "size", "count", "parallelism"),
-    *("askpass", "type"),
+    *("askpass", "type", "format", "version", "region", "provider", "backend", "issuer", "realm", "domain"),
+    *("scope", "alias", "store", "vault", "user", "username"),
 }
 PUBLIC = {"GPG_KEY", "PWD", "OLDPWD"}  # Python's images have the fingerprint of a public key; folders
 PLACEHOLDERS = {
@@ -169,7 +171,7 @@ def _is_plain(value: str) -> bool:
         return not _RANDOM.search(value)
     one_case = value in (value.lower(), value.upper(), value.title())
     word = value.isalpha() and one_case and len(value) <= LONGEST_WORD
-    return word or value.lower().replace("_", "-") in PLACEHOLDERS
+    return word or len(set(value)) < FEWEST or value.lower().replace("_", "-") in PLACEHOLDERS
 
 
 def _of_address(value: str) -> Iterable[str]:

@@ -21,6 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.jsonl import json_line
 
 EVENTS = "events.jsonl"
@@ -39,7 +40,7 @@ class Events:
     def tell(self, event: str, **facts: Any) -> None:
         """Write an event down."""
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._file.write(json_line({"at": at, "event": event, **facts}))
+        self._file.write(blotted(json_line({"at": at, "event": event, **facts})))
 
     def close(self) -> None:
         """Close the file."""

@@ -11,14 +11,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from selfinstruct.blot import blotted
-
 LINE_ENDS = {mark: f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 
 
 def json_line(row: Any) -> str:
-    """A row as one line of JSON, with its line break and without secrets."""
-    text = blotted(json.dumps(row, ensure_ascii=False))
+    """A row as one line of JSON, with its line break."""
+    text = json.dumps(row, ensure_ascii=False)
     for mark, escaped in LINE_ENDS.items() if not text.isascii() else ():
         text = text.replace(mark, escaped)  # a tenth of the time of str.translate
     return text + "\n"

@@ -328,7 +328,8 @@ def test_the_name_of_a_variable_says_that_it_is_a_secret(name: str) -> None:
         ("MY_KEY", "~/keys/first1"),
         ("AZURE_AUTH", "https://login.example/tenant1"),
         *(("API_KEY", word) for word in ("none", "true", "password", "Password", "DISABLED", "a1b2c3d", "")),
-        *(("API_KEY", word) for word in ("not-needed", "no_key_required", "localhost")),
+        *(("API_KEY", word) for word in ("not-needed", "no_key_required", "localhost", "********")),
+        ("KEY_REGION", "us-east-1"),
     ],
 )
 def test_what_only_looks_like_a_secret_stays(name: str, value: str) -> None:

@@ -7,8 +7,13 @@ model or a server says; through the command line, with real files and a server o
 from __future__ import annotations
 
 import json
+import logging
+import os
+import pty
 import re
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,8 @@ from server import Answer, Asked, ModelServer, status, text
 from test_llm import TINY
 from test_progress import on_a_terminal
 
+from selfinstruct.progress import Progress
+from selfinstruct.stage_stats import StageStats
 from selfinstruct.terminal import safe, visible
 
 Typed = Callable[..., tuple[int, str, str]]
@@ -136,3 +143,26 @@ def test_the_table_of_a_sweep(typed: Typed, tiny: Path) -> None:
         )
     assert told[0] == 0, told
     shown(told, "sweep of 2 jobs", "a\\x1b[31m[bold]1[/bold][/]", "a\\x1b[31m[bold]2[/bold][/]")
+
+
+def test_what_others_print_beside_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While rich has a stream of its own in the place of standard error, which reads escapes and colours."""
+    outside, inside = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("SOME_TOKEN", "a1b2c3d4e5f6")
+    with open(inside, "w", encoding="utf-8") as stream:  # noqa: PTH123  a descriptor has no path
+        monkeypatch.setattr(sys, "stderr", stream)
+        with Progress(stream).stage("\x1b[31mred[bold]", 3, StageStats(), None):
+            print(f"printed {EVIL} a1b2c3d4e5f6", file=sys.stderr)
+            logging.getLogger("some.library").warning("logged %s", EVIL)
+    seen = b""
+    with suppress(OSError):  # all is read, and the other side is closed
+        while part := os.read(outside, 65536):
+            seen += part
+    os.close(outside)
+    on_screen = seen.decode()
+    assert "━" in on_screen
+    for own in ("\x1b[31mred", "\x1b]", "\x07", "\x9b", "\b", "\u202e", "\x7f", "a1b2c3d4e5f6"):
+        assert own not in on_screen
+    for words in ("printed \\x1b[31mred", "***", "logged \\x1b[31mred", "\r\x1b[2K\\x1b[31mred[bold]"):
+        assert words in on_screen.replace("\r\n", "")  # where a line was broken

@@ -18,6 +18,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from selfinstruct.blot import blotted
 from selfinstruct.export import Export
 from selfinstruct.jsonl import json_line
 from selfinstruct.origins import Origins, names
@@ -43,8 +44,8 @@ class Written:
 
     @cached_property
     def text(self) -> str:
-        """The contents of the file."""
-        return "".join(map(json_line, self.rows))
+        """The contents of the file, as it is written, since the header has its digest."""
+        return blotted("".join(map(json_line, self.rows)))
 
 
 def card(
