@@ -130,7 +130,7 @@ class ExportConfig(Component):
     seed_tasks: bool = Field(False, description="write the seed tasks too")
     shuffle: bool = Field(False, description="shuffle the rows")
     file: str | None = Field(
-        None, description="name of the file in dataset/, which ends in .jsonl or .json; <name>.jsonl"
+        None, description="name of the file in dataset/, which ends in .jsonl or .json; `<name>.jsonl`"
     )
     columns: list[str] = Field(
         default_factory=list,
@@ -226,7 +226,7 @@ class RecipeConfig(Strict):
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
         CacheConfig.model_validate({}), description="replies shared by all runs; off to pay for each again"
     )
-    run_dir: Annotated[str | None, Machine, OnDisk] = Field(None, description="the run folder; runs/<recipe>")
+    run_dir: Annotated[str | None, Machine, OnDisk] = Field(None, description="run folder; `runs/<recipe>`")
     objective: Annotated[str, Machine] = Field(
         "acceptance_rate",
         description="what the jobs of a sweep are compared by: a figure, or a product of several (a*b)",
