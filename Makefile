@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types unit wheel clean
+.PHONY: demo test lint types unit docs wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/selfinstruct recipe=quickstart
@@ -21,6 +21,10 @@ types: $(VENV)/.test
 # Three files at a time, in order, so that the long ones do not come last: much of the tests' time is waiting.
 unit: $(VENV)/.test
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
+
+# The docs as a site, in site/; a dead link or a dead anchor is an error. Not --quiet: it hides the warnings from --strict
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The wheel, in an empty venv away from the checkout, with every recipe composed there.
 wheel: $(VENV)/.test
@@ -40,8 +44,8 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo Makefile
-	$(PIP) install --constraint constraints.txt --editable '.[local,dev,pandas,language,documents,embedding,parallel,slurm,search]'
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev,docs,pandas,language,documents,embedding,parallel,slurm,search]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) site

@@ -183,7 +183,7 @@ class ExportConfig(Component):
     seed_tasks: bool = Field(False, description="write the seed tasks too")
     shuffle: bool = Field(False, description="shuffle the rows")
     file: str | None = Field(
-        None, description="name of the file in dataset/, which ends in .jsonl or .json; <name>.jsonl"
+        None, description="name of the file in dataset/, which ends in .jsonl or .json; `<name>.jsonl`"
     )
     columns: list[str] = Field(
         default_factory=list,
@@ -291,7 +291,7 @@ class RecipeConfig(Strict):
         description="servers that may have the key which the recipe sends there, HOST or HOST:PORT; on the "
         "command line only",
     )
-    run_dir: Annotated[str | None, Machine, OnDisk] = Field(None, description="the run folder; runs/<recipe>")
+    run_dir: Annotated[str | None, Machine, OnDisk] = Field(None, description="run folder; `runs/<recipe>`")
     objective: Annotated[str, Machine] = Field(
         "acceptance_rate",
         description="what the jobs of a sweep are compared by: a figure, or a product of several (a*b)",

@@ -63,18 +63,59 @@ def test_the_reference_knows_every_file_of_a_run(typed: Typed, project: Path) ->
 # All pages
 
 
-@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "README.md"], ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    """A link to another page or to a heading finds it."""
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        if target.startswith("http"):
-            continue
-        name, _, heading = target.partition("#")
+ROOT_PAGES = [DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+FENCED = re.compile(r"^( *)(```+|~~~+).*?^\1\2", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?<=\n\n)(?: {4,}.*\n+)+")
+INLINE, REFERENCED = (
+    re.compile(r"\]\(\s*<?([^)\s>]+)"),
+    re.compile(r"^\[[^]]+\]:\s*<?([^\s>]+)", re.MULTILINE),
+)
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks of code, whose comments look like headings."""
+    return INDENTED.sub("", FENCED.sub("", page.read_text(encoding="utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading may end in, as code hosts make it: the second of one name gets a -1."""
+    heads = [re.sub(r"[^\w -]", "", one) for one in re.findall(r"^#+ (.+?)\s*$", prose(page), re.MULTILINE)]
+    slugs = [head.lower().replace(" ", "-") for head in heads]
+    return {f"{slug}-{count}" if (count := slugs[:at].count(slug)) else slug for at, slug in enumerate(slugs)}
+
+
+def dead_links(page: Path) -> list[str]:
+    """The links of a page that find no file or no heading."""
+    text = re.sub(r"`[^`\n]+`", "", prose(page))
+    dead = []
+    for target in [*INLINE.findall(text), *REFERENCED.findall(text)]:
+        name, _, anchor = target.partition("#")
         other = page.parent / name if name else page
-        assert other.exists(), target
-        if heading:
-            found = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), re.MULTILINE)
-            assert heading in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in found}, target
+        if re.match(r"https?://", target):
+            continue
+        if not other.exists() or (anchor and anchor not in anchors(other)):
+            dead.append(target)
+    return dead
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT_PAGES], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to another file of the repository or to a heading finds it."""
+    assert dead_links(page) == []
+
+
+def test_dead_links_are_found(tmp_path: Path) -> None:
+    """A file or a heading that is not there, in whatever form a link has; a comment in code is no heading."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A title\n\n## Twice\n\n## Twice\n\n```sh\n# fenced\n```\n\n    # indented\n\n"
+        "[a](#a-title) [b](#twice-1) [c](page.md#twice) [d](https://example.org/none) `[e](code.md)`\n"
+        "[f](gone.md) [g](#gone) [h](page.md#twice-2) [i](#fenced) [j](#indented) ![k](gone.png) [l][m]\n\n"
+        "[m]: gone/too.md\n",
+        encoding="utf-8",
+    )
+    dead = ["gone.md", "#gone", "page.md#twice-2", "#fenced", "#indented", "gone.png", "gone/too.md"]
+    assert dead_links(page) == dead
 
 
 # From the paper to a recipe
@@ -357,6 +398,17 @@ def test_sweeps_tells_of_every_objective_and_launcher() -> None:
     told = {row[0].strip("`") for row in tables("sweeps.md")["Where the jobs run"]}
     assert presets | {"basic"} == told
     assert set(re.findall(r"hydra/launcher=(\w+)", SWEEPS)) == presets
+
+
+# From Python
+
+
+def test_the_example_of_from_python(project: Path) -> None:
+    """It runs, with a scripted model in the place of the embedded one, and prints an instruction."""
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    exec(code.replace('"target=5"', '"target=5", "model=scripted"'), {})
+    assert lines(project / "runs/quickstart/instances.jsonl")
 
 
 # Better data
