@@ -23,15 +23,12 @@ from selfinstruct.llm.limits import within
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
-from selfinstruct.llm.wire import mend_answer
 from selfinstruct.records import Reply, Request
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Imported by the first request otherwise: those after it would wait, and then go out all at once.
 NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
-# Providers that LiteLLM asks through an HTTP client of its own, and takes one from us for.
-OVER_HTTP = ("anthropic", "hosted_vllm", "deepseek", "groq", "mistral", "openrouter", "together_ai")
 # What it makes in another thread, and leaves there where the time for a reply is over by then.
 GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
@@ -138,10 +135,8 @@ class LiteLLM:
         await asyncio.sleep(0)  # let closed connections say goodbye before the loop ends
 
     def _client(self) -> dict[str, Any]:
-        """One pooled client whose answers are mended, where LiteLLM takes one from us.
-
-        For text completion LiteLLM would open a new one each time. It sends through LiteLLM's own transport,
-        which does thrice as many requests a second as httpx's.
+        """One pooled client, where LiteLLM takes one of OpenAI's from us: it opens a new one for each text
+        completion otherwise.
         """
         if self._pooled is None:
             _, provider, key, base = self._library.get_llm_provider(
@@ -154,11 +149,6 @@ class LiteLLM:
             )
             if provider in of_openai:
                 self._pooled = _openai_client(key or "none", base, self._config.timeout)
-            elif provider in OVER_HTTP and not completing:
-                from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
-
-                hooks = {"response": [mend_answer]}
-                self._pooled = AsyncHTTPHandler(timeout=self._config.timeout, event_hooks=hooks)
         return {} if self._pooled is None else {"client": self._pooled}
 
 
@@ -167,8 +157,6 @@ def _openai_client(key: str, base: str | None, timeout: float) -> Any:
     from openai import AsyncOpenAI
 
     over = BaseOpenAILLM._get_async_http_client()
-    if over is not None:
-        over.event_hooks = {"response": [mend_answer]}
     return AsyncOpenAI(api_key=key, base_url=base, http_client=over, timeout=timeout, max_retries=0)
 
 
@@ -191,6 +179,9 @@ def _library() -> Any:
 
     for module in NEEDED_FIRST:
         import_module(module)
+    from selfinstruct.llm.guard import install
+
+    install()
     library.suppress_debug_info = True
     library.telemetry = False
     library.DEFAULT_MAX_RETRIES = 0  # which embedding takes where 0 was asked for
