@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 
-from server import Answer, bad_key, dropped, failure, half, hang, refused, status
+from server import Answer, dropped, half, hang, refused, status
 
 Body = dict[str, Any]
 OK, GOOD_HEAD = "HTTP/1.1 200 OK\r\n", "Content-Type: application/json\r\nConnection: close\r\n"
@@ -56,7 +56,7 @@ def with_usage(body: Body, usage: Any) -> Answer:
 
 def counted(body: Body, number: str) -> Answer:
     """A good reply whose numbers of tokens are this JSON."""
-    usage = {key: "NUMBER" for key in body["usage"]}
+    usage = dict.fromkeys(body["usage"], "NUMBER")
     return in_bytes(json.dumps({**body, "usage": usage}).replace('"NUMBER"', number).encode())
 
 
@@ -158,9 +158,7 @@ FAULTS: dict[str, Fault] = {
     "429, nonsense": Fault(lambda body: slower(Retry_After="soon, I hope")),
     "400, nobody's words": Fault(lambda body: status(400, "the moon is wrong")),
     "400, the filter's words": Fault(lambda body: refused()),
-    "401": Fault(lambda body: bad_key()),
     "403": Fault(lambda body: status(403, "forbidden")),
-    "403, the key": Fault(lambda body: failure(403, "Incorrect API key provided.", "x", "invalid_api_key")),
     "408": Fault(lambda body: status(408, "timeout")),
     "409": Fault(lambda body: status(409, "conflict")),
     "413": Fault(lambda body: Answer(b"<html>413 Request Entity Too Large</html>", 413)),
@@ -189,7 +187,9 @@ FAULTS: dict[str, Fault] = {
     "null content": Fault(lambda body: with_text(body, None)),
     "a number as content": Fault(lambda body: with_text(body, 42)),
     "no message": Fault(without_message),
-    "null message": Fault(lambda body: with_keys(body, choices=[{"index": 0, "message": None, "text": None}])),
+    "null message": Fault(
+        lambda body: with_keys(body, choices=[{"index": 0, "message": None, "text": None}])
+    ),
     "empty message": Fault(lambda body: with_keys(body, choices=[{"index": 0, "message": {}}])),
     "null choice": Fault(lambda body: with_keys(body, choices=[None])),
     "error object in a 200": Fault(lambda body: as_json({"error": {"message": "overloaded", "code": 503}})),
@@ -212,13 +212,17 @@ FAULTS: dict[str, Fault] = {
     "stops in mid-body": Fault(by_wire(stall), slow=True),
     "trickles for ever": Fault(by_wire(trickle), slow=True),
     "a head that never ends": Fault(by_wire(trickle_head), slow=True),
-    **{f"redirect {code}": Fault(lambda body, code=code: elsewhere(code)) for code in (301, 302, 303, 307, 308)},
+    "redirect 301": Fault(lambda body: elsewhere(301)),
+    "redirect 302": Fault(lambda body: elsewhere(302)),
+    "redirect 303": Fault(lambda body: elsewhere(303)),
+    "redirect 307": Fault(lambda body: elsewhere(307)),
+    "redirect 308": Fault(lambda body: elsewhere(308)),
     "redirect to nowhere": Fault(lambda body: Answer(b"", 307)),
     "a header of 200 KB": Fault(by_wire(headed(f"X-Large: {'x' * 200_000}\r\n"))),
     "5,000 headers": Fault(by_wire(headed("".join(f"X-{n}: {n}\r\n" for n in range(5000))))),
     "garbage": Fault(by_wire(said("\x00\x01\x02 what is this\r\n\r\n"))),
     "garbage as status": Fault(by_wire(said("HTTP/1.1 abc Fine\r\n\r\n"))),
-    "latin-1": Fault(lambda body: in_bytes(json.dumps({**body, "x": "é"}, ensure_ascii=False).encode("latin-1"))),
+    "latin-1": Fault(lambda body: in_bytes(_latin(body))),
     "nests too deeply": Fault(lambda body: in_bytes(_deep(body, DEEP))),
     # What can be read all the same.
     "good gzip": Fault(
@@ -231,7 +235,7 @@ FAULTS: dict[str, Fault] = {
     "HTML as content type": Fault(lambda body: in_bytes(json.dumps(body).encode(), "text/html"), usable=True),
     "latin-1 that says so": Fault(
         lambda body: in_bytes(
-            json.dumps({**body, "x": "é"}, ensure_ascii=False).encode("latin-1"),
+            _latin(body),
             "application/json; charset=iso-8859-1",
         ),
         usable=True,
@@ -270,6 +274,10 @@ FAULTS: dict[str, Fault] = {
     "headers beyond ASCII": Fault(by_wire(headed("X-Who: \xe9\xff\r\n")), usable=True),
     "201": Fault(lambda body: Answer(body, 201), usable=True),
 }
+
+
+def _latin(body: Body) -> bytes:
+    return json.dumps({**body, "x": "é"}, ensure_ascii=False).encode("latin-1")
 
 
 def _deep(body: Body, depth: int) -> bytes:

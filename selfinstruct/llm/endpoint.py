@@ -185,9 +185,7 @@ class Endpoint:
                 return [_timed(reply, attempt, seconds, paid) for reply in replies]
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _replies(
-        self, model: Model, requests: Sequence[Request], believed: bool
-    ) -> list[Reply | None]:
+    async def _replies(self, model: Model, requests: Sequence[Request], believed: bool) -> list[Reply | None]:
         """The replies, with the fate of a request that was refused.
 
         Args:

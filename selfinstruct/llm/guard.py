@@ -10,7 +10,7 @@ libraries under it: 8 KB a line and 128 lines, or 100 KB together.
 from __future__ import annotations
 
 import zlib
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import aiohttp
@@ -119,7 +119,7 @@ async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Re
     """
     try:
         if 300 <= response.status_code < 400:
-            raise RedirectError(f"it points elsewhere ({response.status_code}), to {_where(request, response)}")
+            raise RedirectError(f"it points to {_where(request, response)} ({response.status_code})")
         body = await ROOM.read(response)
     finally:
         await response.aclose()
@@ -136,10 +136,8 @@ async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Re
 def _where(request: httpx.Request, response: httpx.Response) -> str:
     """The address that an answer points to."""
     place = str(response.headers.get("location", ""))
-    try:
+    with suppress(httpx.InvalidURL, ValueError):  # then as it says it
         place = place and str(request.url.join(place))
-    except (httpx.InvalidURL, ValueError):
-        pass  # as it says it, then
     return place[:200] or "nowhere"
 
 

@@ -135,19 +135,17 @@ class LiteLLM:
         await asyncio.sleep(0)  # let closed connections say goodbye before the loop ends
 
     def _client(self) -> dict[str, Any]:
-        """One pooled client, where LiteLLM takes one of OpenAI's from us: it opens a new one for each text
-        completion otherwise.
+        """One pooled client of OpenAI's, where LiteLLM may take one from us: otherwise it opens a new one for
+        each text completion, and for some providers one that asks three times.
         """
         if self._pooled is None:
             _, provider, key, base = self._library.get_llm_provider(
                 self._config.name, api_base=self._config.api_base, api_key=self._fixed["api_key"]
             )
-            completing = self._config.mode == "completion"
-            of_openai = (
-                *OPENAI,
-                *(self._library.openai_text_completion_compatible_providers if completing else ()),
-            )
-            if provider in of_openai:
+            alike = self._library.openai_compatible_providers
+            if self._config.mode == "completion":
+                alike = self._library.openai_text_completion_compatible_providers
+            if provider in (*OPENAI, *alike):
                 self._pooled = _openai_client(key or "none", base, self._config.timeout)
         return {} if self._pooled is None else {"client": self._pooled}
 

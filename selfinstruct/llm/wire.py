@@ -2,8 +2,8 @@
 
 LiteLLM refuses a whole reply for a number in `usage` that is not whole or for a text in parts, makes up a
 choice where there is none, and forgets the provider's own finish reason in completion mode. An error with
-status 200 it reads in one mode only. So of an answer in OpenAI's form only what is read is handed on, and only
-where it has the type that it should have. Each answer comes by here first (see `guard`).
+status 200 it reads in one mode only. So of an answer in OpenAI's form only what is read is handed on, and
+only where it has the type that it should have. Each answer comes by here first (see `guard`).
 """
 
 from __future__ import annotations
@@ -23,15 +23,20 @@ LONGEST_NUMBER = 400  # digits
 # What is handed on, by its types.
 ANSWER: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "object", "model", "service_tier", "system_fingerprint"), str),
-    **{"created": int, "usage": dict, "error": object},
+    "created": int,
+    "usage": dict,
+    "error": object,
 }
 CHOICE: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("finish_reason", NATIVE, "text"), str),
-    **{"index": int, "message": dict},
+    "index": int,
+    "message": dict,
 }
 MESSAGE: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("content", "refusal", "reasoning_content", "reasoning"), str),
-    **{"tool_calls": list, "function_call": dict, "thinking_blocks": list},
+    "tool_calls": list,
+    "function_call": dict,
+    "thinking_blocks": list,
 }
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
@@ -142,8 +147,8 @@ def _choice(given: dict[str, Any], place: int) -> dict[str, Any] | None:
     choice = {"index": place, **_kept(given, CHOICE)}
     if "message" in choice:
         choice["message"] = message = _message(choice["message"])
-        ended = choice.get("finish_reason", "stop") == "stop"
-        return choice if not ended or any(message[key] not in ([], {}) for key in message if key != "role") else None
+        said = any(value not in ([], {}) for key, value in message.items() if key != "role")
+        return choice if said or choice.get("finish_reason", "stop") != "stop" else None
     if "text" not in choice:
         return None
     if choice.get("finish_reason"):
