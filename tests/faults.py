@@ -92,6 +92,11 @@ def head(length: int, extra: str = "") -> bytes:
 def reset(connection: socket.socket, content: bytes) -> None:
     """Half of the body, then RST."""
     connection.sendall(head(len(content)) + content[: len(content) // 2])
+    reset_before_a_byte(connection, content)
+
+
+def reset_before_a_byte(connection: socket.socket, content: bytes) -> None:
+    """RST, and nothing before it."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -177,6 +182,7 @@ FAULTS: dict[str, Fault] = {
     "524": Fault(lambda body: Answer(HTML, 524, {"Content-Type": "text/html"})),
     "529": Fault(lambda body: status(529, "Overloaded")),
     "reset in mid-body": Fault(by_wire(reset)),
+    "reset before a byte": Fault(by_wire(reset_before_a_byte)),
     "closed before a byte": Fault(lambda body: dropped()),
     "cut JSON": Fault(lambda body: in_bytes(json.dumps(body).encode()[:-20])),
     "short body": Fault(lambda body: half(Answer(body), "length")),

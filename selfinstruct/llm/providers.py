@@ -154,8 +154,11 @@ def _openai_client(key: str, base: str | None, timeout: float) -> Any:
     from litellm.llms.openai.common_utils import BaseOpenAILLM
     from openai import AsyncOpenAI
 
+    class Once(AsyncOpenAI):
+        max_retries = property(lambda self: 0, lambda self, retries: None)  # LiteLLM sets 2 for some providers
+
     over = BaseOpenAILLM._get_async_http_client()
-    return AsyncOpenAI(api_key=key, base_url=base, http_client=over, timeout=timeout, max_retries=0)
+    return Once(api_key=key, base_url=base, http_client=over, timeout=timeout)
 
 
 def _messages(request: Request) -> list[dict[str, str]]:
