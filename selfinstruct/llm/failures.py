@@ -70,9 +70,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
 def _of_guard(error: UnusableError, config: ModelConfig) -> TransientError:
     """What it means that an answer was not read, in whole or in part; see `guard`."""
     if isinstance(error, RedirectError):
-        words = (
-            f"the server did not answer: {error}. Nothing was sent there; if your server is there, "
-        )
+        words = f"the server did not answer: {error}. Nothing was sent there; if your server is there, "
         return TransientError(_without_key(f"{words}set model.api_base to it", config), misled=True)
     return TransientError(f"the server failed: {_without_key(str(error), config)}")
 

@@ -155,7 +155,7 @@ def _openai_client(key: str, base: str | None, timeout: float) -> Any:
     from openai import AsyncOpenAI
 
     class Once(AsyncOpenAI):
-        max_retries = property(lambda self: 0, lambda self, retries: None)  # LiteLLM sets 2 for some providers
+        max_retries = property(lambda self: 0, lambda self, retries: None)  # LiteLLM sets 2 for some
 
     over = BaseOpenAILLM._get_async_http_client()
     return Once(api_key=key, base_url=base, http_client=over, timeout=timeout)
