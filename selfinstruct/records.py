@@ -136,6 +136,7 @@ class Reply:
         model: the name that the provider gave.
         prompt_tokens, completion_tokens: as the provider counted; thinking is part of what it completed.
         counted: whether one of them was counted here, since the provider gave no sane number.
+        doubtful: whether it is a refusal that another attempt may not meet.
         cost_usd: None where no price is known.
         seconds: from sending to the whole reply, the attempts before it included.
         attempts: requests sent for it; 0 where it came from the cache, for nothing.
@@ -154,6 +155,7 @@ class Reply:
     error: str | None = None
     others: tuple[tuple[str, str], ...] = ()
     counted: bool = False
+    doubtful: bool = False
 
     @property
     def choices(self) -> list[Reply]:

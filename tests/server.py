@@ -74,6 +74,7 @@ class Answer:
         drop: close the connection without a word.
         trickle: seconds between two of twenty pieces in which the body is sent.
         cut: send half of the body and close the connection, the whole length or chunks having been announced.
+        wire: sends the answer in a way of its own, given the connection and the body; it is closed then.
     """
 
     body: str | bytes | dict[str, Any] = ""
@@ -84,6 +85,7 @@ class Answer:
     drop: bool = False
     trickle: float = 0.0
     cut: Literal["length", "chunks"] | None = None
+    wire: Callable[[socket.socket, bytes], None] | None = None
 
 
 Script = Sequence[Answer] | Callable[[Asked], Answer]
@@ -373,6 +375,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
+        if answer.wire:
+            self.close_connection = True
+            answer.wire(self.connection, _content(asked, answer))
+            return
         if answer.cut:
             self._send_half(answer, _content(asked, answer))
             return
@@ -413,11 +419,11 @@ def _content(asked: Asked, answer: Answer) -> bytes:
         return answer.body
     body = answer.body
     if isinstance(body, str):
-        body = _completion(asked, body, answer.finish_reason)
+        body = completion(asked, body, answer.finish_reason)
     return json.dumps(body).encode()
 
 
-def _completion(asked: Asked, reply: str, finish_reason: str) -> dict[str, Any]:
+def completion(asked: Asked, reply: str, finish_reason: str) -> dict[str, Any]:
     """A reply in OpenAI's form; a word counts as a token."""
     chat = asked.path == CHAT
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish_reason}

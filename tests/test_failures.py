@@ -440,7 +440,7 @@ def test_anthropic_s_and_gemini_s_refusals_and_replies() -> None:
         "malformed": "TransientError",
         "blocked": "content_filter",
         "long": "context",
-        "key": "ModelError",
+        "key": "EndingError",
     }
 
 

@@ -718,8 +718,11 @@ def test_a_key_that_is_not_set_is_told_before_any_request(
 def test_a_request_that_is_refused_costs_no_more_than_itself(
     typed: Typed, project: Path, wrong: Answer, check: str, words: str, mode: str
 ) -> None:
-    """A prompt too long or not liked is rejected under its own name, not sent again, and the run goes on."""
-    with ModelServer(lambda asked: wrong if asked.number == 2 else by_number(asked)) as server:
+    """A prompt too long or not liked is rejected under its own name, and the run goes on. A filter is
+    believed when it says so twice.
+    """
+    refusals = (2, 3) if wrong.status == 400 and check == "content_filter" else (2,)
+    with ModelServer(lambda asked: wrong if asked.number in refusals else by_number(asked)) as server:
         keys = (f"model.mode={mode}", "model.retries=5", "target=4", "model.concurrency=1")
         status_, _, err = typed(*at(server, *keys))
     assert status_ == 0, err
@@ -729,14 +732,14 @@ def test_a_request_that_is_refused_costs_no_more_than_itself(
     assert len(lines(project / "run/ideas.jsonl")) == 4
     stage = summary(project / "run")["stages"]["ideas"]
     assert stage["rejected"] == {check: 1}
-    assert stage["requests"] == len(server.asked)
+    assert stage["requests"] == len(server.asked) - len(refusals) + 1
 
 
 def test_refused_requests_in_each_way(ask: Ask) -> None:
     """What LiteLLM makes of either refusal is known in all ways of asking."""
-    for wrong, reason in ((too_long(), "context"), (refused(), "content_filter")):
+    for wrong, reason, times in ((too_long(), "context", 1), (refused(), "content_filter", 2)):
         for way, outcome in ask([wrong], retries=5).items():
-            assert len(outcome.asked) == 1, way
+            assert len(outcome.asked) == times, way
             assert (outcome.reply.finish_reason, outcome.reply.text) == (reason, ""), way
             assert outcome.reply.error, way
 

@@ -31,6 +31,7 @@ class TransientError(Exception):
         slower: whether the server asked to go slower.
         last: what the request comes to if every attempt ends like this; None where that stops the run.
         silent: whether no server answered at all.
+        misled: whether the address may be wrong, so that it stops the run where nothing was ever answered.
     """
 
     def __init__(
@@ -40,9 +41,19 @@ class TransientError(Exception):
         slower: bool = False,
         last: Reply | None = None,
         silent: bool = False,
+        misled: bool = False,
     ) -> None:
         super().__init__(message)
-        self.wait, self.slower, self.last, self.silent = wait, slower, last, silent
+        self.wait, self.slower, self.last = wait, slower, last
+        self.silent, self.misled = silent, misled
+
+
+class DoubtedError(TransientError):
+    """A refusal that is believed when it is said twice: keys and filters fail for a moment, as servers do."""
+
+
+class EndingError(ModelError):
+    """A refusal that ends the run, whatever was asked, such as that of the key."""
 
 
 class RefusedError(ModelError):

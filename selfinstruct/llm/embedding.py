@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
-from selfinstruct.llm import RefusedError, TransientError
+from selfinstruct.llm import DoubtedError, EndingError, RefusedError, TransientError
 from selfinstruct.llm.limits import pause
 from selfinstruct.llm.plain import PLAIN
 from selfinstruct.llm.prices import price_of
@@ -246,14 +246,17 @@ class Embedder:
         return Embedded([()])
 
     async def _attempts(self, texts: list[str], desk: Desk, stage: str) -> Embedded | Reply:
-        config, attempt = self._model.config, 0
+        config, attempt, refused = self._model.config, 0, False
         while True:
             if self._given_up:
                 raise self._given_up
             attempt += 1
             try:
-                return await self._embedded(texts)
+                return await self._embedded(texts, believed=refused or attempt > config.retries)
             except TransientError as error:
+                refused |= isinstance(error, DoubtedError)
+                if error.misled and attempt > 1 and not self._works:
+                    raise ModelError(f"{config.name}: {error}") from error
                 if attempt > config.retries:
                     raise ModelError(
                         f"{config.name}: {error}\n  The vectors of {len(texts)} texts were given up after "
@@ -268,16 +271,27 @@ class Embedder:
                 desk.progress.trouble("retry", words)
                 await pause(wait, self._ending)
 
-    async def _embedded(self, texts: list[str]) -> Embedded | Reply:
-        """The vectors, or the refusal of texts where a plain one was embedded; see `plain`."""
+    async def _embedded(self, texts: list[str], believed: bool) -> Embedded | Reply:
+        """The vectors, or the refusal of texts where a plain one was embedded; see `plain`.
+
+        Where any text was embedded before, that of one text is believed when it is said twice, as that of the
+        key is.
+        """
         try:
             found = await self._model.embed(texts)
-        except RefusedError as refusal:
+        except (RefusedError, EndingError) as refusal:
+            several = len(texts) > 1 and isinstance(refusal, RefusedError)  # each is asked for alone then
+            if self._works and not believed and not several:
+                raise DoubtedError(str(refusal)) from refusal
+            if isinstance(refusal, EndingError):
+                raise
             if texts == [PLAIN] or (refusal.access and self._works):
                 raise
             if not self._works:
-                await self._embedded([PLAIN])
+                await self._embedded([PLAIN], believed=True)
             return Reply("", REFUSED, error=refusal.words)
+        if isinstance(found, Reply) and found.doubtful and not believed and len(texts) == 1:
+            raise DoubtedError(f"it was refused: {found.error}")
         self._works |= isinstance(found, Embedded)
         return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.events import Events
-from selfinstruct.llm import MODELS, Model, RefusedError, TransientError
+from selfinstruct.llm import MODELS, DoubtedError, EndingError, Model, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.llm.limits import Gate, Pace, TokenPace, pause, within
@@ -157,13 +157,23 @@ class Endpoint:
 
     async def _attempts(self, model: Model, requests: Sequence[Request]) -> list[Reply | None] | None:
         began, attempts = time.monotonic(), self.config.retries + 1
+        refusal: DoubtedError | None = None
+        paid: Reply | None = None
         for attempt in range(1, attempts + 1):
             await self._wait_turn(requests)
             if self._closing.is_set():
                 return None
             try:
-                replies = await self._replies(model, requests)
+                if refusal and self._wrong:
+                    raise self._wrong
+                if refusal and isinstance(refusal.__cause__, RefusedError):  # in words that nobody knows
+                    paid = await self._sound(model, requests[0], refusal.__cause__) or paid
+                replies = await self._replies(model, requests, believed=bool(refusal) or attempt == attempts)
             except TransientError as error:
+                refusal = error if isinstance(error, DoubtedError) else refusal
+                if error.misled and attempt > 1 and not self._works:
+                    self._wrong = ModelError(f"{self.config.name}: {error}")
+                    raise self._wrong from error
                 if attempt == attempts or self._silent_too_long(error):
                     self._resting_until = time.monotonic() + REST
                     raise
@@ -172,17 +182,33 @@ class Endpoint:
                 await self._back_off(requests[0], attempt, error)
             else:
                 seconds = round(time.monotonic() - began, 3)
-                return [_timed(reply, attempt, seconds) for reply in replies]
+                return [_timed(reply, attempt, seconds, paid) for reply in replies]
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _replies(self, model: Model, requests: Sequence[Request]) -> list[Reply | None]:
-        """The replies, with the fate of a request that was refused in words that nobody knows."""
+    async def _replies(self, model: Model, requests: Sequence[Request], believed: bool) -> list[Reply | None]:
+        """The replies, with the fate of a request that was refused.
+
+        Args:
+            model: what is asked.
+            requests: the requests.
+            believed: whether a refusal of them is; the first one is not.
+        """
         try:
-            return await self._send(model, requests)
+            replies = await self._send(model, requests)
         except RefusedError as refusal:
             if len(requests) > 1 or self._closing.is_set():
                 return [None] * len(requests)  # which one it was shows when each is asked alone
+            if not believed:
+                raise DoubtedError(f"it was refused: {refusal.words}") from refusal
             return [await self._judged(model, requests[0], refusal)]
+        except EndingError as refusal:
+            if believed or not self._works:
+                self._wrong = refusal
+                raise
+            raise DoubtedError(str(refusal)) from refusal
+        if not believed and len(requests) == 1 and replies[0] and replies[0].doubtful:
+            raise DoubtedError(f"it was refused: {replies[0].error}")
+        return replies
 
     async def _judged(self, model: Model, request: Request, refusal: RefusedError) -> Reply:
         """The reply of a request that was refused, where the same request with a plain prompt is answered.
@@ -192,21 +218,33 @@ class Endpoint:
         Raises:
             ModelError: where the plain prompt is refused too.
         """
-        async with self._judging:
-            paid: Reply | None = None
-            if refusal.access or shape_of(request) not in self._works:
-                if self._wrong:
-                    raise self._wrong
-                try:
-                    (paid,) = await self._send(model, [request], [plain(request)])
-                except RefusedError as error:
-                    self._wrong = ModelError(f"{refusal}\n  A plain prompt was refused too.")
-                    raise self._wrong from error
-                self._works.add(shape_of(request))
-                told = {"stage": request.stage, "number": request.number, "model": self.config.name}
-                self._desk.events.tell("plain", why=refusal.words, **told)
+        paid = await self._sound(model, request, refusal, always=refusal.access)
         paid = paid or Reply("", model=self.config.name)
         return replace(paid, text="", others=(), finish_reason=REFUSED, error=refusal.words)
+
+    async def _sound(
+        self, model: Model, request: Request, refusal: RefusedError, always: bool = False
+    ) -> Reply | None:
+        """The reply to the request with a plain prompt, where it takes that to know that the way to ask is
+        right.
+
+        Raises:
+            ModelError: where it is wrong.
+        """
+        async with self._judging:
+            if self._wrong:
+                raise self._wrong
+            if not always and shape_of(request) in self._works:
+                return None
+            try:
+                (paid,) = await self._send(model, [request], [plain(request)])
+            except RefusedError as error:
+                self._wrong = ModelError(f"{error}\n  A plain prompt was refused too.")
+                raise self._wrong from error
+            self._works.add(shape_of(request))
+            told = {"stage": request.stage, "number": request.number, "model": self.config.name}
+            self._desk.events.tell("plain", why=refusal.words, **told)
+            return paid
 
     async def _send(
         self, model: Model, requests: Sequence[Request], instead: Sequence[Request] | None = None
@@ -292,5 +330,19 @@ class Endpoint:
         self._desk.events.tell("limit", model=self.config.name, concurrency=limit)
 
 
-def _timed(reply: Reply | None, attempts: int, seconds: float) -> Reply | None:
-    return reply and replace(reply, attempts=attempts, seconds=seconds)
+def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | None) -> Reply | None:
+    """A reply with what it took, that to a plain prompt in between included."""
+    if reply is None:
+        return None
+    cost = reply.cost_usd
+    if paid and cost is not None:
+        cost += paid.cost_usd or 0.0
+    return replace(
+        reply,
+        attempts=attempts,
+        seconds=seconds,
+        doubtful=False,
+        prompt_tokens=reply.prompt_tokens + (paid.prompt_tokens if paid else 0),
+        completion_tokens=reply.completion_tokens + (paid.completion_tokens if paid else 0),
+        cost_usd=cost,
+    )

@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import time
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
-from selfinstruct.llm import RefusedError, TransientError
+from selfinstruct.llm import EndingError, RefusedError, TransientError
 from selfinstruct.llm.answers import Said, said_in
 from selfinstruct.llm.reach import chain, remedy, unreached, why
 from selfinstruct.llm.signs import AGAIN, ENDING, ENDS, FATES, KEY, MONEY, NO_MODEL, PROMPTS, SETUP
+from selfinstruct.llm.wire import RedirectError, UnusableError
 from selfinstruct.parse import UNREADABLE
 from selfinstruct.records import Reply
+from selfinstruct.replies import CONTENT_FILTER
 
 OF_LIBRARIES = ("litellm", "openai", "httpx", "aiohttp")
 
@@ -32,6 +33,9 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
         RefusedError: where it may be about this one prompt, or about all.
         ModelError: where nothing will.
     """
+    unusable = next((one for one in chain(error) if isinstance(one, UnusableError)), None)
+    if unusable:
+        raise _of_guard(unusable, config) from error
     said = said_in(error)
     words = said.words
     if not _of_provider(error):
@@ -41,11 +45,13 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
         raise ModelError(f"{config.name}: {parameter}\n  {words}") from error
     end = _end(said)
     if end:
-        raise ModelError(f"{config.name}: {_remedy(end, config)}\n  {words}") from error
-    fate = _fate(said)
+        kind = ModelError if end == MONEY else EndingError
+        raise kind(f"{config.name}: {_remedy(end, config)}\n  {words}") from error
+    fate, status = _fate(said), said.status
     if fate:
-        return Reply(_generated(said) if fate == UNREADABLE else "", fate, config.name, error=words)
-    status = said.status
+        text = _generated(said) if fate == UNREADABLE else ""
+        doubtful = fate == CONTENT_FILTER or status in PROMPTS  # the length of a prompt does not change
+        return Reply(text, fate, config.name, error=words, doubtful=doubtful)
     if status == 429:
         raise TransientError(
             "the provider asks to go slower (429)", _retry_after(said), slower=True
@@ -58,6 +64,14 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
     if said.is_like(SETUP):
         raise ModelError(whole) from error
     raise RefusedError(whole, words, access=status == 403) from error
+
+
+def _of_guard(error: UnusableError, config: ModelConfig) -> TransientError:
+    """What it means that an answer was not read, in whole or in part; see `guard`."""
+    if isinstance(error, RedirectError):
+        words = f"the server did not answer: {error}. Nothing was sent there; if your server is there, "
+        return TransientError(f"{words}set model.api_base to it", misled=True)
+    return TransientError(f"the server failed: {error}")
 
 
 def _end(said: Said) -> str | None:
@@ -126,15 +140,14 @@ def _unreadable(error: Exception) -> bool:
 
 
 def _retry_after(said: Said) -> float | None:
-    """The seconds that the server asks to wait, which it may say as a date too."""
-    asked: Any = said.headers.get("retry-after")
-    if asked is None:
-        return None
-    try:
-        return max(0.0, float(asked))
-    except ValueError:
-        pass
+    """The seconds that the server asks to wait, which it may say in milliseconds or as a date too."""
+    exact, asked = said.headers.get("retry-after-ms"), str(said.headers.get("retry-after", ""))
+    for seconds, unit in ((exact, 1000), (asked, 1)):
+        try:
+            return max(0.0, float(seconds) / unit)
+        except (TypeError, ValueError):
+            continue
     try:
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except ValueError:  # neither: our own waiting serves
+    except (ValueError, TypeError, OverflowError):  # none of them: our own waiting serves
         return None

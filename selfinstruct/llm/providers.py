@@ -25,15 +25,12 @@ from selfinstruct.llm.naming import misplaced_parameters
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
-from selfinstruct.llm.wire import mend_answer
 from selfinstruct.records import Reply, Request
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Imported by the first request otherwise: those after it would wait, and then go out all at once.
 NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
-# Providers that LiteLLM asks through an HTTP client of its own, and takes one from us for.
-OVER_HTTP = ("anthropic", "hosted_vllm", "deepseek", "groq", "mistral", "openrouter", "together_ai")
 # What it makes in another thread, and leaves there where the time for a reply is over by then.
 GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
@@ -142,27 +139,18 @@ class LiteLLM:
         await asyncio.sleep(0)  # let closed connections say goodbye before the loop ends
 
     def _client(self) -> dict[str, Any]:
-        """One pooled client whose answers are mended, where LiteLLM takes one from us.
-
-        For text completion LiteLLM would open a new one each time. It sends through LiteLLM's own transport,
-        which does thrice as many requests a second as httpx's.
+        """One pooled client of OpenAI's, where LiteLLM may take one from us: otherwise it opens a new one for
+        each text completion, and for some providers one that asks three times.
         """
         if self._pooled is None:
             _, provider, key, base = self._library.get_llm_provider(
                 self._config.name, api_base=self._config.api_base, api_key=self._fixed["api_key"]
             )
-            completing = self._config.mode == "completion"
-            of_openai = (
-                *OPENAI,
-                *(self._library.openai_text_completion_compatible_providers if completing else ()),
-            )
-            if provider in of_openai:
+            alike = self._library.openai_compatible_providers
+            if self._config.mode == "completion":
+                alike = self._library.openai_text_completion_compatible_providers
+            if provider in (*OPENAI, *alike):
                 self._pooled = _openai_client(key or "none", base, self._config)
-            elif provider in OVER_HTTP and not completing:
-                from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
-
-                hooks = {"response": [mend_answer]}
-                self._pooled = AsyncHTTPHandler(timeout=self._config.timeout, event_hooks=hooks)
         return {} if self._pooled is None else {"client": self._pooled}
 
 
@@ -170,7 +158,10 @@ def _openai_client(key: str, base: str | None, config: ModelConfig) -> Any:
     from litellm.llms.openai.common_utils import BaseOpenAILLM
     from openai import AsyncOpenAI, Omit
 
-    class Anonymous(AsyncOpenAI):
+    class Once(AsyncOpenAI):
+        max_retries = property(lambda self: 0, lambda self, retries: None)  # LiteLLM sets 2 for some
+
+    class Anonymous(Once):
         """Sends nothing that it, or LiteLLM, finds in the environment."""
 
         @property
@@ -178,10 +169,8 @@ def _openai_client(key: str, base: str | None, config: ModelConfig) -> Any:
             return {**super().default_headers, "OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 
     over = BaseOpenAILLM._get_async_http_client()
-    if over is not None:
-        over.event_hooks = {"response": [mend_answer]}
-    kind = Anonymous if config.strange else AsyncOpenAI
-    client = kind(api_key=key, base_url=base, http_client=over, timeout=config.timeout, max_retries=0)
+    kind = Anonymous if config.strange else Once
+    client = kind(api_key=key, base_url=base, http_client=over, timeout=config.timeout)
     if config.strange:
         client._custom_headers = {}  # of OPENAI_CUSTOM_HEADERS
     return client
@@ -207,6 +196,9 @@ def _library() -> Any:
 
     for module in NEEDED_FIRST:
         import_module(module)
+    from selfinstruct.llm.guard import install
+
+    install()
     library.suppress_debug_info = True
     library.telemetry = False
     library.DEFAULT_MAX_RETRIES = 0  # which embedding takes where 0 was asked for

@@ -2,46 +2,106 @@
 
 LiteLLM refuses a whole reply for a number in `usage` that is not whole or for a text in parts, makes up a
 choice where there is none, and forgets the provider's own finish reason in completion mode. An error with
-status 200 it reads in one mode only. A hook of the HTTP client sees each answer first.
+status 200 it reads in one mode only. So of an answer in OpenAI's form only what is read is handed on, and
+only where it has the type that it should have. Each answer comes by here first (see `guard`).
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
+OPENAI, ANTHROPIC = ("/completions", "/embeddings"), "/messages"  # how the paths of their forms end
 TEXTS = ("text", "output_text")  # types of a part that is text
 NATIVE = "native_finish_reason"  # where LiteLLM keeps the provider's own in chat mode
 FAILED = 502
 CUT = ("model_context_window_exceeded", "pause_turn")  # of Anthropic's, which LiteLLM takes for a good end
+MOST = 10**15  # what is larger is no number of tokens, no time and no index
+LONGEST_NUMBER = 400  # digits
+# What is handed on, by its types.
+ANSWER: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "object", "model", "service_tier", "system_fingerprint"), str),
+    "created": int,
+    "usage": dict,
+    "error": object,
+}
+CHOICE: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("finish_reason", NATIVE, "text"), str),
+    "index": int,
+    "message": dict,
+}
+MESSAGE: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("content", "refusal", "reasoning_content", "reasoning"), str),
+    "tool_calls": list,
+    "function_call": dict,
+    "thinking_blocks": list,
+}
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-async def mend_answer(response: Any) -> None:
-    """A response hook of httpx: mends the body of a good answer, and takes an error for one."""
-    if response.status_code != 200:
-        return
+class UnusableError(Exception):
+    """An answer that is not read to its end, or of which nothing can be made; the words say why."""
+
+
+class RedirectError(UnusableError):
+    """An answer that points to another address."""
+
+
+def mended(path: str, status: int, content: bytes, charset: str | None = None) -> tuple[int, bytes]:
+    """The status and the body of an answer, mended where it is a good one in a form that is known.
+
+    Args:
+        path: what was asked for, which tells the form.
+        status: of the answer.
+        content: its body.
+        charset: of the body, where the answer names one.
+
+    Raises:
+        UnusableError: where it cannot be read.
+    """
+    if not 200 <= status < 300 or not path.endswith((*OPENAI, ANTHROPIC)):
+        return status, content
+    body = _read(content, charset)
+    if path.endswith(ANTHROPIC):
+        if body.get("stop_reason") in CUT:
+            body["stop_reason"] = "max_tokens"
+    elif isinstance(body.get("data"), list):  # vectors, which have their own reader
+        body = {**body, "usage": _usage(body.get("usage"))}
+    else:
+        body = mend(body)
+        if body.get("error") and not body["choices"]:
+            status = _status(body["error"])
+    return status, json.dumps(body).encode()
+
+
+def mend(body: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer in OpenAI's form with what is read of it."""
+    kept = _kept(body, ANSWER)
+    kept["usage"] = _usage(kept.get("usage"))
+    choices = enumerate(_dicts(body.get("choices")))
+    kept["choices"] = [mended for place, choice in choices if (mended := _choice(choice, place))]
+    return kept
+
+
+def _read(content: bytes, charset: str | None) -> dict[str, Any]:
     try:
-        body = json.loads(await response.aread())
-    except (ValueError, RecursionError):
-        return  # said where it is read
-    if not isinstance(body, dict) or "data" in body:  # vectors have their own reader
-        return
-    if "stop_reason" in body:  # Anthropic's form
-        if body["stop_reason"] in CUT:
-            response._content = json.dumps({**body, "stop_reason": "max_tokens"}).encode()
-        return
-    if mend(body):
-        response._content = json.dumps(body).encode()
-    if body.get("error") and not body["choices"]:
-        response.status_code = _status(body["error"])
+        body = json.loads(content.decode(charset) if charset else content, parse_int=_whole)
+    except (ValueError, LookupError, RecursionError) as error:
+        why = "it nests too deeply" if isinstance(error, RecursionError) else "it is not valid JSON"
+        raise UnusableError(_unreadable(why if content.strip() else "it is empty")) from error
+    if not isinstance(body, dict):
+        raise UnusableError(_unreadable("it is not a JSON object"))
+    return body
 
 
-def mend(body: dict[str, Any]) -> bool:
-    """Mend an answer in place; whether anything had to be."""
-    choices = [choice for choice in _dicts(body.get("choices")) if _is_whole(choice)]
-    mended = choices != body.get("choices")
-    body["choices"] = choices
-    return any([mended, _usage(body), *map(_choice, choices)])
+def _unreadable(why: str) -> str:
+    return f"its reply cannot be read; is model.api_base right? ({why})"
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
 
 
 def _status(error: Any) -> int:
@@ -50,37 +110,64 @@ def _status(error: Any) -> int:
     return code if type(code) is int and 400 <= code < 600 else FAILED
 
 
-def _is_whole(choice: dict[str, Any]) -> bool:
-    return isinstance(choice.get("message"), dict) or isinstance(choice.get("text"), str)
+def _kept(given: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """What is known of a part of an answer and has one of its types."""
+    return {
+        key: given[key]
+        for key, kind in types.items()
+        if given.get(key) is not None and isinstance(given[key], kind) and _sane(given[key], kind)
+    }
 
 
-def _usage(body: dict[str, Any]) -> bool:
-    """Leave out a usage that is not made of whole numbers; the tokens are counted then."""
-    usage = body.get("usage")
-    if usage is None:
-        return False
-    keys = ("prompt_tokens", "completion_tokens", "total_tokens")
-    numbers = [usage.get(key) for key in keys] if isinstance(usage, dict) else [""]
-    if all(number is None or type(number) is int for number in numbers):
-        return False
-    del body["usage"]
-    return True
+def _sane(value: Any, kind: object) -> bool:
+    return kind is not int or (not isinstance(value, bool) and 0 <= value < MOST)
 
 
-def _choice(choice: dict[str, Any]) -> bool:
-    mended = False
-    message = choice.get("message")
-    if isinstance(message, dict) and isinstance(message.get("content"), list):
-        parts = message["content"]
+def _usage(usage: Any) -> dict[str, Any] | None:
+    """A usage without what is not a number; None where it has no sane ones, and the tokens are counted."""
+    if not isinstance(usage, dict):
+        return None
+    numbers = {key: value for key, value in usage.items() if _is_number(value)}
+    if any(usage.get(key) is not None and type(numbers.get(key)) is not int for key in COUNTS):
+        return None
+    details = {
+        key: {name: number for name, number in value.items() if _is_number(number)}
+        for key, value in usage.items()
+        if isinstance(value, dict)
+    }
+    return {**numbers, **details}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < MOST  # which NaN is not
+
+
+def _choice(given: dict[str, Any], place: int) -> dict[str, Any] | None:
+    """A choice; None where it has no text, and nothing that says why."""
+    choice = {"index": place, **_kept(given, CHOICE)}
+    if "message" in choice:
+        choice["message"] = message = _message(choice["message"])
+        said = any(value not in ([], {}) for key, value in message.items() if key != "role")
+        return choice if said or choice.get("finish_reason", "stop") != "stop" else None
+    if "text" not in choice:
+        return None
+    if choice.get("finish_reason"):
+        choice[NATIVE] = choice["finish_reason"]
+    return choice
+
+
+def _message(given: dict[str, Any]) -> dict[str, Any]:
+    parts = given.get("content")
+    message = {"role": "assistant", **_kept(given, MESSAGE)}
+    if isinstance(parts, list | dict):
         message["content"] = _joined(parts)
         thought = "".join(_joined(part.get("thinking")) for part in _dicts(parts))  # as Mistral sends it
         if thought and not message.get("reasoning_content"):
             message["reasoning_content"] = thought
-        mended = True
-    if "text" in choice and "message" not in choice and choice.get("finish_reason"):
-        choice[NATIVE] = choice["finish_reason"]
-        mended = True
-    return mended
+    for calls in ("tool_calls", "thinking_blocks"):
+        if calls in message:
+            message[calls] = _dicts(message[calls])
+    return message
 
 
 def _joined(parts: Any) -> str:
