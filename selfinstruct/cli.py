@@ -269,17 +269,17 @@ def _new(arguments: list[str]) -> int:
 
 def _trust(arguments: Sequence[str]) -> str:
     """List, remember or forget which servers may have which keys; returns what to say."""
-    from selfinstruct import trust
+    from selfinstruct import trusted
 
     names = [part for part in arguments if part != "--remove"]
     if HELP_FLAGS & set(names):
-        return trust.HELP
+        return trusted.HELP
     unknown_options = [part for part in names if part.startswith("-") or "=" in part]
     if unknown_options or ("--remove" in arguments and not names):
-        raise UserError(f"trust takes HOST VARIABLE, or --remove HOST\n{trust.HELP}")
+        raise UserError(f"trust takes HOST VARIABLE, or --remove HOST\n{trusted.HELP}")
     if "--remove" in arguments:
-        return trust.forget(names[0], names[1:])
-    return trust.remember(names[0], names[1:]) if names else trust.listed()
+        return trusted.forget(names[0], names[1:])
+    return trusted.remember(names[0], names[1:]) if names else trusted.listed()
 
 
 def _short(path: Path) -> Path:
