@@ -25,6 +25,7 @@ VERBS = {
     "run": "run a recipe, or go on with a run of it (the default)",
     "check": "compose and check a recipe without a request: every fault, or what a run would do",
     "replay": "read a run's replies again under other settings, without a model: replay RUN KEY=VALUE …",
+    "verify": "whether a run's folder is whole, without changing anything in it: verify RUN",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
     "help": "show this",
 }
@@ -102,6 +103,8 @@ def command(arguments: Sequence[str]) -> int:
             part.partition("=")[0] in ("--list", "--help", "-h") for part in arguments
         ):
             return _told(arguments)
+        if verb == "verify":
+            return _verify(arguments)
         if verb == "replay" and HELP_FLAGS & set(arguments):
             print(REPLAY_HELP)
             return 0
@@ -256,6 +259,15 @@ def _new(arguments: list[str]) -> int:
         raise UserError("new takes one NAME and --from RECIPE: selfinstruct new garden --from chat")
     print(told(create(names[0], base, Path.cwd())))
     return 0
+
+
+def _verify(arguments: list[str]) -> int:
+    from selfinstruct.verify import HELP, verify
+
+    if HELP_FLAGS & set(arguments):
+        print(HELP)
+        return 0
+    return verify(arguments, Path.cwd())
 
 
 def _short(path: Path) -> Path:

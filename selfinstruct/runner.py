@@ -62,6 +62,8 @@ async def run_recipe(
         Interrupted: if the user stopped it, or the budget is spent.
     """
     finished = False
+    for note in folder.notes:
+        progress.say(note)
     folder.journal.set_meta("target", recipe.config.target)
     folder.journal.set_meta(FINISHED, finished)
     folder.journal.set_meta(GAVE_UP, None)
