@@ -31,6 +31,7 @@ from selfinstruct.errors import (
 from selfinstruct.explain import explain
 from selfinstruct.layout import GROUPS, listing, packaged, register
 from selfinstruct.objectives import check_names
+from selfinstruct.outside import stopping
 from selfinstruct.overrides import opened
 
 if TYPE_CHECKING:
@@ -230,11 +231,8 @@ def _quoted(sweep: Path) -> str:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the sweep with a comparison of what there is."""
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    """Let Ctrl-C, SIGTERM and a closed terminal end the sweep with a comparison of what there is."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in stopping()}
     try:
         yield
     finally:

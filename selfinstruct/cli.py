@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import MISSED_STATUS, Interrupted, UserError, unknown
 from selfinstruct.layout import GROUPS, headline, listing
+from selfinstruct.outside import outlast_the_terminal, stopping
 from selfinstruct.overrides import refuse_options, refuse_spaces
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ exit status
 
 def main() -> None:
     """Run the command line; ends the process."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # until a run has begun, which handles them itself
+    outlast_the_terminal()
+    for number in stopping():  # until a run has begun, which handles them itself
         signal.signal(number, _stop)
     sys.exit(command(sys.argv[1:]))
 
@@ -130,9 +132,6 @@ def command(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:

@@ -211,9 +211,10 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
         marked = [key for key in shape if among in key and key.split(".")[-1] in names]
         for key in marked:
             del shape[key]
+    of_filters = FILTERS.marked(Machine)
     for section, checks in recipe.config.filters.items():
         for name in checks:
-            for option in FILTERS.marked(Machine):
+            for option in of_filters:
                 shape.pop(f"filters.{section}.{name}.{option}", None)
     shape["seeds (contents)"] = recipe.seeds.digest
     for stage in recipe.stages:

@@ -11,11 +11,18 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from selfinstruct.checksums import COLUMNS, Value, checksum, name_of, quoted, stage_of
+from selfinstruct.checksums import COLUMNS, Value, checksum, name_of, quoted, shown, stage_of
 
 FORMAT = 4
 SUMMED = 4  # the first format whose rows have checksums
 SCHEMA = "schema"  # the entry of the tally that has the checksum of the tables' definitions
+PLURAL = {
+    "meta": "notes",
+    "request": "requests",
+    "reply": "replies",
+    "record": "records",
+    "vector": "vectors",
+}
 JSON = {
     "meta": ("value",),
     "request": ("sampling", "examples"),
@@ -145,11 +152,11 @@ def _rows(
     expected = {stage: facts for (name, stage), facts in counted.items() if name == table}
     for stage in sorted({*found, *expected}):
         rows, combined = expected.get(stage, (0, 0))
-        of = f"{table} of {stage}" if stage else "note about the run"
+        of = f"{PLURAL[table]} of {shown(stage)}" if stage else PLURAL[table]
         if rows > found[stage]:
-            yield f"{rows - found[stage]:,} × {of} is missing"
+            yield f"{of}: {rows - found[stage]:,} missing"
         elif whole and (rows, combined) != (found[stage], sums[stage]):
-            yield f"{of}: the rows are not those that were written"
+            yield f"{of}: not those that were written"
 
 
 def told(table: str, row: Sequence[Value]) -> str:

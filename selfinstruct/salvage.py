@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -99,17 +99,22 @@ class Saved:
 
 def read_what_can_be(path: Path) -> Saved:
     """Read a damaged journal; the file stays as it is."""
-    saved = Saved()
     try:
         with closing(look_at(path)) as db:
-            saved.summed = _execute(db, "SELECT sum FROM reply LIMIT 1") is not None
-            for name, stage, rows, sums, sum_ in _rows(db, "tally", ("name", "stage")):
-                if checksum("tally", (name, stage, rows, sums)) == sum_:
-                    saved.counted[str(name), str(stage)] = int(rows or 0), int(sums or 0)
-            for table in COLUMNS:
-                saved.rows[table] = [*_good(db, table, saved.summed)]
+            return read_from(db)
     except sqlite3.DatabaseError:  # not even its first page
-        pass
+        return Saved()
+
+
+def read_from(db: sqlite3.Connection) -> Saved:
+    """The same of one that is open."""
+    saved = Saved(summed=_execute(db, "SELECT sum FROM reply LIMIT 1") is not None)
+    with suppress(sqlite3.DatabaseError):
+        for name, stage, rows, sums, sum_ in _rows(db, "tally", ("name", "stage")):
+            if checksum("tally", (name, stage, rows, sums)) == sum_:
+                saved.counted[str(name), str(stage)] = int(rows or 0), int(sums or 0)
+        for table in COLUMNS:
+            saved.rows[table] = [*_good(db, table, saved.summed)]
     return saved
 
 

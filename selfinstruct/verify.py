@@ -28,7 +28,7 @@ from selfinstruct.journal_check import damage, summed, tables_of
 from selfinstruct.journal_file import MOST_TOLD, look_at, readable, refuse_newer
 from selfinstruct.progress import Progress
 from selfinstruct.repair import SUMMARY, costs
-from selfinstruct.salvage import read_what_can_be
+from selfinstruct.salvage import read_from
 from selfinstruct.store import SUMMED_UP
 
 HELP = """\
@@ -197,7 +197,7 @@ def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> It
         wrong = [str(error)]
     if wrong:
         yield from _some(f"{JOURNAL}: {{}}", wrong, "{command} repair=true")
-        yield Finding(costs(read_what_can_be(path)), "not ok")
+        yield Finding(costs(read_from(db)), "not ok")
         return
     told = ", ".join(f"{counts.get(name, 0):,} {name}s" for name in ("request", "record", "vector"))
     replies = f"{counts.get('reply', 0):,} replies"
