@@ -234,7 +234,7 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
         files = dict(summary.get("files") or {})
         stored = sum(stage["replies"] for stage in summary["stages"].values())
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        yield Finding(f"{SUMMARY} cannot be read: {shown(error)}", "not ok", "{command}")
+        yield Finding(f"{SUMMARY} cannot be read: {shown(str(error))}", "not ok", "{command}")
         return
     if facts.get("summary") and facts["summary"] != sha256(content).hexdigest():
         yield Finding(f"{SUMMARY} is not as it was written", "not ok", "{command}")
@@ -262,7 +262,7 @@ def _of_file(run: Path, name: str, facts: dict[str, Any]) -> Finding:
     except FileNotFoundError:
         return Finding(f"{shown(name)} is missing", "not ok", "{command}")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        return Finding(f"{shown(name)} cannot be read: {shown(error)}", "not ok", "{command}")
+        return Finding(f"{shown(name)} cannot be read: {shown(str(error))}", "not ok", "{command}")
     if found == digest:
         return Finding(shown(name))
     if name == README:

@@ -127,7 +127,7 @@ def test_a_stream_outlasts_its_reader_and_hides_no_other_failure() -> None:
         stream = Lasting(pipe, own=True)
         assert stream.write("x" * 100_000) == 100_000
         stream.flush()
-        print("more", file=stream, flush=True)  # type: ignore[call-overload]
+        print("more", file=stream, flush=True)
     assert stream.write("closed") == 6
     with lasting(None) as nowhere:
         print("nothing", file=nowhere)
