@@ -82,8 +82,10 @@ def costs(saved: Saved) -> str:
     if not lost:
         return f"{whole}; what else is damaged is made anew from them"
     cost = saved.cost()
-    about = f", which costs about ${cost:.4f}" if cost else ""
-    return f"{whole}. {lost:,} must be asked again{about}, unless the cache has them"
+    about = f" (about ${cost:.4f})" if cost else ""
+    return (
+        f"{whole}. {lost:,} must be asked again{about}, unless the cache has {'it' if lost == 1 else 'them'}"
+    )
 
 
 def _mend(path: Path, replay: bool) -> tuple[Journal, list[str]]:
