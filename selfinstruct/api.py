@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import RecipeError, UserError, unknown
+from selfinstruct.errors import DamagedJournal, RecipeError, UserError, unknown
 
 if TYPE_CHECKING:
     import pandas
@@ -111,18 +111,23 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     if recipe.wanting and recipe.config.replay is None:
         raise RecipeError(recipe.wanting, recipe.name)
     from selfinstruct.folder import broken, open_folder
+    from selfinstruct.repair import OTHER, SAME, offer
     from selfinstruct.replay import recording
     from selfinstruct.runner import run_recipe
 
-    with recording(recipe, path) as source, open_folder(recipe, path) as folder:
-        if source:
-            source.claim(folder.journal)
-        for name, text in saved.items():
-            folder.write(f".hydra/{name}", [text])
-        try:
+    source = None
+    try:
+        with recording(recipe, path) as source, open_folder(recipe, path) as folder:
+            if source:
+                source.claim(folder.journal)
+            for name, text in saved.items():
+                folder.write(f".hydra/{name}", [text])
             _in_a_loop_of_its_own(partial(run_recipe, recipe, folder, progress, source))
-        except (sqlite3.Error, OSError) as error:
-            raise broken(path, error) from error
+    except DamagedJournal as error:  # one that was whole when it was opened
+        own = source is None or error.path != source.journal.path
+        raise offer(error, SAME if own else OTHER) from error
+    except (sqlite3.Error, OSError) as error:
+        raise broken(path, error) from error
     return Run(path)
 
 

@@ -34,6 +34,7 @@ from selfinstruct.explain import explain
 from selfinstruct.interpolation import close
 from selfinstruct.layout import GROUPS, listing, packaged, plain_list, register
 from selfinstruct.objectives import check_names
+from selfinstruct.outside import stopping
 from selfinstruct.overrides import opened
 from selfinstruct.terminal import console, screened
 
@@ -249,11 +250,8 @@ def _quoted(sweep: Path) -> str:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the sweep with a comparison of what there is."""
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    """Let Ctrl-C, SIGTERM and a closed terminal end the sweep with a comparison of what there is."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in stopping()}
     try:
         yield
     finally:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import MISSED_STATUS, Interrupted, UserError, unknown
 from selfinstruct.layout import GROUPS, headline, listing
+from selfinstruct.outside import outlast_the_terminal, stopping
 from selfinstruct.overrides import refuse_options, refuse_spaces
 from selfinstruct.terminal import console, screen, screened
 
@@ -26,6 +27,7 @@ VERBS = {
     "run": "run a recipe, or go on with a run of it (the default)",
     "check": "compose and check a recipe without a request: every fault, or what a run would do",
     "replay": "read a run's replies again under other settings, without a model: replay RUN KEY=VALUE …",
+    "verify": "whether a run's folder is whole, without changing anything in it: verify RUN",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
     "trust": "which servers may have which keys, whatever recipe names them: trust HOST VARIABLE",
     "help": "show this",
@@ -83,7 +85,8 @@ exit status
 
 def main() -> None:
     """Run the command line; ends the process."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # until a run has begun, which handles them itself
+    outlast_the_terminal()
+    for number in stopping():  # until a run has begun, which handles them itself
         signal.signal(number, _stop)
     screen()  # also for the traceback of a bug, which the interpreter prints
     sys.exit(command(sys.argv[1:]))
@@ -110,6 +113,8 @@ def _command(arguments: Sequence[str]) -> int:
             part.partition("=")[0] in ("--list", "--help", "-h") for part in arguments
         ):
             return _told(arguments)
+        if verb == "verify":
+            return _verify(arguments)
         if verb == "replay" and HELP_FLAGS & set(arguments):
             print(REPLAY_HELP)
             return 0
@@ -138,9 +143,6 @@ def _command(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -280,6 +282,15 @@ def _trust(arguments: Sequence[str]) -> str:
     if "--remove" in arguments:
         return trusted.forget(names[0], names[1:])
     return trusted.remember(names[0], names[1:]) if names else trusted.listed()
+
+
+def _verify(arguments: list[str]) -> int:
+    from selfinstruct.verify import HELP, verify
+
+    if HELP_FLAGS & set(arguments):
+        print(HELP)
+        return 0
+    return verify(arguments, Path.cwd())
 
 
 def _short(path: Path) -> Path:

@@ -100,7 +100,8 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     given = [part for part in arguments if part != words[0]]
     if any(_key(part) == "replay" for part in given):
         raise UserError("the run to replay is named once: selfinstruct replay RUN KEY=VALUE …")
-    keys = {_key(part) for part in given} | {"run_dir", "fresh", "salvage", "replay", "trust"}
+    # A run of before may have salvage=true among its overrides; the key is repair now.
+    keys = {_key(part) for part in given} | {"run_dir", "fresh", "repair", "salvage", "replay", "trust"}
     if "recipe" in keys:
         raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
     before = plain_list(saved)

@@ -305,8 +305,10 @@ class RecipeConfig(Strict):
         "where that is on a network file system, and then found by itself unless given",
     )
     fresh: Annotated[bool, Machine] = Field(False, description="set an old run aside and start anew")
-    salvage: Annotated[bool, Machine] = Field(
-        False, description="set a damaged journal aside and go on from what can be read of it"
+    repair: Annotated[bool, Machine] = Field(
+        False,
+        description="mend a damaged journal: keep what is whole, and make or ask the rest again; the damaged "
+        "file is kept too",
     )
 
 

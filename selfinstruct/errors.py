@@ -7,7 +7,7 @@ command line prints that text and exits with status 1; anything else is a bug an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -40,16 +40,21 @@ class RunFolderError(UserError):
 
 
 class DamagedJournal(RunFolderError):
-    """A journal that cannot be read from end to end.
+    """A journal that is not as it was written.
 
     Attributes:
         path: the SQLite file.
-        damage: what SQLite says of it.
+        damage: what is damaged, in words.
+        remedy: what can be kept, and what to type; empty where only what was found is known.
     """
 
-    def __init__(self, path: Path, damage: str) -> None:
-        self.path, self.damage = path, damage
-        super().__init__(f"{path} is damaged: {damage}")
+    def __init__(self, path: Path, damage: Sequence[str], remedy: str = "") -> None:
+        self.path, self.damage, self.remedy = path, list(damage), remedy
+        lines = self.damage[:MOST_ALIKE]
+        if len(self.damage) > MOST_ALIKE:
+            lines.append(f"… and {len(self.damage) - MOST_ALIKE:,} more")
+        told = "\n    ".join(lines)
+        super().__init__(f"{path} is damaged:\n    {told}" + (f"\n  {remedy}" if remedy else ""))
 
 
 class ModelError(UserError):

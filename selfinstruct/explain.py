@@ -21,6 +21,7 @@ EXTRAS = {  # that bring the launchers and sweepers which the presets in conf/hy
     "ray": "ray",
     "optuna": "search",
 }
+RENAMED = {"salvage": "repair"}  # keys of earlier versions
 
 
 def explain(error: Exception, overrides: Sequence[str], project: Path) -> Exception:
@@ -148,6 +149,8 @@ def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
     chosen = [part for part in overrides if re.fullmatch(rf"(recipe|{'|'.join(GROUPS)})=[\w/-]+", part)]
     typed = next((part for part in overrides if part.lstrip("+~").startswith(name)), name)
     full = typed.lstrip("+~").partition("=")[0]
+    if full in RENAMED:
+        return f"the key {full!r} is called {RENAMED[full]!r} now: {typed.replace(full, RENAMED[full], 1)}"
     try:
         config = composed(chosen, project)
     except Exception:  # a second mistake, or the same one: the names there are cannot be known

@@ -11,7 +11,8 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.jsonl import json_line
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
-from selfinstruct.salvage import read_what_can_be, set_aside
+from selfinstruct.repair import offer, open_journal
 from selfinstruct.stages import STAGES
 from selfinstruct.store import Journal
 
@@ -38,6 +39,8 @@ class RunFolder:
     path: Path
     journal: Journal
     resumed: bool
+    notes: tuple[str, ...] = ()  # of a repair, for the user
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name: bytes and SHA-256
 
     def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
         """Write rows as JSONL, put in place whole."""
@@ -48,11 +51,16 @@ class RunFolder:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
-        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.writelines(map(blotted, pieces))
+        digest, size = sha256(), 0
+        with part.open("wb") as file:
+            for piece in pieces:
+                content = blotted(piece).encode("utf-8", "backslashreplace")
+                digest.update(content)
+                size += file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        self.written[name] = {"bytes": size, "sha256": digest.hexdigest()}
         return path
 
 
@@ -91,10 +99,10 @@ def _set_aside(path: Path) -> None:
 def _opened(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
     with _locked(path):
         resumed = (path / JOURNAL).exists()
-        journal = _open(path / JOURNAL, recipe.config.salvage)
+        journal, notes = open_journal(path / JOURNAL, recipe.config.repair, bool(recipe.config.replay))
         try:
-            _claim(journal, recipe, path)
-            yield RunFolder(path, journal, resumed)
+            _claim(journal, recipe, path, mended=bool(notes))
+            yield RunFolder(path, journal, resumed, tuple(notes))
         finally:
             journal.close()
 
@@ -108,7 +116,7 @@ def look(recipe: Recipe, path: Path) -> str:
         return "new"
     if recipe.config.fresh:
         return f"the run in it is set aside as {_aside(path)}"
-    journal = _open(path / JOURNAL, salvage=False)
+    journal, _ = open_journal(path / JOURNAL)
     try:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
@@ -117,36 +125,10 @@ def look(recipe: Recipe, path: Path) -> str:
         journal.close()
 
 
-def _open(path: Path, salvage: bool) -> Journal:
-    """The journal; of a damaged one, what can be read of it if that is wished, else a message that offers it.
-
-    Only replies are carried over. They are what was paid for, and all else follows from them.
-    """
-    try:
-        return Journal(path)
-    except DamagedJournal as error:
-        if not salvage:
-            raise _damaged(path, error.damage) from error
-    saved = read_what_can_be(path)
-    set_aside(path)
-    journal = Journal(path)
-    journal.restore(saved.meta, saved.requests, saved.replies)
-    return journal
-
-
-def _damaged(path: Path, damage: str) -> DamagedJournal:
-    replies = len(read_what_can_be(path).replies)
-    return DamagedJournal(
-        path,
-        f"{damage}\n  It is kept, and {replies:,} of its replies can be read. To go on from these, run "
-        "the same\n  command with salvage=true, which keeps the damaged file too; to start anew, fresh=true",
-    )
-
-
 def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
     """What a failure of the disk in the middle of a run means."""
     if type(error) is sqlite3.DatabaseError:  # its kinds are locks, full disks and the like
-        return _damaged(path / JOURNAL, str(error))
+        return offer(DamagedJournal(path / JOURNAL, [str(error)]))
     return RunFolderError(
         f"{path}: cannot be written any more: {error}. What was stored is kept; make room, or mend what "
         "stands in the way, and run the same command again"
@@ -169,9 +151,10 @@ def _refuse_strangers(path: Path) -> None:
         )
 
 
-def _claim(journal: Journal, recipe: Recipe, path: Path) -> None:
+def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
     if not journal.has_replies():  # nothing was paid for yet, so there is nothing to protect
         journal.forget()
+    if not journal.has_replies() or (mended and journal.meta("shape") is None):
         journal.set_meta("recipe", recipe.name)
         journal.set_meta("shape", shape_of(recipe))
     _compare(journal, recipe, path)
@@ -229,9 +212,10 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
         marked = [key for key in shape if among in key and key.split(".")[-1] in names]
         for key in marked:
             del shape[key]
+    of_filters = FILTERS.marked(Machine)
     for section, checks in recipe.config.filters.items():
         for name in checks:
-            for option in FILTERS.marked(Machine):
+            for option in of_filters:
                 shape.pop(f"filters.{section}.{name}.{option}", None)
     shape = dict(json.loads(blotted(json.dumps(shape))))  # as it is stored
     shape["seeds (contents)"] = recipe.seeds.digest

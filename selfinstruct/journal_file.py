@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
+from selfinstruct.checksums import COLUMNS, KEYS, checksum, count, lenient, quoted, stage_of
 from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.journal_check import FORMAT, SCHEMA, damage, format_of, schema_sum, summed, tables_of
 
-FORMAT = 3
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS request (
+MOST_TOLD = 10_000  # damaged rows that are named
+HEADER = 100  # bytes at the begin of an SQLite file
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER)",
+    """CREATE TABLE IF NOT EXISTS request (
     stage TEXT, number INTEGER, prompt TEXT NOT NULL, system TEXT, sampling TEXT NOT NULL,
     examples TEXT NOT NULL, parent TEXT, variant TEXT, sends INTEGER NOT NULL DEFAULT 1, content BLOB,
-    PRIMARY KEY (stage, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reply (
+    sum INTEGER, PRIMARY KEY (stage, number)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS reply (
     stage TEXT, number INTEGER, text TEXT NOT NULL, finish_reason TEXT NOT NULL, model TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cost_usd REAL, seconds REAL NOT NULL,
     attempts INTEGER NOT NULL, error TEXT, taken INTEGER NOT NULL DEFAULT 0, others TEXT,
-    counted INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (stage, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS record (
+    counted INTEGER NOT NULL DEFAULT 0, sum INTEGER, PRIMARY KEY (stage, number)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS record (
     id TEXT PRIMARY KEY, stage TEXT NOT NULL, request INTEGER NOT NULL, position INTEGER NOT NULL,
-    parent TEXT, data TEXT NOT NULL, fate TEXT NOT NULL, "check" TEXT, reason TEXT, detail TEXT NOT NULL)
-    WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS record_order ON record (stage, request, position);
-CREATE TABLE IF NOT EXISTS vector (
+    parent TEXT, data TEXT NOT NULL, fate TEXT NOT NULL, "check" TEXT, reason TEXT, detail TEXT NOT NULL,
+    sum INTEGER) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS record_order ON record (stage, request, position)",
+    """CREATE TABLE IF NOT EXISTS vector (
     key BLOB PRIMARY KEY, stage TEXT NOT NULL, vector BLOB NOT NULL, tokens INTEGER NOT NULL, cost_usd REAL,
-    paid INTEGER NOT NULL);
-"""
-_UPGRADES = {  # by the format that needs them
-    1: """
-ALTER TABLE request ADD COLUMN sends INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE request ADD COLUMN content BLOB;
-ALTER TABLE reply ADD COLUMN others TEXT;
-""",
-    2: "ALTER TABLE reply ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;",
+    paid INTEGER NOT NULL, sum INTEGER)""",
+    """CREATE TABLE IF NOT EXISTS tally (
+    name TEXT, stage TEXT, rows INTEGER NOT NULL, sums INTEGER NOT NULL, sum INTEGER,
+    PRIMARY KEY (name, stage)) WITHOUT ROWID""",
+)
+_ADDED = {  # to a table of an older format, in this order, where they are not there
+    "request": ("sends INTEGER NOT NULL DEFAULT 1", "content BLOB"),
+    "reply": ("others TEXT", "counted INTEGER NOT NULL DEFAULT 0"),
 }
+# What SQLite says where a file is out of reach for now; anything else it says of a file is damage.
+_OUT_OF_REACH = ("locked", "busy", "unable to open", "readonly", "permission", "full", "disk i/o")
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -49,52 +52,114 @@ def open_file(path: Path) -> sqlite3.Connection:
         DamagedJournal: if it is damaged.
         RunFolderError: if it cannot be opened, or is of a newer format.
     """
-    if path.exists() and path.stat().st_size:
-        _inspect(path)
-    try:
+    if path.exists():
+        inspect(path)
+    with _understood(path):
         db = connect(path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        _upgrade(db)
-    except sqlite3.Error as error:
-        raise RunFolderError(f"{path}: cannot be used as a journal: {error}") from error
+        if format_of(db) != FORMAT:
+            _bring_up_to_date(db)
     return db
-
-
-def _upgrade(db: sqlite3.Connection) -> None:
-    """Make the tables, or give those of an older format what they lack."""
-    db.executescript("BEGIN;" + _TABLES + "COMMIT;")
-    row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    found = json.loads(row[0]) if row else None
-    for older in range(found or FORMAT, FORMAT):
-        db.executescript("BEGIN;" + _UPGRADES[older] + "COMMIT;")
-    if found != FORMAT:
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (json.dumps(FORMAT),))
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to it, as it is."""
     # A checkpoint beside the run holds the file for moments only.
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    db.text_factory = lenient
+    return db
 
 
-def _inspect(path: Path) -> None:
+def look_at(path: Path, how: str = "mode=ro") -> sqlite3.Connection:
+    """A connection to it that changes nothing.
+
+    Args:
+        path: the file.
+        how: parameters of SQLite's URI.
+    """
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, isolation_level=None, timeout=30)
+    db.text_factory = lenient
+    return db
+
+
+def inspect(path: Path) -> None:
     """Refuse a file that is damaged or of a newer format, before anything is written to it."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            wrong = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    except sqlite3.DatabaseError as error:
-        if "no such table" in str(error):  # killed before the first table was there
-            return
-        if isinstance(error, sqlite3.OperationalError):  # locked, not readable
-            raise RunFolderError(f"{path}: cannot be used as a journal: {error}") from error
-        raise DamagedJournal(path, str(error)) from error
-    if wrong != "ok":
-        raise DamagedJournal(path, " ".join(wrong.split()))
-    found = json.loads(row[0]) if row else FORMAT
-    if found > FORMAT:
+    if not path.stat().st_size:  # killed before anything was written
+        return
+    readable(path)
+    with _understood(path), closing(look_at(path)) as db:
+        db.execute("BEGIN")  # what another process writes meanwhile is not seen
+        refuse_newer(path, db)
+        wrong = list(islice(damage(db), MOST_TOLD))
+    if wrong:
+        raise DamagedJournal(path, wrong)
+
+
+def readable(path: Path) -> None:
+    """Refuse a file of which SQLite says less than that it is damaged."""
+    with path.open("rb") as file:
+        header = file.read(HEADER)
+    if header and (len(header) < HEADER or not {*header[18:20]} <= {1, 2}):  # it would be taken as read only
+        raise DamagedJournal(path, ["its first bytes are not those of an SQLite file that can be written"])
+
+
+def refuse_newer(path: Path, db: sqlite3.Connection) -> None:
+    """Refuse a journal of a newer format."""
+    found = format_of(db)
+    if found and found > FORMAT:
         raise RunFolderError(
             f"{path}: is a journal of format {found}, this version reads up to {FORMAT}; "
             "use the version of selfinstruct that wrote it. Nothing was changed"
         )
+
+
+def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Make the tables, or give those of an older format what they lack, all or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        new = not summed(tables_of(db))
+        for statement in _TABLES:
+            db.execute(statement)
+        if new:
+            for table in COLUMNS:
+                _complete(db, table)
+            entry = (SCHEMA, "", 1, schema_sum(db))
+            db.execute("INSERT INTO tally VALUES (?, ?, ?, ?, ?)", (*entry, checksum("tally", entry)))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _complete(db: sqlite3.Connection, table: str) -> None:
+    """Give the rows of a table the columns they lack, and their checksums."""
+    there = tables_of(db)[table]
+    for column in (*_ADDED.get(table, ()), "sum INTEGER"):
+        if column.split()[0] not in there:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    if table == "meta":
+        db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('format', ?)", (str(FORMAT),))
+    keys = COLUMNS[table][: KEYS[table]]
+    this = " AND ".join(f"{name} = ?" for name in keys)
+    tallied: dict[str, tuple[int, int]] = {}
+    for key in db.execute(f"SELECT {quoted(keys)} FROM {table}").fetchall():
+        row = db.execute(f"SELECT {quoted(COLUMNS[table])} FROM {table} WHERE {this}", key).fetchone()
+        sum_, stage = checksum(table, row), stage_of(table, row)
+        db.execute(f"UPDATE {table} SET sum = ? WHERE {this}", (sum_, *key))
+        rows, sums = tallied.get(stage, (0, 0))
+        tallied[stage] = rows + 1, sums ^ sum_
+    for stage, (rows, sums) in tallied.items():
+        count(db, table, stage, rows, sums)
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Put what SQLite says into our words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if any(words in str(error).lower() for words in _OUT_OF_REACH):
+            raise RunFolderError(f"{path}: cannot be used as a journal: {error}") from error
+        raise DamagedJournal(path, [str(error)]) from error

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
+from selfinstruct.outside import lasting
 from selfinstruct.records import ACCEPTED, REJECTED, Record, Reply
 from selfinstruct.stage_stats import StageStats
 from selfinstruct.terminal import console, safe, screened
@@ -69,7 +70,7 @@ class Progress:
     """
 
     def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
-        self._stream = stream or sys.stderr
+        self._stream = lasting(stream or sys.stderr)
         self._quiet = quiet
         self._tally: Tally | None = None
         self._by_replies = False

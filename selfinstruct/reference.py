@@ -71,9 +71,11 @@ FILES = {
     "rejected.jsonl": "every candidate that did not pass: check, reason, nearest record and score",
     "dataset/": "the exports that have rows, and a README.md that says what they are and how to load them",
     "set-aside/": "files of `dataset/` that are no longer asked for; nothing in it is read",
-    "summary.json": "figures of each stage, whether the run is finished, its `state` and why, versions",
+    "summary.json": "figures of each stage, whether the run is finished, its `state` and why, versions, "
+    "SHA-256 of the files",
     "events.jsonl": "what happened, a line an event",
     "run.sqlite": "the journal, from which the other files are written; SQLite's `-wal` and `-shm` beside it",
+    "run.damaged-1.sqlite": "a damaged journal, in whose place `repair=true` has put a mended one",
     "run.lock": "held while a process is at the run",
     ".hydra/": "the composed recipe (`config.yaml`) and the overrides",
 }

@@ -26,6 +26,7 @@ from selfinstruct.folder import JOURNAL, in_use, shape_of
 from selfinstruct.llm.endpoint import Desk
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record, Reply, Request
+from selfinstruct.repair import OTHER, open_journal
 from selfinstruct.stages import Stage, Work
 from selfinstruct.store import FINISHED, REPLAYED, Journal
 
@@ -149,7 +150,7 @@ def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
     if path.resolve() == into.resolve():
         raise RunFolderError(f"replay: {path} cannot be replayed into itself; choose another run_dir")
     busy = in_use(path)
-    journal = Journal(path / JOURNAL)
+    journal, _ = open_journal(path / JOURNAL, how=OTHER)
     try:
         changed = _changed(recipe, journal, path)
         yield Recording(path, journal, bool(journal.meta(FINISHED, False)) and not busy, changed)

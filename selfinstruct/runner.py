@@ -25,6 +25,7 @@ from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
 from selfinstruct.llm.endpoint import Desk, Endpoint
+from selfinstruct.outside import stopping
 from selfinstruct.progress import Progress
 from selfinstruct.reasons import Reasons
 from selfinstruct.recipe import Recipe
@@ -37,6 +38,7 @@ from selfinstruct.store import FINISHED, GAVE_UP, Journal
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]
 EVERY_SECONDS = 5.0  # between two checkpoints
+SAME_HANGUP = 0.3  # seconds within which a closed terminal may say so twice, itself and by the shell
 
 
 async def run_recipe(
@@ -62,6 +64,8 @@ async def run_recipe(
         Interrupted: if the user stopped it, or the budget is spent.
     """
     finished = False
+    for note in folder.notes:
+        progress.say(note)
     folder.journal.set_meta("target", recipe.config.target)
     folder.journal.set_meta(FINISHED, finished)
     folder.journal.set_meta(GAVE_UP, None)
@@ -242,13 +246,19 @@ async def _checkpoints(name: str, desk: Desk, stop: Stop) -> AsyncIterator[None]
 
 @contextmanager
 def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Iterator[Stop]:
-    """A future that Ctrl-C or SIGTERM ends: once, to stop after what is in flight; twice, at once."""
+    """A future that a signal to stop ends: once, to stop after what is in flight; twice, at once."""
     loop = asyncio.get_running_loop()
     stop: Stop = loop.create_future()
     stop.add_done_callback(lambda done: done.cancelled() or done.exception())  # marked as seen
     main = asyncio.current_task()
 
-    def interrupt() -> None:
+    first = 0.0
+
+    def interrupt(number: int = signal.SIGINT) -> None:
+        nonlocal first
+        since, first = time.monotonic() - first, first or time.monotonic()
+        if number not in (signal.SIGINT, signal.SIGTERM) and stop.done() and since < SAME_HANGUP:
+            return
         if stop.done() and main:
             main.cancel()
         else:
@@ -257,11 +267,11 @@ def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Itera
 
     if interrupter:
         interrupter.set_result(partial(loop.call_soon_threadsafe, interrupt))
-    signals = [signal.SIGINT, signal.SIGTERM] if threading.current_thread() is threading.main_thread() else []
+    signals = stopping() if threading.current_thread() is threading.main_thread() else []
     before = {number: signal.getsignal(number) for number in signals}
     try:
         for number in signals:
-            loop.add_signal_handler(number, interrupt)
+            loop.add_signal_handler(number, interrupt, number)
     except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt as ever
         signals = []
     try:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.blot import blotted
+from selfinstruct.checksums import COLUMNS, Rows, Values
 from selfinstruct.journal_file import connect, open_file
 from selfinstruct.llm.budget import Spent
 from selfinstruct.records import REJECTED, WAITING, Record, Reply, Request, storable
@@ -37,21 +38,12 @@ if TYPE_CHECKING:
 
 FINISHED = "finished"  # the meta key of whether the run came to its end
 GAVE_UP = "gave_up"  # of the stage that stopped early, since its replies came to nothing, and why
+SUMMED_UP = "summary"  # the digest of the summary that was written last
 REPLAYED = "replay"  # and of what a replay has to say of itself
 
-Row = dict[str, Any]
-
-_SENT = (
-    "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-    " prompt = excluded.prompt, system = excluded.system, sampling = excluded.sampling,"
-    " examples = excluded.examples, parent = excluded.parent, variant = excluded.variant,"
-    " content = excluded.content, sends = sends + excluded.sends"
-)
-_REPLY = (
-    "text, finish_reason, model, prompt_tokens, completion_tokens, cost_usd, seconds, attempts, error,"
-    " others, counted"
-)
-_ASKED = "SELECT stage, number, prompt, system, sampling, examples, parent, variant FROM request"
+_REPLY = COLUMNS["reply"][2:]
+_TAKEN = COLUMNS["reply"].index("taken")
+_HERE = "stage = ? AND number = ?"
 
 
 class Journal:
@@ -61,13 +53,14 @@ class Journal:
         path: the SQLite file; made where it does not exist.
 
     Raises:
-        DamagedJournal: if it is damaged.
+        DamagedJournal: if it is damaged; each row is looked at now, and again whenever it is read.
         RunFolderError: if it cannot be opened, or is of a newer format.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db = open_file(path)
+        self._rows = Rows(self._db, path)
 
     def close(self) -> None:
         """Close the file."""
@@ -81,8 +74,7 @@ class Journal:
 
     def commit(self) -> None:
         """Store all that was written, now."""
-        if self._db.in_transaction:
-            self._db.execute("COMMIT")
+        self._rows.commit()
 
     def checkpoint(self) -> None:
         """Make all that is stored safe from a power cut; may be called from another thread.
@@ -95,12 +87,13 @@ class Journal:
 
     def meta(self, key: str, default: Any = None) -> Any:
         """A fact about the run."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return json.loads(blotted(row[0])) if row else default
+        row = next(self._rows.read("meta", "key = ?", (key,)), None)
+        return json.loads(blotted(str(row[1]))) if row else default
 
     def set_meta(self, key: str, value: Any) -> None:
         """Store a fact about the run."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, _json(value)))
+        self._rows.begin()
+        self._rows.put("meta", (key, _json(value)))
         self.commit()
 
     def sent(self, requests: Iterable[Request], sends: int = 1) -> None:
@@ -110,10 +103,13 @@ class Journal:
             requests: the requests.
             sends: how often they go out: 0 where the cache has the reply.
         """
-        self._begin()
-        self._db.executemany(
-            _SENT,
-            [
+        self._rows.begin()
+        for request in requests:
+            before = self._db.execute(
+                f"SELECT sends FROM request WHERE {_HERE}", (request.stage, request.number)
+            ).fetchone()
+            self._rows.put(
+                "request",
                 (
                     request.stage,
                     request.number,
@@ -123,18 +119,16 @@ class Journal:
                     _json(request.examples),
                     request.parent,
                     request.variant,
-                    sends,
+                    sends + (before[0] if before else 0),
                     request.content,
-                )
-                for request in requests
-            ],
-        )
+                ),
+            )
 
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
-        self._begin()
-        self._db.execute(
-            f"INSERT OR REPLACE INTO reply (stage, number, {_REPLY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        self._rows.begin()
+        self._rows.put(
+            "reply",
             (
                 request.stage,
                 request.number,
@@ -147,25 +141,20 @@ class Journal:
                 reply.seconds,
                 reply.attempts,
                 _text(reply.error),
+                0,
                 _json(reply.others) if reply.others else None,
                 reply.counted,
             ),
         )
 
-    def restore(self, meta: Iterable[Row], requests: Iterable[Row], replies: Iterable[Row]) -> None:
-        """Store what was read of a damaged journal; its replies are yet to be taken in."""
-        tables = {
-            "meta": [row for row in meta if row["key"] != "format"],
-            "request": requests,
-            "reply": [{**row, "taken": 0} for row in replies],
-        }
+    def restore(self, rows: Mapping[str, Iterable[Values]]) -> None:
+        """Store what was read of a damaged journal."""
         with self._together():
-            for table, rows in tables.items():
-                for row in rows:
-                    marks = ", ".join("?" * len(row))
-                    self._db.execute(
-                        f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})", [*row.values()]
-                    )
+            for table, good in rows.items():
+                for row in good:
+                    if row[0] != "format":
+                        self._rows.put(table, row)
+        self.commit()
 
     def has_replies(self) -> bool:
         """Whether anything was received in this run."""
@@ -174,7 +163,8 @@ class Journal:
     def forget(self) -> None:
         """Forget what was sent and never answered, and what was made without asking."""
         for table in ("request", "record"):
-            self._db.execute(f"DELETE FROM {table}")
+            self._rows.empty(table)
+        self.commit()
 
     def untaken(self, stage: str) -> set[int]:
         """The numbers of the replies that arrived and are yet to be taken in."""
@@ -183,12 +173,11 @@ class Journal:
 
     def reply(self, stage: str, number: int) -> Reply | None:
         """The stored reply to a request, None where none has arrived."""
-        row = self._db.execute(
-            f"SELECT {_REPLY} FROM reply WHERE stage = ? AND number = ?", (stage, number)
-        ).fetchone()
+        row = next(self._rows.read("reply", _HERE, (stage, number)), None)
         if row is None:
             return None
-        values = dict(zip(_REPLY.split(", "), row, strict=True))
+        values: dict[str, Any] = dict(zip(_REPLY, row[2:], strict=True))
+        del values["taken"]
         values["counted"] = bool(values["counted"])
         values["others"] = tuple((text, why) for text, why in json.loads(values["others"] or "[]"))
         return Reply(**values)
@@ -216,24 +205,22 @@ class Journal:
 
     def keep_vectors(self, stage: str, vectors: Iterable[Kept]) -> None:
         """Store vectors of texts as they arrive; one that is there stays."""
-        self._begin()
-        self._db.executemany(
-            "INSERT OR IGNORE INTO vector VALUES (?, ?, ?, ?, ?, ?)",
-            [(one.key, stage, one.vector, one.tokens, one.cost_usd, one.paid) for one in vectors],
-        )
+        self._rows.begin()
+        for one in vectors:
+            row = (one.key, stage, one.vector, one.tokens, one.cost_usd, one.paid)
+            self._rows.put("vector", row, keep=True)
 
     def adopt_vectors(self, other: Journal) -> None:
         """Take over what another run has paid for."""
-        rows = other._db.execute("SELECT key, stage, vector, tokens, cost_usd, 0 FROM vector")
-        self._begin()
-        self._db.executemany("INSERT OR IGNORE INTO vector VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._rows.begin()
+        for row in other._rows.read("vector"):
+            self._rows.put("vector", (*row[:-1], 0), keep=True)
         self.commit()
 
     def vectors(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The stored vectors of these keys, of those there are."""
-        query = "SELECT vector FROM vector WHERE key = ?"
-        rows = ((key, self._db.execute(query, (key,)).fetchone()) for key in keys)
-        return {key: row[0] for key, row in rows if row}
+        rows = (row for key in keys for row in self._rows.read("vector", "key = ?", (key,)))
+        return {key: vector for key, _, vector, *_ in rows}  # type: ignore[misc]
 
     def take(self, stage: str, number: int, records: Iterable[Record]) -> None:
         """Store the candidates of a reply with their fates, all or none.
@@ -242,11 +229,11 @@ class Journal:
         """
         records = list(records)
         with self._together():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, records)
-            )
+            for record in records:
+                self._rows.put("record", _row(record))
             if all(record.fate != WAITING for record in records):
-                self._db.execute("UPDATE reply SET taken = 1 WHERE stage = ? AND number = ?", (stage, number))
+                for reply in list(self._rows.read("reply", _HERE, (stage, number))):
+                    self._rows.put("reply", (*reply[:_TAKEN], 1, *reply[_TAKEN + 1 :]))
 
     def replied(self, stage: str) -> set[int]:
         """The numbers of the requests that have a reply."""
@@ -259,12 +246,11 @@ class Journal:
 
     def requests(self, stage: str) -> Iterator[Request]:
         """The requests of a stage, in order."""
-        yield from map(_request, self._db.execute(f"{_ASKED} WHERE stage = ? ORDER BY number", (stage,)))
+        yield from map(_request, self._rows.read("request", "stage = ? ORDER BY number", (stage,)))
 
     def request(self, stage: str, number: int) -> Request | None:
         """A request as it was sent, None where there is none."""
-        row = self._db.execute(f"{_ASKED} WHERE stage = ? AND number = ?", (stage, number)).fetchone()
-        return _request(row) if row else None
+        return next(map(_request, self._rows.read("request", _HERE, (stage, number))), None)
 
     def taken(self, stage: str) -> set[int]:
         """The numbers of the replies taken in."""
@@ -273,26 +259,13 @@ class Journal:
 
     def records(self, stage: str, fate: str | None = None, request: int | None = None) -> Iterator[Record]:
         """The records of a stage, in order: all, those of one fate, or those of one request."""
-        query = "SELECT * FROM record WHERE stage = ?"
+        query = "stage = ?"
         values: list[Any] = [stage]
         for column, value in (("fate", fate), ("request", request)):
             if value is not None:
                 query += f" AND {column} = ?"
                 values.append(value)
-        for row in self._db.execute(query + " ORDER BY request, position", values):
-            id, stage, number, position, parent, data, fate_, check, reason, detail = row
-            yield Record(
-                id,
-                stage,
-                number,
-                position,
-                json.loads(data),
-                parent,
-                fate_,
-                check,
-                reason,
-                json.loads(detail),
-            )
+        yield from map(_record, self._rows.read("record", f"{query} ORDER BY request, position", values))
 
     def rejected(self) -> Iterator[Record]:
         """All rejected records, in the order of the stages' first requests."""
@@ -320,25 +293,23 @@ class Journal:
         """The requests whose reply had something to judge; `checks` are those that judge."""
         return read_from(self._db, stage, checks)
 
-    def _begin(self) -> None:
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN")
-
     @contextmanager
     def _together(self) -> Iterator[None]:
         """All of it or nothing, whatever else the transaction holds."""
-        self._begin()
+        self._rows.begin()
         self._db.execute("SAVEPOINT together")
+        mark = self._rows.mark()
         try:
             yield
         except BaseException:
+            self._rows.undo(mark)
             if self._db.in_transaction:  # a full disk has ended it already
                 self._db.execute("ROLLBACK TO together")
             raise
         self._db.execute("RELEASE together")
 
 
-def _row(record: Record) -> tuple[Any, ...]:
+def _row(record: Record) -> Values:
     return (
         record.id,
         record.stage,
@@ -353,8 +324,14 @@ def _row(record: Record) -> tuple[Any, ...]:
     )
 
 
+def _record(row: tuple[Any, ...]) -> Record:
+    id, stage, number, position, parent, data, fate, check, reason, detail = row
+    found = json.loads(data), parent, fate, check, reason, json.loads(detail)
+    return Record(id, stage, number, position, *found)
+
+
 def _request(row: tuple[Any, ...]) -> Request:
-    stage, number, prompt, system, sampling, examples, parent, variant = row
+    stage, number, prompt, system, sampling, examples, parent, variant, *_ = row
     shown = tuple(json.loads(examples))
     return Request(stage, number, prompt, system, json.loads(sampling), shown, parent, variant)
 

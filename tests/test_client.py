@@ -22,6 +22,7 @@ from conftest import Typed, lines, seed_file
 from server import Answer, Asked, ModelServer, bad_key, no_choices, refused, status, text, too_long
 from test_llm import KEY, TINY, at, by_number, summary
 
+from selfinstruct.checksums import checksum
 from selfinstruct.config import CacheConfig
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.records import Reply, Request
@@ -603,7 +604,8 @@ def test_a_journal_of_a_newer_version_is_refused_and_kept(typed: Typed, project:
     with ModelServer(by_seed) as server:
         assert typed(*at(server, *SEEDED, "target=3"))[0] == 0
         journal = sqlite3.connect(project / "run/run.sqlite")
-        journal.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+        newer = ("99", checksum("meta", ("format", "99")))
+        journal.execute("UPDATE meta SET value = ?, sum = ? WHERE key = 'format'", newer)
         journal.commit()
         journal.close()
         before = (project / "run/run.sqlite").read_bytes()
@@ -618,7 +620,7 @@ def test_a_journal_of_a_newer_version_is_refused_and_kept(typed: Typed, project:
 def test_a_damaged_journal_is_told_kept_and_read_as_far_as_it_goes(
     typed: Typed, project: Path, harm: str
 ) -> None:
-    """The message says what can be read; with salvage=true the run goes on from it to the same bytes."""
+    """The message says what can be read; with repair=true the run goes on from it to the same bytes."""
     keys = (*SEEDED, "target=150", "cache=off")
     with ModelServer(by_seed) as server:
         assert typed(*at(server, *keys, "run_dir=calm"))[0] == 0
@@ -636,10 +638,10 @@ def test_a_damaged_journal_is_told_kept_and_read_as_far_as_it_goes(
         status_, out, err = typed(*at(server, *keys))
         assert status_ == 1
         assert "is damaged" in err
-        assert "salvage=true" in err
+        assert "repair=true" in err
         assert "Traceback" not in out + err
         assert file.read_bytes() == damaged
-        status_, _, err = typed(*at(server, *keys, "salvage=true"))
+        status_, _, err = typed(*at(server, *keys, "repair=true"))
         assert status_ == 0, err
     assert (project / "run/run.damaged-1.sqlite").read_bytes() == damaged
     assert data(project / "run") == data(project / "calm")

@@ -230,6 +230,7 @@ def typed_in(page: str, local: str) -> str:
 TYPED = """
 selfinstruct() {
   local status=0
+  if [[ $1 = verify ]]; then "$PYTHON" -m selfinstruct "$@"; return; fi  # takes a folder alone
   "$PYTHON" -m selfinstruct "$@" $EXTRA || status=$?
   if [[ $status = 4 && $EXTRA = *replies/en.jsonl ]]; then status=0; fi
   return $status

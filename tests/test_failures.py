@@ -851,6 +851,9 @@ def test_a_journal_of_before_opens(tmp_path: Path) -> None:
     journal.arrived(Request("ideas", 1, "Go on."), Reply("An idea", prompt_tokens=2, completion_tokens=2))
     journal.close()
     with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TABLE tally")
+        for table in ("meta", "request", "reply", "record", "vector"):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN sum")
         db.execute("ALTER TABLE reply DROP COLUMN counted")
         db.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
     journal = Journal(path)

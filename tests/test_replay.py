@@ -23,6 +23,7 @@ from killing import data, start, stored
 from server import Answer, Asked, ModelServer, by_prompt
 
 from selfinstruct import run
+from selfinstruct.checksums import count
 
 PAPER = ("model=scripted", "cache=off")
 CHAT = (f"model.options.replies={Path(__file__).parent / 'replies/en.jsonl'}", "model.mode=chat", *PAPER)
@@ -48,9 +49,15 @@ def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def journal(folder: Path, query: str) -> list[Any]:
-    """Ask the journal of a run at rest."""
+    """Ask the journal of a run at rest, or delete something of it."""
     with closing(sqlite3.connect(folder / "run.sqlite", isolation_level=None)) as db:
-        return db.execute(query).fetchall()
+        found = db.execute(query).fetchall()
+        if query.startswith("DELETE"):  # as if it had never been written
+            table = query.split()[2]
+            db.execute("DELETE FROM tally WHERE name = ?", (table,))
+            for stage, sum_ in db.execute(f"SELECT stage, sum FROM {table}").fetchall():
+                count(db, table, stage, 1, sum_)
+        return found
 
 
 def several(asked: Asked) -> Answer:

@@ -211,11 +211,11 @@ def test_killed_at_any_moment_a_run_ends_in_the_same_bytes(typed: Typed, project
     assert data(project / "killed") == data(project / "calm")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_once_a_run_keeps_what_is_in_flight(
     typed: Typed, project: Path, number: signal.Signals
 ) -> None:
-    """Ctrl-C or SIGTERM: a message, exit status 130, files of what there is; then it goes on."""
+    """Ctrl-C, SIGTERM or a closed terminal: a message, status 130, files of what there is; it goes on."""
     process = child(project, *PAPER, "target=300", "model.options.delay=0.3", "run_dir=run")
     assert process.stderr
     while not (project / "run/run.sqlite").exists():

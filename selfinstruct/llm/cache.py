@@ -3,8 +3,11 @@
 One SQLite file in the user's cache folder, which many processes may use at once. A reply is found by all
 that shapes it (the model, the texts, the sampling) and by how often the same was asked before in the same
 run, so that a prompt asked three times has three replies, and the second run gets the same three. The vector
-of a text is kept beside them, found by the model and the text. What failed is never kept. Whatever is wrong
-with the file, a run goes on without it and says so once.
+of a text is kept beside them, found by the model and the text. What failed is never kept.
+
+Each reply has a checksum; one that is not as it was written counts as not there. A file that SQLite finds
+damaged is set aside, and a new one takes its place. Whatever else is wrong with it, a run goes on without it.
+Each of these is said once.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from selfinstruct.blot import blotted
+from selfinstruct.checksums import checksum, lenient
 from selfinstruct.config import CacheConfig
 from selfinstruct.disks import local_folder, network_file_system
 from selfinstruct.llm.claims import TABLE as CLAIMS_TABLE
@@ -28,11 +34,12 @@ DAY = 86_400.0
 MOST_FRESH, WRITE_EVERY = 64, 1.0  # replies, and seconds, after which they are written
 CHECK_EVERY = 200  # replies between two looks at the size
 SHARE_DROPPED = 10  # a tenth goes at a time when it is too large
+MAGIC = b"SQLite format 3\0"
 KEPT = ("stop", "length")  # other reasons to end are failures, or may be some other day
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS reply (
-    key BLOB PRIMARY KEY, reply TEXT NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
+    key BLOB PRIMARY KEY, reply TEXT NOT NULL, used REAL NOT NULL, sum INTEGER) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS reply_used ON reply (used);
 """
 
@@ -60,6 +67,7 @@ class Cache:
     def __init__(self, config: CacheConfig | None, project: Path, say: Callable[[str], None]) -> None:
         self._db: sqlite3.Connection | None = None
         self._say, self._put_since = say, 0
+        self._spoiled = self._set_aside = False  # whether that was said, and done
         self._claims: Claims | None = None
         self._fresh: dict[bytes, str | bytes] = {}  # not written yet
         self._written = time.monotonic()
@@ -67,15 +75,11 @@ class Cache:
             return
         self._most = config.max_gb * GB
         self._path = project / Path(config.path).expanduser() if config.path else _default()
+        self._wait, self._named = config.wait, config.path is not None
         try:
             self._path = _on_local_disk(self._path, say)
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(_TABLE + CLAIMS_TABLE)
-            if config.wait:
-                self._claims = Claims(self._db, self._path.with_name(f"{self._path.name}.claims"))
+            self._open()
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
 
@@ -89,13 +93,18 @@ class Cache:
         if self._db is None:
             return None
         try:
-            values = json.loads(self._fresh.get(key) or self._read(self._db, key) or "null")
-            if values is None:
-                return None
-            others = tuple((said, why) for said, why in values.pop("others", ()))
-            return Reply(**values, others=others, attempts=0)
-        except (sqlite3.Error, ValueError, TypeError) as error:
+            content = self._fresh.get(key) or self._read(self._db, key)
+        except sqlite3.Error as error:
             self._give_up(error)
+            return None
+        try:
+            return _reply(json.loads(content)) if content else None
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+        ):  # of an earlier version, without checksum
+            self._tell_of_spoiled()
             return None
 
     def claim(self, key: bytes) -> bool:
@@ -168,11 +177,15 @@ class Cache:
             self._write(db)
 
     def _read(self, db: sqlite3.Connection, key: bytes) -> str | bytes | None:
-        row = db.execute("SELECT reply, used FROM reply WHERE key = ?", (key,)).fetchone()
+        row = db.execute("SELECT reply, used, sum FROM reply WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
         content: str | bytes = row[0]
         used: float = row[1]
+        odd = isinstance(content, str) and not content.isascii()  # JSON as we write it
+        if odd or row[2] not in (None, checksum("reply", (key, content))):
+            self._tell_of_spoiled()
+            return None
         if time.time() - used > DAY:  # not at each use, which would write as often as it reads
             db.execute("UPDATE reply SET used = ? WHERE key = ?", (time.time(), key))
         return content
@@ -181,7 +194,8 @@ class Cache:
         """Write what is new, many at once; a kill loses it, but not for the run, whose journal has it."""
         db.execute("BEGIN IMMEDIATE")
         rows = [(key, content, time.time()) for key, content in self._fresh.items()]
-        db.executemany("INSERT OR REPLACE INTO reply VALUES (?, ?, ?)", rows)
+        summed = ((*row, checksum("reply", row[:2])) for row in rows)
+        db.executemany("INSERT OR REPLACE INTO reply VALUES (?, ?, ?, ?)", summed)
         db.execute("COMMIT")
         self._fresh.clear()
         self._written = time.monotonic()
@@ -205,14 +219,66 @@ class Cache:
             if not dropped.rowcount:
                 return
 
+    def _open(self) -> None:
+        self._db = db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
+        self._file = self._path.stat().st_ino
+        db.text_factory = lenient
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_TABLE + CLAIMS_TABLE)
+        db.execute("BEGIN IMMEDIATE")  # another run may be about to do the same
+        if "sum" not in [row[1] for row in db.execute("PRAGMA table_info(reply)")]:  # of an earlier version
+            db.execute("ALTER TABLE reply ADD COLUMN sum INTEGER")
+        db.execute("COMMIT")
+        if self._wait:
+            self._claims = Claims(db, self._path.with_name(f"{self._path.name}.claims"))
+
+    def _tell_of_spoiled(self) -> None:
+        if not self._spoiled:
+            self._spoiled = True
+            self._say("what the cache has for a prompt is damaged, and is asked again")
+
+    def _is_ours(self) -> bool:
+        """Whether the file is a cache, and not something else that somebody took for one."""
+        with suppress(OSError), self._path.open("rb") as file:
+            return not self._named or file.read(len(MAGIC)) == MAGIC
+        return False
+
+    def _begin_anew(self, error: Exception) -> None:
+        """Set a damaged file aside, unless another run has done so, and open a new one."""
+        self._set_aside = True
+        if self._path.exists() and self._path.stat().st_ino == self._file:
+            number = 1
+            while (aside := self._path.with_name(f"{self._path.stem}.damaged-{number}.sqlite")).exists():
+                number += 1
+            for suffix in ("-wal", "-shm", ""):
+                part = self._path.with_name(self._path.name + suffix)
+                if part.exists():
+                    part.replace(aside.with_name(aside.name + suffix))
+            self._say(f"the cache of replies is damaged ({error}); a new one begins; it is kept as {aside}")
+        self._open()
+
     def _give_up(self, error: Exception) -> None:
         if self._db is not None:
-            self._db.close()
+            with suppress(sqlite3.Error):
+                self._db.close()
             self._db = self._claims = None
+        damaged = type(error) is sqlite3.DatabaseError  # its kinds are locks, full disks and the like
+        if damaged and not self._set_aside and self._is_ours():
+            try:
+                self._begin_anew(error)
+                return
+            except (sqlite3.Error, OSError) as another:
+                self._db, error = None, another
         self._say(
             f"the cache of replies cannot be used ({error}); this run goes on without it. "
             f"Delete it ({self._path}), choose another by cache.path, or set cache=off"
         )
+
+
+def _reply(values: dict[str, Any]) -> Reply:
+    others = tuple((said, why) for said, why in values.pop("others", ()))
+    return Reply(**values, others=others, attempts=0)
 
 
 _FIELDS = ("text", "finish_reason", "model", "prompt_tokens", "completion_tokens", "cost_usd", "others")

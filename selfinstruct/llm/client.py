@@ -67,7 +67,7 @@ class Client:
         request = self._counted(request)  # at once, so that equal requests are told apart by their order
         if request.number in self._arrived_before:
             stored = self._desk.journal.reply(request.stage, request.number)
-            if self._desk.journal.request(request.stage, request.number) is None:  # lost in a salvage
+            if self._desk.journal.request(request.stage, request.number) is None:  # it was damaged
                 self._desk.journal.sent([request], sends=0)
             await self._desk.journal.settled()
             return stored

@@ -15,10 +15,10 @@ from pathlib import Path
 from selfinstruct.blot import blotted
 from selfinstruct.folder import RunFolder
 from selfinstruct.handover import ASIDE, DATASET
+from selfinstruct.repair import WRITTEN
 from selfinstruct.report.card import Written, digest
 
 README, NEW = "README.md", "README.new.md"
-WRITTEN = "dataset"  # the meta key of the digests of what was written, by name
 
 
 def write_dataset(folder: RunFolder, exports: Iterable[Written], readme: str | None) -> None:

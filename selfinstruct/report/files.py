@@ -6,19 +6,23 @@ import json
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from selfinstruct import plugins, view
+from selfinstruct.events import EVENTS
 from selfinstruct.export import convert
 from selfinstruct.folder import RunFolder
 from selfinstruct.origins import Origins
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record
+from selfinstruct.repair import SUMMARY
 from selfinstruct.report.card import Written, card
 from selfinstruct.report.dataset import write_dataset
 from selfinstruct.report.ending import ending
-from selfinstruct.store import REPLAYED
+from selfinstruct.store import REPLAYED, SUMMED_UP
 
 VERSIONED = (
     "selfinstruct",
@@ -59,7 +63,10 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     left = {name: len(records) for name, records in made.items()}
     write_dataset(folder, exports, card(recipe, origins, exports, left, finished) if exports else None)
     folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
-    folder.write("summary.json", [json.dumps(summary(recipe, folder, finished, left), indent=2) + "\n"])
+    facts = summary(recipe, folder, finished, left)
+    text = json.dumps({**facts, "files": {**folder.written, **_events(folder.path)}}, indent=2) + "\n"
+    folder.journal.set_meta(SUMMED_UP, sha256(text.encode()).hexdigest())
+    folder.write(SUMMARY, [text])
 
 
 def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, int]) -> dict[str, Any]:
@@ -92,6 +99,18 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return {**found, **plugins.loaded()}
+
+
+def _events(run: Path) -> dict[str, dict[str, Any]]:
+    """The digest of what has happened so far; to that file more may be added."""
+    if not (run / EVENTS).is_file():
+        return {}
+    with (run / EVENTS).open("rb") as file:
+        digest, size = sha256(), 0
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            size += len(piece)
+    return {EVENTS: {"bytes": size, "sha256": digest.hexdigest()}}
 
 
 def _all_rejected(recipe: Recipe, folder: RunFolder, left_out: list[Record]) -> Iterator[Record]:

@@ -1,0 +1,183 @@
+"""What notices that the journal is not as it was written: a checksum in each row, and a count of the rows.
+
+SQLite notices a broken page. It does not notice a flipped bit in a text, a row that was changed or deleted by
+other hands, or a page that a disk has put back to an older state. So each row carries a checksum over its
+table and its values, and for each table and stage the journal keeps how many rows there are and the checksums
+of all of them combined. Both are written in the transaction that writes the rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from selfinstruct.errors import DamagedJournal
+
+Value = str | bytes | int | float | None
+Values = tuple[Value, ...]
+
+# By table, its columns but the checksum, in the order in which they are created. Those of the key come first.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "meta": ("key", "value"),
+    "request": (
+        *("stage", "number", "prompt", "system", "sampling", "examples", "parent", "variant", "sends"),
+        "content",
+    ),
+    "reply": (
+        *("stage", "number", "text", "finish_reason", "model", "prompt_tokens", "completion_tokens"),
+        *("cost_usd", "seconds", "attempts", "error", "taken", "others", "counted"),
+    ),
+    "record": (
+        *("id", "stage", "request", "position", "parent", "data", "fate", "check", "reason", "detail"),
+    ),
+    "vector": ("key", "stage", "vector", "tokens", "cost_usd", "paid"),
+}
+KEYS = {"meta": 1, "request": 2, "reply": 2, "record": 1, "vector": 1}  # how many columns the key has
+
+_SUM = {
+    table: f"SELECT sum FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns[: KEYS[table]])}"
+    for table, columns in COLUMNS.items()
+}
+_PUT = {
+    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * (len(columns) + 1))})"
+    for table, columns in COLUMNS.items()
+}
+
+
+def checksum(name: str, values: Iterable[Value]) -> int:
+    """Of a row: 8 bytes of BLAKE2b, as a number that SQLite can hold.
+
+    Args:
+        name: of the table, so that no row passes for one of another.
+        values: those of its columns; a number counts the same as an integer and as a float, as in SQLite.
+    """
+    parts = [name.encode()]
+    for value in values:
+        if value is None:
+            parts.append(b"\nn")
+        elif isinstance(value, str):
+            raw = value.encode("utf-8", "surrogateescape")
+            parts += (b"\ns%d:" % len(raw), raw)
+        elif isinstance(value, bytes):
+            parts += (b"\nb%d:" % len(value), value)
+        else:  # SQLite has no NaN, and no zero with a sign
+            number = float(value) + 0.0
+            parts.append(b"\nn" if number != number else b"\nd%s" % repr(number).encode())
+    return int.from_bytes(blake2b(b"".join(parts), digest_size=8).digest(), "big", signed=True)
+
+
+def lenient(raw: bytes) -> str:
+    """A text of SQLite's as Python has it; bytes that are not UTF-8 are kept, for the checksum to find."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def quoted(columns: Iterable[str]) -> str:
+    """Names of columns for a query."""
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def stage_of(table: str, row: Sequence[Value]) -> str:
+    """The stage that a row belongs to; none for facts about the run."""
+    return str(row[COLUMNS[table].index("stage")]) if table != "meta" else ""
+
+
+class Rows:
+    """The rows of an open journal.
+
+    Args:
+        db: its file, open.
+        path: where that is.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db, self._path = db, path
+        self._changed: dict[tuple[str, str], tuple[int, int]] = {}  # since the last commit: rows, checksums
+
+    def begin(self) -> None:
+        """Begin a transaction, unless one is open."""
+        if not self._db.in_transaction:
+            self._changed.clear()  # a full disk has undone what it had to count
+            self._db.execute("BEGIN")
+
+    def commit(self) -> None:
+        """End the transaction, if there is one, with the counts of what it has changed."""
+        if not self._db.in_transaction:
+            return
+        while self._changed:
+            (table, stage), (rows, sums) = self._changed.popitem()
+            count(self._db, table, stage, rows, sums)
+        self._db.execute("COMMIT")
+
+    def mark(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """What to give to `undo`."""
+        return dict(self._changed)
+
+    def undo(self, mark: dict[tuple[str, str], tuple[int, int]]) -> None:
+        """Count as if nothing had been written since the mark."""
+        self._changed = mark
+
+    def put(self, table: str, row: Sequence[Value], keep: bool = False) -> None:
+        """Write a row in place of the one that has its key.
+
+        Args:
+            table: its table.
+            row: the values of its columns.
+            keep: leave the one that is there.
+        """
+        old = self._db.execute(_SUM[table], row[: KEYS[table]]).fetchone()
+        if old and keep:
+            return
+        sum_ = checksum(table, row)
+        self._db.execute(_PUT[table], (*row, sum_))
+        place = (table, stage_of(table, row))
+        rows, sums = self._changed.get(place, (0, 0))
+        self._changed[place] = (rows, sums ^ old[0] ^ sum_) if old else (rows + 1, sums ^ sum_)
+
+    def read(self, table: str, where: str = "TRUE", values: Sequence[Value] = ()) -> Iterator[Values]:
+        """Rows as they were written, by the values of their columns.
+
+        Args:
+            table: their table.
+            where: the condition, and the order if it matters.
+            values: those of the condition.
+
+        Raises:
+            DamagedJournal: for one that is not as it was written.
+        """
+        query = f"SELECT {quoted(COLUMNS[table])}, sum FROM {table} WHERE {where}"
+        for *row, sum_ in self._db.execute(query, values):
+            if checksum(table, row) != sum_:
+                raise DamagedJournal(self._path, [f"{name_of(table, row)} is not as it was written"])
+            yield tuple(row)
+
+    def empty(self, table: str) -> None:
+        """Delete all rows of a table."""
+        self.begin()
+        self._db.execute(f"DELETE FROM {table}")
+        self._db.execute("DELETE FROM tally WHERE name = ?", (table,))
+        for place in [place for place in self._changed if place[0] == table]:
+            del self._changed[place]
+
+
+def count(db: sqlite3.Connection, table: str, stage: str, rows: int, sums: int) -> None:
+    """Count rows that were written to a table, and combine their checksums with those that are there."""
+    query = "SELECT rows, sums FROM tally WHERE name = ? AND stage = ?"
+    before = db.execute(query, (table, stage)).fetchone() or (0, 0)
+    entry = (table, stage, before[0] + rows, before[1] ^ sums)
+    db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?)", (*entry, checksum("tally", entry)))
+
+
+def name_of(table: str, row: Sequence[Value]) -> str:
+    """A row in words."""
+    if table == "vector":
+        return f"a vector of {shown(row[1])}"
+    name = {"meta": "the note", "record": "record"}.get(table)
+    return f"{name} {shown(row[0])}" if name else f"{table} {shown(row[1])} of {shown(row[0])}"
+
+
+def shown(value: Value) -> str:
+    """A value of a row that may be damaged, as a terminal can show it."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)

@@ -1,0 +1,148 @@
+"""A damaged journal: what is said of it, and how a run goes on from what is whole.
+
+The damaged file is kept. Beside it a new one is made of all rows that are as they were written, and takes its
+place; what is missing then is made anew from the replies, or asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.journal_check import tables_of
+from selfinstruct.journal_file import look_at
+from selfinstruct.salvage import Saved, put_in_place, read_what_can_be
+from selfinstruct.store import Journal
+
+SUMMARY = "summary.json"
+WRITTEN = "dataset"  # the meta key of the digests of what was written to `dataset/`, by name
+SAME = "To mend it, run the same command with repair=true"
+OTHER = "To mend it, go on with that run by its own command, with repair=true"
+
+
+def open_journal(
+    path: Path, repair: bool = False, replay: bool = False, how: str = SAME
+) -> tuple[Journal, list[str]]:
+    """Open a journal, mended if that is wished and needed.
+
+    Args:
+        path: the SQLite file.
+        repair: whether the user wants a damaged one mended.
+        replay: whether its replies are those of another run, so that there is no need to keep them.
+        how: the command that mends it, for the message.
+
+    Returns:
+        The journal, and what the user should know of a repair; nothing where there was none.
+
+    Raises:
+        DamagedJournal: if it is damaged; the message says how to go on.
+        RunFolderError: if it cannot be opened, or mended.
+    """
+    try:
+        _refuse_emptied(path)
+        return Journal(path), []
+    except DamagedJournal as error:
+        if not repair:
+            raise offer(error, how) from error
+    try:
+        return _mend(path, replay)
+    except (sqlite3.Error, OSError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be repaired: {error}. Nothing was changed; make room, or mend what stands in "
+            "the way, and run the same command again"
+        ) from error
+
+
+def offer(error: DamagedJournal, how: str = SAME) -> DamagedJournal:
+    """The same, with what can be had again, what that costs, and how.
+
+    Args:
+        error: what was found.
+        how: the command to type.
+    """
+    if error.remedy:
+        return error
+    saved = read_what_can_be(error.path)
+    return DamagedJournal(
+        error.path,
+        error.damage,
+        f"{costs(saved)}.\n  {how}. The damaged file is kept too. To start anew: fresh=true",
+    )
+
+
+def costs(saved: Saved) -> str:
+    """What is left, and what the rest costs to have again."""
+    lost = sum(saved.lost().values())
+    whole = f"{saved.replies:,} replies are whole and are kept"
+    if not lost:
+        return f"{whole}; what else is damaged is made anew from them"
+    cost = saved.cost()
+    about = f" (about ${cost:.4f})" if cost else ""
+    return (
+        f"{whole}. {lost:,} must be asked again{about}, unless the cache has {'it' if lost == 1 else 'them'}"
+    )
+
+
+def _mend(path: Path, replay: bool) -> tuple[Journal, list[str]]:
+    saved = read_what_can_be(path)
+    beside = path.with_name(f"{path.stem}.mended{path.suffix}")
+    for suffix in ("", "-wal", "-shm"):  # of a repair that was killed
+        beside.with_name(beside.name + suffix).unlink(missing_ok=True)
+    journal = Journal(beside)
+    journal.restore(saved.kept(replies=not replay))
+    written = _written(path.parent)
+    if written and journal.has_replies() and journal.meta(WRITTEN) is None:
+        journal.set_meta(WRITTEN, written)
+    compared = journal.meta("shape") is not None or not journal.has_replies()
+    journal.close()
+    aside = put_in_place(path, beside)
+    return Journal(path), [*_notes(saved, aside, replay, compared)]
+
+
+def _notes(saved: Saved, aside: Path, replay: bool, compared: bool) -> Iterator[str]:
+    what = "the replies of its source are read again" if replay else costs(saved)
+    yield f"repaired the journal: {what}. The damaged one is {aside.name}"
+    if not compared:
+        yield (
+            "its note of the settings was damaged, so they cannot be compared; they are taken to be those of "
+            "this command"
+        )
+
+
+def _written(run: Path) -> dict[str, list[str]]:
+    """The digests of what was written to `dataset/`, as the summary has them."""
+    files = _summary(run).get("files", {})
+    names = {name: facts for name, facts in files.items() if name.startswith("dataset/")}
+    return {name.partition("/")[2]: [facts["sha256"][:16]] for name, facts in names.items()}
+
+
+def _refuse_emptied(path: Path) -> None:
+    """Refuse a file without a byte, or a table, of a run that had come to store replies."""
+    stages = _summary(path.parent).get("stages", {})
+    replies = sum(figures.get("replies", 0) for figures in stages.values())
+    if replies and path.exists() and _is_empty(path):
+        raise DamagedJournal(path, [f"it is empty, and summary.json tells of {replies:,} replies"])
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file has no table of a journal; one that SQLite cannot read has more to say than that."""
+    if not path.stat().st_size:
+        return True
+    try:
+        with closing(look_at(path)) as db:
+            return not tables_of(db)
+    except sqlite3.Error:
+        return False
+
+
+def _summary(run: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((run / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,257 @@
+"""`selfinstruct verify`: what it says of a folder, and that it changes nothing there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from killing import data, start, stored
+
+from selfinstruct.cli import command
+from selfinstruct.journal_check import FORMAT
+
+PAPER = ("recipe=paper", "model=scripted", "cache=off", "target=5")
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, for all that look at copies of it."""
+    project = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        assert command([*PAPER, "run_dir=run"]) == 0
+    return project / "run"
+
+
+@pytest.fixture
+def run(finished: Path, project: Path) -> Path:
+    """A copy of it in the user's folder."""
+    shutil.copytree(finished, project / "run")
+    return project / "run"
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Each file with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def change(path: Path) -> None:
+    """One bit in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def remedy_in(out: str) -> str:
+    """What to type after the program's name."""
+    return out.partition("to mend it: selfinstruct ")[2].splitlines()[0]
+
+
+def test_a_whole_run_is_said_to_be_whole_line_by_line(typed: Typed, run: Path) -> None:
+    """Journal, references and each file, status 0; no file is changed, made or removed, twice."""
+    before = everything(run)
+    for _ in range(2):
+        status, out, err = typed("verify", "run")
+        assert status == 0, out + err
+        assert everything(run) == before
+    told = out.splitlines()
+    assert told[-1].endswith("run: whole")
+    assert all(line.startswith("ok ") for line in told[:-2])
+    names = {line.split()[1].rstrip(":") for line in told[:-2]}
+    left = {name for name in before if name not in ("run.lock",)}
+    assert left <= names, "each file has a line"
+
+
+def test_what_is_not_whole_is_named_with_the_command_that_mends_it(typed: Typed, run: Path) -> None:
+    """Files are written anew by the command of the run, typed as it is said; a README of one's own stays."""
+    clean = data(run)
+    change(run / "instances.jsonl")
+    (run / "rejected.jsonl").unlink()
+    change(run / "dataset/alpaca.jsonl")
+    (run / "dataset/README.md").write_text("What I made of it")
+    (run / "dataset/mine.txt").write_text("notes")
+    before = everything(run)
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert everything(run) == before
+    for name in ("instances.jsonl", "dataset/alpaca.jsonl"):
+        assert f"not ok   {name} is not as it was written" in out
+    assert "not ok   rejected.jsonl is missing" in out
+    assert "changed  dataset/README.md was changed by you, and is kept" in out
+    assert "changed  dataset/mine.txt is yours" in out
+    remedy = next(
+        line.partition("to mend it: selfinstruct ")[2] for line in out.splitlines() if "mend" in line
+    )
+    assert typed(*remedy.split())[0] == 0
+    assert data(run) == clean
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    assert (run / "dataset/README.md").read_text() == "What I made of it"
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (
+            "UPDATE reply SET text = 'x' WHERE stage = 'instructions'",
+            "reply 1 of instructions is not as it was",
+        ),
+        ("DELETE FROM record WHERE stage = 'instances'", "records of instances: 10 missing"),
+        ("UPDATE record SET data = '{' WHERE id = 'instances-000001-0'", "record instances-000001-0"),
+    ],
+)
+def test_a_damaged_journal_is_named_and_repaired_as_it_says(
+    typed: Typed, run: Path, harm: str, words: str
+) -> None:
+    """What is damaged, what it takes to have it again, and the command; then all is whole."""
+    clean = data(run)
+    with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
+        assert db.execute(harm).rowcount
+    before = everything(run)
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert everything(run) == before
+    assert f"not ok   run.sqlite: {words}" in out
+    assert "replies are whole and are kept" in out
+    remedy = next(
+        line.partition("to mend it: selfinstruct ")[2] for line in out.splitlines() if "mend" in line
+    )
+    assert "repair=true" in remedy
+    status, _, err = typed(*remedy.split())
+    assert status == 0, err
+    assert "run.damaged-1.sqlite" in err
+    assert data(run) == clean
+    assert typed("verify", "run")[0] == 0
+
+
+def test_the_summary_and_the_order_of_things(typed: Typed, run: Path) -> None:
+    """A changed, cut or missing summary, an older journal put back, a broken log of events."""
+    original, journal = (run / "summary.json").read_text(), (run / "run.sqlite").read_bytes()
+    for text, words in (
+        (original.replace('"finished"', '"missed"', 1), "summary.json is not as it was written"),
+        (original[:200], "summary.json cannot be read"),
+        ("[]", "summary.json cannot be read"),
+        (None, "summary.json is missing"),
+    ):
+        (run / "summary.json").unlink(missing_ok=True)
+        if text is not None:
+            (run / "summary.json").write_text(text)
+        status, out, _ = typed("verify", "run")
+        assert status == 1
+        assert words in out
+    (run / "summary.json").write_text(original)
+    assert typed(*PAPER, "run_dir=run", "target=9")[0] == 0
+    newer = (run / "run.sqlite").read_bytes()
+    (run / "run.sqlite").write_bytes(journal)
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert "summary.json" in out
+    (run / "run.sqlite").write_bytes(newer)
+    with (run / "events.jsonl").open("a") as events:
+        events.write('{"event": "run"}\n')
+    assert typed("verify", "run")[0] == 0, "events may be added"
+    change(run / "events.jsonl")
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert "events.jsonl is not as it was written (it is a log" in out
+
+
+def test_references_that_lead_nowhere_are_named(typed: Typed, run: Path) -> None:
+    """Written with right checksums, as a fault of the program would: the record, and what is missing."""
+    from selfinstruct.store import Journal
+
+    journal = Journal(run / "run.sqlite")
+    orphan = next(journal.records("instances"))
+    orphan.parent = "instructions-000099-9"
+    journal.take("instances", orphan.request, [orphan])
+    journal.close()
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert f"not ok   {orphan.id}: its parent is missing" in out
+
+
+def test_a_journal_of_before_is_read_and_left_as_it_is(typed: Typed, run: Path) -> None:
+    """One without checksums, of a run without digests: said, and no fault; a text that is no JSON is one."""
+    with closing(sqlite3.connect(run / "run.sqlite", isolation_level=None)) as db:
+        db.execute("DROP TABLE tally")
+        for table in ("meta", "request", "reply", "record", "vector"):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN sum")
+        db.execute("UPDATE meta SET value = '3' WHERE key = 'format'")
+        db.execute("DELETE FROM meta WHERE key = 'summary'")
+    summary = json.loads((run / "summary.json").read_text())
+    del summary["files"]
+    (run / "summary.json").write_text(json.dumps(summary))
+    before = everything(run)
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    assert "it has no checksums yet" in out
+    assert "no digests" in out
+    assert everything(run) == before
+    clean = data(run)
+    assert typed(*PAPER, "run_dir=run")[0] == 0
+    assert data(run) == clean
+    with closing(sqlite3.connect(run / "run.sqlite")) as db:
+        assert db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == (str(FORMAT),)
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    assert "no checksums" not in out
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_and_one_at_work(typed: Typed, project: Path) -> None:
+    """Both are whole as far as they go; the write-ahead log of a killed run stays as it is."""
+    process = start(project, *PAPER[:3], "target=200", "model.options.delay=0.4", "run_dir=run")
+    while len(stored(project / "run")) < 5:
+        assert process.poll() is None
+        time.sleep(0.05)
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    assert "a process is at this run" in out
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = everything(project / "run")
+    assert before["run.sqlite-wal"]
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    assert "the run has not come to write its files yet" in out
+    assert everything(project / "run") == before
+
+
+def test_a_sweep_is_looked_at_job_by_job(typed: Typed, project: Path) -> None:
+    """The damaged file of one job, and the command that writes it anew although the job is finished."""
+    assert typed("-m", *PAPER[:3], "target=2,3", "sweep_dir=s")[0] == 0
+    assert typed("verify", "s")[0] == 0
+    change(project / "s/1/instances.jsonl")
+    status, out, _ = typed("verify", "s")
+    assert status == 1
+    jobs = out.split("job 1")
+    assert "not ok" not in jobs[0]
+    assert "instances.jsonl is not as it was written" in jobs[1]
+    remedy = remedy_in(jobs[1])
+    assert typed(*remedy.split())[0] == 0
+    assert typed("verify", "s")[0] == 0
+
+
+def test_what_is_no_run_is_refused_and_help_is_there(typed: Typed, project: Path) -> None:
+    """A folder of other things, none at all, two; each with what to type."""
+    (project / "mine").mkdir()
+    for arguments in (["mine"], ["nothing"], [], ["mine", "mine"], ["run_dir=mine"]):
+        status, out, err = typed("verify", *arguments)
+        assert status == 1
+        assert "verify" in err
+        assert "Traceback" not in out + err
+    status, out, _ = typed("verify", "--help")
+    assert status == 0
+    assert "selfinstruct verify RUN" in out
+    assert "verify" in typed("--help")[1]
+    status, _, err = typed("recipe=paper", "model=scripted", "salvage=true")
+    assert status == 1
+    assert "repair=true" in err
