@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import textfiles
+from selfinstruct import defaults_list, textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
@@ -205,25 +205,10 @@ def _forbidden(node: Any) -> list[str]:
         return ["a recipe is a mapping of keys; this file holds none"]
     plain = OmegaConf.to_container(node, resolve=False)
     assert isinstance(plain, dict)
-    defaults = plain.get("defaults") or []
-    if not isinstance(defaults, list) or not all(map(_is_entry, defaults)):
-        return ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
-    entries = [str(key) for entry in defaults for key in (entry if isinstance(entry, dict) else [entry])]
-    faults = [
-        f"the defaults list names {entry!r}: Hydra's own settings belong on the command line"
-        for entry in entries
-        if re.search(r"(^|[\s/@.:])hydra($|[/@.:])", entry)
-    ]
+    faults = defaults_list.faults(plain.get("defaults") or [])
     if any(str(key).split(".")[0] == "hydra" for key in plain):
         faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
-
-
-def _is_entry(entry: Any) -> bool:
-    """Whether Hydra can read an entry of a defaults list."""
-    if isinstance(entry, dict) and len(entry) == 1:
-        return all(isinstance(name, str | list | None) for name in entry.values())
-    return isinstance(entry, str)
 
 
 def _unlike(node: Any) -> list[str]:

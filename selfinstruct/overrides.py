@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError, unknown
-from selfinstruct.layout import packaged, register
+from selfinstruct.layout import GROUPS, packaged, register
+from selfinstruct.yaml_shape import DEEPEST
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -26,6 +27,7 @@ OPEN = re.compile(
     r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
     r"|seeds\.columns(\.[\w-]+)?="
 )
+CHOICE = re.compile(rf"(recipe|{'|'.join(GROUPS)})=([\w.+,-]+)")
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 LONG = re.compile(r"--([\w.@/]+)")
 
@@ -103,10 +105,35 @@ def meant(override: str) -> str:
 def opened(overrides: Sequence[str]) -> list[str]:
     """The overrides, with those marked that Hydra takes otherwise than whoever types them means.
 
-    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, and adds nothing for `export={}`.
+    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, adds nothing for `export={}`, and makes a
+    number of the name in `recipe=12`.
+
+    Raises:
+        UserError: for one that is nested so deeply that Hydra's parser comes to its own end.
     """
+    for part in overrides:
+        if _depth(part) > DEEPEST:
+            raise UserError(f"{part[:40]!r} … is nested deeper than {DEEPEST} levels; take brackets out")
     plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
-    return [f"++{part}" if OPEN.match(part) else part for part in plain]
+    return [f"++{part}" if OPEN.match(part) else _named(part) for part in plain]
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets of an override are nested at most."""
+    depth = deepest = 0
+    for character in text:
+        depth += (character in PAIRS) - (character in PAIRS.values())
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _named(override: str) -> str:
+    """The choice of a recipe or of a file of conf/ whose names Hydra would take for numbers, in quotes."""
+    choice = CHOICE.fullmatch(override)
+    if not choice or (choice[1] != "recipe" and choice[2] == "null"):
+        return override
+    names = [name if _parses(f"{choice[1]}={name}", name) else f"'{name}'" for name in choice[2].split(",")]
+    return f"{choice[1]}={','.join(names)}"
 
 
 def readable(name: str) -> bool:

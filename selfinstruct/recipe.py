@@ -29,7 +29,7 @@ from selfinstruct.models import Models
 from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.prompts import Prompt
 from selfinstruct.registry import validate
-from selfinstruct.schema import compile_schema, fields_of
+from selfinstruct.schema import compile_schema, fields_of, named_fields
 from selfinstruct.stages import STAGES, Kind, Stage
 
 
@@ -110,7 +110,8 @@ def without(keys: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
         for part in path:
             level = level.get(part, {}) if isinstance(level, dict) else {}
         if isinstance(level, dict):
-            level.pop(last, None)
+            for key in [key for key in level if str(key) == last]:  # of 1 too, which is no text
+                del level[key]
     return left
 
 
@@ -123,7 +124,7 @@ class _Builder:
     """Builds a recipe part by part; a part that fails leaves a fault and the others are still tried."""
 
     def __init__(self, name: str, config: RecipeConfig, project: Path, faults: list[Fault]) -> None:
-        self.name, self.config, self.project, self.faults = name, config, project, faults
+        self.name, self.project, self.faults = name, project, faults
         self.warnings: list[str] = []
         self.of_seeds: list[str] = []  # how they were read, which helps where they have a fault
         self.models = Models(config, project, faults)
@@ -131,6 +132,12 @@ class _Builder:
             stage: compile_schema(schema, f"schema.{stage}", faults)
             for stage, schema in config.schemas.items()
         }
+        broken = {stage for stage, validate in self.schemas.items() if validate is None}
+        named = {
+            stage: named_fields(schema) if stage in broken else schema
+            for stage, schema in config.schemas.items()
+        }
+        self.config = config.model_copy(update={"schemas": named})  # so that nothing below trips over one
 
     def build(self) -> Recipe | None:
         kinds = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -181,8 +182,9 @@ def bind_options(
     return {name: getattr(bound, name) for name in model.model_fields} if bound is not None else {}, faults
 
 
+@lru_cache(maxsize=512)
 def _options(factory: Callable[..., Any]) -> Any:
-    """A model with a field for each keyword argument of a factory."""
+    """A model with a field for each keyword argument of a factory; to make one takes a millisecond."""
     from pydantic import ConfigDict, create_model
 
     hints = get_type_hints(factory, include_extras=True)
@@ -220,6 +222,9 @@ def _fault(model: Any, item: Any, where: str) -> Fault:
     path = [str(part) for part in item["loc"]]
     key = ".".join([where, *path] if where else path)
     value = item.get("input")
+    if path[-1:] == ["[key]"] or item["type"] == "invalid_key":
+        place = ".".join([*([where] if where else []), *path[: -2 if path[-1] == "[key]" else -1], str(value)])
+        return Fault(place, "is a key that YAML does not read as text", "put it in quotes")
     if item["type"] == _MISNAMED:
         return Fault(key, item["ctx"]["what"], item["ctx"]["remedy"])
     if item["type"] == "extra_forbidden":
