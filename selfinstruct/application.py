@@ -29,7 +29,7 @@ from selfinstruct.errors import (
     unknown,
 )
 from selfinstruct.explain import explain
-from selfinstruct.layout import GROUPS, listing, packaged, register
+from selfinstruct.layout import GROUPS, listing, packaged, path_below, register
 from selfinstruct.objectives import check_names
 from selfinstruct.overrides import opened
 
@@ -219,7 +219,7 @@ def _sweep_dir(arguments: Sequence[str], project: Path) -> tuple[list[str], Path
     given = [part.partition("=")[2] for part in arguments if part.startswith(SWEEP_DIR)]
     rest = [part for part in arguments if not part.startswith(SWEEP_DIR)]
     name = given[-1].strip("'\"") if given else f"sweeps/{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    return rest, project / Path(name).expanduser()
+    return rest, path_below(project, name)
 
 
 def _quoted(sweep: Path) -> str:

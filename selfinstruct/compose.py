@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.explain import explain
-from selfinstruct.layout import FAULT_KEY, listing, resolved
+from selfinstruct.layout import FAULT_KEY, listing, path_below, resolved
 from selfinstruct.overrides import composed
 
 if TYPE_CHECKING:
@@ -54,13 +55,15 @@ class Composed:
 
     def run_dir(self) -> Path:
         """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
-        given, source = self.config.get("run_dir"), self.config.get("replay")
-        if not given and source:
-            path = self.project / Path(str(source)).expanduser()
-            return next(
-                free for n in count(1) if not (free := path.with_name(f"{path.name}.replay-{n}")).exists()
-            )
-        return self.project / Path(str(given or f"runs/{self.name}")).expanduser()
+        keys = {} if FAULT_KEY in self.config else resolved(self.config)
+        given, source = keys.get("run_dir"), keys.get("replay")
+        if given or not source:
+            return path_below(self.project, str(given or f"runs/{self.name}"))
+        path = path_below(self.project, str(source))
+        if not path.name:
+            raise UserError(f"replay: {path} holds no run; give the folder of one")
+        numbered = (path.with_name(f"{path.name}.replay-{n}") for n in count(1))
+        return next(free for free in numbered if not os.path.lexists(free))
 
 
 def replayed(arguments: Sequence[str], project: Path) -> list[str]:
@@ -74,7 +77,7 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
     if not words:
         raise UserError("replay takes the folder of a run: selfinstruct replay runs/NAME KEY=VALUE …")
-    folder = project / Path(words[0]).expanduser()
+    folder = path_below(project, words[0])
     saved = folder / ".hydra/overrides.yaml"
     if (folder / "0" / saved.relative_to(folder)).is_file():
         raise UserError(f"{folder} is a sweep; replay takes the folder of one of its jobs: {words[0]}/0")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from selfinstruct.textfiles import NO_TEXT
+
 FORM = "'defaults' is a list of names and of 'override /GROUP: NAME'"
 _REMEDY = "name a recipe, or write 'override /GROUP: NAME' with the NAME of a file of conf/GROUP"
 _HYDRA = re.compile(r"(^|[\s/@.:])hydra($|[/@.:])")
@@ -62,7 +64,7 @@ def _unfit(name: str) -> str:
         return "it names nothing"
     if "${" in name:
         return "a name there cannot stand for another key"
-    if not name.isprintable():
+    if NO_TEXT.search(name):
         return "a name has no control characters"
     if any(part.strip() in ("", ".", "..") for part in path.split("/")) or "\\" in name:
         return "a name is not a path"

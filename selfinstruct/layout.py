@@ -7,6 +7,7 @@ ones that know Hydra.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache, lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from selfinstruct import defaults_list, textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
+LONGEST_NAME = 255  # bytes, on every usual file system
 FAULT_KEY = "_fault_"
 ENVIRONMENT = "reads the environment (oc.env), which would be written down with the run"
 ENVIRONMENT_REMEDY = (
@@ -44,9 +46,26 @@ def find(path: str, project: Path) -> Path | None:
 
 def locate(path: str, project: Path) -> Path | None:
     """A file or folder named in a recipe, looked for as `find` does; a file before a folder."""
-    places = [root / Path(path).expanduser() for root in roots(project)]
-    files = [place for place in places if place.is_file()]
-    return next(iter([*files, *(place for place in places if place.is_dir())]), None)
+    places = [path_below(root, path) for root in roots(project)]
+    files = [place for place in places if os.path.isfile(place)]  # False for what no file can be named
+    return next(iter([*files, *(place for place in places if os.path.isdir(place))]), None)
+
+
+def path_below(root: Path, path: str) -> Path:
+    """A path as people write it: absolute, below a folder, or below a home by `~`."""
+    try:
+        return root / Path(path).expanduser()
+    except RuntimeError:  # ~NAME of nobody on this machine is a name like others
+        return root / path
+
+
+def no_path(path: str) -> str:
+    """Why no file can have this path; empty where one can."""
+    if textfiles.NO_TEXT.search(path):
+        return "has a control character or half of a character in it, which no file's name has here"
+    if any(len(part.encode()) > LONGEST_NAME for part in Path(path).parts):
+        return f"has a name of more than {LONGEST_NAME} bytes, which no file has"
+    return ""
 
 
 def listing(folder: str, project: Path) -> dict[str, Path]:

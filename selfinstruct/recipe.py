@@ -23,6 +23,7 @@ from selfinstruct.exportcheck import checked
 from selfinstruct.fields import Sample
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
+from selfinstruct.layout import no_path
 from selfinstruct.lines import Lines, load_lines
 from selfinstruct.llm.naming import misplaced
 from selfinstruct.models import Models
@@ -145,6 +146,7 @@ class _Builder:
             for name, stage in self.config.pipeline.items()
         }
         self._sections(kinds)
+        self._paths()
         schema = self.config.schemas.get(SEED_STAGE, {})
         validate = self.schemas.get(SEED_STAGE)
         seeds = load_seeds(self.config.seeds, schema, validate, self.project, self.faults, self.of_seeds)
@@ -166,6 +168,15 @@ class _Builder:
         return Recipe(
             self.name, self.config, self.project, seeds, stages, exports, self.warnings, self.models.wanting
         )
+
+    def _paths(self) -> None:
+        """The paths of what a run writes, and of what it replays, can be a file's on this machine."""
+        given = {key: getattr(self.config, key) for key in ("run_dir", "replay", "scratch")}
+        if self.config.cache:
+            given["cache.path"] = self.config.cache.path
+        for key, path in given.items():
+            if path and (wrong := no_path(path)):
+                self.faults.append(Fault(key, f"{path[:40]!r} {wrong}", f"name another: {key}=…"))
 
     def _sections(self, kinds: dict[str, Kind | None]) -> None:
         """Each section of prompts, filters and schema belongs to a stage, and each stage has them."""

@@ -16,7 +16,7 @@ from selfinstruct import textfiles
 from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.filetypes import ARROW, GZIP, PARQUET, page_of, type_of
-from selfinstruct.layout import locate, roots
+from selfinstruct.layout import locate, no_path, roots
 from selfinstruct.seed_columns import is_task, known_names
 from selfinstruct.seed_json import read_json
 from selfinstruct.seed_table import LINE, Row, Table
@@ -127,6 +127,8 @@ def _folder(name: str, table: Table) -> None:
 
 def _absent(name: str, project: Path) -> Fault:
     """What to do about a file that is not there: an address, a name on the hub, a typo."""
+    if wrong := no_path(name):
+        return Fault("seeds.path", f"{name[:40]!r} {wrong}", "name a file: seeds.path=FILE")
     if _ADDRESS.match(name):
         remedy = "download it, then seeds.path=FILE"
         return Fault("seeds.path", f"{name} is an address, and seeds are read from disk", remedy)

@@ -152,7 +152,14 @@ def _csv(mark: str) -> Callable[[Any], bytes]:
 
 
 def _json(**options: Any) -> Callable[[Any], bytes]:
-    return lambda rows: json.dumps(rows, default=repr, **options).encode("utf-8", "surrogatepass")
+    return lambda rows: json.dumps(_text_keys(rows), default=repr, **options).encode("utf-8", "surrogatepass")
+
+
+def _text_keys(node: Any) -> Any:
+    """A tree that JSON can hold: YAML's other keys become text."""
+    if isinstance(node, dict):
+        return {str(key): _text_keys(inner) for key, inner in node.items()}
+    return [_text_keys(inner) for inner in node] if isinstance(node, list) else node
 
 
 def _lines(rows: Any) -> bytes:
@@ -246,6 +253,7 @@ def _checked(typed: list[str]) -> None:
     with redirect_stdout(out), redirect_stderr(err):
         status = command(["check", *typed])
     said = err.getvalue() if status else out.getvalue()
+    said.encode("utf-8", "backslashreplace" if status else "strict")  # as the two streams do
     words = said.partition("selfinstruct:")[2] if status else said
     if status not in (0, 1) or not words.strip():
         raise NoWords(f"status {status}, said {said!r}")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from selfinstruct.config import CacheConfig
 from selfinstruct.disks import local_folder, network_file_system
+from selfinstruct.layout import path_below
 from selfinstruct.llm.claims import TABLE as CLAIMS_TABLE
 from selfinstruct.llm.claims import Claims
 from selfinstruct.records import Reply, Request
@@ -65,7 +66,7 @@ class Cache:
         if config is None:
             return
         self._most = config.max_gb * GB
-        self._path = project / Path(config.path).expanduser() if config.path else _default()
+        self._path = path_below(project, config.path) if config.path else _default()
         try:
             self._path = _on_local_disk(self._path, say)
             self._path.parent.mkdir(parents=True, exist_ok=True)
