@@ -31,7 +31,11 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     for part in overrides:
         if isinstance(error, TypeError | ValueError) and re.match(rf"({'|'.join(GROUPS)})=(null|\[)", part):
             return UserError(f"{part!r}: a config group takes the name of one of its files")
-        if isinstance(error, ValueError) and "integer string conversion" in str(error) and DIGITS.search(part):
+        if (
+            isinstance(error, ValueError)
+            and "integer string conversion" in str(error)
+            and DIGITS.search(part)
+        ):
             return UserError(f"{part[:40]!r} … has a number of too many digits; write a smaller one")
     if isinstance(error, RecursionError):
         return UserError("the defaults list of a recipe leads back to the recipe itself")

@@ -7,7 +7,6 @@ ones that know Hydra.
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache, lru_cache
 from pathlib import Path
@@ -47,8 +46,10 @@ def find(path: str, project: Path) -> Path | None:
 def locate(path: str, project: Path) -> Path | None:
     """A file or folder named in a recipe, looked for as `find` does; a file before a folder."""
     places = [path_below(root, path) for root in roots(project)]
-    files = [place for place in places if os.path.isfile(place)]  # False for what no file can be named
-    return next(iter([*files, *(place for place in places if os.path.isdir(place))]), None)
+    if no_path(path):
+        return None
+    files = [place for place in places if place.is_file()]
+    return next(iter([*files, *(place for place in places if place.is_dir())]), None)
 
 
 def path_below(root: Path, path: str) -> Path:
@@ -224,7 +225,7 @@ def _forbidden(node: Any) -> list[str]:
         return ["a recipe is a mapping of keys; this file holds none"]
     plain = OmegaConf.to_container(node, resolve=False)
     assert isinstance(plain, dict)
-    faults = defaults_list.faults(plain.get("defaults") or [])
+    faults = defaults_list.faults(plain["defaults"]) if "defaults" in plain else []
     if any(str(key).split(".")[0] == "hydra" for key in plain):
         faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]

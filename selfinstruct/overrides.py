@@ -105,8 +105,8 @@ def meant(override: str) -> str:
 def opened(overrides: Sequence[str]) -> list[str]:
     """The overrides, with those marked that Hydra takes otherwise than whoever types them means.
 
-    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, adds nothing for `export={}`, and makes a
-    number of the name in `recipe=12`.
+    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, adds nothing for `export={}`, and makes
+    a number of the name in `recipe=12`.
 
     Raises:
         UserError: for one that is nested so deeply that Hydra's parser comes to its own end.

@@ -223,7 +223,9 @@ def _fault(model: Any, item: Any, where: str) -> Fault:
     key = ".".join([where, *path] if where else path)
     value = item.get("input")
     if path[-1:] == ["[key]"] or item["type"] == "invalid_key":
-        place = ".".join([*([where] if where else []), *path[: -2 if path[-1] == "[key]" else -1], str(value)])
+        place = ".".join(
+            [*([where] if where else []), *path[: -2 if path[-1] == "[key]" else -1], str(value)]
+        )
         return Fault(place, "is a key that YAML does not read as text", "put it in quotes")
     if item["type"] == _MISNAMED:
         return Fault(key, item["ctx"]["what"], item["ctx"]["remedy"])

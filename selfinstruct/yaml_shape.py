@@ -69,7 +69,7 @@ def _key(key: Any) -> Iterator[str]:
     import yaml
 
     if not isinstance(key, yaml.ScalarNode):
-        yield f"line {_line(key)}: has a list or mapping as a key; put quotes around it if it is meant as text"
+        yield f"line {_line(key)}: has a list or mapping as a key; put it in quotes if it is text"
     elif key.tag == f"{_TAG}null":
         yield f"line {_line(key)}: has the key {key.value!r}, which means nothing in YAML; put it in quotes"
     elif key.tag == f"{_TAG}int" and len(key.value) > LONGEST_NUMBER:

@@ -1,4 +1,4 @@
-"""The fuzzer: thousands of mutants of recipes, overrides and seed files, none of which may end in a traceback.
+"""The fuzzer: thousands of mutants of recipes, overrides and seed files, none to end in a traceback.
 
     python tests/fuzz.py                                  all of it: 3,500 recipes, 1,000 files, 600 overrides
     python tests/fuzz.py --sort keys --seed 2 --count 500
@@ -30,6 +30,7 @@ from types import FrameType
 CPU_SECONDS, WAITED_SECONDS = 5, 60
 MEMORY = 6 * 2**30
 WHOLE = {"keys": 2_600, "files": 900, "seeds": 1_000, "overrides": 600}
+SAMPLE = {"keys": (0, 150), "files": (0, 20), "seeds": (0, 60), "overrides": (0, 20)}  # of CI: first, count
 AT = "at "
 
 
@@ -52,7 +53,8 @@ class Found:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.what}\n    python tests/fuzz.py --sort {self.sort} --seed {self.seed} --only {self.number}"
+        options = f"--sort {self.sort} --seed {self.seed} --only {self.number}"
+        return f"{self.what}\n    python tests/fuzz.py {options}"
 
 
 def fuzz(sort: str, seed: int, begin: int, count: int) -> Iterator[Found]:
@@ -67,20 +69,24 @@ def fuzz(sort: str, seed: int, begin: int, count: int) -> Iterator[Found]:
 
 
 def _child(sort: str, seed: int, begin: int, end: int, project: str) -> Iterator[Found]:
-    """Check mutants in another process, until it is through or one of them ends it; the last has been tried."""
+    """Check mutants in another process, to the end or until one of them ends it; the last one was tried."""
     options = ["--sort", sort, "--seed", str(seed), "--within", str(begin), str(end)]
     environment = {**os.environ, "XDG_CACHE_HOME": f"{project}/.cache", "PYTHONWARNINGS": "ignore"}
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
         environment.pop(name, None)
-    with subprocess.Popen(
-        [sys.executable, str(Path(__file__).resolve()), *options],
-        cwd=project,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if False else open(f"{project}/stderr", "wb"),
-        text=True,
-        encoding="utf-8",
-    ) as process:
+    words = Path(project) / "stderr"
+    with (
+        words.open("wb") as stderr,
+        subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve()), *options],
+            cwd=project,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+        ) as process,
+    ):
         at = begin
         assert process.stdout
         for line in process.stdout:
@@ -89,7 +95,7 @@ def _child(sort: str, seed: int, begin: int, end: int, project: str) -> Iterator
             else:
                 yield Found(sort, seed, at, json.loads(line))
     if process.returncode:
-        said = Path(f"{project}/stderr").read_text(encoding="utf-8", errors="replace").strip()
+        said = words.read_text(encoding="utf-8", errors="replace").strip()
         yield Found(sort, seed, at, f"the process ended with {process.returncode}: {said[-1500:]}")
     else:
         yield Found(sort, seed, end - 1, "")
@@ -128,7 +134,9 @@ def _hang(number: int, frame: FrameType | None) -> None:
 def _reason(error: BaseException) -> str:
     """The error and the place in our code where it arose, which is one reason, whatever the mutant."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "/selfinstruct/" in frame.filename and "-packages" not in frame.filename]
+    ours = [
+        frame for frame in frames if "/selfinstruct/" in frame.filename and "-packages" not in frame.filename
+    ]
     inner = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
     place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}" if ours else "tests"
     return f"{type(error).__name__} at {place} ({inner}): {str(error)[:200]}"

@@ -56,7 +56,7 @@ def _keys(rng: random.Random, number: int) -> Mutant:
 
 
 def _files(rng: random.Random, number: int) -> Mutant:
-    """A recipe of the user's, or a file of conf/ that a recipe chooses, or that a stage names as its model."""
+    """A recipe of the user's, or a file of conf/ that a recipe chooses or a stage names as its model."""
     paths = sorted([*(OURS / "recipes").glob("*.yaml"), *(OURS / "conf").glob("[!h]*/*.yaml")])
     path = rng.choice(paths)
     if rng.random() < 0.4:
@@ -91,7 +91,7 @@ def _overrides(rng: random.Random, number: int) -> Mutant:
 
 
 def _override(rng: random.Random) -> str:
-    """An override: of a key that there is, one below or beside it, of a group; with any value, or cut short."""
+    """An override of a key that there is, of one below or beside it, or of a group; with any value."""
     parts = rng.choice(_paths())
     if rng.random() < 0.3:
         parts = (*parts[: rng.randrange(len(parts) + 1)], str(rng.choice(hostile.KEYS)))
@@ -99,7 +99,9 @@ def _override(rng: random.Random) -> str:
         parts = (*parts, rng.choice(("y", "0", "-1", "kind", "x.y", "[0]", "")))
     key = ".".join(map(str, parts))
     if rng.random() < 0.25:
-        key = rng.choice((*GROUPS, "recipe", "seeds/common@seeds", "model@x", "/model", "hydra/launcher", "nope"))
+        key = rng.choice(
+            (*GROUPS, "recipe", "seeds/common@seeds", "model@x", "/model", "hydra/launcher", "nope")
+        )
     texts = (*hostile.TEXTS, *hostile.NAMES, *hostile.YAML, *map(repr, hostile.VALUES), "\udcff")
     typed = rng.choice(("", "", "", "+", "++", "~")) + key
     typed += rng.choice(("=", "=", "=", "=", "", "==", " = ")) + rng.choice(texts)
@@ -121,11 +123,13 @@ def _seeds(rng: random.Random, number: int) -> Mutant:
         content, suffix = gzip.compress(content), f"{suffix}.gz"
         content = mutations.data(content, rng) if rng.random() < 0.5 else content
     base, keys = _reading(f"read{suffix}", rng)
-    return f"{base} reads read{suffix} {content[:3000]!r}", lambda: _read(base, keys, f"read{suffix}", content)
+    return f"{base} reads read{suffix} {content[:3000]!r}", lambda: _read(
+        base, keys, f"read{suffix}", content
+    )
 
 
 def _reading(file: str, rng: random.Random) -> tuple[str, dict[str, Any]]:
-    """A recipe that reads a file: as seeds mostly, with columns or conditions at times, as documents, as lines."""
+    """A recipe that reads a file: as seeds mostly, at times with columns set; as documents, as lines."""
     how = rng.random()
     base = "grounded" if how < 0.15 else "personas" if how < 0.25 else "quickstart"
     keys: dict[str, Any] = mutations.deepcopy(_composed(base))
@@ -135,7 +139,9 @@ def _reading(file: str, rng: random.Random) -> tuple[str, dict[str, Any]]:
         keys["pipeline"]["instructions"]["lines"] = {"persona": file}
     else:
         keys["seeds"]["path"] = file
-        keys["seeds"].update(rng.choice(({}, {}, {"columns": {"output": "a"}}, {"where": {"id": None}}, {"each": "x"})))
+        keys["seeds"].update(
+            rng.choice(({}, {}, {"columns": {"output": "a"}}, {"where": {"id": None}}, {"each": "x"}))
+        )
     return base, keys
 
 
@@ -163,7 +169,9 @@ def _text_keys(node: Any) -> Any:
 
 
 def _lines(rows: Any) -> bytes:
-    return b"".join(_json(ensure_ascii=False)(row) + b"\n" for row in (rows if isinstance(rows, list) else [rows]))
+    return b"".join(
+        _json(ensure_ascii=False)(row) + b"\n" for row in (rows if isinstance(rows, list) else [rows])
+    )
 
 
 WRITERS: dict[str, Callable[[Any], bytes]] = {

@@ -1,4 +1,4 @@
-"""How the fuzzer changes what it is given: a tree of keys, a text, the bytes of a file; all by a random stream."""
+"""How the fuzzer changes what it is given: a tree of keys, a text, the bytes of a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tree(root: Any, rng: random.Random) -> Any:
 
 
 def text(given: str, parts: tuple[str, ...], rng: random.Random) -> str:
-    """A text with one to three of its lines left out, doubled, swapped, cut, or with a hostile part put in."""
+    """A text with one to three of its lines replaced, doubled, swapped, cut, or given a hostile part."""
     lines = given.split("\n")
     for _ in range(rng.choice((1, 1, 2, 3))):
         at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
@@ -109,7 +109,11 @@ def _change(root: list[Any], rng: random.Random) -> None:
     elif how == 8:
         holder[key] = rng.choice(([node], {"a": node}, {str(key): node}, [node, node]))
     elif how == 9:
-        holder[key] = str(node) if not isinstance(node, str) else rng.choice((len(node), [*node[:9]], node.encode("utf-8", "replace")))
+        holder[key] = (
+            str(node)
+            if not isinstance(node, str)
+            else rng.choice((len(node), [*node[:9]], node.encode("utf-8", "replace")))
+        )
     elif isinstance(node, str):
         at = rng.randrange(len(node) + 1)
         holder[key] = node[:at] + rng.choice(hostile.TEXTS) + node[at:]
