@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Verb = Callable[[Composed, Path], int]
 Task = Callable[["DictConfig"], Any]
 SWEEP = ("-m", "--multirun")
+OPTIONS = ("--resolve", "--shell-completion", "-sc", "--experimental-rerun")  # whose misuse Hydra raises
 SWEEP_DIR = ("sweep_dir=", "hydra.sweep.dir=")
 
 
@@ -154,6 +155,8 @@ def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(packaged() / "conf"), config_name="config")(task)()
     except Exception as error:
+        if isinstance(error, ValueError) and any(part.partition("=")[0] in OPTIONS for part in arguments):
+            raise UserError(f"{error}; selfinstruct --hydra-help says more of Hydra's options") from error
         told = explain(error, [part for part in arguments if not part.startswith("-")], project)
         if told is error:
             raise

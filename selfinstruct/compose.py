@@ -9,9 +9,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selfinstruct.errors import RecipeError, UserError
+from selfinstruct import textfiles
+from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.explain import explain
-from selfinstruct.layout import FAULT_KEY, listing, path_below, resolved
+from selfinstruct.layout import FAULT_KEY, listing, no_path, path_below, resolved
 from selfinstruct.overrides import composed
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     Raises:
         UserError: where the first word is no folder of a run.
     """
-    from omegaconf import OmegaConf
-
     words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
     if not words:
         raise UserError("replay takes the folder of a run: selfinstruct replay runs/NAME KEY=VALUE …")
+    if wrong := no_path(words[0]):
+        raise UserError(f"{words[0][:40]!r} {wrong}; replay takes the folder of a run")
     folder = path_below(project, words[0])
     saved = folder / ".hydra/overrides.yaml"
     if (folder / "0" / saved.relative_to(folder)).is_file():
@@ -89,9 +90,27 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     keys = {_key(part) for part in given} | {"run_dir", "fresh", "salvage", "replay"}
     if "recipe" in keys:
         raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
-    kept = [part for part in map(str, OmegaConf.load(saved)) if _key(part) not in keys]
+    kept = [part for part in _saved(saved) if _key(part) not in keys]
     source = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [*given, *kept, f'replay="{source}"']
+
+
+def _saved(path: Path) -> list[str]:
+    """The overrides that a run wrote down.
+
+    Raises:
+        UserError: where the file holds something else.
+    """
+    import yaml
+
+    found: list[Fault] = []
+    text = textfiles.read(path, found)
+    wrong = [fault.what for fault in found] if text is None else textfiles.yaml_faults(text)
+    saved = [] if wrong or text is None else yaml.safe_load(text)
+    if wrong or not isinstance(saved, list) or not all(isinstance(part, str) for part in saved):
+        what = "; ".join(wrong) or "is not a list of overrides"
+        raise UserError(f"{path}: {what}; the run in its folder cannot be replayed without it")
+    return [str(part) for part in saved]
 
 
 def _key(override: str) -> str:

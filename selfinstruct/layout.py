@@ -86,10 +86,14 @@ def listing(folder: str, project: Path) -> dict[str, Path]:
 
 def headline(path: Path) -> str:
     """The first words of comment in a YAML file, for listings."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        text = line.lstrip("# ").strip()
-        if line.startswith("#") and text and not text.startswith(("@", "yaml-language-server")):
-            return text
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # which is said where the file is chosen
+        return ""
+    for line in text.splitlines():
+        said = line.lstrip("# ").strip()
+        if line.startswith("#") and said and not said.startswith(("@", "yaml-language-server")):
+            return said
     return ""
 
 
@@ -164,11 +168,19 @@ def register(project: Path) -> None:
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo.pop("recipe", None)
     for name, path in listing("recipes", project).items():
-        about = path.stat()
-        node = _load(path, (about.st_ino, about.st_mtime_ns, about.st_size))
+        node = _load(path, _version(path))
         ConfigStore.instance().store(
             group="recipe", name=name, package="_global_", node=node, provider=str(path)
         )
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes where a file does; nothing for a link that leads nowhere, which `_load` says."""
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
+    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 @lru_cache(maxsize=256)
@@ -213,7 +225,9 @@ def _unreadable(path: Path) -> list[str]:
     found: list[Fault] = []
     text = textfiles.read(path, found)
     return (
-        [f"{fault.what}; {fault.remedy}" for fault in found] if text is None else textfiles.yaml_faults(text)
+        ["; ".join(filter(None, (fault.what, fault.remedy))) for fault in found]
+        if text is None
+        else textfiles.yaml_faults(text)
     )
 
 

@@ -15,6 +15,7 @@ import json
 import random
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def _reading(file: str, rng: random.Random) -> tuple[str, dict[str, Any]]:
     """A recipe that reads a file: as seeds mostly, at times with columns set; as documents, as lines."""
     how = rng.random()
     base = "grounded" if how < 0.15 else "personas" if how < 0.25 else "quickstart"
-    keys: dict[str, Any] = mutations.deepcopy(_composed(base))
+    keys: dict[str, Any] = deepcopy(_composed(base))
     if base == "grounded":
         keys["pipeline"]["passages"]["path"] = file
     elif base == "personas":
