@@ -32,7 +32,7 @@ from selfinstruct.errors import (
 from selfinstruct.expansion import limited
 from selfinstruct.explain import explain
 from selfinstruct.interpolation import close
-from selfinstruct.layout import GROUPS, listing, packaged, plain_list, register
+from selfinstruct.layout import GROUPS, listing, packaged, path_below, plain_list, register
 from selfinstruct.objectives import check_names
 from selfinstruct.outside import stopping
 from selfinstruct.overrides import opened
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 Verb = Callable[[Composed, Path], int]
 Task = Callable[["DictConfig"], Any]
 SWEEP = ("-m", "--multirun")
+OPTIONS = ("--resolve", "--shell-completion", "-sc", "--experimental-rerun")  # whose misuse Hydra raises
 SWEEP_DIR = ("sweep_dir=", "hydra.sweep.dir=")
 
 close()  # now: a job in another process is composed there before it comes to `run_one`
@@ -174,6 +175,8 @@ def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(packaged() / "conf"), config_name="config")(task)()
     except Exception as error:
+        if isinstance(error, ValueError) and any(part.partition("=")[0] in OPTIONS for part in arguments):
+            raise UserError(f"{error}; selfinstruct --hydra-help says more of Hydra's options") from error
         told = explain(error, [part for part in arguments if not part.startswith("-")], project)
         if told is error:
             raise
@@ -239,7 +242,7 @@ def _sweep_dir(arguments: Sequence[str], project: Path) -> tuple[list[str], Path
     given = [part.partition("=")[2] for part in arguments if part.startswith(SWEEP_DIR)]
     rest = [part for part in arguments if not part.startswith(SWEEP_DIR)]
     name = given[-1].strip("'\"") if given else f"sweeps/{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    return rest, project / Path(name).expanduser()
+    return rest, path_below(project, name)
 
 
 def _quoted(sweep: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,10 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import RecipeError, UserError
+from selfinstruct import textfiles
+from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.explain import explain
 from selfinstruct.interpolation import closed
-from selfinstruct.layout import FAULT_KEY, listing, plain_list, resolved, value_of
+from selfinstruct.layout import FAULT_KEY, listing, no_path, path_below, resolved, value_of
 from selfinstruct.overrides import composed
 from selfinstruct.said import Said, said_of
 
@@ -73,13 +75,15 @@ class Composed:
 
     def run_dir(self) -> Path:
         """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
-        given, source = value_of(self.config, "run_dir"), value_of(self.config, "replay")
-        if not given and source:
-            path = self.project / Path(str(source)).expanduser()
-            return next(
-                free for n in count(1) if not (free := path.with_name(f"{path.name}.replay-{n}")).exists()
-            )
-        return self.project / Path(str(given or f"runs/{self.name}")).expanduser()
+        given = value_of(self.config, "run_dir")
+        source = value_of(self.config, "replay")
+        if given or not source:
+            return path_below(self.project, str(given or f"runs/{self.name}"))
+        path = path_below(self.project, str(source))
+        if not path.name:
+            raise UserError(f"replay: {path} holds no run; give the folder of one")
+        numbered = (path.with_name(f"{path.name}.replay-{n}") for n in count(1))
+        return next(free for free in numbered if not os.path.lexists(free))
 
 
 def replayed(arguments: Sequence[str], project: Path) -> list[str]:
@@ -91,7 +95,9 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
     if not words:
         raise UserError("replay takes the folder of a run: selfinstruct replay runs/NAME KEY=VALUE …")
-    folder = project / Path(words[0]).expanduser()
+    if wrong := no_path(words[0]):
+        raise UserError(f"{words[0][:40]!r} {wrong}; replay takes the folder of a run")
+    folder = path_below(project, words[0])
     saved = folder / ".hydra/overrides.yaml"
     if (folder / "0" / saved.relative_to(folder)).is_file():
         raise UserError(f"{folder} is a sweep; replay takes the folder of one of its jobs: {words[0]}/0")
@@ -104,12 +110,30 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     keys = {_key(part) for part in given} | {"run_dir", "fresh", "repair", "salvage", "replay", "trust"}
     if "recipe" in keys:
         raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
-    before = plain_list(saved)
+    before = _saved(saved)
     if any(part.startswith("-") or _key(part).startswith("hydra") for part in before):
         raise UserError(f"{saved}: holds settings of Hydra's, which no run writes there; take them out")
     kept = [part for part in before if _key(part) not in keys]
     source = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [*given, *kept, f'replay="{source}"']
+
+
+def _saved(path: Path) -> list[str]:
+    """The overrides that a run wrote down.
+
+    Raises:
+        UserError: where the file holds something else.
+    """
+    import yaml
+
+    found: list[Fault] = []
+    text = textfiles.read(path, found)
+    wrong = [fault.what for fault in found] if text is None else textfiles.yaml_faults(text)
+    saved = [] if wrong or text is None else yaml.safe_load(text)
+    if wrong or not isinstance(saved, list) or not all(isinstance(part, str) for part in saved):
+        what = "; ".join(wrong) or "is not a list of overrides"
+        raise UserError(f"{path}: {what}; the run in its folder cannot be replayed without it")
+    return [str(part) for part in saved]
 
 
 def _key(override: str) -> str:

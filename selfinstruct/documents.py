@@ -16,7 +16,7 @@ from typing import Any
 
 from selfinstruct import textfiles
 from selfinstruct.errors import Fault
-from selfinstruct.layout import roots
+from selfinstruct.layout import no_path, path_below, roots
 from selfinstruct.passages import FORMATS, Cutting
 
 INSTALL = "pip install 'selfinstruct[documents]'"
@@ -82,8 +82,11 @@ def read(
 def _find(path: str, cutting: Cutting, project: Path, where: str, faults: list[Fault]) -> Found | None:
     """The documents; a fault where there are none."""
     key = f"{where}.path"
+    if wrong := no_path(path):
+        faults.append(Fault(key, f"{path[:40]!r} {wrong}", f"name a file or a folder: {key}=…"))
+        return None
     for root in roots(project):
-        start = root / Path(path).expanduser()
+        start = path_below(root, path)
         if os.path.lexists(start):
             found = _gather(_below(start), start if start.is_dir() else start.parent, cutting, faults)
         elif files := _matched(root, path):

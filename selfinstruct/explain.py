@@ -14,6 +14,7 @@ from selfinstruct.layout import GROUPS, listing
 from selfinstruct.llm.naming import full_names
 from selfinstruct.overrides import composed, meant
 
+DIGITS = re.compile(r"\d{1000}")
 EXTRAS = {  # that bring the launchers and sweepers which the presets in conf/hydra build on
     "joblib": "parallel",
     "submitit_local": "slurm",
@@ -32,6 +33,12 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     for part in overrides:
         if isinstance(error, TypeError | ValueError) and re.match(rf"({'|'.join(GROUPS)})=(null|\[)", part):
             return UserError(f"{part!r}: a config group takes the name of one of its files")
+        if (
+            isinstance(error, ValueError)
+            and "integer string conversion" in str(error)
+            and DIGITS.search(part)
+        ):
+            return UserError(f"{part[:40]!r} … has a number of too many digits; write a smaller one")
     if isinstance(error, RecursionError):
         return UserError("the defaults list of a recipe leads back to the recipe itself")
     if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):
@@ -157,8 +164,11 @@ def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
         return f"there is no key {full!r}"
     keys = ["recipe", *(key for key in _keys(config) if not f"{key}.".startswith("hydra."))]
     level: Any = config
-    for part in full.split(".")[:-1]:
-        level = level.get(part) if hasattr(level, "get") and part in level else {}
+    parts = full.split(".")[:-1]
+    for place, part in enumerate(parts):
+        level = level.get(part) if part in level else {}
+        if not hasattr(level, "keys"):
+            return f"unknown key {full!r}\n  {'.'.join(parts[: place + 1])} is {level!r}, which has no keys"
     there = ["recipe", *level] if level is config else list(level)
     here = f"known there: {', '.join(str(key) for key in there if key != 'hydra')}" if there else ""
     near = _nearest(full, keys)

@@ -22,6 +22,7 @@ from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.filters import FILTERS
 from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.jsonl import json_line
+from selfinstruct.layout import path_below
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
 from selfinstruct.repair import offer, open_journal
@@ -81,7 +82,7 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
     with _writable(path):
         path.mkdir(parents=True, exist_ok=True)
     scratch = recipe.config.scratch
-    local = recipe.project / Path(scratch).expanduser() if scratch else None
+    local = path_below(recipe.project, scratch) if scratch else None
     with at_hand(path, local, LOCK) as here, _opened(recipe, here) as folder:
         yield folder
 

@@ -12,13 +12,14 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import configfiles, textfiles
+from selfinstruct import configfiles, defaults_list, textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, install_files, limited
 from selfinstruct.interpolation import closed, refusal
 from selfinstruct.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
+LONGEST_NAME = 255  # bytes, on every usual file system
 FAULT_KEY = "_fault_"
 ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
 
@@ -43,9 +44,28 @@ def find(path: str, project: Path) -> Path | None:
 
 def locate(path: str, project: Path) -> Path | None:
     """A file or folder named in a recipe, looked for as `find` does; a file before a folder."""
-    places = [root / Path(path).expanduser() for root in roots(project)]
+    places = [path_below(root, path) for root in roots(project)]
+    if no_path(path):
+        return None
     files = [place for place in places if place.is_file()]
     return next(iter([*files, *(place for place in places if place.is_dir())]), None)
+
+
+def path_below(root: Path, path: str) -> Path:
+    """A path as people write it: absolute, below a folder, or below a home by `~`."""
+    try:
+        return root / Path(path).expanduser()
+    except RuntimeError:  # ~NAME of nobody on this machine is a name like others
+        return root / path
+
+
+def no_path(path: str) -> str:
+    """Why no file can have this path; empty where one can."""
+    if textfiles.NO_TEXT.search(path):
+        return "has a control character or half of a character in it, which no file's name has here"
+    if any(len(part.encode()) > LONGEST_NAME for part in Path(path).parts):
+        return f"has a name of more than {LONGEST_NAME} bytes, which no file has"
+    return ""
 
 
 def listing(folder: str, project: Path) -> dict[str, Path]:
@@ -65,12 +85,16 @@ def listing(folder: str, project: Path) -> dict[str, Path]:
 
 def headline(path: Path) -> str:
     """The first words of comment in a YAML file, for listings."""
-    if not path.is_file() or path.stat().st_size > BYTES:  # said where it is used
+    try:
+        if path.stat().st_size > BYTES:  # said where it is used
+            return ""
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # which is said where the file is chosen
         return ""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        text = line.lstrip("# ").strip()
-        if line.startswith("#") and text and not text.startswith(("@", "yaml-language-server")):
-            return text
+    for line in text.splitlines():
+        said = line.lstrip("# ").strip()
+        if line.startswith("#") and said and not said.startswith(("@", "yaml-language-server")):
+            return said
     return ""
 
 
@@ -209,7 +233,11 @@ class _Recipes(dict[str, Any]):
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    about = path.stat() if path.is_file() else path.lstat()
+    """What changes where a file does; nothing for a link that leads nowhere, which `_load` says."""
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
     return about.st_ino, about.st_mtime_ns, about.st_size
 
 
@@ -255,7 +283,9 @@ def _unreadable(path: Path) -> list[str]:
     found: list[Fault] = []
     text = textfiles.read_yaml(path, found)
     return (
-        [f"{fault.what}; {fault.remedy}" for fault in found] if text is None else textfiles.yaml_faults(text)
+        ["; ".join(filter(None, (fault.what, fault.remedy))) for fault in found]
+        if text is None
+        else textfiles.yaml_faults(text)
     )
 
 
@@ -267,20 +297,7 @@ def _forbidden(node: Any) -> list[str]:
         return ["a recipe is a mapping of keys; this file holds none"]
     plain = OmegaConf.to_container(node, resolve=False)
     assert isinstance(plain, dict)
-    defaults = plain.get("defaults") or []
-    if not isinstance(defaults, list) or not all(map(_is_entry, defaults)):
-        return ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
-    put_together = [entry for entry in defaults if "${" in str(entry)]
-    if put_together:
-        return [
-            f"the defaults list names {put_together[0]!r}: write the name of the file itself, without ${{"
-        ]
-    entries = [str(key) for entry in defaults for key in (entry if isinstance(entry, dict) else [entry])]
-    faults = [
-        f"the defaults list names {entry!r}: Hydra's own settings belong on the command line"
-        for entry in entries
-        if re.search(r"(^|[\s/@.:])hydra($|[/@.:])", entry)
-    ]
+    faults = defaults_list.faults(plain["defaults"]) if "defaults" in plain else []
     if any(str(key).split(".")[0] == "hydra" for key in plain):
         faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
     if any(str(key).split(".")[0] == "trust" for key in plain):
@@ -300,13 +317,6 @@ def _moved(node: Any) -> list[str]:
         for entry in entries
         if "@" in str(entry) and not re.match(rf"(override |optional )*/({'|'.join(GROUPS)})[/@]", str(entry))
     ]
-
-
-def _is_entry(entry: Any) -> bool:
-    """Whether Hydra can read an entry of a defaults list."""
-    if isinstance(entry, dict) and len(entry) == 1:
-        return all(isinstance(name, str | list | None) for name in entry.values())
-    return isinstance(entry, str)
 
 
 def _unlike(node: Any) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selfinstruct import textfiles
 from selfinstruct.errors import Fault
-from selfinstruct.layout import find, roots
+from selfinstruct.layout import find, no_path, roots
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def load_lines(name: str, where: str, project: Path, faults: list[Fault]) -> Lin
     """
     path = find(name, project)
     if path is None:
-        faults.append(Fault(where, f"there is no file {name}", _nearest(name, project)))
+        faults.append(Fault(where, f"there is no file {name[:200]}", _nearest(name, project)))
         return None
     text = textfiles.read(path, faults)
     if text is None:
@@ -53,6 +53,8 @@ def load_lines(name: str, where: str, project: Path, faults: list[Fault]) -> Lin
 
 def _nearest(name: str, project: Path) -> str:
     """The file that was perhaps meant, or where it was looked for."""
+    if wrong := no_path(name):
+        return f"it {wrong}"
     folder = Path(name).parent
     known = [str(folder / file.name) for root in roots(project) for file in (root / folder).glob("*.txt")]
     near = get_close_matches(name, known, n=1, cutoff=0.6)

@@ -19,7 +19,7 @@ from typing import Any
 from selfinstruct.compose import compose
 from selfinstruct.errors import Fault, RecipeError, UserError, unknown
 from selfinstruct.jsonl import json_line
-from selfinstruct.layout import headline, listing, packaged, resolved
+from selfinstruct.layout import headline, listing, no_path, packaged, resolved
 from selfinstruct.overrides import readable
 from selfinstruct.stages import STAGES, Kind
 
@@ -301,6 +301,8 @@ def _shaped(task: dict[str, Any], each: str | None) -> dict[str, Any]:
 def _check_name(name: str, project: Path, paths: Sequence[Path]) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
         raise UserError(f"{name!r} is no name for a recipe: use letters, digits, _ and -")
+    if wrong := no_path(f"{name}.jsonl"):
+        raise UserError(f"{name[:40]!r} {wrong}; give the recipe a shorter name")
     if not readable(name):
         raise UserError(f"{name!r} is no name for a recipe: on the command line it is no word")
     if (packaged() / f"recipes/{name}.yaml").is_file():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.expansion import limited
 from selfinstruct.layout import GROUPS, packaged, register
+from selfinstruct.yaml_limits import DEEP
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -27,6 +28,7 @@ OPEN = re.compile(
     r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
     r"|seeds\.columns(\.[\w-]+)?="
 )
+CHOICE = re.compile(rf"(recipe|{'|'.join(GROUPS)})=([\w.+,-]+)")
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 LONG = re.compile(r"--([\w.@/]+)")
 
@@ -104,15 +106,37 @@ def meant(override: str) -> str:
 def opened(overrides: Sequence[str]) -> list[str]:
     """The overrides, with those marked that Hydra takes otherwise than whoever types them means.
 
-    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, and adds nothing for `export={}`.
+    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, adds nothing for `export={}`, and makes
+    a number of the name in `recipe=12`.
 
     Raises:
-        UserError: for one that would choose a file by what `${…}` says, or copy the environment.
+        UserError: for one that would choose a file by what `${…}` says, or copy the environment, or is nested
+            so deeply that Hydra's parser comes to its own end.
     """
     for part in overrides:
         _refuse_outside(part)
+        if _depth(part) > DEEP:
+            raise UserError(f"{part[:40]!r} … is nested deeper than {DEEP} levels; take brackets out")
     plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
-    return [f"++{part}" if OPEN.match(part) else part for part in plain]
+    return [f"++{part}" if OPEN.match(part) else _named(part) for part in plain]
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets of an override are nested at most."""
+    depth = deepest = 0
+    for character in text:
+        depth += (character in PAIRS) - (character in PAIRS.values())
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _named(override: str) -> str:
+    """The choice of a recipe or of a file of conf/ whose names Hydra would take for numbers, in quotes."""
+    choice = CHOICE.fullmatch(override)
+    if not choice or (choice[1] != "recipe" and choice[2] == "null"):
+        return override
+    names = [name if _parses(f"{choice[1]}={name}", name) else f"'{name}'" for name in choice[2].split(",")]
+    return f"{choice[1]}={','.join(names)}"
 
 
 def _refuse_outside(override: str) -> None:

@@ -252,9 +252,11 @@ def _build_one(
 
     if config.template is None:
         faults.append(Fault(f"{where}.template", "is missing", "it is the text that the model gets"))
-    stop = config.sampling.get("stop")
+    sampling = dict(config.sampling)
+    stop = sampling.get("stop")
     if stop is not None and not (isinstance(stop, list) and all(isinstance(text, str) for text in stop)):
         faults.append(Fault(f"{where}.sampling.stop", "is not a list of strings", "put them in quotes"))
+        del sampling["stop"]  # so that the templates can still be tried out
     texts = {"template": config.template, "system": config.system}
     for key, text in texts.items():
         try:
@@ -283,7 +285,7 @@ def _build_one(
         template=config.template,
         system=config.system,
         variables=config.variables,
-        sampling={**asked, **config.sampling},
+        sampling={**asked, **sampling},
         parse=parse,
         where=getattr(config, "where", {}),
         may_shorten=config.when_too_long == "shorten",

@@ -23,6 +23,7 @@ from selfinstruct.exportcheck import checked
 from selfinstruct.fields import Sample
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.judge import Judge
+from selfinstruct.layout import no_path
 from selfinstruct.lines import Lines, load_lines
 from selfinstruct.llm.naming import misplaced
 from selfinstruct.models import Models
@@ -30,7 +31,7 @@ from selfinstruct.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.prompts import Prompt
 from selfinstruct.registry import validate
 from selfinstruct.said import Said
-from selfinstruct.schema import compile_schema, fields_of
+from selfinstruct.schema import compile_schema, fields_of, named_fields
 from selfinstruct.stages import STAGES, Kind, Stage
 
 
@@ -116,7 +117,8 @@ def without(keys: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
         for part in path:
             level = level.get(part, {}) if isinstance(level, dict) else {}
         if isinstance(level, dict):
-            level.pop(last, None)
+            for key in [key for key in level if str(key) == last]:  # of 1 too, which is no text
+                del level[key]
     return left
 
 
@@ -131,8 +133,7 @@ class _Builder:
     def __init__(
         self, name: str, config: RecipeConfig, project: Path, faults: list[Fault], said: Said
     ) -> None:
-        self.name, self.config, self.project, self.faults = name, config, project, faults
-        self.said = said
+        self.name, self.project, self.faults = name, project, faults
         self.warnings: list[str] = []
         self.of_seeds: list[str] = []  # how they were read, which helps where they have a fault
         self.models = Models(config, project, faults, said)
@@ -140,6 +141,12 @@ class _Builder:
             stage: compile_schema(schema, f"schema.{stage}", faults)
             for stage, schema in config.schemas.items()
         }
+        broken = {stage for stage, validate in self.schemas.items() if validate is None}
+        named = {
+            stage: named_fields(schema) if stage in broken else schema
+            for stage, schema in config.schemas.items()
+        }
+        self.config = config.model_copy(update={"schemas": named})  # so that nothing below trips over one
 
     def build(self) -> Recipe | None:
         kinds = {
@@ -147,6 +154,7 @@ class _Builder:
             for name, stage in self.config.pipeline.items()
         }
         self._sections(kinds)
+        self._paths()
         schema = self.config.schemas.get(SEED_STAGE, {})
         validate = self.schemas.get(SEED_STAGE)
         seeds = load_seeds(self.config.seeds, schema, validate, self.project, self.faults, self.of_seeds)
@@ -169,6 +177,15 @@ class _Builder:
         return Recipe(
             self.name, self.config, self.project, seeds, stages, exports, self.warnings, self.models.wanting
         )
+
+    def _paths(self) -> None:
+        """The paths of what a run writes, and of what it replays, can be a file's on this machine."""
+        given = {key: getattr(self.config, key) for key in ("run_dir", "replay", "scratch")}
+        if self.config.cache:
+            given["cache.path"] = self.config.cache.path
+        for key, path in given.items():
+            if path and (wrong := no_path(path)):
+                self.faults.append(Fault(key, f"{path[:40]!r} {wrong}", f"name another: {key}=…"))
 
     def _sections(self, kinds: dict[str, Kind | None]) -> None:
         """Each section of prompts, filters and schema belongs to a stage, and each stage has them."""

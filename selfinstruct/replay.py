@@ -23,6 +23,7 @@ from typing import Any
 from selfinstruct.blot import blotted
 from selfinstruct.errors import RunFolderError
 from selfinstruct.folder import JOURNAL, in_use, shape_of
+from selfinstruct.layout import path_below
 from selfinstruct.llm.endpoint import Desk
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record, Reply, Request
@@ -144,7 +145,7 @@ def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
     if recipe.config.replay is None:
         yield None
         return
-    path = recipe.project / Path(recipe.config.replay).expanduser()
+    path = path_below(recipe.project, recipe.config.replay)
     if not (path / JOURNAL).is_file():
         raise RunFolderError(f"replay: {path} holds no run ({JOURNAL} is not there); give the folder of one")
     if path.resolve() == into.resolve():

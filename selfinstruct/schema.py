@@ -7,6 +7,7 @@ schema.
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -55,6 +56,18 @@ def compile_schema(schema: dict[str, Any], where: str, faults: list[Fault]) -> V
         return Rejection(f"{path}: {error.message}" if path else error.message, {"path": error.json_path})
 
     return validate
+
+
+def named_fields(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a schema that is invalid still says: its fields, by which the rest of a recipe can be checked."""
+    fields = schema.get("properties")
+    types = {
+        name: spec.get("type") if isinstance(spec, dict) else None
+        for name, spec in (fields.items() if isinstance(fields, dict) else ())
+        if isinstance(name, str)
+    }
+    known = {name: {"type": one} if isinstance(one, str) else {} for name, one in types.items()}
+    return {"properties": known} if known else {}
 
 
 def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -154,6 +167,9 @@ def _checked(pickled: bytes, key: str) -> Fault | None:
     from jsonschema.exceptions import SchemaError
 
     schema = pickle.loads(pickled)
+    foreign = _foreign(schema, "")
+    if foreign:
+        return foreign
     try:
         Draft202012Validator.check_schema(schema)
         dangling = _dangling(schema)
@@ -172,6 +188,22 @@ def _checked(pickled: bytes, key: str) -> Fault | None:
         remedy = "write the definition into the schema, under $defs; nothing is fetched"
         return Fault("", f"$ref {dangling!r} leads nowhere", remedy)
     return None
+
+
+def _foreign(part: Any, where: str) -> Fault | None:
+    """What YAML can hold and JSON cannot: the first key that is no text, bytes, a number without a value."""
+    if isinstance(part, dict):
+        wrong = next((key for key in part if not isinstance(key, str)), None)
+        if wrong is not None:
+            return Fault(f"{where}.{wrong}", "is a key that YAML does not read as text", "put it in quotes")
+        inner = ((f"{where}.{key}", value) for key, value in part.items())
+    elif isinstance(part, list):
+        inner = ((f"{where}.{number}", value) for number, value in enumerate(part))
+    elif isinstance(part, bytes) or (isinstance(part, float) and not math.isfinite(part)):
+        return Fault(where, f"is {part!r}, which JSON cannot hold", "write text or a number")
+    else:
+        return None
+    return next((found for place, value in inner if (found := _foreign(value, place))), None)
 
 
 def _dangling(schema: dict[str, Any]) -> str | None:

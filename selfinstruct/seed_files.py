@@ -7,6 +7,8 @@ a format, see it in `_text` or `_binary` and fill a `Table`.
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import re
 import zlib
 from difflib import get_close_matches
@@ -16,7 +18,7 @@ from selfinstruct import textfiles
 from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.filetypes import ARROW, GZIP, PARQUET, page_of, type_of
-from selfinstruct.layout import locate, roots
+from selfinstruct.layout import locate, no_path, roots
 from selfinstruct.seed_columns import is_task, known_names
 from selfinstruct.seed_json import read_json
 from selfinstruct.seed_table import LINE, Row, Table
@@ -27,6 +29,12 @@ _LINES = (".jsonl", ".ndjson", ".jsonlines")
 _JSON = (*_LINES, ".json")
 _TABLES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _TEXTS = (".txt", ".text", "")
+LARGEST = 200_000_000  # bytes of a seed file, unpacked; Alpaca's 52,000 rows are 23 MB
+MOST_FILES = 10_000  # in a folder
+_TOO_LARGE = (
+    f"has more than {LARGEST // 1_000_000} MB (unpacked, where it is packed)",
+    "take some of its rows: a prompt shows a few seeds, and all of them are held in memory",
+)
 _ADDRESS = re.compile(r"\w{2,}://")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _DOWNLOAD = "hf download {0} --repo-type dataset --local-dir {1}, then seeds.path={1}/FILE"
@@ -41,6 +49,8 @@ def read_seed_file(config: SeedsConfig, project: Path, faults: list[Fault]) -> T
     table = Table(path)
     if path.is_dir():
         _folder(config.path, table)
+    elif path.stat().st_size > LARGEST:
+        table.faults.append(Fault(str(path), *_TOO_LARGE))
     else:
         data = textfiles.read_bytes(path, table.faults)
         if data is not None:
@@ -69,10 +79,14 @@ def _binary(data: bytes, name: str, config: SeedsConfig, table: Table) -> None:
 
 def _unpacked(data: bytes, table: Table) -> bytes | None:
     try:
-        inner = gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            inner = packed.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         what = f"is {GZIP}, but it cannot be unpacked: {error}"
         table.faults.append(Fault(str(table.path), what, "it may be cut short: copy it again"))
+        return None
+    if len(inner) > LARGEST:
+        table.faults.append(Fault(str(table.path), *_TOO_LARGE))
         return None
     kind = type_of(inner)
     if kind:
@@ -115,6 +129,10 @@ def _is_json(text: str) -> bool:
 def _folder(name: str, table: Table) -> None:
     """A folder of Parquet files or one that datasets saved; of another the fault says what is in it."""
     path = table.path
+    if _holds_too_many(path):
+        what = f"is a folder of more than {MOST_FILES:,} files and folders"
+        table.faults.append(Fault(str(path), what, f"name a file: seeds.path={name.rstrip('/')}/FILE"))
+        return
     saved = any((path / file).is_file() for file in ("dataset_info.json", "state.json", "dataset_dict.json"))
     if saved or any(path.rglob("*.parquet")):
         read_arrow(path, table)
@@ -125,8 +143,20 @@ def _folder(name: str, table: Table) -> None:
     table.faults.append(Fault(str(path), "is a folder, and holds no Parquet files", remedy))
 
 
+def _holds_too_many(folder: Path) -> bool:
+    """Whether it is a home or a whole disk, say, which would take minutes to look through."""
+    counted = 0
+    for _, folders, files in os.walk(folder):
+        counted += len(folders) + len(files)
+        if counted > MOST_FILES:
+            return True
+    return False
+
+
 def _absent(name: str, project: Path) -> Fault:
     """What to do about a file that is not there: an address, a name on the hub, a typo."""
+    if wrong := no_path(name):
+        return Fault("seeds.path", f"{name[:40]!r} {wrong}", "name a file: seeds.path=FILE")
     if _ADDRESS.match(name):
         remedy = "download it, then seeds.path=FILE"
         return Fault("seeds.path", f"{name} is an address, and seeds are read from disk", remedy)

@@ -6,6 +6,7 @@ line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from selfinstruct.errors import Fault
 from selfinstruct.filetypes import type_of
 from selfinstruct.yaml_limits import BYTES, excess
+from selfinstruct.yaml_shape import event_faults, node_faults
 
 _MARKS = {
     b"\xff\xfe\0\0": "UTF-32",
@@ -20,6 +22,7 @@ _MARKS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
+NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, halves of characters
 _REMEDY = "save it as UTF-8"
 _SAMPLE = 400  # bytes looked at to tell a wide encoding by its zeros
 
@@ -102,11 +105,12 @@ def yaml_faults(text: str) -> list[str]:
     loader_of = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
     try:
         beyond = excess(text, loader_of)
-        if beyond:
-            return [beyond]
+        unfit = [beyond] if beyond else event_faults(text, loader_of)
+        if unfit:
+            return unfit
         loader = loader_of(text)
         node = loader.get_single_node()
-        return list(_twice(node, loader, set())) if node else []
+        return node_faults(node) or list(_twice(node, loader, set())) if node else []
     except (yaml.YAMLError, ValueError) as error:  # a ValueError: a key such as 2026-13-45, no date
         return [_broken(error, text)]
 

@@ -25,6 +25,7 @@ from selfinstruct.blot import blotted
 from selfinstruct.checksums import checksum, lenient
 from selfinstruct.config import CacheConfig
 from selfinstruct.disks import local_folder, network_file_system
+from selfinstruct.layout import path_below
 from selfinstruct.llm.claims import TABLE as CLAIMS_TABLE
 from selfinstruct.llm.claims import Claims
 from selfinstruct.records import Reply, Request
@@ -74,7 +75,7 @@ class Cache:
         if config is None:
             return
         self._most = config.max_gb * GB
-        self._path = project / Path(config.path).expanduser() if config.path else _default()
+        self._path = path_below(project, config.path) if config.path else _default()
         self._wait, self._named = config.wait, config.path is not None
         try:
             self._path = _on_local_disk(self._path, say)

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import ModelError
+from selfinstruct.layout import path_below
 from selfinstruct.llm import MODELS, Model, ModelKind
 from selfinstruct.records import Reply, Request
 
@@ -141,7 +142,7 @@ def _weights(
     project: Path, path: str | None, package: str | None, repo: str | None, file: str | None
 ) -> Path:
     if path:
-        found = project / Path(path).expanduser()
+        found = path_below(project, path)
         if not found.is_file():
             raise ModelError(f"model.options.weights: there is no file {found}")
         return found

@@ -1,0 +1,197 @@
+"""No recipe, override or seed file ends in a traceback: a sample of the fuzzer's mutants, and its finds."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fuzz import SAMPLE, fuzz
+
+from selfinstruct import seed_files
+from selfinstruct.defaults_list import faults
+
+Typed = Callable[..., tuple[int, str, str]]
+ON_TOP = "defaults: [quickstart, _self_]\n"
+
+
+def said(typed: Typed, recipe: bytes | str, name: str = "mine") -> str:
+    """What `check` says of a recipe that it refuses."""
+    path = Path("recipes") / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(recipe if isinstance(recipe, bytes) else recipe.encode())
+    status, _, err = typed("check", f"recipe={name}")
+    assert status == 1, err
+    return err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sort", SAMPLE)
+def test_no_mutant_ends_in_a_traceback(sort: str) -> None:
+    """The same sample each time; `python tests/fuzz.py` tries all, and `--seed` others."""
+    found = list(fuzz(sort, 0, *SAMPLE[sort]))
+    assert not found, "\n".join(map(str, found))
+
+
+def test_the_fuzzer_finds_what_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A check that raises, one without end, one that ends the process: each is named, and the rest go on."""
+    broken = tmp_path / "sitecustomize.py"
+    broken.write_text(
+        "import sys, types, os\n"
+        "def check(number):\n"
+        "    if number == 1: raise KeyError('a fault')\n"
+        "    if number == 3:\n"
+        "        while True: pass\n"
+        "    if number == 5: os.abort()\n"
+        "made = types.ModuleType('mutants')\n"
+        "made.mutant = lambda sort, seed, number: ('', lambda: check(number))\n"
+        "sys.modules['mutants'] = made\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = {one.number: one.what for one in fuzz("keys", 0, 0, 8)}
+    assert list(found) == [1, 3, 5]
+    assert found[1].startswith("KeyError at ")
+    assert "Hang" in found[3]
+    assert "the process ended with -6" in found[5]
+
+
+@pytest.mark.parametrize(
+    "properties", ["5", "text", "true", "{1: {type: string}}", "{input: 5}", "{input: {type: 7}}"]
+)
+def test_a_schema_whose_fields_are_none(typed: Typed, properties: str) -> None:
+    """It is named, and the rest of the recipe is checked by what it still says."""
+    err = said(typed, f"{ON_TOP}target: 0\nschema: {{instances: {{properties: {properties}}}}}\n")
+    assert "schema.instances.properties" in err
+    assert "target: should be greater" in err
+
+
+def test_keys_below_a_value(typed: Typed) -> None:
+    """They cannot be set and not be taken away; the message says what there is."""
+    for override in ("~model.concurrency.y", "model.concurrency.y=3", "~model.name.x.y"):
+        status, _, err = typed("check", "recipe=quickstart", override)
+        assert status == 1
+        assert "which has no keys" in err
+        assert override.lstrip("~").partition("=")[0] in err
+
+
+@pytest.mark.parametrize("name", ["nan", "inf", "12", "1e5", "true", "null", "-3"])
+def test_a_recipe_named_as_a_number(typed: Typed, name: str) -> None:
+    """It is found by its name as any other; where there is none, that is said."""
+    status, _, err = typed("check", f"recipe={name}")
+    assert status == 1
+    assert f"unknown recipe '{name}'" in err
+    assert "target: should be greater" in said(typed, f"{ON_TOP}target: 0\n", name)
+
+
+def test_what_no_defaults_list_can_name() -> None:
+    """No path, no interpolation, no control character, not nothing: each with what to write instead."""
+    for entry in (
+        *(
+            "../x",
+            "a/../b",
+            "a//b",
+            ".",
+            "..",
+            "",
+            " ",
+            "/",
+            "//x",
+            "a\\b",
+            "${seed}",
+            "a\0b",
+            "\x1b[31m",
+            "a@b@c",
+        ),
+        *({"override /model": "../../etc/passwd"}, {"override /model": "/etc/passwd"}, {"/": "x"}, {"": "x"}),
+        *(
+            {"@": "x"},
+            {"override": "../x"},
+            {"override /../model": "x"},
+            {"override /model": ["openai", "../x"]},
+        ),
+        *({"optional override /model": "${seed}"}, {"override /model": ""}),
+    ):
+        (told,) = faults([entry])
+        assert f"the defaults list has the entry {entry!r}" in told
+        assert "override /GROUP: NAME" in told
+    for entry in (None, 1, ["a"], {}, {"a": "b", "c": "d"}, {1: "x"}, {"a": 5}, {"a": [None]}, True):
+        assert faults([entry]) == ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
+    fine = [
+        "chat",
+        "_self_",
+        "über uns",
+        "a[b]",
+        "common/clean@x",
+        "/seeds/x@seeds",
+        {"override /model": "openai"},
+    ]
+    assert (
+        faults([*fine, {"/model@pipeline.instances.model": "openai"}, {"override /model": ["a", "b"]}]) == []
+    )
+
+
+def test_a_defaults_list_with_a_path(typed: Typed) -> None:
+    """A file elsewhere on the machine is not read, whether it is there or not."""
+    Path("secret.yaml").write_text("target: 7\n")
+    for entry in ("../secret", "{override /model: ../../secret}", "{override /model: '${oc.env:HOME}'}"):
+        err = said(typed, f"defaults: [quickstart, {entry}, _self_]\n")
+        assert "recipes/mine.yaml: the defaults list has the entry" in err
+
+
+def test_what_yaml_holds_and_a_recipe_cannot(typed: Typed) -> None:
+    """Each is named with its line; none of them ends the process, as the last ones did."""
+    for text, words in (
+        ("null: x", "has the key 'null', which means nothing"),
+        ("[a]: b", "has a list or mapping as a key"),
+        ("x: !!set {a, b}", "has the tag '!!set'"),
+        ("x: !!timestamp 2024-01-01", "has the tag '!!timestamp'"),
+        ("x: !!python/object/apply:os.system [ls]", "has the tag '!!python/object/apply:os.system'"),
+        ("x: &a [*a]", "an alias (*NAME) in it leads back to itself"),
+        ("target: 0x" + "f" * 5_000, "has a number of 5002 characters"),
+        ("x: " + "[" * 900 + "]" * 900, "is nested deeper than 50 levels"),
+        ("x: " + "[" * 100_000, "is nested deeper than 50 levels"),
+        ("x: " + "{a: " * 100_000, "is nested deeper than 50 levels"),
+    ):
+        assert f"recipes/mine.yaml: line 2: {words}" in said(typed, f"{ON_TOP}{text}\n")
+    assert "mix.1: is a key that YAML does not read as text" in said(typed, f"{ON_TOP}mix: {{1: 2}}\n")
+
+
+def test_overrides_that_no_parser_gets_through(typed: Typed) -> None:
+    """Brackets without end, and numbers of more digits than Python reads."""
+    status, _, err = typed("check", "recipe=quickstart", "x=" + "[" * 3_000 + "]" * 3_000)
+    assert (status, "is nested deeper than 50 levels" in err) == (1, True)
+    status, _, err = typed("check", "recipe=quickstart", "target=" + "9" * 5_000)
+    assert (status, "has a number of too many digits" in err) == (1, True)
+
+
+def test_paths_that_no_file_can_have(typed: Typed) -> None:
+    """A NUL, a name of 300 letters, half of a character: a fault that names the key, all of them at once."""
+    long = "x" * 300
+    keys = [f"seeds.path={long}", f"cache.path={long}", f"scratch='a\tb/{long}'", f"replay=runs/{long}"]
+    status, _, err = typed("check", "recipe=quickstart", *keys)
+    assert status == 1
+    for key in ("seeds.path", "cache.path", "scratch", "replay"):
+        assert f"  {key}: '" in err
+    status, _, err = typed("check", "recipe=quickstart", "seeds.path='~nobody-here/x.jsonl'", "replay=/")
+    assert (status, "replay: / holds no run" in err) == (1, True)
+
+
+def test_seed_files_without_end(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packed file that grows a thousandfold, one that is too large as it is, a folder that is a disk."""
+    monkeypatch.setattr(seed_files, "LARGEST", 10_000_000)
+    monkeypatch.setattr(seed_files, "MOST_FILES", 20)
+    row = b'{"instruction": "Say something."}\n'
+    Path("bomb.jsonl.gz").write_bytes(gzip.compress(row * 400_000))
+    Path("large.jsonl").write_bytes(row * 400_000)
+    Path("many").mkdir()
+    for number in range(30):
+        Path(f"many/{number}.txt").touch()
+    for path, words in (
+        ("bomb.jsonl.gz", "has more than 200 MB (unpacked"),
+        ("large.jsonl", "has more than 200 MB"),
+        ("many", "is a folder of more than 20 files"),
+    ):
+        status, _, err = typed("check", "recipe=quickstart", f"seeds.path={path}")
+        assert status == 1
+        assert f"{path}: {words}" in err
