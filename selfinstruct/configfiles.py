@@ -55,7 +55,7 @@ def _pickled(name: str, text: str) -> bytes:
     from omegaconf import OmegaConf
 
     stream = StringIO(text)
-    stream.name = name  # type: ignore[attr-defined]  # for messages
+    stream.name = name  # for messages
     keys = yaml.load(stream, Loader=_loader())
     if not isinstance(keys, dict | list | str | None):
         raise OSError(f"a config is a mapping of keys; {name} holds {keys!r}")
@@ -71,9 +71,9 @@ def _loader() -> Any:
     in_python = get_yaml_loader()
     if not hasattr(yaml, "CSafeLoader"):
         return in_python
-    from yaml.cyaml import CParser
+    from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
-    class InC(CParser, in_python):  # type: ignore[misc]
+    class InC(CParser, in_python):  # type: ignore[misc,valid-type]
         def __init__(self, stream: Any) -> None:
             CParser.__init__(self, stream)
             yaml.constructor.SafeConstructor.__init__(self)

@@ -18,7 +18,7 @@ CALL = 5  # steps
 CHARACTERS = 10_000_000  # that calls and filters take in and give out, and that the text has
 DIGITS = 4_300  # of an integer; Python itself writes none longer
 ITEM = 50  # characters that an item of a list counts for beside its own: about the memory it takes
-MANY = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
+MANY: Any = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
 
 
 class TooMuch(TemplateRuntimeError):

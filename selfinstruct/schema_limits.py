@@ -45,13 +45,15 @@ def validator_class() -> Any:
     """Jsonschema's validator of Draft 2020-12, with limits."""
     from jsonschema import Draft202012Validator, validators
 
+    extend: Any = validators.extend
+
     follow = {key: _counted(Draft202012Validator.VALIDATORS[key]) for key in ("$ref", "$dynamicRef")}
     found = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional(Draft202012Validator.VALIDATORS["additionalProperties"]),
     }
-    return validators.extend(Draft202012Validator, {**follow, **found})
+    return extend(Draft202012Validator, {**follow, **found})
 
 
 def slow_in(schema: Any) -> str | None:

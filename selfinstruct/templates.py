@@ -17,8 +17,9 @@ from types import BuiltinMethodType, ModuleType
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.visitor import NodeTransformer
 
 from selfinstruct.meter import CALL, DIGITS, TooMuch, meter, weight
@@ -193,7 +194,7 @@ class _Counting(NodeTransformer):
         return self.generic_visit(node)
 
 
-def _through(node: nodes.Expr, filter: str) -> nodes.Expr:
+def _through(node: Any, filter: str) -> nodes.Expr:
     """An expression whose value passes a filter of ours; a constant is as long as the template has it."""
     if isinstance(node, nodes.Const | nodes.TemplateData):
         return node
@@ -223,7 +224,7 @@ def _shown(value: Any) -> Any:
     return value
 
 
-def _bounded(function: Callable[..., Any], grows: Callable[..., int] | None) -> Callable[..., Any]:
+def _bounded(function: Any, grows: Callable[..., int] | None) -> Callable[..., Any]:
     """A filter or a test that counts what it takes and gives; `grows` says what it would give at most."""
     passed = 1 if hasattr(function, "jinja_pass_arg") else 0
 

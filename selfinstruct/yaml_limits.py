@@ -65,7 +65,8 @@ def excess(text: str, loader: Any) -> str | None:
 def _excesses(events: Any) -> Iterator[str]:
     import yaml
 
-    opened, anchors = [_Size()], {}
+    opened = [_Size()]
+    anchors: dict[str, _Size] = {}
     while events.check_event():
         event = events.get_event()
         line = f"line {event.start_mark.line + 1}"
@@ -87,7 +88,7 @@ def _excesses(events: Any) -> Iterator[str]:
         elif isinstance(event, yaml.AliasEvent):
             if any(event.anchor == one.anchor for one in opened):
                 yield f"{line}: the alias *{event.anchor} stands for what it is part of; write its values out"
-            size = anchors.get(event.anchor, _Size())
+            size = anchors.get(str(event.anchor), _Size())
         else:
             continue
         if size.anchor:

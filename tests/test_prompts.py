@@ -118,7 +118,7 @@ class TestSandbox:
     def test_no_change_of_records(self, change: str) -> None:
         """A template cannot change the records that it shows."""
         example = {"instruction": "a"}
-        with pytest.raises(TemplateFault, match=r"unsafe|undefined"):
+        with pytest.raises(TemplateFault, match="unsafe"):
             render(f"{{{{ examples[0].{change} }}}}", {"examples": [example]})
         assert example == {"instruction": "a"}
 
