@@ -115,6 +115,7 @@ def test_what_no_defaults_list_can_name() -> None:
         (told,) = faults([entry])
         assert f"the defaults list has the entry {entry!r}" in told
         assert "override /GROUP: NAME" in told
+    entry: Any
     for entry in (None, 1, ["a"], {}, {"a": "b", "c": "d"}, {1: "x"}, {"a": 5}, {"a": [None]}, True):
         assert faults([entry]) == ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
     fine = [
