@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fuzz import SAMPLE, fuzz
@@ -115,9 +116,19 @@ def test_what_no_defaults_list_can_name() -> None:
         (told,) = faults([entry])
         assert f"the defaults list has the entry {entry!r}" in told
         assert "override /GROUP: NAME" in told
-    entry: Any
-    for entry in (None, 1, ["a"], {}, {"a": "b", "c": "d"}, {1: "x"}, {"a": 5}, {"a": [None]}, True):
-        assert faults([entry]) == ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
+    others: tuple[Any, ...] = (
+        None,
+        1,
+        ["a"],
+        {},
+        {"a": "b", "c": "d"},
+        {1: "x"},
+        {"a": 5},
+        {"a": [None]},
+        True,
+    )
+    for other in others:
+        assert faults([other]) == ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
     fine = [
         "chat",
         "_self_",
