@@ -23,7 +23,7 @@ from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.jsonl import json_line
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
-from selfinstruct.repair import offer, open_journal
+from selfinstruct.repair import CHECKED, offer, open_journal
 from selfinstruct.stages import STAGES
 from selfinstruct.store import Journal
 
@@ -115,7 +115,7 @@ def look(recipe: Recipe, path: Path) -> str:
         return "new"
     if recipe.config.fresh:
         return f"the run in it is set aside as {_aside(path)}"
-    journal, _ = open_journal(path / JOURNAL)
+    journal, _ = open_journal(path / JOURNAL, how=CHECKED)
     try:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
