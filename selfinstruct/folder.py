@@ -25,7 +25,7 @@ from selfinstruct.jsonl import json_line
 from selfinstruct.layout import path_below
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
-from selfinstruct.repair import offer, open_journal
+from selfinstruct.repair import CHECKED, offer, open_journal
 from selfinstruct.stages import STAGES
 from selfinstruct.store import Journal
 
@@ -117,7 +117,7 @@ def look(recipe: Recipe, path: Path) -> str:
         return "new"
     if recipe.config.fresh:
         return f"the run in it is set aside as {_aside(path)}"
-    journal, _ = open_journal(path / JOURNAL)
+    journal, _ = open_journal(path / JOURNAL, how=CHECKED)
     try:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]

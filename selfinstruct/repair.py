@@ -22,6 +22,7 @@ from selfinstruct.store import Journal
 SUMMARY = "summary.json"
 WRITTEN = "dataset"  # the meta key of the digests of what was written to `dataset/`, by name
 SAME = "To mend it, run the same command with repair=true"
+CHECKED = "To mend it, run the recipe with repair=true; check changes nothing"
 OTHER = "To mend it, go on with that run by its own command, with repair=true"
 
 

@@ -16,8 +16,11 @@ from killing import data
 from selfinstruct.api import execute
 from selfinstruct.compose import Composed, compose
 from selfinstruct.errors import DamagedJournal
+from selfinstruct.llm.embedding import Kept
 from selfinstruct.progress import Progress
+from selfinstruct.records import Record, Reply, Request
 from selfinstruct.repair import open_journal
+from selfinstruct.store import Journal
 
 PAGE = 4096
 SCRIPT = ("recipe=paper", "model=scripted", "target=6", "~export.alpaca", "~export.chat", "~export.sharegpt")
@@ -253,3 +256,109 @@ def test_damage_is_refused_or_harmless_and_is_repaired(
     with closing(sqlite3.connect(run / "run.sqlite")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     open_journal(run / "run.sqlite")[0].close()
+
+
+OLDEST = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE request (
+    stage TEXT, number INTEGER, prompt TEXT NOT NULL, system TEXT, sampling TEXT NOT NULL,
+    examples TEXT NOT NULL, parent TEXT, variant TEXT, PRIMARY KEY (stage, number)) WITHOUT ROWID;
+CREATE TABLE reply (
+    stage TEXT, number INTEGER, text TEXT NOT NULL, finish_reason TEXT NOT NULL, model TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cost_usd REAL, seconds REAL NOT NULL,
+    attempts INTEGER NOT NULL, error TEXT, taken INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (stage, number)) WITHOUT ROWID;
+CREATE TABLE record (
+    id TEXT PRIMARY KEY, stage TEXT NOT NULL, request INTEGER NOT NULL, position INTEGER NOT NULL,
+    parent TEXT, data TEXT NOT NULL, fate TEXT NOT NULL, "check" TEXT, reason TEXT, detail TEXT NOT NULL)
+    WITHOUT ROWID;
+INSERT INTO meta VALUES ('format', '1'), ('recipe', '"tiny"');
+INSERT INTO request VALUES ('ideas', 1, 'Go on.', NULL, '{"n": 1}', '["seed_1"]', NULL, NULL);
+INSERT INTO reply VALUES ('ideas', 1, 'Grüße 世界', 'stop', 'tiny', 2, 3, 0, 1, 1, NULL, 1);
+INSERT INTO record VALUES ('ideas-000001-0', 'ideas', 1, 0, NULL,
+    '{"text": "A"}', 'accepted', NULL, NULL, '{}');
+"""
+
+
+def oldest(path: Path, harm: str = "") -> Path:
+    """A journal of the first format."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(OLDEST + harm)
+    return path
+
+
+def test_a_journal_of_the_first_format_gets_checksums(tmp_path: Path) -> None:
+    """All of it is there, and from then on damage is noticed; what can be seen to be damaged gets none."""
+    path = oldest(tmp_path / "run.sqlite")
+    for _ in range(2):
+        journal = Journal(path)
+        assert journal.reply("ideas", 1) == Reply(
+            "Grüße 世界", "stop", "tiny", prompt_tokens=2, completion_tokens=3, cost_usd=0.0, seconds=1.0
+        )
+        assert [record.data for record in journal.records("ideas")] == [{"text": "A"}]
+        assert (journal.meta("recipe"), journal.taken("ideas")) == ("tiny", {1})
+        journal.close()
+    sql("UPDATE reply SET text = 'Other' WHERE number = 1")(path)
+    with pytest.raises(DamagedJournal, match="reply 1 of ideas"):
+        Journal(path)
+    broken = oldest(tmp_path / "broken.sqlite", "UPDATE record SET data = '{' WHERE request = 1;")
+    before = broken.read_bytes()
+    with pytest.raises(DamagedJournal, match=r"record ideas-000001-0 .*\(data\)"):
+        Journal(broken)
+    assert broken.read_bytes() == before
+
+
+def test_a_damaged_vector_is_left_out_and_the_others_are_kept(tmp_path: Path) -> None:
+    """What was paid for stays; the damaged one is not among them, so that it is asked again."""
+    path = tmp_path / "run.sqlite"
+    journal = Journal(path)
+    kept = [Kept(bytes([number]) * 16, bytes([number]) * 8, True, 3, 0.001) for number in range(5)]
+    journal.keep_vectors("ideas", kept)
+    journal.close()
+    sql("UPDATE vector SET vector = x'00ff' WHERE key = x'02020202020202020202020202020202'")(path)
+    with pytest.raises(DamagedJournal, match="a vector of ideas is not as it was written"):
+        open_journal(path)
+    journal, notes = open_journal(path, repair=True)
+    assert "repaired the journal" in notes[0]
+    found = journal.vectors([one.key for one in kept])
+    assert found == {one.key: one.vector for one in kept if one.key != b"\2" * 16}
+    assert journal.spent().usd == pytest.approx(0.004)
+    journal.keep_vectors("ideas", kept)
+    assert len(journal.vectors([one.key for one in kept])) == 5
+    journal.close()
+    Journal(path).close()
+
+
+def test_a_row_that_goes_bad_while_a_run_is_at_work_is_named_when_it_is_read(tmp_path: Path) -> None:
+    """Not only when the journal is opened."""
+    path = tmp_path / "run.sqlite"
+    journal = Journal(path)
+    request = Request("ideas", 1, "Go on.")
+    journal.sent([request])
+    journal.arrived(request, Reply("An idea"))
+    journal.commit()
+    sql("UPDATE reply SET text = 'Another idea' WHERE number = 1")(path)
+    with pytest.raises(DamagedJournal, match="reply 1 of ideas is not as it was written"):
+        journal.reply("ideas", 1)
+    journal.close()
+
+
+def test_a_transaction_that_is_undone_is_not_counted(tmp_path: Path) -> None:
+    """As a full disk undoes one: what was written before and after it is whole."""
+    path = tmp_path / "run.sqlite"
+    journal = Journal(path)
+    for number in (1, 2, 3):
+        request = Request("ideas", number, "Go on.")
+        journal.sent([request])
+        journal.arrived(request, Reply("An idea"))
+        if number == 2:
+            journal._db.execute("ROLLBACK")
+        journal.commit()
+    good, bad = Record("ideas-000003-0", "ideas", 3, 0, {}), Record("x", "ideas", 3, 1, {}, fate=None)  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.take("ideas", 3, [good, bad])
+    journal.close()
+    journal = Journal(path)
+    assert journal.replied("ideas") == {1, 3}
+    assert list(journal.records("ideas")) == []
+    journal.close()

@@ -18,7 +18,7 @@ from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import Price, price_of
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED
-from selfinstruct.repair import open_journal
+from selfinstruct.repair import CHECKED, open_journal
 from selfinstruct.report.ranges import Range, around, exactly
 from selfinstruct.spending import REPLY, SAMPLES, UNBOUNDED, size
 from selfinstruct.stages import OTHERWISE, Stage
@@ -113,7 +113,7 @@ def _earlier(recipe: Recipe, path: Path) -> Iterator[Journal | None]:
     if recipe.config.fresh or not (path / JOURNAL).exists():
         yield None
         return
-    journal, _ = open_journal(path / JOURNAL)
+    journal, _ = open_journal(path / JOURNAL, how=CHECKED)
     try:
         yield journal
     finally:
