@@ -76,6 +76,25 @@ def test_keys_below_a_value(typed: Typed) -> None:
         assert override.lstrip("~").partition("=")[0] in err
 
 
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seeds=12", "unknown seeds config '12'"),
+        ("+schema=inf", "unknown schema config 'inf'"),
+        ("hydra/launcher=1e5", "unknown launcher '1e5'"),
+        ("model=null", "'model=null': a config group takes the name"),
+        ("+model=null", "+model=null: a config group takes the name"),
+        ("model=[1]", "'model=[1]': a config group takes the name"),
+        ("recipe={a:1}", "'recipe={a:1}': a recipe is chosen by its name"),
+    ],
+)
+def test_a_choice_of_what_is_no_name(typed: Typed, override: str, words: str) -> None:
+    """What Hydra takes for a number, nothing or a list is answered with the choice that was typed."""
+    status, _, err = typed("check", "recipe=quickstart", override)
+    assert status == 1
+    assert words in err
+
+
 @pytest.mark.parametrize("name", ["nan", "inf", "12", "1e5", "true", "null", "-3"])
 def test_a_recipe_named_as_a_number(typed: Typed, name: str) -> None:
     """It is found by its name as any other; where there is none, that is said."""
