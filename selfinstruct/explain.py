@@ -31,6 +31,8 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     from omegaconf.errors import OmegaConfBaseException
 
     for part in overrides:
+        if part.startswith("recipe={"):
+            return UserError(f"{part!r}: a recipe is chosen by its name, recipe=NAME")
         if isinstance(error, TypeError | ValueError) and re.match(rf"({'|'.join(GROUPS)})=(null|\[)", part):
             return UserError(f"{part!r}: a config group takes the name of one of its files")
         if (
@@ -39,6 +41,9 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
             and DIGITS.search(part)
         ):
             return UserError(f"{part[:40]!r} … has a number of too many digits; write a smaller one")
+    if isinstance(error, ValueError) and "Config group override must be" in str(error):
+        typed = ", ".join(part for part in overrides if not part.startswith(("recipe=", "-")))
+        return UserError(f"{typed}: a config group takes the name of one of its files")
     if isinstance(error, RecursionError):
         return UserError("the defaults list of a recipe leads back to the recipe itself")
     if isinstance(error, UserError) or not isinstance(error, HydraException | OmegaConfBaseException):

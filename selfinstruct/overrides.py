@@ -28,7 +28,8 @@ OPEN = re.compile(
     r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
     r"|seeds\.columns(\.[\w-]+)?="
 )
-CHOICE = re.compile(rf"(recipe|{'|'.join(GROUPS)})=([\w.+,-]+)")
+# The choice of a recipe, or of a file of conf/, by a name without quotes.
+CHOICE = re.compile(rf"(\+{{0,2}}(?:recipe|hydra/\w+|{'|'.join(GROUPS)})(?:@[\w.]+)?)=([\w.+,-]+)")
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 LONG = re.compile(r"--([\w.@/]+)")
 
@@ -135,7 +136,7 @@ def _named(override: str) -> str:
     choice = CHOICE.fullmatch(override)
     if not choice or (choice[1] != "recipe" and choice[2] == "null"):
         return override
-    names = [name if _parses(f"{choice[1]}={name}", name) else f"'{name}'" for name in choice[2].split(",")]
+    names = [name if _parses(f"x={name}", name) else f"'{name}'" for name in choice[2].split(",")]
     return f"{choice[1]}={','.join(names)}"
 
 

@@ -76,6 +76,25 @@ def test_keys_below_a_value(typed: Typed) -> None:
         assert override.lstrip("~").partition("=")[0] in err
 
 
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seeds=12", "unknown seeds config '12'"),
+        ("+schema=inf", "unknown schema config 'inf'"),
+        ("hydra/launcher=1e5", "unknown launcher '1e5'"),
+        ("model=null", "'model=null': a config group takes the name"),
+        ("+model=null", "+model=null: a config group takes the name"),
+        ("model=[1]", "'model=[1]': a config group takes the name"),
+        ("recipe={a:1}", "'recipe={a:1}': a recipe is chosen by its name"),
+    ],
+)
+def test_a_choice_of_what_is_no_name(typed: Typed, override: str, words: str) -> None:
+    """What Hydra takes for a number, nothing or a list is answered with the choice that was typed."""
+    status, _, err = typed("check", "recipe=quickstart", override)
+    assert status == 1
+    assert words in err
+
+
 @pytest.mark.parametrize("name", ["nan", "inf", "12", "1e5", "true", "null", "-3"])
 def test_a_recipe_named_as_a_number(typed: Typed, name: str) -> None:
     """It is found by its name as any other; where there is none, that is said."""
@@ -87,60 +106,26 @@ def test_a_recipe_named_as_a_number(typed: Typed, name: str) -> None:
 
 def test_what_no_defaults_list_can_name() -> None:
     """No path, no interpolation, no control character, not nothing: each with what to write instead."""
-    for entry in (
-        *(
-            "../x",
-            "a/../b",
-            "a//b",
-            ".",
-            "..",
-            "",
-            " ",
-            "/",
-            "//x",
-            "a\\b",
-            "${seed}",
-            "a\0b",
-            "\x1b[31m",
-            "a@b@c",
-        ),
-        *({"override /model": "../../etc/passwd"}, {"override /model": "/etc/passwd"}, {"/": "x"}, {"": "x"}),
-        *(
-            {"@": "x"},
-            {"override": "../x"},
-            {"override /../model": "x"},
-            {"override /model": ["openai", "../x"]},
-        ),
-        *({"optional override /model": "${seed}"}, {"override /model": ""}),
-    ):
+    paths = ["../x", "a/../b", "a//b", ".", "..", "", " ", "/", "//x", "a\\b", "../../etc/passwd"]
+    names = [*paths, "${seed}", "${oc.env:HOME}", "a\0b", "\x1b[31m", "a@b@c"]
+    entries: list[Any] = [*names, *({"override /model": name} for name in names)]
+    entries += [{"override /model": "/etc/passwd"}, {"override /model": ["openai", "../x"]}]
+    entries += [{"/": "x"}, {"": "x"}, {"@": "x"}, {"override /../model": "x"}, {"optional ../x": "y"}]
+    for entry in entries:
         (told,) = faults([entry])
         assert f"the defaults list has the entry {entry!r}" in told
         assert "override /GROUP: NAME" in told
-    others: tuple[Any, ...] = (
-        None,
-        1,
-        ["a"],
-        {},
-        {"a": "b", "c": "d"},
-        {1: "x"},
-        {"a": 5},
-        {"a": [None]},
-        True,
-    )
-    for other in others:
-        assert faults([other]) == ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
-    fine = [
-        "chat",
-        "_self_",
-        "über uns",
-        "a[b]",
-        "common/clean@x",
-        "/seeds/x@seeds",
-        {"override /model": "openai"},
-    ]
-    assert (
-        faults([*fine, {"/model@pipeline.instances.model": "openai"}, {"override /model": ["a", "b"]}]) == []
-    )
+
+
+def test_what_a_defaults_list_can_name() -> None:
+    """Names, whatever their characters, with a package at times; what is of another type is refused."""
+    fine: list[Any] = ["chat", "_self_", "über uns", "a[b]", "common/clean@x", "/seeds/x@seeds"]
+    fine += [{"override /model": "openai"}, {"/model@pipeline.instances.model": "openai"}]
+    fine += [{"override /model": ["a", "b"]}, {"recipe": None}]
+    assert faults(fine) == []
+    others: list[Any] = [None, 1, True, ["a"], {}, {"a": "b", "c": "d"}, {1: "x"}, {"a": 5}, {"a": [None]}]
+    for entry in others:
+        assert faults([entry]) == ["'defaults' is a list of names and of 'override /GROUP: NAME'"]
 
 
 def test_a_defaults_list_with_a_path(typed: Typed) -> None:
@@ -207,3 +192,45 @@ def test_seed_files_without_end(typed: Typed, monkeypatch: pytest.MonkeyPatch) -
         status, _, err = typed("check", "recipe=quickstart", f"seeds.path={path}")
         assert status == 1
         assert f"{path}: {words}" in err
+
+
+def test_files_that_cannot_be_read(typed: Typed) -> None:
+    """Links that lead nowhere or round, and folders named as files, are named where they are chosen."""
+    Path("recipes/folder.yaml").mkdir(parents=True)
+    Path("recipes/dead.yaml").symlink_to("nowhere")
+    Path("recipes/loop.yaml").symlink_to("loop.yaml")
+    for name in ("folder", "dead", "loop"):
+        status, _, err = typed("check", f"recipe={name}")
+        assert status == 1
+        assert f"recipes/{name}.yaml: cannot be read: " in err
+    assert typed("help")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "saved", ["", "5", "{a: b}", "- [a]", "[recipe=quickstart", "- " + "[" * 100_000, "- !x y"]
+)
+def test_a_run_folder_whose_overrides_are_none(typed: Typed, saved: str) -> None:
+    """What a run wrote down may have been written by somebody else."""
+    Path("run/.hydra").mkdir(parents=True)
+    Path("run/.hydra/overrides.yaml").write_text(saved)
+    status, _, err = typed("replay", "run")
+    assert status == 1
+    assert "run/.hydra/overrides.yaml: " in err
+    assert "cannot be replayed without it" in err
+
+
+@pytest.mark.parametrize("option", ["--resolve", "--shell-completion", "--experimental-rerun=x"])
+def test_options_of_hydra_that_need_others(typed: Typed, option: str) -> None:
+    """Hydra raises an error for them that is no fault of ours."""
+    status, _, err = typed("check", "recipe=quickstart", option)
+    assert status == 1
+    assert "--hydra-help" in err
+
+
+def test_names_of_300_letters(typed: Typed) -> None:
+    """No file can have them, whatever it is that is named."""
+    long = "x" * 300
+    for arguments in (["new", long], ["replay", long], ["check", f"recipe={long}"]):
+        status, _, err = typed(*arguments)
+        assert status == 1
+        assert "x" * 40 in err
