@@ -57,7 +57,7 @@ def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
 
     def task(config: DictConfig) -> None:
         try:
-            composed = from_hydra(_whole(config), project)
+            composed = from_hydra(config, _hydra(), project)
             statuses.append(verb(composed, composed.run_dir()))
         except UserError as error:  # Hydra would say more about it than a user wants to read
             failures.append(error)
@@ -77,7 +77,7 @@ def check_sweep(arguments: Sequence[str], project: Path, verb: Verb) -> int:
     def task(config: DictConfig) -> float:
         number = _hydra().job.num
         try:
-            statuses.append(verb(from_hydra(_whole(config), project), sweep / str(number)))
+            statuses.append(verb(from_hydra(config, _hydra(), project), sweep / str(number)))
         except UserError as error:
             print(f"job {number}: {error}", file=sys.stderr)
             statuses.append(1)
@@ -144,7 +144,7 @@ def run_one(config: DictConfig) -> float | None:
     from selfinstruct.sweeps.job import run_job
 
     hydra = _hydra()
-    composed = from_hydra(_whole(config), Path(hydra.runtime.cwd))
+    composed = from_hydra(config, hydra, Path(hydra.runtime.cwd))
     alone = hydra.runtime.choices["hydra/launcher"] == "basic"
     overrides = plain_list(hydra.overrides.task)
     _blot_saved(Path(hydra.sweep.dir))
@@ -260,17 +260,6 @@ def _stoppable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _whole(config: DictConfig) -> DictConfig:
-    """The config with Hydra's part, which Hydra takes away before it calls a task."""
-    from omegaconf import OmegaConf, open_dict
-
-    whole: DictConfig = config.copy()
-    OmegaConf.set_readonly(whole, False)
-    with open_dict(whole):
-        whole["hydra"] = _hydra()
-    return whole
 
 
 def _hydra() -> Any:

@@ -150,24 +150,24 @@ def compose(overrides: Sequence[str], project: Path) -> Composed:
     Raises:
         UserError: for an override, group or recipe that does not exist.
     """
+    from omegaconf import open_dict
+
     with closed():
         try:
             config = composed(overrides, project)
         except Exception as error:
             raise explain(error, overrides, project) from error
-        return from_hydra(config, project)
+        with open_dict(config):
+            hydra = config.pop("hydra")
+        return from_hydra(config, hydra, project)
 
 
-def from_hydra(config: DictConfig, project: Path) -> Composed:
-    """Split what Hydra composed into the recipe's part, which stays in it, and what is kept of Hydra's own.
+def from_hydra(config: DictConfig, hydra: DictConfig, project: Path) -> Composed:
+    """The recipe's part of what Hydra composed, and what is kept of Hydra's own.
 
     Raises:
         UserError: where no recipe was chosen.
     """
-    from omegaconf import open_dict
-
-    with open_dict(config):  # which is nobody else's
-        hydra = config.pop("hydra")
     name = hydra.runtime.choices.get("recipe")
     if not name:
         known = ", ".join(listing("recipes", project))

@@ -26,13 +26,14 @@ def load(path: Path) -> Any:
 
 @cache
 def use_in_hydra() -> None:
-    """Have Hydra read the files of its search path with `load`."""
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    """Have Hydra read the files of its search path with `load`, here and in processes that run jobs."""
+    from hydra._internal.core_plugins import file_config_source as hydras
     from hydra._internal.sources_registry import SourcesRegistry
-    from hydra.core.plugins import Plugins
     from hydra.plugins.config_source import ConfigResult, ConfigSource
 
-    class Files(FileConfigSource):
+    class FileConfigSource(
+        hydras.FileConfigSource
+    ):  # of the same name, so that Hydra's leaves its place to it
         def load_config(self, config_path: str) -> ConfigResult:
             path = Path(self.path, self._normalize_file_name(config_path))
             if not path.is_file():
@@ -41,8 +42,7 @@ def use_in_hydra() -> None:
             header = ConfigSource._get_header_dict(text[:512])
             return ConfigResult(self.provider, self.full_path(), _parsed(path, text), header)
 
-    Plugins.instance()  # puts Hydra's own into the registry, which must come first
-    SourcesRegistry.instance().types[Files.scheme()] = Files  # `register` replaces none
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
 
 def _parsed(path: Path, text: str) -> Any:
