@@ -14,7 +14,7 @@ from selfinstruct import textfiles
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.explain import explain
 from selfinstruct.interpolation import closed
-from selfinstruct.layout import FAULT_KEY, listing, no_path, path_below, resolved, value_of
+from selfinstruct.layout import FAULT_KEY, listing, no_path, path_below, plain_list, resolved, value_of
 from selfinstruct.overrides import composed
 from selfinstruct.said import Said, said_of
 
@@ -176,7 +176,7 @@ def from_hydra(config: DictConfig, hydra: DictConfig, project: Path) -> Composed
             "  To try it out without a key: selfinstruct recipe=quickstart"
         )
     choices = {str(key): value for key, value in hydra.runtime.choices.items() if "hydra" not in str(key)}
-    typed = [str(override) for override in hydra.overrides.task]
+    typed = plain_list(hydra.overrides.task)
     broken = FAULT_KEY in config  # of which there is nothing to be known
     said = Said() if broken else said_of(str(name), config, typed, project)
     return Composed(str(name), config, project, typed, choices, said)

@@ -180,7 +180,7 @@ def _checked(pickled: bytes, key: str) -> Fault | None:
             with limited(key):
                 list(_validator(schema).iter_errors(fields_of(schema)))  # all the way
     except (SlowExpression, TooManySteps) as error:
-        return Fault("", str(error))
+        return Fault("", str(error).removeprefix(f"{key}: "))
     except SchemaError as error:
         path = "".join(f".{part}" for part in error.absolute_path)
         return Fault(path, f"is no valid JSON Schema: {error.message}")

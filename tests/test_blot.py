@@ -238,7 +238,7 @@ def test_no_defaults_list_is_put_together(typed: Typed, tiny: Path, entry: str) 
     conf = typed("check", "recipe=tiny", "model=bad")
     for (code, out, err), file in ((recipe, "recipes/bad.yaml"), (conf, "conf/model/bad.yaml")):
         assert (code, out) == (1, "")
-        assert f"{file}: the defaults list names" in err
+        assert f"{file}: the defaults list has the entry" in err
         assert "${" in err
         assert TYPED not in err
 
