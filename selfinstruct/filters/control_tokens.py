@@ -9,10 +9,11 @@ begin with the very character that the token begins with, which makes the search
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from selfinstruct.filters import FILTERS, Filter
-from selfinstruct.filters.patterns import Patterns, any_of, compiled, value
+from selfinstruct.filters.patterns import Patterns, compiled, which_of
 from selfinstruct.records import Record, Rejection
 
 Span = tuple[int, int]
@@ -45,8 +46,8 @@ def control_tokens(
     sought = _Sought(tokens, also_text, pairs)
     asking = compiled(asked)
 
-    def spans(data: dict[str, object], field: str) -> list[Span]:
-        """Where the control tokens of a field are."""
+    def tokens_in(data: dict[str, object], field: str) -> list[re.Match[str]]:
+        """The control tokens of a field."""
         text = data.get(field)
         if not isinstance(text, str) or not sought.any.search(text):
             return []
@@ -54,20 +55,20 @@ def control_tokens(
         meant = {name for name, pattern in asking if pattern.search(task)}
         for other in given:
             meant |= sought.text_in(str(data.get(other, ""))) if other != field else set()
-        return list(sought.spans(text, meant))
+        return list(sought.found(text, meant))
 
     def mend(record: Record) -> dict[str, object]:
         data: dict[str, object] = dict(record.data)
         for field in fields:
-            if found := spans(data, field):
-                data[field] = _without_ends(str(data[field]), found)
+            if found := tokens_in(data, field):
+                spans = [match.span() for match in found]
+                data[field] = _without_ends(str(data[field]), spans)
         return {field: data[field] for field in fields if data.get(field) != record.data.get(field)}
 
     def each(record: Record) -> Rejection | None:
         for field in fields:
-            for start, end in spans(record.data, field)[:1]:
-                text = value(record, field)
-                return Rejection(f"{field} has {text[start:end][:60]!r} inside ({sought.name(text, start)})")
+            for match in tokens_in(record.data, field)[:1]:
+                return Rejection(f"{field} has {match[0][:60]!r} inside ({sought.name(match)})")
         return None
 
     looked = dict.fromkeys([*fields, *given, *([instruction] if instruction else [])])
@@ -78,28 +79,28 @@ class _Sought:
     """The patterns of tokens, ready to search."""
 
     def __init__(self, tokens: dict[str, str], also_text: dict[str, str], pairs: dict[str, str]) -> None:
-        self.any = any_of({**tokens, **also_text})
-        self._names = compiled({**tokens, **also_text})
+        self.any = which_of({**tokens, **also_text})
+        self._names = [*{**tokens, **also_text}]
         self._also_text, self._pairs = set(also_text) - set(tokens), compiled(pairs)
 
-    def name(self, text: str, start: int) -> str:
-        """The name of the token at a place."""
-        return next(name for name, pattern in self._names if pattern.match(text, start))
+    def name(self, match: re.Match[str]) -> str:
+        """The name of the token that was found."""
+        return self._names[int(str(match.lastgroup)[1:])]
 
     def text_in(self, text: str) -> set[str]:
         """The names of the tokens in a text that may be text."""
-        return {self.name(text, match.start()) for match in self.any.finditer(text)} & self._also_text
+        return {self.name(match) for match in self.any.finditer(text)} & self._also_text
 
-    def spans(self, text: str, meant: set[str]) -> Iterator[Span]:
-        """Where the tokens of a text are, without those that are text or meant."""
+    def found(self, text: str, meant: set[str]) -> Iterator[re.Match[str]]:
+        """The tokens of a text, without those that are text or meant."""
         free: set[int] = set()
         for name, pattern in self._pairs:
             if name in meant or pattern.sub("", text).strip():
                 free.update(place for match in pattern.finditer(text) for place in range(*match.span()))
         for match in self.any.finditer(text):
-            name = self.name(text, match.start())
+            name = self.name(match)
             if name not in self._also_text or not (name in meant or match.start() in free):
-                yield match.span()
+                yield match
 
 
 def _without_ends(text: str, spans: list[Span]) -> str:
