@@ -10,6 +10,7 @@ begin with the very character that the token begins with, which makes the search
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Patterns, any_of, compiled, value
@@ -81,6 +82,7 @@ class _Sought:
         self.any = any_of({**tokens, **also_text})
         self._names = compiled({**tokens, **also_text})
         self._also_text, self._pairs = set(also_text) - set(tokens), compiled(pairs)
+        self._found = lru_cache(maxsize=8)(self._named)  # the fields of a record are looked at several times
 
     def name(self, text: str, start: int) -> str:
         """The name of the token at a place."""
@@ -88,7 +90,11 @@ class _Sought:
 
     def text_in(self, text: str) -> set[str]:
         """The names of the tokens in a text that may be text."""
-        return {self.name(text, match.start()) for match in self.any.finditer(text)} & self._also_text
+        return {name for _, name in self._found(text)} & self._also_text
+
+    def _named(self, text: str) -> list[tuple[Span, str]]:
+        """Where the tokens of a text are, each with its name."""
+        return [(match.span(), self.name(text, match.start())) for match in self.any.finditer(text)]
 
     def spans(self, text: str, meant: set[str]) -> Iterator[Span]:
         """Where the tokens of a text are, without those that are text or meant."""
@@ -96,10 +102,9 @@ class _Sought:
         for name, pattern in self._pairs:
             if name in meant or pattern.sub("", text).strip():
                 free.update(place for match in pattern.finditer(text) for place in range(*match.span()))
-        for match in self.any.finditer(text):
-            name = self.name(text, match.start())
-            if name not in self._also_text or not (name in meant or match.start() in free):
-                yield match.span()
+        for span, name in self._found(text):
+            if name not in self._also_text or not (name in meant or span[0] in free):
+                yield span
 
 
 def _without_ends(text: str, spans: list[Span]) -> str:
