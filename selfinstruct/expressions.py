@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from math import prod
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -22,6 +23,7 @@ from selfinstruct.errors import UserError
 SECONDS = 1.0  # of processor time, for one search in one text
 TRIAL_SECONDS, TRIAL_LENGTH = 0.2, 2_000  # of a search that shows at once that an expression is a slow one
 LENGTH = 20_000  # characters of an expression
+WAYS = 5_000  # to match at one place, of an expression that is quick in any engine
 REMEDY = "write it so that no repetition (*, + or {}) stands inside another that can match the same text"
 
 # What may be slow: a group that is repeated, or one repetition right after another.
@@ -52,10 +54,13 @@ class Expression:
         pattern: what the recipe has.
     """
 
-    __slots__ = ("_compiled", "_where", "pattern")
+    __slots__ = ("_compiled", "_limit", "_where", "pattern")
 
     def __init__(self, pattern: str) -> None:
-        self.pattern, self._where, self._compiled = pattern, _WHERE.get(), _compile(pattern)
+        self.pattern, self._where = pattern, _WHERE.get()
+        fixed = _is_fixed(pattern)
+        self._compiled: Any = re.compile(pattern) if fixed else _compile(pattern)
+        self._limit = {} if fixed else {"timeout": SECONDS}
 
     def search(self, text: str, start: int = 0) -> re.Match[str] | None:
         """The first match.
@@ -64,35 +69,35 @@ class Expression:
             SlowExpression: where that takes too long, as all of these do.
         """
         try:
-            return self._compiled.search(text, start, timeout=SECONDS)  # type: ignore[no-any-return]
+            return self._compiled.search(text, start, **self._limit)  # type: ignore[no-any-return]
         except TimeoutError as error:
             raise self._slow(text) from error
 
     def match(self, text: str, start: int = 0) -> re.Match[str] | None:
         """A match that begins at a place."""
         try:
-            return self._compiled.match(text, start, timeout=SECONDS)  # type: ignore[no-any-return]
+            return self._compiled.match(text, start, **self._limit)  # type: ignore[no-any-return]
         except TimeoutError as error:
             raise self._slow(text) from error
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
         """A match of the whole text."""
         try:
-            return self._compiled.fullmatch(text, timeout=SECONDS)  # type: ignore[no-any-return]
+            return self._compiled.fullmatch(text, **self._limit)  # type: ignore[no-any-return]
         except TimeoutError as error:
             raise self._slow(text) from error
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """All matches that do not overlap."""
         try:
-            yield from self._compiled.finditer(text, timeout=SECONDS)
+            yield from self._compiled.finditer(text, **self._limit)
         except TimeoutError as error:
             raise self._slow(text) from error
 
     def sub(self, new: str, text: str) -> str:
         """The text with its matches replaced."""
         try:
-            return str(self._compiled.sub(new, text, timeout=SECONDS))
+            return str(self._compiled.sub(new, text, **self._limit))
         except TimeoutError as error:
             raise self._slow(text) from error
 
@@ -129,6 +134,20 @@ def _checked(pattern: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_checked)]  # a regular expression, bound from YAML
+
+
+def _is_fixed(pattern: str) -> bool:
+    """Whether an expression has so few ways to match at a place that it cannot take long in any engine.
+
+    It repeats single characters alone, and not without end. Python's engine is several times as quick to
+    begin with, which counts in a text of many tokens.
+    """
+    bare = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", pattern, flags=re.DOTALL).replace("(?", "(")
+    repeated = r"(?<!\))\{(?:\d*,)?(\d+)\}\??"
+    ways = prod(int(most) + 1 for most in re.findall(repeated, bare))
+    bare = re.sub(repeated, "", bare)
+    ways *= 2 ** min(20, bare.count("?") + bare.count("|"))
+    return not re.search(r"[*+{]", bare) and ways <= WAYS
 
 
 @lru_cache(maxsize=4096)

@@ -22,7 +22,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.visitor import NodeTransformer
 
-from selfinstruct.meter import CALL, DIGITS, TooMuch, meter, weight
+from selfinstruct.growth import FILTERS_GROW, METHODS_GROW, after
+from selfinstruct.meter import CALL, meter
 
 LENGTH = 1_000_000  # characters of a template
 TOKENS = 20_000  # words and signs inside its {{ }} and {% %}
@@ -38,7 +39,6 @@ METHODS = {  # those of texts and collections that a template may call
     re.Match: "end group groupdict groups span start",
 }
 _ALLOWED = {kind: frozenset(names.split()) for kind, names in METHODS.items()}
-_PRINTF = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d*))?")
 _COST, _TAKE, _STEPS = " cost", " take", " steps"  # filters that no template can name
 
 
@@ -55,7 +55,7 @@ def environment(filters: Mapping[str, Callable[..., Any]]) -> BoundedEnvironment
     del made.globals["lipsum"]
     for name in LEFT_OUT:
         del made.filters[name]
-    made.filters = {name: _bounded(one, _FILTERS_GROW.get(name)) for name, one in made.filters.items()}
+    made.filters = {name: _bounded(one, FILTERS_GROW.get(name)) for name, one in made.filters.items()}
     made.tests = {name: _bounded(one, None) for name, one in made.tests.items()}
     made.filters.update({_COST: _cost, _TAKE: _take, _STEPS: _steps})
     return made
@@ -81,7 +81,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """What an operator gives, if it is not too large."""
         meter().step()
-        meter().charge(_after(operator, left, right))
+        meter().charge(after(operator, left, right))
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
@@ -261,93 +261,5 @@ def _method(owner: Any, name: str, args: tuple[Any, ...], kwargs: Mapping[str, A
         raise SecurityError(f"a template cannot call the method {name!r} of {type(owner).__name__!r}")
     if kind is not dict:
         meter().take(owner)
-    if kind is str and name in _METHODS_GROW:
-        meter().charge(_METHODS_GROW[name](owner, *args, **kwargs))
-
-
-def _after(operator: str, left: Any, right: Any) -> int:
-    """How large the result of an operator is at most."""
-    if isinstance(left, int | float) and isinstance(right, int | float):
-        return _number(operator, left, right)
-    if operator == "%" and isinstance(left, str):
-        return _printf(left, right)
-    if operator == "*" and (isinstance(left, int) or isinstance(right, int)):
-        many, times = (right, left) if isinstance(left, int) else (left, right)
-        return weight(many) * max(0, times)
-    return weight(left) + weight(right)
-
-
-def _number(operator: str, left: float, right: float) -> int:
-    if isinstance(left, int) and isinstance(right, int):
-        one, other = left.bit_length(), right.bit_length()
-        bits = {"*": one + other, "**": one * max(0, right)}.get(operator, max(one, other))
-        if bits * 0.302 > DIGITS:  # log10(2)
-            raise TooMuch(f"makes an integer of more than {DIGITS:,} digits; make it smaller")
-    return 0
-
-
-def _printf(text: str, values: Any) -> int:
-    """How long a text with `%` in it becomes at most."""
-    widths = [width for found in _PRINTF.findall(text) for width in found if width]
-    if "*" in widths:
-        raise TooMuch("takes the width in a % format from a value (%*d); write the width into the format")
-    return len(text) + sum(map(int, widths)) + weight(values) * text.count("%")
-
-
-def _per_line(text: Any, width: Any = 4, first: bool = False, blank: bool = False) -> int:
-    return (str(text).count("\n") + 1) * (len(width) if isinstance(width, str) else width)
-
-
-def _replaced(text: Any, old: Any, new: Any, count: Any = None) -> int:
-    return str(text).count(str(old)) * len(str(new))
-
-
-def _joined(items: Any, d: Any = "", attribute: Any = None) -> int:
-    return len(items) * len(str(d))
-
-
-def _wrapped(text: Any, width: int = 79, *rest: Any, wrapstring: Any = "", **others: Any) -> int:
-    longest = max(map(len, str(text).split()), default=0)
-    extra = (
-        len(str(rest[1] if len(rest) > 1 else wrapstring or "")) + 10
-    )  # it takes ten times as long as others
-    return longest * longest // (10 * max(1, width)) + len(str(text)) * extra
-
-
-def _filled(items: Any, linecount: int = 0, fill_with: Any = None, slices: int = 0) -> int:
-    return max(linecount, slices) * weight([fill_with])
-
-
-def _summed(items: Any, attribute: Any = None, start: Any = 0) -> int:
-    return 0 if isinstance(start, int | float) else weight(items) * (weight(start) + len(items))
-
-
-def _indented(value: Any, indent: int | str | None = None, **others: Any) -> int:
-    width = indent if isinstance(indent, int) else len(indent or "")
-    return width * weight(value) if width else 0
-
-
-def _padded(text: Any, width: int = 80, fill: str = " ") -> int:
-    return width
-
-
-# What filters and methods of texts give at most beyond what they take, from their own arguments.
-_FILTERS_GROW: dict[str, Callable[..., int]] = {
-    **dict.fromkeys(("batch", "slice"), _filled),
-    "center": _padded,
-    "format": lambda text, *args, **kwargs: _printf(str(text), args or kwargs),
-    "indent": _per_line,
-    "join": _joined,
-    **dict.fromkeys(("json", "tojson"), _indented),
-    "replace": _replaced,
-    "round": lambda value, precision=0, method="common": abs(precision) * 1000,
-    "striptags": lambda text: str(text).count("<") * len(str(text)) // 100,
-    "sum": _summed,
-    "wordwrap": _wrapped,
-}
-_METHODS_GROW: dict[str, Callable[..., int]] = {
-    **dict.fromkeys(("center", "ljust", "rjust", "zfill"), _padded),
-    "expandtabs": lambda text, tabsize=8: text.count("\t") * tabsize,
-    "join": lambda text, items: _joined(items, text),
-    "replace": _replaced,
-}
+    if kind is str and name in METHODS_GROW:
+        meter().charge(METHODS_GROW[name](owner, *args, **kwargs))
