@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 from functools import cache, lru_cache
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ def use_in_hydra() -> None:
     from hydra._internal.sources_registry import SourcesRegistry
     from hydra.plugins.config_source import ConfigResult, ConfigSource
 
-    class FileConfigSource(
-        hydras.FileConfigSource
-    ):  # of the same name, so that Hydra's leaves its place to it
+    class FileConfigSource(hydras.FileConfigSource):
+        """Has the name of Hydra's own, which is then not registered beside it."""
+
         def load_config(self, config_path: str) -> ConfigResult:
             path = Path(self.path, self._normalize_file_name(config_path))
             if not path.is_file():
@@ -71,12 +72,11 @@ def _loader() -> Any:
     in_python = get_yaml_loader()
     if not hasattr(yaml, "CSafeLoader"):
         return in_python
-    from yaml.cyaml import CParser  # type: ignore[attr-defined]
+    in_c = import_module("yaml.cyaml").CParser
 
-    class InC(CParser, in_python):  # type: ignore[misc,valid-type]
-        def __init__(self, stream: Any) -> None:
-            CParser.__init__(self, stream)
-            yaml.constructor.SafeConstructor.__init__(self)
-            yaml.resolver.Resolver.__init__(self)
+    def begin(self: Any, stream: Any) -> None:
+        in_c.__init__(self, stream)
+        yaml.constructor.SafeConstructor.__init__(self)
+        yaml.resolver.Resolver.__init__(self)
 
-    return InC
+    return type("LoaderInC", (in_c, in_python), {"__init__": begin})
