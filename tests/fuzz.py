@@ -30,7 +30,7 @@ from types import FrameType
 CPU_SECONDS, WAITED_SECONDS = 5, 60
 MEMORY = 6 * 2**30
 WHOLE = {"keys": 2_600, "files": 900, "seeds": 1_000, "overrides": 600}
-SAMPLE = {"keys": (0, 150), "files": (0, 20), "seeds": (0, 60), "overrides": (0, 20)}  # of CI: first, count
+SAMPLE = {"keys": (0, 180), "files": (0, 24), "seeds": (0, 80), "overrides": (0, 40)}  # of CI: first, count
 AT = "at "
 
 
