@@ -36,14 +36,14 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 KEYS = {"meta": 1, "request": 2, "reply": 2, "record": 1, "vector": 1}  # how many columns the key has
 
-_SUM = {
-    table: f"SELECT sum FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns[: KEYS[table]])}"
+_KEY = {
+    table: " AND ".join(f"{name} = ?" for name in columns[: KEYS[table]])
     for table, columns in COLUMNS.items()
 }
-_PUT = {
-    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * (len(columns) + 1))})"
-    for table, columns in COLUMNS.items()
-}
+_SUM = {table: f"SELECT sum FROM {table} WHERE {key}" for table, key in _KEY.items()}
+_VALUES = {table: ", ".join("?" * (len(columns) + 1)) for table, columns in COLUMNS.items()}
+_ADD = {table: f"INSERT OR IGNORE INTO {table} VALUES ({marks})" for table, marks in _VALUES.items()}
+_PUT = {table: f"INSERT OR REPLACE INTO {table} VALUES ({marks})" for table, marks in _VALUES.items()}
 
 
 def checksum(name: str, values: Iterable[Value]) -> int:
@@ -118,22 +118,37 @@ class Rows:
         """Count as if nothing had been written since the mark."""
         self._changed = mark
 
-    def put(self, table: str, row: Sequence[Value], keep: bool = False) -> None:
-        """Write a row in place of the one that has its key.
+    def add(self, table: str, row: Sequence[Value]) -> bool:
+        """Write a row, unless there is one that has its key; whether it was written.
 
         Args:
             table: its table.
             row: the values of its columns.
-            keep: leave the one that is there.
         """
-        old = self._db.execute(_SUM[table], row[: KEYS[table]]).fetchone()
-        if old and keep:
-            return
         sum_ = checksum(table, row)
-        self._db.execute(_PUT[table], (*row, sum_))
-        place = (table, stage_of(table, row))
-        rows, sums = self._changed.get(place, (0, 0))
-        self._changed[place] = (rows, sums ^ old[0] ^ sum_) if old else (rows + 1, sums ^ sum_)
+        added = self._db.execute(_ADD[table], (*row, sum_)).rowcount > 0
+        if added:
+            self._count(table, row, 1, sum_)
+        return added
+
+    def put(self, table: str, row: Sequence[Value]) -> None:
+        """Write a row in place of the one that has its key, if there is one."""
+        if self.add(table, row):
+            return
+        old = self._db.execute(_SUM[table], row[: KEYS[table]]).fetchone()
+        sum_ = checksum(table, row)
+        self._db.execute(_PUT[table], (*row, sum_))  # fails where a value may not be NULL, as `add` does not
+        self._count(table, row, 0 if old else 1, (old[0] if old else 0) ^ sum_)
+
+    def change(self, table: str, column: str, value: Value, key: Sequence[Value]) -> None:
+        """Change one value of the row that has a key, if there is one."""
+        for row in self.read(table, _KEY[table], key):
+            place = COLUMNS[table].index(column)
+            new = (*row[:place], value, *row[place + 1 :])
+            sum_ = checksum(table, new)
+            query = f"UPDATE {table} SET {column} = ?, sum = ? WHERE {_KEY[table]}"
+            self._db.execute(query, (value, sum_, *key))
+            self._count(table, new, 0, checksum(table, row) ^ sum_)
 
     def read(self, table: str, where: str = "TRUE", values: Sequence[Value] = ()) -> Iterator[Values]:
         """Rows as they were written, by the values of their columns.
@@ -151,6 +166,11 @@ class Rows:
             if checksum(table, row) != sum_:
                 raise DamagedJournal(self._path, [f"{name_of(table, row)} is not as it was written"])
             yield tuple(row)
+
+    def _count(self, table: str, row: Sequence[Value], more: int, changed: int) -> None:
+        place = (table, stage_of(table, row))
+        rows, sums = self._changed.get(place, (0, 0))
+        self._changed[place] = rows + more, sums ^ changed
 
     def empty(self, table: str) -> None:
         """Delete all rows of a table."""

@@ -38,11 +38,10 @@ if TYPE_CHECKING:
 
 FINISHED = "finished"  # the meta key of whether the run came to its end
 GAVE_UP = "gave_up"  # of the stage that stopped early, since its replies came to nothing, and why
-SUMMED_UP = "summary"  # the digest of the summary that was written last
+SUMMED_UP = "summary"  # the digests of the summary that was written last, and of the events up to then
 REPLAYED = "replay"  # and of what a replay has to say of itself
 
 _REPLY = COLUMNS["reply"][2:]
-_TAKEN = COLUMNS["reply"].index("taken")
 _HERE = "stage = ? AND number = ?"
 
 
@@ -105,24 +104,11 @@ class Journal:
         """
         self._rows.begin()
         for request in requests:
-            before = self._db.execute(
-                f"SELECT sends FROM request WHERE {_HERE}", (request.stage, request.number)
-            ).fetchone()
-            self._rows.put(
-                "request",
-                (
-                    request.stage,
-                    request.number,
-                    _text(request.prompt),
-                    _text(request.system),
-                    blotted(request.parameters),
-                    _json(request.examples),
-                    request.parent,
-                    request.variant,
-                    sends + (before[0] if before else 0),
-                    request.content,
-                ),
-            )
+            row = _asked(request, sends)
+            if not self._rows.add("request", row):
+                key = (request.stage, request.number)
+                before = self._db.execute(f"SELECT sends FROM request WHERE {_HERE}", key).fetchone()
+                self._rows.put("request", _asked(request, before[0] + sends))
 
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
@@ -208,13 +194,13 @@ class Journal:
         self._rows.begin()
         for one in vectors:
             row = (one.key, stage, one.vector, one.tokens, one.cost_usd, one.paid)
-            self._rows.put("vector", row, keep=True)
+            self._rows.add("vector", row)
 
     def adopt_vectors(self, other: Journal) -> None:
         """Take over what another run has paid for."""
         self._rows.begin()
         for row in other._rows.read("vector"):
-            self._rows.put("vector", (*row[:-1], 0), keep=True)
+            self._rows.add("vector", (*row[:-1], 0))
         self.commit()
 
     def vectors(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
@@ -232,8 +218,7 @@ class Journal:
             for record in records:
                 self._rows.put("record", _row(record))
             if all(record.fate != WAITING for record in records):
-                for reply in list(self._rows.read("reply", _HERE, (stage, number))):
-                    self._rows.put("reply", (*reply[:_TAKEN], 1, *reply[_TAKEN + 1 :]))
+                self._rows.change("reply", "taken", 1, (stage, number))
 
     def replied(self, stage: str) -> set[int]:
         """The numbers of the requests that have a reply."""
@@ -307,6 +292,21 @@ class Journal:
                 self._db.execute("ROLLBACK TO together")
             raise
         self._db.execute("RELEASE together")
+
+
+def _asked(request: Request, sends: int) -> Values:
+    return (
+        request.stage,
+        request.number,
+        _text(request.prompt),
+        _text(request.system),
+        blotted(request.parameters),
+        _json(request.examples),
+        request.parent,
+        request.variant,
+        sends,
+        request.content,
+    )
 
 
 def _row(record: Record) -> Values:

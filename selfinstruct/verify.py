@@ -236,7 +236,8 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         yield Finding(f"{SUMMARY} cannot be read: {shown(str(error))}", "not ok", "{command}")
         return
-    if facts.get("summary") and facts["summary"] != sha256(content).hexdigest():
+    stored_digests = facts.get("summary") or {}
+    if stored_digests.get(SUMMARY) not in (None, sha256(content).hexdigest()):
         yield Finding(f"{SUMMARY} is not as it was written", "not ok", "{command}")
         return
     yield Finding(f"{SUMMARY}: the run is {shown(summary.get('state', 'of an earlier version'))}")
@@ -246,6 +247,8 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(what, "ok" if newer else "not ok", "{command}")
     if not files:
         yield Finding("no digests: the files are of an earlier version; the next start adds them")
+    if EVENTS in stored_digests:
+        yield _of_file(run, EVENTS, stored_digests[EVENTS])
     for name in files:
         yield _of_file(run, name, files[name])
     for other in sorted((run / DATASET).rglob("*")):

@@ -79,7 +79,7 @@ def test_every_candidate_has_a_fate_and_every_rejection_a_reason(typed: Typed, p
     status, _, err = typed(*PAPER, "target=60", "run_dir=run", "filters.instructions.rouge_l.threshold=0.45")
     assert status == 4, err
     summary = json.loads((project / "run/summary.json").read_text())
-    assert set(summary) == {"recipe", "finished", "state", "missed", "stages", "versions"}
+    assert set(summary) == {"recipe", "finished", "state", "missed", "stages", "versions", "files"}
     rejected = lines(project / "run/rejected.jsonl")
     for name, stage in summary["stages"].items():
         assert stage["candidates"] == stage["accepted"] + sum(stage["rejected"].values())

@@ -64,8 +64,10 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     write_dataset(folder, exports, card(recipe, origins, exports, left, finished) if exports else None)
     folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
     facts = summary(recipe, folder, finished, left)
-    text = json.dumps({**facts, "files": {**folder.written, **_events(folder.path)}}, indent=2) + "\n"
-    folder.journal.set_meta(SUMMED_UP, sha256(text.encode()).hexdigest())
+    text = json.dumps({**facts, "files": folder.written}, indent=2) + "\n"
+    # What cannot be in the summary, and what would make another of it at each start.
+    digests = {SUMMARY: sha256(text.encode()).hexdigest(), **_events(folder.path)}
+    folder.journal.set_meta(SUMMED_UP, digests)
     folder.write(SUMMARY, [text])
 
 
