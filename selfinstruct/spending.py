@@ -225,8 +225,13 @@ def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:
 def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
     """The fields of the records that a stage is about, labels included, with sample values."""
     fields: dict[str, Any] = {}
-    for other in stages[: [built.name for built in stages].index(stage.name)]:
-        if other.name == stage.of or (other.kind.labels and other.of == stage.of):
+    before = stages[: [built.name for built in stages].index(stage.name)]
+    family = {stage.of}  # a record has the fields of the one it was made from, whatever its schema names
+    for other in reversed(before):
+        if other.name in family and not other.kind.labels:
+            family.add(other.of)
+    for other in before:
+        if other.name in family or (other.kind.labels and other.of in family):
             fields.update(dict.fromkeys(other.own, "text"))
             fields.update(other.fields)
     return fields

@@ -234,3 +234,11 @@ def test_names_of_300_letters(typed: Typed) -> None:
         status, _, err = typed(*arguments)
         assert status == 1
         assert "x" * 40 in err
+
+
+def test_a_field_that_only_the_parent_s_schema_names(typed: Typed) -> None:
+    """A record has it all the same, and the plan fills in the prompts of the stages after with it."""
+    keys = ["~schema.instances.properties", "~schema.instances.additionalProperties"]
+    status, out, err = typed("check", "recipe=judged", *keys)
+    assert (status, err) == (0, "")
+    assert "no fault found" in out
