@@ -111,7 +111,17 @@ TEMPLATES = (
         "{{ instruction | format(1, 2) }}",
     ),
 )
+BOMBS = (  # templates that would grow or go on without a limit
+    "{{ 'a' * 4000000000 }}",
+    "{{ 10 ** 10 ** 8 }}",
+    "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
+    "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+    "{{ '%999999999d' % 1 }}",
+)
+SLOW = ("(a+)+$", "(a|a)*b", "(.*a){25}", "(x+x+)+y", "^(([a-z])+.)+[A-Z]([a-z])+$")  # patterns that explode
+TEMPLATES += BOMBS
 PATTERNS = (
+    *SLOW,
     "(",
     "[z-a]",
     "a{1,",
