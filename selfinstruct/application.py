@@ -45,6 +45,7 @@ Verb = Callable[[Composed, Path], int]
 Task = Callable[["DictConfig"], Any]
 SWEEP = ("-m", "--multirun")
 OPTIONS = ("--resolve", "--shell-completion", "-sc", "--experimental-rerun")  # whose misuse Hydra raises
+MOST_JOBS = 10_000  # of a sweep
 SWEEP_DIR = ("sweep_dir=", "hydra.sweep.dir=")
 
 close()  # now: a job in another process is composed there before it comes to `run_one`
@@ -167,6 +168,7 @@ def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:
     import hydra
 
     register(project)
+    _refuse_multitude([part for part in arguments if not part.startswith("-")])
     _match_something(arguments, project)
     _quiet_sweeper(arguments)
     first = [part for part in arguments if part in SWEEP]  # overrides have to stand together
@@ -210,6 +212,33 @@ def _refuse(arguments: Sequence[str]) -> None:
             check_names(value.strip("'\""), faults)
         if faults:
             raise RecipeError(faults)
+
+
+def _refuse_multitude(arguments: Sequence[str]) -> None:
+    """Refuse a sweep of more jobs than anybody waits for; Hydra would list them all first.
+
+    Raises:
+        UserError: where it has more than `MOST_JOBS`.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
+    from hydra.errors import HydraException
+
+    jobs = 1.0
+    if any(part.startswith("hydra/sweeper=") for part in arguments):  # one that searches draws from a range
+        return
+    for part in arguments:
+        try:
+            override = OverridesParser.create().parse_override(part)
+        except (HydraException, ValueError):  # which is said where it is composed
+            continue
+        value = override.value()
+        if isinstance(value, RangeSweep):
+            jobs *= max(1.0, ((value.stop or 0) - (value.start or 0)) / (value.step or 1))
+        elif isinstance(value, ChoiceSweep):
+            jobs *= len(value.list)
+        if jobs > MOST_JOBS:
+            raise UserError(f"{part} makes more than {MOST_JOBS:,} jobs; give a sweep fewer values")
 
 
 def _match_something(arguments: Sequence[str], project: Path) -> None:

@@ -77,7 +77,7 @@ INTERPOLATIONS = (
     *("${now:%Y}", "${hydra:runtime.cwd}", "${oc.create:{a: 1}}", "${oc.decode:'[1'}", "${oc.select:model}"),
     *("${oc.dict.keys:model}", "${oc.deprecated:seed}", "${nope:1}", "${model.${seed}}", "${seed}${", "???"),
 )
-TEMPLATES = (
+TEMPLATES: tuple[str, ...] = (
     *("{{ instruction }}", "{{ nope }}", "{{", "}}", "{% for", "{% for x in examples %}", "{# ", "{{ 1/0 }}"),
     *(
         "{{ ''.__class__.__mro__ }}",

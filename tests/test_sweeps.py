@@ -566,3 +566,11 @@ def _steady(one: dict[str, Any]) -> dict[str, Any]:
     """A job without what depends on time."""
     figures = {name: value for name, value in one["figures"].items() if name != "seconds"}
     return {"overrides": one["overrides"], "state": one["state"], "value": one["value"], "figures": figures}
+
+
+@pytest.mark.parametrize("ranges", [["seed=range(1,99999999)"], ["seed=range(0,200)", "target=range(1,100)"]])
+def test_a_sweep_without_end_is_refused(typed: Typed, ranges: list[str]) -> None:
+    """Hydra would list all of its jobs first."""
+    status, _, err = typed("-m", "recipe=paper", "model=scripted", *ranges)
+    assert status == 1
+    assert f"{ranges[-1]} makes more than 10,000 jobs; give a sweep fewer values" in err
