@@ -195,7 +195,7 @@ def lines(name: str, base: Base, schema: str) -> Iterator[str]:
     yield "# A # right before a key or a - is a suggestion: take it away, there and above it."
     yield "defaults:"
     yield f"  - {base.name}"
-    yield "  #- override /model: anthropic   # who answers: a file of conf/model; see selfinstruct --help"
+    yield "  #- override /model: openai   # who answers: a file of conf/model; see selfinstruct --help"
     yield "  - _self_"
     yield ""
     yield from _source(base, name)

@@ -19,13 +19,15 @@ from selfinstruct.config import OnDisk, RecipeConfig
 from selfinstruct.errors import Fault
 from selfinstruct.export import EXPORTS
 from selfinstruct.filters import FILTERS
-from selfinstruct.layout import roots
+from selfinstruct.layout import no_path, path_below, roots
 from selfinstruct.llm import MODELS
 from selfinstruct.parse import PARSERS
 from selfinstruct.registry import Registry
 from selfinstruct.said import Said
 from selfinstruct.stages import STAGES
 
+WRITTEN = ("run_dir", "scratch", "cache.path")  # keys of what a run writes to
+KEPT = ("conf", "recipes", "seeds")  # folders that hold what a project is
 REMEDY = "a recipe names files of its project only; copy it there, or type the key yourself: {}=…"
 
 
@@ -39,12 +41,25 @@ def faults_of(keys: dict[str, Any], said: Said, project: Path) -> list[Fault]:
     """
     if not said.recipes:
         return []
-    named = _named()
-    return [
-        Fault(key, f"{path} is outside of the project: it leads to {place}", REMEDY.format(key))
-        for key, path in _leaves(keys, "")
-        if named.fullmatch(key) and said.by_recipe(key) and (place := outside(path, project))
-    ]
+    named, found = _named(), []
+    for parts, path in _leaves(keys, ()):
+        key = ".".join(parts)
+        if not named.fullmatch(key) or not said.by_recipe(parts) or no_path(path):  # which is said elsewhere
+            continue
+        place = outside(path, project)
+        if place:
+            what = f"{path} is outside of the project: it leads to {place}"
+            found.append(Fault(key, what, REMEDY.format(key)))
+        elif key in WRITTEN and (folder := _of_project(path, project)) in KEPT:
+            remedy = f"name a folder beside {folder}, or leave {key} out"
+            found.append(Fault(key, f"{path} is in {folder}, where a run writes nothing", remedy))
+    return found
+
+
+def _of_project(path: str, project: Path) -> str:
+    """The folder of the project that a path is in."""
+    home, real = Path(os.path.realpath(project)), Path(os.path.realpath(path_below(project, path)))
+    return real.relative_to(home).parts[0] if home in real.parents else ""
 
 
 def outside(path: str, project: Path) -> Path | None:
@@ -59,7 +74,7 @@ def outside(path: str, project: Path) -> Path | None:
     if fixed != path and ".." in Path(path).parts:
         return Path(path)
     folder = "".join(fixed.rpartition("/")[:2])  # of a pattern
-    start = project / Path(path if fixed == path else folder).expanduser()
+    start = path_below(project, path if fixed == path else folder)
     for place in _reached(start):
         real = Path(os.path.realpath(place))
         if not any(real == home or home in real.parents for home in homes):
@@ -74,13 +89,13 @@ def _reached(start: Path) -> Iterator[Path]:
         yield from (path for name in [*folders, *files] if (path := Path(folder, name)).is_symlink())
 
 
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    """The texts of a recipe by their keys; a place in a list by its number."""
+def _leaves(value: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The texts of a recipe by their keys, part by part; a place in a list by its number."""
     if isinstance(value, str):
         yield key, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for part, inner in items:
-        yield from _leaves(inner, f"{key}.{part}" if key else str(part))
+        yield from _leaves(inner, (*key, str(part)))
 
 
 def _named() -> re.Pattern[str]:
@@ -95,7 +110,7 @@ def _named() -> re.Pattern[str]:
     places = [*_fields(RecipeConfig)]
     for place, registry in options.items():
         places += [rf"{place}\.{name}" for name in sorted(registry.marked(OnDisk))]
-    return re.compile(rf"(?:{'|'.join(places)})(?:\.[^.]+)?")
+    return re.compile(rf"(?:{'|'.join(places)})(?:\..+)?")
 
 
 def _fields(model: type[BaseModel], above: str = "") -> Iterator[str]:

@@ -7,6 +7,7 @@ command line, what is in the user's `conf/` and what comes with selfinstruct is 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,13 +116,25 @@ def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
         seen.add(one)
         keys = OmegaConf.to_container(configfiles.load(files[one]), resolve=False)
         if isinstance(keys, dict):
-            waiting += _named(str(keys.pop("defaults", None) or ""), files)
+            waiting += _named("\n".join(_texts(keys.pop("defaults", None))), files)
             yield {str(key): value for key, value in keys.items()}
 
 
 def _is_ours(path: Path, project: Path) -> bool:
     """Whether a recipe came with selfinstruct; where its folder is the user's too, nobody can tell."""
-    return project.resolve() != packaged() and packaged() in path.resolve().parents
+    ours = packaged() / "recipes"
+    return project.resolve() != packaged() and Path(os.path.realpath(path)).parent == ours
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All that is written in a defaults list, as it is: a name may have any character."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif value is not None:
+        yield str(value)
 
 
 def _named(text: str, known: Iterable[str]) -> Iterator[str]:

@@ -123,7 +123,9 @@ class Trust:
     def _of_variable(self, model: Model) -> Iterator[Fault]:
         """A key that would go to a server which may have one, but not this one."""
         variable, provider = model.config.api_key_env, model.provider
-        if not keys.is_set(variable) or "api_key_env" in model.typed or variable in keys.variables(provider):
+        if not keys.is_set(variable) or "api_key_env" in model.typed:
+            return
+        if variable in keys.variables(provider) and not _brought_together(model):
             return
         assert variable
         place, where = _place(model), model.key("api_key_env")
@@ -182,6 +184,12 @@ def _place(model: Model) -> Address:
     own = keys.hosts(model.provider) if model.config.kind == OVER_LITELLM else []
     named = model.provider if model.config.kind == OVER_LITELLM else model.config.kind
     return given or next(iter(own), None) or Address(named)
+
+
+def _brought_together(model: Model) -> bool:
+    """Whether a recipe puts a model and its key at an address that the user has for another model."""
+    by_recipe = {"name", "api_key_env"} <= model.said and "api_base" not in model.typed
+    return bool(model.config.api_base) and by_recipe and not _at_home(model)
 
 
 def _mixed(model: Model) -> bool:

@@ -143,6 +143,57 @@ def test_a_recipe_is_not_put_below_a_key(typed: Typed, project: Path, home: Path
     assert "'paths@seeds': a recipe cannot be put below a key" in err
 
 
+@pytest.mark.parametrize("name", ["other", "a\xa0b", "it's\"x", "a b", "ä.ö", "a[b]"])
+def test_a_base_recipe_says_what_it_says_whatever_its_name(
+    typed: Typed, project: Path, home: Path, name: str
+) -> None:
+    """A name that YAML or Python would write in another way is found all the same."""
+    recipe(project, name, {"seeds": {"path": str(home / "seeds.jsonl")}})
+    recipe(project, "stranger", {"target": 5}, base=name)
+    status, out, err = typed("check", "recipe=stranger")
+    assert status == 1
+    assert "seeds.path: " in err
+    assert "is outside of the project" in err
+    assert SECRET not in out + err
+
+
+def test_a_project_inside_a_checkout_has_strangers_too(project: Path) -> None:
+    """Only the recipes that come with selfinstruct are its own, wherever the project is."""
+    from selfinstruct.layout import packaged
+    from selfinstruct.said import _is_ours
+
+    assert _is_ours(packaged() / "recipes/paper.yaml", project)
+    assert not _is_ours(packaged() / "mine/recipes/paper.yaml", packaged() / "mine")
+
+
+@pytest.mark.parametrize("folder", ["conf/model/x", "recipes/run", "seeds", "./seeds/../conf/y"])
+def test_a_run_is_not_put_where_a_project_keeps_what_it_is(project: Path, folder: str) -> None:
+    """Its files would be taken for recipes, seeds or config."""
+    keys = at("run_dir", folder)
+    (fault,) = faults_of(keys, Said([keys], keys), project)
+    assert "where a run writes nothing" in fault.what
+    assert not faults_of(at("run_dir", "runs/x"), Said([at("run_dir", "runs/x")], keys), project)
+
+
+def test_a_lines_key_with_a_dot_hides_no_path(project: Path, home: Path) -> None:
+    """Keys are compared part by part."""
+    keys = {"pipeline": {"instructions": {"lines": {"a.b": str(home / "id.txt")}}}}
+    (fault,) = faults_of(keys, Said([keys], keys), project)
+    assert fault.where == "pipeline.instructions.lines.a.b"
+
+
+@pytest.mark.parametrize("path", ["~nobodyxyz/foo", "a\0b", "loop/x"])
+def test_odd_paths_end_in_words(typed: Typed, project: Path, path: str) -> None:
+    """Homes of nobody, characters that no file has, links that lead to themselves."""
+    (project / "loop").symlink_to("loop")
+    (project / "recipes").mkdir()
+    (project / "recipes/round.yaml").symlink_to("round.yaml")
+    recipe(project, "stranger", {"seeds": {"path": path}})
+    status, _, err = typed("check", "recipe=stranger")
+    assert status == 1
+    assert "seeds.path" in err
+
+
 def test_a_package_is_named_not_imported(project: Path) -> None:
     """A name with a dot in it would import what is before the dot."""
     from selfinstruct.llm import MODELS

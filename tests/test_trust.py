@@ -402,6 +402,20 @@ def test_a_name_that_resolves_to_this_machine_is_a_host_like_any(stranger: Model
         (True, "name", "", {"name": "openai/x", "api_key_env": "TINY_KEY"}),
         (False, "name", "", {"name": "openai/x", "api_base": "http://mine/v1", "api_key_env": "TINY_KEY"}),
         (True, "name", "", {"name": "watsonx/x", "api_base": "http://mine/v1", "api_key_env": "TINY_KEY"}),
+        # the address is of conf/, for another model; the model and its key are the recipe's
+        *[
+            (
+                fault,
+                "name api_key_env",
+                typed,
+                {"name": "openai/x", "api_base": base, "api_key_env": "OPENAI_API_KEY"},
+            )
+            for fault, typed, base in (
+                (True, "", "http://mine/v1"),
+                (False, "api_base", "http://mine/v1"),
+                (False, "", "https://api.openai.com/v1"),
+            )
+        ],
         # nothing is the recipe's
         (False, "", "", {"name": "groq/x", "api_key_env": "OPENAI_API_KEY"}),
         (True, "", "name", {"name": "groq/x", "api_key_env": "OPENAI_API_KEY"}),
