@@ -18,6 +18,7 @@ from selfinstruct.disks import local_folder, network_file_system
 from selfinstruct.errors import RunFolderError
 
 NOTE = "elsewhere.json"
+BACK = "back.txt"  # in the folder on local disk: the run folder that its files belong to
 DATASET, ASIDE = "dataset", "set-aside"  # the folder of the exports, and that of those no longer asked for
 
 
@@ -33,10 +34,11 @@ def at_hand(path: Path, scratch: Path | None, lock: str) -> Iterator[Path]:
     Raises:
         RunFolderError: if the run is on another machine, or its files cannot be moved.
     """
-    if scratch is None and not network_file_system(path):
+    left = left_here(path)  # also where this start would not need it: what was received is there
+    if scratch is None and not place(path) and not network_file_system(path):
         yield path
         return
-    here = _here(path, scratch)
+    here = left or _here(path, scratch)
     with _moving(path, here, "brought from"):
         _begin(path, here)
     try:
@@ -52,27 +54,52 @@ def hand_over(path: Path, here: Path, lock: str) -> None:
         RunFolderError: if they cannot be; they stay where they are.
     """
     with _moving(path, here, "handed over to"):
-        _copy(here, path, lock)
+        _copy(here, path, lock, BACK)
         _drop_set_aside(here, path)
         (path / NOTE).unlink()
         shutil.rmtree(here)
 
 
 def left_here(path: Path) -> Path | None:
-    """Where on this machine the run of a folder has left its files without handing them over."""
-    if not (path / NOTE).is_file():
+    """Where on this machine the run of a folder has left its files without handing them over.
+
+    Raises:
+        RunFolderError: if the note was not written by a run of this folder.
+    """
+    note = _note(path)
+    if note is None or note["host"] != socket.gethostname():
         return None
-    note = json.loads((path / NOTE).read_text(encoding="utf-8"))
     here = Path(note["path"])
-    return here if note["host"] == socket.gethostname() and here.is_dir() else None
+    if not here.is_dir():
+        return None
+    if here.name != _name(path) or not (here / BACK).is_file():  # anybody can write a note
+        raise RunFolderError(
+            f"{path / NOTE} names {here}, which no run of this folder has made; nothing was touched there.\n"
+            "  If the run is yours, move its files from there to the run folder; then delete the note"
+        )
+    return here
 
 
 def place(path: Path) -> str:
-    """Where the run of a folder is at work, in words; empty where it is in the folder."""
-    if not (path / NOTE).is_file():
-        return ""
-    note = json.loads((path / NOTE).read_text(encoding="utf-8"))
-    return f"{note['path']} on {note['host']}"
+    """Where the run of a folder is at work, in words; empty where it is in the folder.
+
+    Raises:
+        RunFolderError: if the note cannot be read.
+    """
+    note = _note(path)
+    return f"{note['path']} on {note['host']}" if note else ""
+
+
+def _note(path: Path) -> dict[str, str] | None:
+    """What the note of a run folder says; None where there is none."""
+    file = path / NOTE
+    if not file.is_file():
+        return None
+    try:
+        note = json.loads(file.read_text(encoding="utf-8"))
+        return {"host": str(note["host"]), "path": str(note["path"])}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunFolderError(f"{file} cannot be read as the note of a run; delete it to go on") from error
 
 
 def _here(path: Path, scratch: Path | None) -> Path:
@@ -80,8 +107,13 @@ def _here(path: Path, scratch: Path | None) -> Path:
         root = scratch or local_folder()
     except OSError as error:
         raise RunFolderError(f"scratch: {error}; set scratch=DIR to a folder on local disk") from error
+    return root / _name(path)
+
+
+def _name(path: Path) -> str:
+    """The name of the folder on local disk that a run folder works in."""
     digest = blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()
-    return root / f"{path.name}-{digest}"
+    return f"{path.name}-{digest}"
 
 
 def _begin(path: Path, here: Path) -> None:
@@ -96,18 +128,19 @@ def _begin(path: Path, here: Path) -> None:
         )
     if not other:
         here.mkdir(parents=True, exist_ok=True)
+        (here / BACK).write_text(f"{path.resolve()}\n", encoding="utf-8")
         _copy(path, here, NOTE)
     note = {"host": socket.gethostname(), "path": str(here)}
     (path / NOTE).write_text(json.dumps(note) + "\n", encoding="utf-8")
 
 
-def _copy(from_: Path, to: Path, without: str) -> None:
+def _copy(from_: Path, to: Path, *without: str) -> None:
     """Copy files, each put in place whole."""
     for source in sorted(from_.rglob("*")):
         target = to / source.relative_to(from_)
         if source.is_dir():
             target.mkdir(parents=True, exist_ok=True)
-        elif source.name != without:
+        elif source.name not in without:
             part = target.with_name(f".{target.name}.part")
             shutil.copyfile(source, part)
             part.replace(target)

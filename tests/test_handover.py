@@ -223,3 +223,30 @@ def test_a_run_folder_on_a_network_file_system_finds_a_local_disk_itself(
     assert not left(project / "tmp")
     assert (project / "net/run/run.sqlite").is_file()
     assert len(data(project / "net/run")) == 7
+
+
+def test_a_strangers_note_moves_nothing(typed: Typed, project: Path) -> None:
+    """A note can come with somebody else's files: what it names is left alone, whatever is asked for."""
+    private = project / "private"
+    private.mkdir()
+    (private / "key.txt").write_text("mine")
+    run = project / "run"
+    run.mkdir()
+    note = {"host": socket.gethostname(), "path": str(private)}
+    (run / "elsewhere.json").write_text(json.dumps(note))
+    for extra in ((), ("fresh=true",), ("scratch=local",)):
+        status, _, err = typed(*PAPER, "run_dir=run", *extra)
+        assert status == 1
+        assert "which no run of this folder has made" in err
+        assert [path.name for path in private.iterdir()] == ["key.txt"]
+
+
+@pytest.mark.parametrize("text", ["[]", "x", "{}", "null", '"a"', "[" * 100_000])
+def test_a_note_that_is_none_is_named(typed: Typed, project: Path, text: str) -> None:
+    """No traceback, and what to do."""
+    (project / "run").mkdir()
+    (project / "run/elsewhere.json").write_text(text)
+    for verb in ("check", "run"):
+        status, _, err = typed(verb, *PAPER, "run_dir=run")
+        assert status == 1
+        assert "run/elsewhere.json cannot be read as the note of a run; delete it to go on" in err
