@@ -113,11 +113,11 @@ def _named() -> re.Pattern[str]:
     return re.compile(rf"(?:{'|'.join(places)})(?:\..+)?")
 
 
-def _fields(model: type[BaseModel], above: str = "") -> Iterator[str]:
-    """The keys of a model that are marked, those of its sections too."""
+def _fields(model: type[BaseModel], above: str = "", within: tuple[Any, ...] = ()) -> Iterator[str]:
+    """The keys of a model that are marked, those of its sections too; a section may hold others of its kind."""
     for name, field in model.model_fields.items():
         if OnDisk in field.metadata:
             yield above + name
         for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                yield from _fields(inner, rf"{above}{name}\.")
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner not in (model, *within):
+                yield from _fields(inner, rf"{above}{name}\.", (model, *within))

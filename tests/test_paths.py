@@ -194,6 +194,15 @@ def test_odd_paths_end_in_words(typed: Typed, project: Path, path: str) -> None:
     assert "seeds.path" in err
 
 
+def test_sections_that_hold_others_of_their_kind(project: Path, home: Path) -> None:
+    """Variants of prompts are prompts; that is known once one was read."""
+    from selfinstruct.config import PromptConfig
+
+    PromptConfig.model_rebuild(force=True)
+    keys = at("run_dir", str(home))
+    assert [fault.where for fault in faults_of(keys, Said([keys], keys), project)] == ["run_dir"]
+
+
 def test_a_package_is_named_not_imported(project: Path) -> None:
     """A name with a dot in it would import what is before the dot."""
     from selfinstruct.llm import MODELS

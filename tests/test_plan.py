@@ -201,7 +201,7 @@ def test_a_budget_is_compared_with_the_plan(
         (["budget.requests=1.5"], ["budget.requests: "]),
         (["model.price={input: -1, output: 1}"], ["model.price.input: should be greater than or equal to 0"]),
         (["model.price.input=1"], ["model.price.output: is missing"]),
-        (["model.tokens_per_minute=0"], ["model.tokens_per_minute: should be greater than 0"]),
+        (["model.tokens_per_minute=0"], ["model.tokens_per_minute: should be greater than or equal to 1"]),
         (
             ["budget.tokens=3000"],
             ["budget.tokens: is 3,000, but one request of tasks may take", "max_tokens"],
