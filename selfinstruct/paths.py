@@ -114,7 +114,7 @@ def _named() -> re.Pattern[str]:
 
 
 def _fields(model: type[BaseModel], above: str = "", within: tuple[Any, ...] = ()) -> Iterator[str]:
-    """The keys of a model that are marked, those of its sections too; a section may hold others of its kind."""
+    """The keys of a model that are marked, those of its sections too, which may hold others of their kind."""
     for name, field in model.model_fields.items():
         if OnDisk in field.metadata:
             yield above + name

@@ -21,7 +21,7 @@ from selfinstruct.filetypes import ARROW, GZIP, PARQUET, page_of, type_of
 from selfinstruct.layout import locate, no_path, roots
 from selfinstruct.seed_columns import is_task, known_names
 from selfinstruct.seed_json import read_json
-from selfinstruct.seed_table import LINE, Row, Table
+from selfinstruct.seed_table import LARGEST, LINE, TOO_LARGE, Row, Table
 from selfinstruct.seed_tabular import header_of, read_arrow, read_csv
 
 KINDS = "JSONL, JSON, CSV, TSV, Parquet, a folder that datasets saved, or text with an instruction a line"
@@ -29,12 +29,7 @@ _LINES = (".jsonl", ".ndjson", ".jsonlines")
 _JSON = (*_LINES, ".json")
 _TABLES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _TEXTS = (".txt", ".text", "")
-LARGEST = 200_000_000  # bytes of a seed file, unpacked; Alpaca's 52,000 rows are 23 MB
 MOST_FILES = 10_000  # in a folder
-_TOO_LARGE = (
-    f"has more than {LARGEST // 1_000_000} MB (unpacked, where it is packed)",
-    "take some of its rows: a prompt shows a few seeds, and all of them are held in memory",
-)
 _ADDRESS = re.compile(r"\w{2,}://")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _DOWNLOAD = "hf download {0} --repo-type dataset --local-dir {1}, then seeds.path={1}/FILE"
@@ -50,7 +45,7 @@ def read_seed_file(config: SeedsConfig, project: Path, faults: list[Fault]) -> T
     if path.is_dir():
         _folder(config.path, table)
     elif path.stat().st_size > LARGEST:
-        table.faults.append(Fault(str(path), *_TOO_LARGE))
+        table.faults.append(Fault(str(path), *TOO_LARGE))
     else:
         data = textfiles.read_bytes(path, table.faults)
         if data is not None:
@@ -86,7 +81,7 @@ def _unpacked(data: bytes, table: Table) -> bytes | None:
         table.faults.append(Fault(str(table.path), what, "it may be cut short: copy it again"))
         return None
     if len(inner) > LARGEST:
-        table.faults.append(Fault(str(table.path), *_TOO_LARGE))
+        table.faults.append(Fault(str(table.path), *TOO_LARGE))
         return None
     kind = type_of(inner)
     if kind:

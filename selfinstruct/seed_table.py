@@ -12,6 +12,13 @@ LINE, ITEM, ROW = "line", "item", "row"
 JSON_LINES = "JSON lines"
 
 
+LARGEST = 200_000_000  # bytes of a seed file, unpacked; Alpaca's 52,000 rows are 23 MB
+TOO_LARGE = (
+    f"has more than {LARGEST // 1_000_000} MB (unpacked, where it is packed)",
+    "take some of its rows: a prompt shows a few seeds, and all of them are held in memory",
+)
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a seed file.

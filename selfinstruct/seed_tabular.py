@@ -17,7 +17,7 @@ from typing import Any
 from selfinstruct.errors import Fault
 from selfinstruct.filetypes import ARROW, INSTALL, PARQUET
 from selfinstruct.row_faults import RowFaults
-from selfinstruct.seed_table import LINE, ROW, Row, Table, plain
+from selfinstruct.seed_table import LARGEST, LINE, ROW, TOO_LARGE, Row, Table, plain
 
 MARKS = ",;\t|"
 _EMPTY = ("", "nan", "NaN")  # how pandas and others write that a cell has no value
@@ -75,6 +75,10 @@ def read_csv(text: str, mark: str, table: Table) -> None:
         what = f"is not valid CSV: {error}"
         wrong.add(str(begins + skipped), what, "a quote inside a quoted text is written twice")
     table.faults.extend(wrong.faults())
+
+
+BATCH = 10_000  # rows that are unpacked at once
+ROW_BYTES = 100  # that a row counts for beside its texts: about the memory it takes
 
 
 def read_arrow(path: Path, table: Table) -> None:
@@ -139,16 +143,31 @@ def _arrow_rows(file: Path, table: Table) -> None:
     with file.open("rb") as opened:
         begins = opened.read(6)
     if begins.startswith(b"PAR1"):
-        found = parquet.ParquetFile(file).read()
-    else:
-        open_ = arrow.ipc.open_file if begins == b"ARROW1" else arrow.ipc.open_stream
-        with arrow.OSFile(str(file)) as source:
-            found = open_(source).read_all()
-    for row in found.to_pylist():
-        number = len(table.rows) + 1
-        data = {key: _plain(value) for key, value in row.items() if not _INDEX.fullmatch(key)}
-        size = sum(len(value) for value in data.values() if isinstance(value, str))
-        table.rows.append(Row(number, str(number), data, size))
+        _take(parquet.ParquetFile(file).iter_batches(BATCH), file, table)
+        return
+    with arrow.OSFile(str(file)) as source:
+        if begins == b"ARROW1":
+            found = arrow.ipc.open_file(source)
+            _take(map(found.get_batch, range(found.num_record_batches)), file, table)
+        else:
+            _take(arrow.ipc.open_stream(source), file, table)
+
+
+def _take(batches: Iterable[Any], file: Path, table: Table) -> None:
+    """The rows of some batches, as far as a seed file goes: a kilobyte can stand for millions of rows."""
+    unpacked = 0
+    for batch in batches:
+        for start in range(0, batch.num_rows, BATCH):
+            for row in batch.slice(start, BATCH).to_pylist():
+                number = len(table.rows) + 1
+                data = {key: _plain(value) for key, value in row.items() if not _INDEX.fullmatch(key)}
+                size = sum(len(value) for value in data.values() if isinstance(value, str))
+                unpacked += size + ROW_BYTES
+                table.rows.append(Row(number, str(number), data, size))
+            if unpacked > LARGEST:
+                table.faults.append(Fault(str(file), *TOO_LARGE))
+                table.rows.clear()
+                return
 
 
 def _plain(value: Any) -> Any:

@@ -629,3 +629,17 @@ def test_the_page_names_the_columns_that_are_known() -> None:
         field, names = row.strip("| ").split(" | ")
         found[field.strip("`")] = [name.strip("` ") for name in names.split(",")]
     assert found == declared("seeds/common/columns.yaml")["columns"]
+
+
+def test_a_parquet_file_of_millions_of_rows_is_left(typed: Typed, project: Path) -> None:
+    """Half a megabyte can stand for gigabytes; it is left as soon as that shows."""
+    arrow = pytest.importorskip("pyarrow")
+    text = arrow.array(["Say something " + "x" * 1_000])
+    column = arrow.DictionaryArray.from_arrays(arrow.array([0] * 3_000_000, arrow.int32()), text)
+    from pyarrow import parquet
+
+    parquet.write_table(arrow.table({"instruction": column}), project / "bomb.parquet")
+    assert (project / "bomb.parquet").stat().st_size < 1_000_000
+    status, _, err = typed("check", "recipe=chat", "model=scripted", "seeds.path=bomb.parquet")
+    assert status == 1
+    assert "bomb.parquet: has more than 200 MB (unpacked" in err
