@@ -98,7 +98,7 @@ def test_names_and_headlines(typed: Typed, tiny: Path) -> None:
 def test_values_of_a_recipe(typed: Typed, tiny: Path) -> None:
     """In the plan, in faults and in notes, and of seeds."""
     usual = EVIL.replace("\U000e0041", "")  # which YAML writes otherwise than JSON
-    evil, name = json.dumps(usual + MARKUP), json.dumps(f"openai/{usual}")
+    evil, name = json.dumps(MARKUP + usual), json.dumps(f"openai/{usual}")
     recipe, plain = tiny / "recipes/mine.yaml", TINY["recipes/tiny.yaml"]
     recipe.write_text(f"{plain}model: {{name: {name}}}\nrun_dir: {evil}\n")
     shown(typed("check", "recipe=mine"), "\\x1b[31mred", "[bold]loud[/bold]")
