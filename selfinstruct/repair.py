@@ -96,9 +96,8 @@ def _mend(path: Path, replay: bool) -> tuple[Journal, list[str]]:
         beside.with_name(beside.name + suffix).unlink(missing_ok=True)
     journal = Journal(beside)
     journal.restore(saved.kept(replies=not replay))
-    written = _written(path.parent)
-    if written and journal.has_replies() and journal.meta(WRITTEN) is None:
-        journal.set_meta(WRITTEN, written)
+    if journal.meta(WRITTEN) is None:  # without digests, whatever is there is the user's
+        journal.set_meta(WRITTEN, _written(path.parent))
     compared = journal.meta("shape") is not None or not journal.has_replies()
     journal.close()
     aside = put_in_place(path, beside)
