@@ -255,3 +255,33 @@ def test_what_is_no_run_is_refused_and_help_is_there(typed: Typed, project: Path
     status, _, err = typed("recipe=paper", "model=scripted", "salvage=true")
     assert status == 1
     assert "repair=true" in err
+
+
+def test_files_of_ones_own_outlast_a_repair_that_has_no_reply_left(typed: Typed, run: Path) -> None:
+    """The edited export is set aside, and the README that nobody has touched is not taken for the user's."""
+    clean = data(run)
+    chat = run / "dataset/chat.jsonl"
+    chat.write_text("edited by hand\n")
+    with (run / "run.sqlite").open("r+b") as file:
+        file.truncate(30)
+    status, _, err = typed(*PAPER, "run_dir=run", "repair=true")
+    assert status == 0, err
+    assert data(run) == clean
+    assert (run / "set-aside/chat.jsonl").read_text() == "edited by hand\n"
+    assert not (run / "dataset/README.new.md").exists()
+
+
+def test_a_lost_request_is_composed_again_by_the_repair(typed: Typed, run: Path) -> None:
+    """Its reply is kept; afterwards the run is whole, and the request is the one that was sent."""
+    clean, query = data(run), "SELECT * FROM request ORDER BY 1, 2"
+    with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
+        before = db.execute(query).fetchall()
+        db.execute("DELETE FROM request WHERE (stage, number) IN (VALUES ('instructions', 1), ('instances', 2))")
+    status, _, err = typed(*PAPER, "run_dir=run", "repair=true")
+    assert status == 0, err
+    assert data(run) == clean
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    with closing(sqlite3.connect(run / "run.sqlite")) as db:
+        after = db.execute(query).fetchall()
+    assert [row[:8] for row in after] == [row[:8] for row in before]
