@@ -19,18 +19,20 @@ from typing import Any
 from selfinstruct.blot import blotted
 from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.events import EVENTS
 from selfinstruct.filters import FILTERS
 from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.jsonl import json_line
 from selfinstruct.layout import path_below
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
-from selfinstruct.repair import CHECKED, offer, open_journal
+from selfinstruct.repair import CHECKED, SUMMARY, offer, open_journal
 from selfinstruct.stages import STAGES
 from selfinstruct.store import Journal
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
 JOB = "job.json"  # what a job of a sweep tells of itself
+TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # what a run leaves beside its journal
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
     Raises:
         RunFolderError: if it is not this recipe's, is in use, or cannot be written.
     """
-    _refuse_strangers(path)
-    if recipe.config.fresh and ((path / JOURNAL).exists() or place(path)):
+    _refuse_strangers(path, recipe.config.fresh)
+    if recipe.config.fresh and ((path / JOURNAL).exists() or place(path) or _has_lost_its_journal(path)):
         _set_aside(path)
     with _writable(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -110,10 +112,11 @@ def _opened(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
 
 def look(recipe: Recipe, path: Path) -> str:
     """What a run would find in the folder, in words; raises what the run would raise, and changes nothing."""
-    _refuse_strangers(path)
+    _refuse_strangers(path, recipe.config.fresh)
     if place(path):
         return f"at work in {place(path)}"
-    if not (path / JOURNAL).exists():
+    lost = _has_lost_its_journal(path)
+    if not (path / JOURNAL).exists() and not lost:
         return "new"
     if recipe.config.fresh:
         return f"the run in it is set aside as {_aside(path)}"
@@ -136,12 +139,29 @@ def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
     )
 
 
-def _refuse_strangers(path: Path) -> None:
-    """A folder that holds other things than a run is not ours to write to."""
+def _has_lost_its_journal(path: Path) -> bool:
+    """Whether a folder without a journal has been a run's; a single file might be there by chance."""
+    return not (path / JOURNAL).exists() and sum((path / name).is_file() for name in TRACES) > 1
+
+
+def _refuse_strangers(path: Path, fresh: bool) -> None:
+    """A folder that holds other things than a run is not ours to write to; a run without journal neither.
+
+    Args:
+        path: the folder.
+        fresh: whether a run in it is to be set aside.
+    """
     if not path.exists() or (path / JOURNAL).exists() or (path / NOTE).exists():
         return
     if not path.is_dir():
         raise RunFolderError(f"run_dir: {path} is a file; choose another run_dir")
+    if _has_lost_its_journal(path):
+        if fresh:
+            return
+        raise RunFolderError(
+            f"run_dir: {path} holds a run whose journal is missing ({JOURNAL}); put it back, or set "
+            "fresh=true to set the folder aside and start anew (nothing is deleted)"
+        )
     try:
         strangers = [entry.name for entry in path.iterdir() if entry.name not in (LOCK, JOB, NOTE)]
     except OSError as error:

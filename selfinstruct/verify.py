@@ -198,7 +198,7 @@ def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> It
         wrong = [str(error)]
     if wrong:
         yield from _some(f"{JOURNAL}: {{}}", wrong, "{command} repair=true")
-        yield Finding(costs(read_from(db)), "not ok")
+        yield Finding(costs(read_from(db), path.parent), "not ok")
         return
     told = ", ".join(f"{counts.get(name, 0):,} {name}s" for name in ("request", "record", "vector"))
     replies = f"{counts.get('reply', 0):,} replies"
@@ -234,7 +234,7 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
         summary = json.loads(content)
         files = dict(summary.get("files") or {})
         stored = sum(stage["replies"] for stage in summary["stages"].values())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         yield Finding(f"{SUMMARY} cannot be read: {shown(str(error))}", "not ok", "{command}")
         return
     stored_digests = facts.get("summary") or {}

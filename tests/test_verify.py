@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ from killing import data, start, stored
 
 from selfinstruct.cli import command
 from selfinstruct.journal_check import FORMAT
+from selfinstruct.repair import summed_up
 
 PAPER = ("recipe=paper", "model=scripted", "cache=off", "target=5")
 Typed = Callable[..., tuple[int, str, str]]
@@ -285,3 +287,62 @@ def test_a_lost_request_is_composed_again_by_the_repair(typed: Typed, run: Path)
     with closing(sqlite3.connect(run / "run.sqlite")) as db:
         after = db.execute(query).fetchall()
     assert [row[:8] for row in after] == [row[:8] for row in before]
+
+
+def test_where_all_is_lost_the_summary_says_how_much(typed: Typed, run: Path) -> None:
+    """How many replies are asked again, by the run and by verify; without a summary, that all are."""
+    stages = json.loads((run / "summary.json").read_text())["stages"]
+    stages["instructions"]["cost_usd"] = 0.25
+    replies = sum(figures["replies"] for figures in stages.values())
+    with (run / "run.sqlite").open("r+b") as file:
+        file.truncate(30)
+    (run / "summary.json").write_text(json.dumps({"stages": stages}))
+    for arguments in (["verify", "run"], [*PAPER, "run_dir=run"]):
+        status, out, err = typed(*arguments)
+        assert status == 1
+        assert f"{replies:,} must be asked again (about $0.2500)" in out + err
+    (run / "summary.json").unlink()
+    assert "All replies must be asked again" in typed(*PAPER, "run_dir=run")[2]
+
+
+def test_a_summary_of_any_shape_is_damage_and_is_written_anew(typed: Typed, run: Path) -> None:
+    """Named by verify; neither a run nor a repair reads more into it than there is."""
+    clean, summary = data(run), (run / "summary.json").read_bytes()
+    odd = ["[]", "null", "5", '{"stages": []}', '{"stages": {"a": 5}}', "[" * 200_000]
+    odd += ['{"stages": {"a": {"replies": "many"}}, "files": 5}', '{"stages": {}, "files": {"dataset/a": 5}}']
+    for text in odd:
+        (run / "summary.json").write_text(text)
+        assert summed_up(run) == (0, 0.0)
+        status, out, _ = typed("verify", "run")
+        assert status == 1
+        assert "not ok   summary.json" in out
+    (run / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes()[:30])
+    repaired = typed(*PAPER, "run_dir=run", "repair=true")
+    assert repaired[0] == 0, repaired[2]
+    assert data(run) == clean
+    assert json.loads((run / "summary.json").read_text())["state"] == json.loads(summary)["state"]
+
+
+def test_a_run_without_its_journal_is_set_aside_as_verify_says(typed: Typed, run: Path) -> None:
+    """What is wrong is said; fresh=true keeps the folder under another name, and the same data is made."""
+    clean = data(run)
+    (run / "run.sqlite").unlink()
+    before = everything(run)
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert "not ok   run.sqlite is missing" in out
+    for verb in ([], ["check"]):
+        status, _, err = typed(*verb, *PAPER, "run_dir=run")
+        assert status == 1
+        assert "journal is missing (run.sqlite); put it back, or set fresh=true" in err
+    assert everything(run) == before
+    remedy = out.partition("put it back, or selfinstruct ")[2].splitlines()[0]
+    assert "run.before-1" in typed("check", *shlex.split(remedy))[1]
+    status, _, err = typed(*shlex.split(remedy))
+    assert status == 0, err
+    assert data(run) == data(run.with_name("run.before-1")) == clean
+    (run.parent / "mine").mkdir()
+    (run.parent / "mine/summary.json").write_text("{}")
+    status, _, err = typed(*PAPER, "run_dir=mine", "fresh=true")
+    assert status == 1
+    assert "holds other things than a run" in err
