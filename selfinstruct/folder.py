@@ -28,7 +28,7 @@ from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
 from selfinstruct.repair import CHECKED, SUMMARY, offer, open_journal
 from selfinstruct.stages import STAGES
-from selfinstruct.store import Journal
+from selfinstruct.store import SETTINGS, Journal
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
 JOB = "job.json"  # what a job of a sweep tells of itself
@@ -45,6 +45,22 @@ class RunFolder:
     notes: tuple[str, ...] = ()  # of a repair, for the user
     written: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name: bytes and SHA-256
 
+    def keep_settings(self, saved: dict[str, str]) -> None:
+        """Write what the run was composed from to `.hydra/`, and note the digests in the journal.
+
+        That is done at the start, long before the summary has the digests of all files.
+
+        Args:
+            saved: texts by file name.
+        """
+        texts = {f".hydra/{name}": text for name, text in saved.items()}
+        before = self.journal.meta(SETTINGS, {})
+        now = {name: [sha256(_encoded(text)).hexdigest()] for name, text in texts.items()}
+        self.journal.set_meta(SETTINGS, {name: [*before.get(name, [])[-1:], *now[name]] for name in now})
+        for name, text in texts.items():
+            self.write(name, [text])
+        self.journal.set_meta(SETTINGS, now)
+
     def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
         """Write rows as JSONL, put in place whole."""
         return self.write(name, map(json_line, rows))
@@ -57,7 +73,7 @@ class RunFolder:
         digest, size = sha256(), 0
         with part.open("wb") as file:
             for piece in pieces:
-                content = blotted(piece).encode("utf-8", "backslashreplace")
+                content = _encoded(piece)
                 digest.update(content)
                 size += file.write(content)
             file.flush()
@@ -65,6 +81,10 @@ class RunFolder:
         part.replace(path)
         self.written[name] = {"bytes": size, "sha256": digest.hexdigest()}
         return path
+
+
+def _encoded(text: str) -> bytes:
+    return blotted(text).encode("utf-8", "backslashreplace")
 
 
 @contextmanager

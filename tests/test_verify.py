@@ -346,3 +346,50 @@ def test_a_run_without_its_journal_is_set_aside_as_verify_says(typed: Typed, run
     status, _, err = typed(*PAPER, "run_dir=mine", "fresh=true")
     assert status == 1
     assert "holds other things than a run" in err
+
+
+def test_settings_of_a_run_that_was_killed_while_it_grew_are_not_damaged(typed: Typed, run: Path) -> None:
+    """What is in .hydra/ is written at the start, and the summary at the end: the journal knows the newer."""
+    from selfinstruct.folder import RunFolder
+    from selfinstruct.store import Journal
+
+    with closing(Journal(run / "run.sqlite")) as journal:
+        RunFolder(run, journal, resumed=True).keep_settings({"config.yaml": "target: 9\n"})
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    (run / ".hydra/config.yaml").write_text("target: 8\n")
+    assert "not ok   .hydra/config.yaml is not as it was written" in typed("verify", "run")[1]
+
+
+def test_no_command_is_made_of_a_damaged_note_of_it(typed: Typed, run: Path) -> None:
+    """The user is asked for the command, since nobody knows what the file says now."""
+    (run / ".hydra/overrides.yaml").write_text("- recipe=paper\n- model=anthropic\n")
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert "to mend it: type the command that you started it with\n" in out
+    (run / ".hydra/overrides.yaml").unlink()
+    (run / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes()[:30])
+    _, out, _ = typed("verify", "run")
+    assert "to mend it: type the command that you started it with, and repair=true\n" in out
+    assert "anthropic" not in out
+
+
+@pytest.mark.parametrize("name", ["my, run=(1)", "-it's [1] {2} \"a\"\\", "12", "-m=1"])
+def test_the_remedy_can_be_typed_whatever_the_folder_is_called(typed: Typed, run: Path, name: str) -> None:
+    """A word that is a folder is a folder, and what is said goes through the shell and Hydra to it."""
+    folder = run.rename(run.with_name(name))
+    (folder / "instances.jsonl").unlink()
+    status, out, err = typed("verify", name)
+    assert status == 1, err
+    status, _, err = typed(*shlex.split(remedy_in(out)))
+    assert status == 0, err
+    assert typed("verify", name)[0] == 0
+    assert sorted(path.name for path in folder.parent.glob("[!.]*")) == [name]
+
+
+def test_a_name_with_a_line_break_forges_no_line(typed: Typed, run: Path) -> None:
+    """Shown with the break written out."""
+    (run / "dataset/a\nnot ok   run.sqlite is damaged").write_text("")
+    status, out, _ = typed("verify", "run")
+    assert status == 0
+    assert r"changed  'dataset/a\nnot ok   run.sqlite is damaged' is yours" in out
