@@ -120,8 +120,7 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
         with recording(recipe, path) as source, open_folder(recipe, path) as folder:
             if source:
                 source.claim(folder.journal)
-            for name, text in saved.items():
-                folder.write(f".hydra/{name}", [text])
+            folder.keep_settings(saved)
             _in_a_loop_of_its_own(partial(run_recipe, recipe, folder, progress, source))
     except DamagedJournal as error:  # one that was whole when it was opened
         own = source is None or error.path != source.journal.path

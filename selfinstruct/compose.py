@@ -110,7 +110,7 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     keys = {_key(part) for part in given} | {"run_dir", "fresh", "repair", "salvage", "replay", "trust"}
     if "recipe" in keys:
         raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
-    before = _saved(saved)
+    before = overrides_of(saved)
     if any(part.startswith("-") or _key(part).startswith("hydra") for part in before):
         raise UserError(f"{saved}: holds settings of Hydra's, which no run writes there; take them out")
     kept = [part for part in before if _key(part) not in keys]
@@ -118,7 +118,7 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     return [*given, *kept, f'replay="{source}"']
 
 
-def _saved(path: Path) -> list[str]:
+def overrides_of(path: Path) -> list[str]:
     """The overrides that a run wrote down.
 
     Raises:

@@ -19,18 +19,20 @@ from typing import Any
 from selfinstruct.blot import blotted
 from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.events import EVENTS
 from selfinstruct.filters import FILTERS
 from selfinstruct.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.jsonl import json_line
 from selfinstruct.layout import path_below
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
-from selfinstruct.repair import CHECKED, offer, open_journal
+from selfinstruct.repair import CHECKED, SUMMARY, offer, open_journal
 from selfinstruct.stages import STAGES
-from selfinstruct.store import Journal
+from selfinstruct.store import SETTINGS, Journal
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
 JOB = "job.json"  # what a job of a sweep tells of itself
+TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # what a run leaves beside its journal
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,22 @@ class RunFolder:
     resumed: bool
     notes: tuple[str, ...] = ()  # of a repair, for the user
     written: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name: bytes and SHA-256
+
+    def keep_settings(self, saved: dict[str, str]) -> None:
+        """Write what the run was composed from to `.hydra/`, and note the digests in the journal.
+
+        That is done at the start, long before the summary has the digests of all files.
+
+        Args:
+            saved: texts by file name.
+        """
+        texts = {f".hydra/{name}": text for name, text in saved.items()}
+        before = self.journal.meta(SETTINGS, {})
+        now = {name: [sha256(_encoded(text)).hexdigest()] for name, text in texts.items()}
+        self.journal.set_meta(SETTINGS, {name: [*before.get(name, [])[-1:], *now[name]] for name in now})
+        for name, text in texts.items():
+            self.write(name, [text])
+        self.journal.set_meta(SETTINGS, now)
 
     def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
         """Write rows as JSONL, put in place whole."""
@@ -55,7 +73,7 @@ class RunFolder:
         digest, size = sha256(), 0
         with part.open("wb") as file:
             for piece in pieces:
-                content = blotted(piece).encode("utf-8", "backslashreplace")
+                content = _encoded(piece)
                 digest.update(content)
                 size += file.write(content)
             file.flush()
@@ -63,6 +81,10 @@ class RunFolder:
         part.replace(path)
         self.written[name] = {"bytes": size, "sha256": digest.hexdigest()}
         return path
+
+
+def _encoded(text: str) -> bytes:
+    return blotted(text).encode("utf-8", "backslashreplace")
 
 
 @contextmanager
@@ -76,8 +98,8 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
     Raises:
         RunFolderError: if it is not this recipe's, is in use, or cannot be written.
     """
-    _refuse_strangers(path)
-    if recipe.config.fresh and ((path / JOURNAL).exists() or place(path)):
+    _refuse_strangers(path, recipe.config.fresh)
+    if recipe.config.fresh and ((path / JOURNAL).exists() or place(path) or _has_lost_its_journal(path)):
         _set_aside(path)
     with _writable(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -110,10 +132,11 @@ def _opened(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
 
 def look(recipe: Recipe, path: Path) -> str:
     """What a run would find in the folder, in words; raises what the run would raise, and changes nothing."""
-    _refuse_strangers(path)
+    _refuse_strangers(path, recipe.config.fresh)
     if place(path):
         return f"at work in {place(path)}"
-    if not (path / JOURNAL).exists():
+    lost = _has_lost_its_journal(path)
+    if not (path / JOURNAL).exists() and not lost:
         return "new"
     if recipe.config.fresh:
         return f"the run in it is set aside as {_aside(path)}"
@@ -136,12 +159,29 @@ def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
     )
 
 
-def _refuse_strangers(path: Path) -> None:
-    """A folder that holds other things than a run is not ours to write to."""
+def _has_lost_its_journal(path: Path) -> bool:
+    """Whether a folder without a journal has been a run's; a single file might be there by chance."""
+    return not (path / JOURNAL).exists() and sum((path / name).is_file() for name in TRACES) > 1
+
+
+def _refuse_strangers(path: Path, fresh: bool) -> None:
+    """A folder that holds other things than a run is not ours to write to; a run without journal neither.
+
+    Args:
+        path: the folder.
+        fresh: whether a run in it is to be set aside.
+    """
     if not path.exists() or (path / JOURNAL).exists() or (path / NOTE).exists():
         return
     if not path.is_dir():
         raise RunFolderError(f"run_dir: {path} is a file; choose another run_dir")
+    if _has_lost_its_journal(path):
+        if fresh:
+            return
+        raise RunFolderError(
+            f"run_dir: {path} holds a run whose journal is missing ({JOURNAL}); put it back, or set "
+            "fresh=true to set the folder aside and start anew (nothing is deleted)"
+        )
     try:
         strangers = [entry.name for entry in path.iterdir() if entry.name not in (LOCK, JOB, NOTE)]
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the world outside does to a process: signals that stop it, and a terminal or a pipe that goes away."""
+"""What the world outside does to a process: signals that stop it, a terminal, a pipe or room that goes away."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # the reader, as `| head`; the terminal; closed from the start
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk; what was to be printed is not worth a run
+ERROR = 2  # the number of standard error
 
 
 def stopping() -> list[signal.Signals]:
@@ -22,7 +25,9 @@ def stopping() -> list[signal.Signals]:
 
 
 class Lasting:
-    """A stream that takes what is written to it, also when nobody can read it any more.
+    """A stream that takes what is written to it, also when nobody can read it, or keep it, any more.
+
+    Where the disk is full, that is said once on standard error, as far as that has room itself.
 
     Args:
         stream: where it goes.
@@ -30,7 +35,7 @@ class Lasting:
     """
 
     def __init__(self, stream: TextIO, own: bool = False) -> None:
-        self._stream, self._own = stream, own
+        self._stream, self._own, self._said = stream, own, False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -52,10 +57,19 @@ class Lasting:
 
     def _give_up(self, error: OSError | ValueError) -> None:
         closed = isinstance(error, ValueError) and self._stream.closed
-        if not closed and (not isinstance(error, OSError) or error.errno not in GONE):
+        number = error.errno if isinstance(error, OSError) else None
+        if not closed and number not in (*GONE, *FULL):
             raise error
+        if number in FULL and not self._said:
+            self._said = True
+            self._say(f"selfinstruct: {error}: what is printed is cut off here; that stops no run\n")
         if self._own and not closed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def _say(self, text: str) -> None:
+        with suppress(OSError, ValueError, AttributeError):  # it may be the stream that is full
+            if self._stream.fileno() != ERROR:
+                os.write(ERROR, text.encode())
 
 
 def lasting(stream: TextIO | None) -> TextIO:

@@ -97,11 +97,16 @@ def meant(override: str) -> str:
     if opened or closed:
         wrong = f"{opened[0]!r} is not closed" if opened else f"{closed[0]!r} closes what was not opened"
         return f"{wrong}; complete it, and put quotes around it for the shell: '{key}=…'"
-    quoted = '{}="{}"'.format(key, value.replace("\\", "\\\\").replace('"', '\\"'))
+    quoted = f"{key}={quoted_value(value)}"
     if not _parses(quoted):
         return "write KEY=VALUE"
     shell = quoted.replace("'", "'\\''")
     return f"a value with such characters needs quotes of its own, inside the shell's: '{shell}'"
+
+
+def quoted_value(text: str) -> str:
+    """A text as Hydra reads it, whatever characters are in it."""
+    return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def opened(overrides: Sequence[str]) -> list[str]:

@@ -72,17 +72,28 @@ def offer(error: DamagedJournal, how: str = SAME) -> DamagedJournal:
     return DamagedJournal(
         error.path,
         error.damage,
-        f"{costs(saved)}.\n  {how}. The damaged file is kept too. To start anew: fresh=true",
+        f"{costs(saved, error.path.parent)}.\n  {how}. The damaged file is kept too. To start anew: fresh=true",
     )
 
 
-def costs(saved: Saved) -> str:
-    """What is left, and what the rest costs to have again."""
-    lost = sum(saved.lost().values())
+def costs(saved: Saved, run: Path) -> str:
+    """What is left, and what the rest costs to have again.
+
+    Args:
+        saved: what could be read.
+        run: the run's folder; its summary has figures where the journal's own are lost.
+    """
+    lost, cost = sum(saved.lost().values()), saved.cost()
     whole = f"{saved.replies:,} replies are whole and are kept"
+    if not saved.counted:
+        stored, usd = summed_up(run)
+        if not stored and not saved.replies and not lost:
+            return f"{whole}. All replies must be asked again, unless the cache has them"
+        if stored - saved.replies > lost:
+            lost = stored - saved.replies
+            cost = usd * lost / stored
     if not lost:
         return f"{whole}; what else is damaged is made anew from them"
-    cost = saved.cost()
     about = f" (about ${cost:.4f})" if cost else ""
     return (
         f"{whole}. {lost:,} must be asked again{about}, unless the cache has {'it' if lost == 1 else 'them'}"
@@ -96,9 +107,8 @@ def _mend(path: Path, replay: bool) -> tuple[Journal, list[str]]:
         beside.with_name(beside.name + suffix).unlink(missing_ok=True)
     journal = Journal(beside)
     journal.restore(saved.kept(replies=not replay))
-    written = _written(path.parent)
-    if written and journal.has_replies() and journal.meta(WRITTEN) is None:
-        journal.set_meta(WRITTEN, written)
+    if journal.meta(WRITTEN) is None:  # without digests, whatever is there is the user's
+        journal.set_meta(WRITTEN, _written(path.parent))
     compared = journal.meta("shape") is not None or not journal.has_replies()
     journal.close()
     aside = put_in_place(path, beside)
@@ -106,7 +116,7 @@ def _mend(path: Path, replay: bool) -> tuple[Journal, list[str]]:
 
 
 def _notes(saved: Saved, aside: Path, replay: bool, compared: bool) -> Iterator[str]:
-    what = "the replies of its source are read again" if replay else costs(saved)
+    what = "the replies of its source are read again" if replay else costs(saved, aside.parent)
     yield f"repaired the journal: {what}. The damaged one is {aside.name}"
     if not compared:
         yield (
@@ -117,15 +127,27 @@ def _notes(saved: Saved, aside: Path, replay: bool, compared: bool) -> Iterator[
 
 def _written(run: Path) -> dict[str, list[str]]:
     """The digests of what was written to `dataset/`, as the summary has them."""
-    files = _summary(run).get("files", {})
-    names = {name: facts for name, facts in files.items() if name.startswith("dataset/")}
-    return {name.partition("/")[2]: [facts["sha256"][:16]] for name, facts in names.items()}
+    written = {}
+    for name, facts in _table(_summary(run).get("files")).items():
+        digest = _table(facts).get("sha256")
+        if name.startswith("dataset/") and isinstance(digest, str):
+            written[name.partition("/")[2]] = [digest[:16]]
+    return written
+
+
+def summed_up(run: Path) -> tuple[int, float]:
+    """The replies of a run, and what they cost, by its summary; nothing where that says nothing."""
+    stages = [_table(figures) for figures in _table(_summary(run).get("stages")).values()]
+    replies, usd = ([figures.get(key) for figures in stages] for key in ("replies", "cost_usd"))
+    return (
+        sum(count for count in replies if isinstance(count, int)),
+        sum(float(cost) for cost in usd if isinstance(cost, (int, float))),
+    )
 
 
 def _refuse_emptied(path: Path) -> None:
     """Refuse a file without a byte, or a table, of a run that had come to store replies."""
-    stages = _summary(path.parent).get("stages", {})
-    replies = sum(figures.get("replies", 0) for figures in stages.values())
+    replies, _ = summed_up(path.parent)
     if replies and path.exists() and _is_empty(path):
         raise DamagedJournal(path, [f"it is empty, and summary.json tells of {replies:,} replies"])
 
@@ -142,8 +164,12 @@ def _is_empty(path: Path) -> bool:
 
 
 def _summary(run: Path) -> dict[str, Any]:
+    """The summary; nothing where it is damaged, since it is written anew at the end of each start."""
     try:
-        found: dict[str, Any] = json.loads((run / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _table(json.loads((run / SUMMARY).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found
+
+
+def _table(found: Any) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}

@@ -55,16 +55,18 @@ class Saved:
         return self.summed and found == {stage: facts for stage, facts in counted.items() if facts[0]}
 
     def kept(self, replies: bool = True) -> dict[str, list[Values]]:
-        """What a mended journal begins with: records only where they and their replies are whole.
+        """What a mended journal begins with: records only where they, replies and requests are whole.
 
-        Else the replies are read again, which makes the records anew.
+        Else the replies are read again, which makes the records anew, and the requests that are missing.
 
         Args:
             replies: whether to keep what was asked and what came back; a replay has both from its source.
         """
         if not replies:
             return {"vector": self.rows["vector"]}
-        if self.whole("reply") and self.whole("record"):
+        asked = {row[:2] for row in self.rows["request"]}
+        answered = {row[:2] for row in self.rows["reply"]}
+        if self.whole("reply") and self.whole("record") and answered <= asked:
             return self.rows
         taken = COLUMNS["reply"].index("taken")
         untaken: list[Values] = [(*row[:taken], 0, *row[taken + 1 :]) for row in self.rows["reply"]]

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 FINISHED = "finished"  # the meta key of whether the run came to its end
 GAVE_UP = "gave_up"  # of the stage that stopped early, since its replies came to nothing, and why
 SUMMED_UP = "summary"  # the digests of the summary that was written last, and of the events up to then
+SETTINGS = "settings"  # the digests of what is in .hydra/, by name; two where a start ended while it wrote
 REPLAYED = "replay"  # and of what a replay has to say of itself
 
 _REPLY = COLUMNS["reply"][2:]

@@ -7,11 +7,12 @@ the digests in `summary.json`, whose own digest the journal has.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,10 +27,11 @@ from selfinstruct.folder import JOB, JOURNAL, in_use
 from selfinstruct.handover import DATASET, left_here, place
 from selfinstruct.journal_check import damage, summed, tables_of
 from selfinstruct.journal_file import MOST_TOLD, look_at, readable, refuse_newer
+from selfinstruct.overrides import quoted_value
 from selfinstruct.progress import Progress
 from selfinstruct.repair import SUMMARY, costs
 from selfinstruct.salvage import read_from
-from selfinstruct.store import SUMMED_UP
+from selfinstruct.store import SETTINGS, SUMMED_UP
 
 HELP = """\
 selfinstruct verify: whether a run's folder is whole, without changing anything in it
@@ -44,6 +46,7 @@ selfinstruct verify: whether a run's folder is whole, without changing anything 
 Each line begins with ok, changed (by you; it is kept) or not ok. Below those that are not ok is the command
 that mends them. The exit status is 0 where all is whole, else 1.
 """
+OVERRIDES = ".hydra/overrides.yaml"
 README = f"{DATASET}/README.md"
 PIECE = 1 << 20  # bytes that are read at a time
 MOST_LINES = 10  # of what is wrong with one thing
@@ -53,7 +56,8 @@ _DANGLING = {  # what is wrong with records, as a query for their names
     "its reply is missing": "SELECT id FROM record"
     " WHERE EXISTS (SELECT 1 FROM request WHERE request.stage = record.stage)"
     " AND NOT EXISTS (SELECT 1 FROM reply WHERE reply.stage = record.stage AND number = record.request)",
-    "its request is missing": "SELECT 'reply ' || number || ' of ' || stage FROM reply WHERE NOT EXISTS"
+    # Of a reply that is not taken in yet, the run writes the request anew when it comes to it.
+    "its request is missing": "SELECT 'reply ' || number || ' of ' || stage FROM reply WHERE taken AND NOT EXISTS"
     " (SELECT 1 FROM request WHERE request.stage = reply.stage AND request.number = reply.number)",
     "the record it is about is missing": "SELECT 'request ' || number || ' of ' || stage FROM request"
     " WHERE parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM record WHERE record.id = request.parent)",
@@ -93,14 +97,17 @@ def verify(arguments: list[str], project: Path) -> int:
             print(f"{finding.state:<8} {finding.what}")
         wrong = [finding for finding in findings if finding.state == "not ok"]
         whole = whole and not wrong
+        trusted = not any(finding.what.startswith(OVERRIDES) for finding in wrong)
+        typed = _command(run, project) if trusted else ""
         for remedy in dict.fromkeys(finding.mended for finding in wrong if finding.mended):
-            print(f"  to mend it: {remedy.format(command=_command(run, project))}")
-    print(f"\n{folder}: {'whole' if whole else 'not whole'}")
+            print(f"  to mend it: {_remedy(remedy, typed)}")
+    print(f"\n{shown(str(folder))}: {'whole' if whole else 'not whole'}")
     return 0 if whole else 1
 
 
 def _folder(arguments: list[str], project: Path) -> Path:
-    if len(arguments) != 1 or arguments[0].startswith("-") or "=" in arguments[0]:
+    words = [part for part in arguments if (project / part).is_dir() or not re.match("-|.*=", part)]
+    if len(arguments) != 1 or not words:
         raise UserError("verify takes the folder of a run or of a sweep: selfinstruct verify runs/NAME")
     folder = project / Path(arguments[0]).expanduser()
     if not folder.is_dir():
@@ -119,27 +126,37 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _command(run: Path, project: Path) -> str:
-    """What a user types to go on with a run."""
-    from omegaconf import OmegaConf
+    """What a user types to go on with a run; empty where the run's note of that cannot be used."""
+    from selfinstruct.compose import overrides_of
 
     try:
-        saved = [str(part) for part in OmegaConf.load(run / ".hydra/overrides.yaml")]
-    except Exception:  # missing, or damaged itself
-        return "the command of the run"
-    short = run.relative_to(project) if run.is_relative_to(project) else run
+        saved = overrides_of(run / OVERRIDES)
+    except UserError:  # missing, or damaged itself
+        return ""
+    short = str(run.relative_to(project) if run.is_relative_to(project) else run)
     left_out = ("run_dir=", "fresh=", "repair=", "salvage=")
     kept = [part for part in saved if not part.startswith(left_out)]
-    return shlex.join(["selfinstruct", *kept, f"run_dir={short}"])
+    if not re.fullmatch(r"[\w./-]*[/.][\w./-]*|[a-z][\w.-]+", short) or short in ("null", "true", "false"):
+        short = quoted_value(short)
+    parts = ["selfinstruct", *kept, f"run_dir={short}"]
+    return shlex.join(parts) if all(part.isprintable() for part in parts) else ""
+
+
+def _remedy(form: str, command: str) -> str:
+    """What mends a thing, with the command to type."""
+    if command:
+        return form.format(command=command)
+    return form.format(command="type the command that you started it with, and").removesuffix(", and")
 
 
 def _of_run(run: Path) -> Iterator[Finding]:
     where = place(run)
     here = left_here(run) if where else None
     if where and here is None:
-        yield Finding(f"the run is at work in {where}, and its files are not here", "not ok")
+        yield Finding(f"the run is at work in {shown(where)}, and its files are not here", "not ok")
         return
     if here:
-        yield Finding(f"the run is at work in {here}; what follows is of that folder")
+        yield Finding(f"the run is at work in {shown(str(here))}; what follows is of that folder")
         run = here
     busy = in_use(run)
     if busy:
@@ -189,15 +206,16 @@ def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> It
             }
             facts["replies"] = counts.get("reply", 0)
             if counts:
-                row = db.execute("SELECT value FROM meta WHERE key = ?", (SUMMED_UP,)).fetchone()
-                facts["summary"] = json.loads(row[0]) if row else None
+                for name in (SUMMED_UP, SETTINGS):
+                    row = db.execute("SELECT value FROM meta WHERE key = ?", (name,)).fetchone()
+                    facts[name] = json.loads(row[0]) if row else {}
     except DamagedJournal as error:
         wrong = error.damage
     except sqlite3.DatabaseError as error:
         wrong = [str(error)]
     if wrong:
         yield from _some(f"{JOURNAL}: {{}}", wrong, "{command} repair=true")
-        yield Finding(costs(read_from(db)), "not ok")
+        yield Finding(costs(read_from(db), path.parent), "not ok")
         return
     told = ", ".join(f"{counts.get(name, 0):,} {name}s" for name in ("request", "record", "vector"))
     replies = f"{counts.get('reply', 0):,} replies"
@@ -224,7 +242,7 @@ def _some(form: str, wrong: list[str], remedy: str) -> Iterator[Finding]:
 def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
     path = run / SUMMARY
     if not path.exists():
-        written = facts.get("replies") and facts.get("summary")
+        written = facts.get("replies") and facts.get(SUMMED_UP)
         what = f"{SUMMARY} is missing" if written else "the run has not come to write its files yet"
         yield Finding(what, "not ok" if written else "ok", "{command}")
         return
@@ -233,10 +251,10 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
         summary = json.loads(content)
         files = dict(summary.get("files") or {})
         stored = sum(stage["replies"] for stage in summary["stages"].values())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         yield Finding(f"{SUMMARY} cannot be read: {shown(str(error))}", "not ok", "{command}")
         return
-    stored_digests = facts.get("summary") or {}
+    stored_digests = facts.get(SUMMED_UP) or {}
     if stored_digests.get(SUMMARY) not in (None, sha256(content).hexdigest()):
         yield Finding(f"{SUMMARY} is not as it was written", "not ok", "{command}")
         return
@@ -250,23 +268,23 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
     if EVENTS in stored_digests:
         yield _of_file(run, EVENTS, stored_digests[EVENTS])
     for name in files:
-        yield _of_file(run, name, files[name])
+        yield _of_file(run, name, files[name], facts.get(SETTINGS, {}).get(name, ()))
     for other in sorted((run / DATASET).rglob("*")):
         name = other.relative_to(run).as_posix()
         if other.is_file() and files and name not in files:
-            yield Finding(f"{name} is yours: no run has written it", "changed")
+            yield Finding(f"{shown(name)} is yours: no run has written it", "changed")
 
 
-def _of_file(run: Path, name: str, facts: dict[str, Any]) -> Finding:
-    """A file against its digest; to that of events more may have been added."""
+def _of_file(run: Path, name: str, facts: dict[str, Any], newer: Sequence[str] = ()) -> Finding:
+    """A file against its digest, or the journal's newer ones; to that of events more may have been added."""
     try:
-        size, digest = int(facts["bytes"]), facts["sha256"]
+        size, digests = int(facts["bytes"]), newer or [facts["sha256"]]
         found = _digest(run / name, size if name == EVENTS else None)
     except FileNotFoundError:
         return Finding(f"{shown(name)} is missing", "not ok", "{command}")
     except (OSError, ValueError, TypeError, KeyError) as error:
         return Finding(f"{shown(name)} cannot be read: {shown(str(error))}", "not ok", "{command}")
-    if found == digest:
+    if found in digests:
         return Finding(shown(name))
     if name == README:
         return Finding(f"{name} was changed by you, and is kept", "changed")

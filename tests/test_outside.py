@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import pty
 import signal
@@ -120,7 +121,7 @@ def test_the_exit_status_is_that_of_the_run_whoever_reads_its_output(project: Pa
 
 
 def test_a_stream_outlasts_its_reader_and_hides_no_other_failure() -> None:
-    """A pipe without a reader and a closed file take what is written; a full disk is still a failure."""
+    """A pipe without a reader, a closed file and a full disk take what is written; a folder does not."""
     out, into = os.pipe()
     with os.fdopen(into, "w") as pipe:
         os.close(out)
@@ -132,9 +133,34 @@ def test_a_stream_outlasts_its_reader_and_hides_no_other_failure() -> None:
     with lasting(None) as nowhere:
         print("nothing", file=nowhere)
     with Path("/dev/full").open("w") as full:
-        with pytest.raises(OSError, match="No space") as caught:
-            Lasting(full).write("x" * 100_000)
-        assert caught.value.errno == errno.ENOSPC
+        assert Lasting(full, own=True).write("x" * 100_000) == 100_000
+
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENXIO, "No such device")
+
+    with pytest.raises(OSError, match="No such device"):
+        Lasting(Broken()).write("x")
+
+
+@pytest.mark.slow
+def test_a_full_disk_under_what_is_printed_stops_nothing(project: Path) -> None:
+    """Said once where there is room for it; the run, its status and its files are those of any other."""
+    run = f"{' '.join(PROGRAM)} {' '.join(PAPER)} target=4"
+    statuses = {
+        f"{run} run_dir=calm >/dev/null 2>&1": 0,
+        f"{run} run_dir=one >/dev/full": 0,
+        f"{run} run_dir=two >/dev/full 2>/dev/full": 0,
+        f"{run} targte=4 2>/dev/full": 1,
+        f"{' '.join(PROGRAM)} verify one >/dev/full": 0,
+    }
+    code = "".join(f"{command}\necho $? >>statuses\n" for command in statuses)
+    done = subprocess.run(["bash", "-c", code], cwd=project, capture_output=True, text=True, check=False)
+    assert [int(line) for line in (project / "statuses").read_text().split()] == [*statuses.values()]
+    assert done.stderr.count("what is printed is cut off") == 2
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert data(project / "one") == data(project / "two") == data(project / "calm")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ from killing import data, start, stored
 
 from selfinstruct.cli import command
 from selfinstruct.journal_check import FORMAT
+from selfinstruct.repair import summed_up
 
 PAPER = ("recipe=paper", "model=scripted", "cache=off", "target=5")
 Typed = Callable[..., tuple[int, str, str]]
@@ -255,3 +257,139 @@ def test_what_is_no_run_is_refused_and_help_is_there(typed: Typed, project: Path
     status, _, err = typed("recipe=paper", "model=scripted", "salvage=true")
     assert status == 1
     assert "repair=true" in err
+
+
+def test_files_of_ones_own_outlast_a_repair_that_has_no_reply_left(typed: Typed, run: Path) -> None:
+    """The edited export is set aside, and the README that nobody has touched is not taken for the user's."""
+    clean = data(run)
+    chat = run / "dataset/chat.jsonl"
+    chat.write_text("edited by hand\n")
+    with (run / "run.sqlite").open("r+b") as file:
+        file.truncate(30)
+    status, _, err = typed(*PAPER, "run_dir=run", "repair=true")
+    assert status == 0, err
+    assert data(run) == clean
+    assert (run / "set-aside/chat.jsonl").read_text() == "edited by hand\n"
+    assert not (run / "dataset/README.new.md").exists()
+
+
+def test_a_lost_request_is_composed_again_by_the_repair(typed: Typed, run: Path) -> None:
+    """Its reply is kept; afterwards the run is whole, and the request is the one that was sent."""
+    clean, query = data(run), "SELECT * FROM request ORDER BY 1, 2"
+    with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
+        before = db.execute(query).fetchall()
+        db.execute("DELETE FROM request WHERE (stage, number) IN (VALUES ('instructions', 1), ('instances', 2))")
+    status, _, err = typed(*PAPER, "run_dir=run", "repair=true")
+    assert status == 0, err
+    assert data(run) == clean
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    with closing(sqlite3.connect(run / "run.sqlite")) as db:
+        after = db.execute(query).fetchall()
+    assert [row[:8] for row in after] == [row[:8] for row in before]
+
+
+def test_where_all_is_lost_the_summary_says_how_much(typed: Typed, run: Path) -> None:
+    """How many replies are asked again, by the run and by verify; without a summary, that all are."""
+    stages = json.loads((run / "summary.json").read_text())["stages"]
+    stages["instructions"]["cost_usd"] = 0.25
+    replies = sum(figures["replies"] for figures in stages.values())
+    with (run / "run.sqlite").open("r+b") as file:
+        file.truncate(30)
+    (run / "summary.json").write_text(json.dumps({"stages": stages}))
+    for arguments in (["verify", "run"], [*PAPER, "run_dir=run"]):
+        status, out, err = typed(*arguments)
+        assert status == 1
+        assert f"{replies:,} must be asked again (about $0.2500)" in out + err
+    (run / "summary.json").unlink()
+    assert "All replies must be asked again" in typed(*PAPER, "run_dir=run")[2]
+
+
+def test_a_summary_of_any_shape_is_damage_and_is_written_anew(typed: Typed, run: Path) -> None:
+    """Named by verify; neither a run nor a repair reads more into it than there is."""
+    clean, summary = data(run), (run / "summary.json").read_bytes()
+    odd = ["[]", "null", "5", '{"stages": []}', '{"stages": {"a": 5}}', "[" * 200_000]
+    odd += ['{"stages": {"a": {"replies": "many"}}, "files": 5}', '{"stages": {}, "files": {"dataset/a": 5}}']
+    for text in odd:
+        (run / "summary.json").write_text(text)
+        assert summed_up(run) == (0, 0.0)
+        status, out, _ = typed("verify", "run")
+        assert status == 1
+        assert "not ok   summary.json" in out
+    (run / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes()[:30])
+    repaired = typed(*PAPER, "run_dir=run", "repair=true")
+    assert repaired[0] == 0, repaired[2]
+    assert data(run) == clean
+    assert json.loads((run / "summary.json").read_text())["state"] == json.loads(summary)["state"]
+
+
+def test_a_run_without_its_journal_is_set_aside_as_verify_says(typed: Typed, run: Path) -> None:
+    """What is wrong is said; fresh=true keeps the folder under another name, and the same data is made."""
+    clean = data(run)
+    (run / "run.sqlite").unlink()
+    before = everything(run)
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert "not ok   run.sqlite is missing" in out
+    for verb in ([], ["check"]):
+        status, _, err = typed(*verb, *PAPER, "run_dir=run")
+        assert status == 1
+        assert "journal is missing (run.sqlite); put it back, or set fresh=true" in err
+    assert everything(run) == before
+    remedy = out.partition("put it back, or selfinstruct ")[2].splitlines()[0]
+    assert "run.before-1" in typed("check", *shlex.split(remedy))[1]
+    status, _, err = typed(*shlex.split(remedy))
+    assert status == 0, err
+    assert data(run) == data(run.with_name("run.before-1")) == clean
+    (run.parent / "mine").mkdir()
+    (run.parent / "mine/summary.json").write_text("{}")
+    status, _, err = typed(*PAPER, "run_dir=mine", "fresh=true")
+    assert status == 1
+    assert "holds other things than a run" in err
+
+
+def test_settings_of_a_run_that_was_killed_while_it_grew_are_not_damaged(typed: Typed, run: Path) -> None:
+    """What is in .hydra/ is written at the start, and the summary at the end: the journal knows the newer."""
+    from selfinstruct.folder import RunFolder
+    from selfinstruct.store import Journal
+
+    with closing(Journal(run / "run.sqlite")) as journal:
+        RunFolder(run, journal, resumed=True).keep_settings({"config.yaml": "target: 9\n"})
+    status, out, _ = typed("verify", "run")
+    assert status == 0, out
+    (run / ".hydra/config.yaml").write_text("target: 8\n")
+    assert "not ok   .hydra/config.yaml is not as it was written" in typed("verify", "run")[1]
+
+
+def test_no_command_is_made_of_a_damaged_note_of_it(typed: Typed, run: Path) -> None:
+    """The user is asked for the command, since nobody knows what the file says now."""
+    (run / ".hydra/overrides.yaml").write_text("- recipe=paper\n- model=anthropic\n")
+    status, out, _ = typed("verify", "run")
+    assert status == 1
+    assert "to mend it: type the command that you started it with\n" in out
+    (run / ".hydra/overrides.yaml").unlink()
+    (run / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes()[:30])
+    _, out, _ = typed("verify", "run")
+    assert "to mend it: type the command that you started it with, and repair=true\n" in out
+    assert "anthropic" not in out
+
+
+@pytest.mark.parametrize("name", ["my, run=(1)", "-it's [1] {2} \"a\"\\", "12", "-m=1"])
+def test_the_remedy_can_be_typed_whatever_the_folder_is_called(typed: Typed, run: Path, name: str) -> None:
+    """A word that is a folder is a folder, and what is said goes through the shell and Hydra to it."""
+    folder = run.rename(run.with_name(name))
+    (folder / "instances.jsonl").unlink()
+    status, out, err = typed("verify", name)
+    assert status == 1, err
+    status, _, err = typed(*shlex.split(remedy_in(out)))
+    assert status == 0, err
+    assert typed("verify", name)[0] == 0
+    assert sorted(path.name for path in folder.parent.glob("[!.]*")) == [name]
+
+
+def test_a_name_with_a_line_break_forges_no_line(typed: Typed, run: Path) -> None:
+    """Shown with the break written out."""
+    (run / "dataset/a\nnot ok   run.sqlite is damaged").write_text("")
+    status, out, _ = typed("verify", "run")
+    assert status == 0
+    assert r"changed  'dataset/a\nnot ok   run.sqlite is damaged' is yours" in out

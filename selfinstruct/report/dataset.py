@@ -35,11 +35,11 @@ def write_dataset(folder: RunFolder, exports: Iterable[Written], readme: str | N
     for one in exports:
         if one.rows:
             names.append(one.export.file)
-            if log.is_users(one.export.file):
+            if log.is_users(one.export.file, one.text):
                 set_aside(folder.path, one.export.file)
             log.write(one.export.file, one.text)
     if readme is not None:
-        names.append(NEW if log.is_users(README) else README)
+        names.append(NEW if log.is_users(README, readme) else README)
         log.write(names[-1], readme)
     log.keep_only(names)
 
@@ -67,12 +67,13 @@ class _Log:
     def __init__(self, folder: RunFolder, written: dict[str, list[str]], first: bool) -> None:
         self._folder, self._written, self._first = folder, written, first
 
-    def is_users(self, name: str) -> bool:
-        """Whether a file is there that is not as a run has written it."""
+    def is_users(self, name: str, text: str = "") -> bool:
+        """Whether a file is there that is not as a run has written it, or is about to write it."""
         path = self._folder.path / DATASET / name
         if self._first and name != README:
             return False
-        return path.exists() and digest(path.read_bytes()) not in {*chain(*self._written.values())}
+        ours = {*chain(*self._written.values()), digest(blotted(text))}
+        return path.exists() and digest(path.read_bytes()) not in ours
 
     def write(self, name: str, text: str) -> None:
         """Write a file and note its digest; first, so that no kill leaves a file of ours unknown."""
