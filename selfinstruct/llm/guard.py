@@ -17,6 +17,7 @@ import aiohttp
 import httpx
 from litellm.llms.custom_httpx import aiohttp_transport, http_handler
 
+from selfinstruct.llm.connections import Connections
 from selfinstruct.llm.wire import RedirectError, UnusableError, mended
 
 MB = 1_000_000
@@ -106,6 +107,7 @@ class _Ascii:
 def install() -> None:
     """Put the guarded transports in the place of LiteLLM's, for all clients that are made from now on."""
     aiohttp_transport.LiteLLMAiohttpTransport = GuardedAiohttp
+    http_handler.TCPConnector = Connections
     http_handler.AsyncHTTPTransport = GuardedHttpx  # also behind a proxy
     http_handler.AsyncHTTPHandler._create_httpx_transport = staticmethod(_of_httpx)
     http_handler.HTTPHandler.create_client = _waiting_client
