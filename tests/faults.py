@@ -303,6 +303,7 @@ FAULTS: dict[str, Fault] = {
     "no finish reason": Fault(lambda body: with_choice(body, finish_reason=None), usable=True),
     "headers beyond ASCII": Fault(by_wire(headed("X-Who: \xe9\xff\r\n")), usable=True),
     "a second reply": Fault(by_wire(twice()), usable=True),
+    "a cookie that is none": Fault(by_wire(headed("Set-Cookie: a=\x01b\r\n")), usable=True),
     "201": Fault(lambda body: Answer(body, 201), usable=True),
 }
 

@@ -234,3 +234,13 @@ def test_a_connection_is_used_again() -> None:
     with ModelServer([Answer("kept", wire=whose)]) as server:
         assert asyncio.run(both_replies(server.base, lambda: asyncio.sleep(0.05))) == ["kept", "kept"]
     assert len(ports) == 1
+
+
+@pytest.mark.parametrize("httpx_s", ["False", "True"])
+def test_a_cookie_is_not_sent_back(httpx_s: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that is well formed nor another."""
+    monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", httpx_s)
+    for cookie in ("a=b; Path=/", "a=\x01b"):
+        with ModelServer([Answer("A reply", headers={"Set-Cookie": cookie})]) as server:
+            assert asyncio.run(both_replies(server.base, lambda: asyncio.sleep(0))) == ["A reply"] * 2
+        assert not [asked for asked in server.asked if "cookie" in asked.headers]

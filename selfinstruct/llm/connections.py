@@ -1,4 +1,4 @@
-"""Connections that stay open between requests; one on which a server said something unasked is not used again.
+"""Connections that stay open between requests; one on which a server spoke unasked is not used again.
 
 aiohttp would take what came in the meantime for the answer to the next request.
 """

@@ -27,7 +27,8 @@ LARGEST = 64 * MB
 LARGEST_TOGETHER, SMALL = 4 * LARGEST, MB
 TOO_LARGE = f"its reply is larger than {LARGEST // MB} MB"
 GZIP = b"\x1f\x8b"  # no JSON begins like that
-OF_BODY = ("content-encoding", "content-length", "transfer-encoding")  # headers of a body as it was sent
+# Headers that are not handed on: those of a body as it was sent, and cookies, which httpx would send back.
+LEFT_OUT = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
 
 
 class Room:
@@ -128,7 +129,7 @@ async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Re
     if body[:2] == GZIP:  # whatever the headers say
         body = _unpacked(body)
     status, body = mended(request.url.path, response.status_code, body, response.charset_encoding)
-    headers = [(name, value) for name, value in response.headers.multi_items() if name not in OF_BODY]
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in LEFT_OUT]
     answer = httpx.Response(status, headers=headers, content=body, request=request)
     if body[:1] == b"{":
         answer.headers["content-type"] = "application/json"  # whatever a proxy calls it
