@@ -143,6 +143,30 @@ def headed(extra: str) -> Callable[[socket.socket, bytes], None]:
     return lambda connection, content: connection.sendall(head(len(content), extra) + content)
 
 
+def twice(wait: float = 0.0, other: Callable[[bytes], bytes] | None = None) -> Callable[..., None]:
+    """A good answer on a connection that stays open, and another one that nobody asked for."""
+
+    def send(connection: socket.socket, content: bytes) -> None:
+        first, more = _stays_open(content), (other or _of_another)(content)
+        connection.sendall(first if wait else first + more)
+        if wait:
+            time.sleep(wait)
+            connection.sendall(more)
+        _until_gone(connection, lambda: b"")
+
+    return send
+
+
+def _stays_open(content: bytes) -> bytes:
+    return head(len(content)).replace(b"Connection: close\r\n", b"") + content
+
+
+def _of_another(content: bytes) -> bytes:
+    body = with_text(json.loads(content), "Another's text.").body
+    assert isinstance(body, bytes)
+    return _stays_open(body)
+
+
 def elsewhere(code: int, to: str = "http://127.0.0.1:9/v1/elsewhere") -> Answer:
     """A redirect."""
     return Answer(b"", code, {"Location": to})
@@ -278,6 +302,8 @@ FAULTS: dict[str, Fault] = {
     "a number as finish reason": Fault(lambda body: with_choice(body, finish_reason=7), usable=True),
     "no finish reason": Fault(lambda body: with_choice(body, finish_reason=None), usable=True),
     "headers beyond ASCII": Fault(by_wire(headed("X-Who: \xe9\xff\r\n")), usable=True),
+    "a second reply": Fault(by_wire(twice()), usable=True),
+    "a cookie that is none": Fault(by_wire(headed("Set-Cookie: a=\x01b\r\n")), usable=True),
     "201": Fault(lambda body: Answer(body, 201), usable=True),
 }
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import httpx
 import pytest
-from faults import reset_before_a_byte
+from faults import reset_before_a_byte, twice
 from server import Answer, ModelServer, text
 from test_llm import KEY
 
@@ -178,3 +179,68 @@ def test_a_request_whose_connection_is_reset_is_sent_once() -> None:
             outcome = asked_once(name, "chat", server.base)
         assert isinstance(outcome, TransientError), outcome
         assert len(server.asked) == 1, name
+
+
+async def both_replies(base: str, idle: Callable[[], Awaitable[None]]) -> list[str]:
+    """The texts of two replies with a pause between the requests."""
+    keys = {"name": "hosted_vllm/m", "api_base": base, "api_key_env": "TINY_KEY", "timeout": 5}
+    model = LiteLLM(ModelConfig.model_validate(keys))
+    await model.prepare()
+    texts = []
+    for number in (1, 2):
+        (reply,) = await model.complete([Request("ideas", number, "a prompt")])
+        assert reply
+        texts.append(reply.text)
+        await idle()
+    await model.close()
+    return texts
+
+
+async def _busy() -> None:
+    time.sleep(0.2)
+
+
+LATE = {
+    "a whole answer": None,
+    "a piece of one": lambda content: b"HTTP/1.1 200 OK\r\nContent-",
+    "an empty line": lambda content: b"\r\n",
+}
+
+
+@pytest.mark.parametrize("httpx_s", ["False", "True"])
+@pytest.mark.parametrize("idle", [lambda: asyncio.sleep(0.2), _busy], ids=["waits", "busy"])
+@pytest.mark.parametrize("late", LATE)
+def test_what_comes_unasked_is_no_answer(
+    late: str, idle: Callable[[], Awaitable[None]], httpx_s: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection on which anything came between two requests is not used again."""
+    monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", httpx_s)
+    unasked = Answer("first", wire=twice(0.05, LATE[late]))
+    with ModelServer([unasked, text("second")]) as server:
+        assert asyncio.run(both_replies(server.base, idle)) == ["first", "second"]
+    assert len(server.asked) == 2
+
+
+def test_a_connection_is_used_again() -> None:
+    """Where nothing came."""
+    ports = set()
+
+    def whose(connection: socket.socket, content: bytes) -> None:
+        ports.add(connection.getpeername()[1])
+        for _ in range(2):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+            connection.recv(100_000)
+
+    with ModelServer([Answer("kept", wire=whose)]) as server:
+        assert asyncio.run(both_replies(server.base, lambda: asyncio.sleep(0.05))) == ["kept", "kept"]
+    assert len(ports) == 1
+
+
+@pytest.mark.parametrize("httpx_s", ["False", "True"])
+def test_a_cookie_is_not_sent_back(httpx_s: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that is well formed nor another."""
+    monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", httpx_s)
+    for cookie in ("a=b; Path=/", "a=\x01b"):
+        with ModelServer([Answer("A reply", headers={"Set-Cookie": cookie})]) as server:
+            assert asyncio.run(both_replies(server.base, lambda: asyncio.sleep(0))) == ["A reply"] * 2
+        assert not [asked for asked in server.asked if "cookie" in asked.headers]

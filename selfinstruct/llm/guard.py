@@ -17,6 +17,7 @@ import aiohttp
 import httpx
 from litellm.llms.custom_httpx import aiohttp_transport, http_handler
 
+from selfinstruct.llm.connections import Connections
 from selfinstruct.llm.wire import RedirectError, UnusableError, mended
 
 MB = 1_000_000
@@ -26,7 +27,8 @@ LARGEST = 64 * MB
 LARGEST_TOGETHER, SMALL = 4 * LARGEST, MB
 TOO_LARGE = f"its reply is larger than {LARGEST // MB} MB"
 GZIP = b"\x1f\x8b"  # no JSON begins like that
-OF_BODY = ("content-encoding", "content-length", "transfer-encoding")  # headers of a body as it was sent
+# Headers that are not handed on: those of a body as it was sent, and cookies, which httpx would send back.
+LEFT_OUT = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
 
 
 class Room:
@@ -106,6 +108,7 @@ class _Ascii:
 def install() -> None:
     """Put the guarded transports in the place of LiteLLM's, for all clients that are made from now on."""
     aiohttp_transport.LiteLLMAiohttpTransport = GuardedAiohttp
+    http_handler.TCPConnector = Connections
     http_handler.AsyncHTTPTransport = GuardedHttpx  # also behind a proxy
     http_handler.AsyncHTTPHandler._create_httpx_transport = staticmethod(_of_httpx)
     http_handler.HTTPHandler.create_client = _waiting_client
@@ -126,7 +129,7 @@ async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Re
     if body[:2] == GZIP:  # whatever the headers say
         body = _unpacked(body)
     status, body = mended(request.url.path, response.status_code, body, response.charset_encoding)
-    headers = [(name, value) for name, value in response.headers.multi_items() if name not in OF_BODY]
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in LEFT_OUT]
     answer = httpx.Response(status, headers=headers, content=body, request=request)
     if body[:1] == b"{":
         answer.headers["content-type"] = "application/json"  # whatever a proxy calls it

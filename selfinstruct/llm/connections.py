@@ -1,0 +1,52 @@
+"""Connections that stay open between requests; one on which a server spoke unasked is not used again.
+
+aiohttp would take what came in the meantime for the answer to the next request.
+"""
+
+from __future__ import annotations
+
+import select
+from functools import partial
+from typing import Any
+
+from aiohttp import TCPConnector
+from aiohttp.client_proto import ResponseHandler
+
+
+class Connections(TCPConnector):
+    """aiohttp's connections."""
+
+    def __init__(self, **keys: Any) -> None:
+        super().__init__(**keys)
+        self._factory = partial(_Connection, loop=self._loop)
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        while (found := await super()._get(key, traces)) and _spoke(found.protocol):
+            found.close()
+        return found
+
+    def _release(self, key: Any, protocol: Any, **how: Any) -> None:
+        protocol.heard = False
+        super()._release(key, protocol, **how)
+
+
+class _Connection(ResponseHandler):
+    heard = False  # anything since its last answer was read
+
+    def data_received(self, data: bytes) -> None:
+        self.heard |= bool(data)  # it is called without any too; before the answer ends, which releases it
+        super().data_received(data)
+
+
+def _spoke(connection: Any) -> bool:
+    """Whether the server sent anything unasked, be it still unread, or hung up."""
+    return connection.heard or connection.should_close or _readable(connection.transport)
+
+
+def _readable(transport: Any) -> bool:
+    socket = transport.get_extra_info("socket")
+    if not hasattr(select, "poll"):  # as on Windows
+        return bool(select.select([socket], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
