@@ -55,7 +55,8 @@ _DANGLING = {  # what is wrong with records, as a query for their names
     " AND NOT EXISTS (SELECT 1 FROM reply WHERE reply.stage = record.stage AND number = record.request)",
     # Of a reply that is not taken in yet, the run writes the request anew when it comes to it.
     "its request is missing": "SELECT 'reply ' || number || ' of ' || stage FROM reply"
-    " WHERE taken AND NOT EXISTS (SELECT 1 FROM request WHERE request.stage = reply.stage AND request.number = reply.number)",
+    " WHERE taken AND NOT EXISTS"
+    " (SELECT 1 FROM request WHERE request.stage = reply.stage AND request.number = reply.number)",
     "the record it is about is missing": "SELECT 'request ' || number || ' of ' || stage FROM request"
     " WHERE parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM record WHERE record.id = request.parent)",
     "its fate is none": "SELECT id FROM record WHERE fate NOT IN ('accepted', 'rejected', 'waiting')"

@@ -122,7 +122,8 @@ def test_a_cache_of_before_is_read_and_gets_checksums(tmp_path: Path) -> None:
     "harm",
     [
         "DROP TABLE reply; CREATE VIEW reply AS WITH RECURSIVE c(x) AS"
-        " (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x AS key, 'a' AS reply, 1.0 AS used, 1 AS sum FROM c",
+        " (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x AS key, 'a' AS reply,"
+        " 1.0 AS used, 1 AS sum FROM c",
         "CREATE TRIGGER t BEFORE INSERT ON reply BEGIN DELETE FROM reply; END",
     ],
 )
