@@ -26,7 +26,7 @@ from selfinstruct.jsonl import json_line
 from selfinstruct.layout import path_below
 from selfinstruct.llm import MODELS
 from selfinstruct.recipe import Recipe
-from selfinstruct.repair import CHECKED, SUMMARY, offer, open_journal
+from selfinstruct.repair import SUMMARY, looked_into, offer, open_journal
 from selfinstruct.stages import STAGES
 from selfinstruct.store import SETTINGS, Journal
 
@@ -140,13 +140,10 @@ def look(recipe: Recipe, path: Path) -> str:
         return "new"
     if recipe.config.fresh:
         return f"the run in it is set aside as {_aside(path)}"
-    journal, _ = open_journal(path / JOURNAL, how=CHECKED)
-    try:
+    with looked_into(path / JOURNAL, in_use(path)) as journal:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
         return f"continues the run in it: {', '.join(done)} accepted so far"
-    finally:
-        journal.close()
 
 
 def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
@@ -290,6 +287,8 @@ def in_use(path: Path) -> bool:
     """Whether another process is at the run in a folder."""
     from filelock import FileLock, Timeout
 
+    if not (path / LOCK).exists():  # which the first process at it has made; to try would make it now
+        return False
     try:
         with FileLock(path / LOCK, timeout=0):
             return False

@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from selfinstruct.checksums import COLUMNS, Value, checksum, name_of, quoted, shown, stage_of
+from selfinstruct.plain_tables import is_plain, strange
 
 FORMAT = 4
 SUMMED = 4  # the first format whose rows have checksums
 SCHEMA = "schema"  # the entry of the tally that has the checksum of the tables' definitions
+NAMES = (*COLUMNS, "tally", "record_order")  # of its tables and its index
 PLURAL = {
     "meta": "notes",
     "request": "requests",
@@ -45,6 +47,9 @@ def damage(db: sqlite3.Connection) -> Iterator[str]:
     Raises:
         sqlite3.DatabaseError: where SQLite cannot read on.
     """
+    if others := list(strange(db, NAMES)):
+        yield from others
+        return
     wrong = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if wrong != "ok":
         yield " ".join(wrong.split())
@@ -71,9 +76,8 @@ def damage(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def tables_of(db: sqlite3.Connection) -> dict[str, list[str]]:
-    """The columns of each table of a journal, of those there are."""
-    names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    known = [name for name in (*COLUMNS, "tally") if name in names]
+    """The columns of each table of a journal, of those there are and can be read without harm."""
+    known = [name for name in (*COLUMNS, "tally") if is_plain(db, name)]
     return {name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")] for name in known}
 
 
@@ -84,11 +88,10 @@ def summed(tables: dict[str, list[str]]) -> bool:
 
 def schema_sum(db: sqlite3.Connection) -> int:
     """The checksum of the tables' definitions."""
-    names = (*COLUMNS, "tally", "record_order")
     rows = db.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_master"
-        f" WHERE name IN ({', '.join('?' * len(names))}) ORDER BY name",
-        names,
+        f" WHERE name IN ({', '.join('?' * len(NAMES))}) ORDER BY name",
+        NAMES,
     )
     return checksum(SCHEMA, [value for row in rows for value in row])
 

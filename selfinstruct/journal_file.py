@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -53,8 +55,9 @@ def open_file(path: Path) -> sqlite3.Connection:
         RunFolderError: if it cannot be opened, or is of a newer format.
     """
     if path.exists():
-        inspect(path)
-    with _understood(path):
+        with understood(path), closing(look_at(path)) as db:
+            inspect(path, db)
+    with understood(path):
         db = connect(path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
@@ -78,18 +81,56 @@ def look_at(path: Path, how: str = "mode=ro") -> sqlite3.Connection:
         path: the file.
         how: parameters of SQLite's URI.
     """
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, isolation_level=None, timeout=30)
+    where = f"{path.resolve().as_uri()}?{how}"
+    # A replay in a notebook opens it in one thread and reads it in another.
+    db = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     db.text_factory = lenient
     return db
 
 
-def inspect(path: Path) -> None:
-    """Refuse a file that is damaged or of a newer format, before anything is written to it."""
+@contextmanager
+def untouched(path: Path, busy: bool) -> Iterator[sqlite3.Connection]:
+    """A connection that leaves no trace in the file's folder.
+
+    Args:
+        path: the file.
+        busy: whether another process is at it, and has made what SQLite keeps beside it.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if busy:
+        with closing(look_at(path)) as db:
+            yield db
+    elif log.exists() and log.stat().st_size:  # of a process that was killed; to read it changes it
+        with copied(path) as copy, closing(look_at(copy, "mode=rw")) as db:
+            yield db
+    else:
+        with closing(look_at(path, "immutable=1")) as db:
+            yield db
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[Path]:
+    """A copy that may be changed, with what was not yet written to the file itself."""
+    with tempfile.TemporaryDirectory(prefix="selfinstruct-") as copies:
+        for suffix in ("", "-wal"):
+            file = path.with_name(path.name + suffix)
+            if file.exists():
+                shutil.copyfile(file, Path(copies) / file.name)
+        yield Path(copies) / path.name
+
+
+def inspect(path: Path, db: sqlite3.Connection) -> None:
+    """Refuse a file that is damaged or of a newer format, before anything is written to it.
+
+    Args:
+        path: the file.
+        db: a connection to it; what another process writes meanwhile is not seen.
+    """
     if not path.stat().st_size:  # killed before anything was written
         return
     readable(path)
-    with _understood(path), closing(look_at(path)) as db:
-        db.execute("BEGIN")  # what another process writes meanwhile is not seen
+    with understood(path):
+        db.execute("BEGIN")
         refuse_newer(path, db)
         wrong = list(islice(damage(db), MOST_TOLD))
     if wrong:
@@ -155,7 +196,7 @@ def _complete(db: sqlite3.Connection, table: str) -> None:
 
 
 @contextmanager
-def _understood(path: Path) -> Iterator[None]:
+def understood(path: Path) -> Iterator[None]:
     """Put what SQLite says into our words."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the world outside does to a process: signals that stop it, a terminal, a pipe or room that goes away."""
+"""What the world outside does to a process: it stops it by signals; a terminal, a pipe or room is gone."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
-from selfinstruct.journal_check import tables_of
-from selfinstruct.journal_file import look_at
-from selfinstruct.salvage import Saved, put_in_place, read_what_can_be
+from selfinstruct.journal_check import FORMAT, format_of
+from selfinstruct.journal_file import copied, inspect, look_at, understood, untouched
+from selfinstruct.salvage import Saved, put_in_place, read_from, read_what_can_be
 from selfinstruct.store import Journal
 
 SUMMARY = "summary.json"
@@ -26,16 +26,13 @@ CHECKED = "To mend it, run the recipe with repair=true; check changes nothing"
 OTHER = "To mend it, go on with that run by its own command, with repair=true"
 
 
-def open_journal(
-    path: Path, repair: bool = False, replay: bool = False, how: str = SAME
-) -> tuple[Journal, list[str]]:
+def open_journal(path: Path, repair: bool = False, replay: bool = False) -> tuple[Journal, list[str]]:
     """Open a journal, mended if that is wished and needed.
 
     Args:
         path: the SQLite file.
         repair: whether the user wants a damaged one mended.
         replay: whether its replies are those of another run, so that there is no need to keep them.
-        how: the command that mends it, for the message.
 
     Returns:
         The journal, and what the user should know of a repair; nothing where there was none.
@@ -45,11 +42,13 @@ def open_journal(
         RunFolderError: if it cannot be opened, or mended.
     """
     try:
-        _refuse_emptied(path)
+        if path.exists():
+            with understood(path), closing(look_at(path)) as db:
+                _refuse_emptied(path, db)
         return Journal(path), []
     except DamagedJournal as error:
         if not repair:
-            raise offer(error, how) from error
+            raise offer(error) from error
     try:
         return _mend(path, replay)
     except (sqlite3.Error, OSError) as error:
@@ -59,21 +58,51 @@ def open_journal(
         ) from error
 
 
-def offer(error: DamagedJournal, how: str = SAME) -> DamagedJournal:
+@contextmanager
+def looked_into(path: Path, busy: bool, how: str = CHECKED) -> Iterator[Journal]:
+    """A journal to read, without a trace in its folder; one of an older format is copied first.
+
+    Args:
+        path: the SQLite file.
+        busy: whether another process is at it.
+        how: the command that mends a damaged one, for the message.
+
+    Raises:
+        DamagedJournal: if it is damaged; the message says how to go on.
+        RunFolderError: if it cannot be opened.
+    """
+    with ExitStack() as stack:
+        with understood(path):
+            db = stack.enter_context(untouched(path, busy))
+        try:
+            _refuse_emptied(path, db)
+            inspect(path, db)
+            if format_of(db) == FORMAT:
+                journal = Journal(path, db)
+            else:
+                copy = stack.enter_context(copied(path))
+                Journal(copy).close()
+                journal = Journal(path, look_at(copy))
+        except DamagedJournal as error:
+            raise offer(error, how, read_from(db)) from error
+        stack.callback(journal.close)
+        yield journal
+
+
+def offer(error: DamagedJournal, how: str = SAME, saved: Saved | None = None) -> DamagedJournal:
     """The same, with what can be had again, what that costs, and how.
 
     Args:
         error: what was found.
         how: the command to type.
+        saved: what can be read of the journal; read now unless given.
     """
     if error.remedy:
         return error
-    saved = read_what_can_be(error.path)
-    return DamagedJournal(
-        error.path,
-        error.damage,
-        f"{costs(saved, error.path.parent)}.\n  {how}. The damaged file is kept too. To start anew: fresh=true",
-    )
+    saved = saved or read_what_can_be(error.path)
+    left = costs(saved, error.path.parent)
+    kept = "The damaged file is kept too. To start anew: fresh=true"
+    return DamagedJournal(error.path, error.damage, f"{left}.\n  {how}. {kept}")
 
 
 def costs(saved: Saved, run: Path) -> str:
@@ -145,20 +174,19 @@ def summed_up(run: Path) -> tuple[int, float]:
     )
 
 
-def _refuse_emptied(path: Path) -> None:
+def _refuse_emptied(path: Path, db: sqlite3.Connection) -> None:
     """Refuse a file without a byte, or a table, of a run that had come to store replies."""
     replies, _ = summed_up(path.parent)
-    if replies and path.exists() and _is_empty(path):
+    if replies and _is_empty(path, db):
         raise DamagedJournal(path, [f"it is empty, and summary.json tells of {replies:,} replies"])
 
 
-def _is_empty(path: Path) -> bool:
+def _is_empty(path: Path, db: sqlite3.Connection) -> bool:
     """Whether a file has no table of a journal; one that SQLite cannot read has more to say than that."""
     if not path.stat().st_size:
         return True
     try:
-        with closing(look_at(path)) as db:
-            return not tables_of(db)
+        return not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
     except sqlite3.Error:
         return False
 

@@ -27,7 +27,7 @@ from selfinstruct.layout import path_below
 from selfinstruct.llm.endpoint import Desk
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record, Reply, Request
-from selfinstruct.repair import OTHER, open_journal
+from selfinstruct.repair import OTHER, looked_into
 from selfinstruct.stages import Stage, Work
 from selfinstruct.store import FINISHED, REPLAYED, Journal
 
@@ -151,12 +151,9 @@ def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
     if path.resolve() == into.resolve():
         raise RunFolderError(f"replay: {path} cannot be replayed into itself; choose another run_dir")
     busy = in_use(path)
-    journal, _ = open_journal(path / JOURNAL, how=OTHER)
-    try:
+    with looked_into(path / JOURNAL, busy, OTHER) as journal:
         changed = _changed(recipe, journal, path)
         yield Recording(path, journal, bool(journal.meta(FINISHED, False)) and not busy, changed)
-    finally:
-        journal.close()
 
 
 def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any]]:

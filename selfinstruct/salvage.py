@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from selfinstruct.checksums import COLUMNS, KEYS, Value, Values, checksum, stage_of
-from selfinstruct.journal_check import suspects
+from selfinstruct.journal_check import suspects, tables_of
 from selfinstruct.journal_file import look_at
 
 Place = tuple[str, str]  # a table and a stage
@@ -110,12 +110,15 @@ def read_what_can_be(path: Path) -> Saved:
 
 def read_from(db: sqlite3.Connection) -> Saved:
     """The same of one that is open."""
-    saved = Saved(summed=_execute(db, "SELECT sum FROM reply LIMIT 1") is not None)
+    saved = Saved()
     with suppress(sqlite3.DatabaseError):
-        for name, stage, rows, sums, sum_ in _rows(db, "tally", ("name", "stage")):
+        tables = tables_of(db)  # without views, whose rows may have no end
+        saved.summed = "sum" in tables.get("reply", ())
+        tally = _rows(db, "tally", ("name", "stage")) if "tally" in tables else ()
+        for name, stage, rows, sums, sum_ in tally:
             if checksum("tally", (name, stage, rows, sums)) == sum_:
                 saved.counted[str(name), str(stage)] = int(rows or 0), int(sums or 0)
-        for table in COLUMNS:
+        for table in (name for name in COLUMNS if name in tables):
             saved.rows[table] = [*_good(db, table, saved.summed)]
     return saved
 

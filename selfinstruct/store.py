@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -51,15 +52,16 @@ class Journal:
 
     Args:
         path: the SQLite file; made where it does not exist.
+        db: it, open and found whole, where it is only to be read.
 
     Raises:
         DamagedJournal: if it is damaged; each row is looked at now, and again whenever it is read.
         RunFolderError: if it cannot be opened, or is of a newer format.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection | None = None) -> None:
         self.path = path
-        self._db = open_file(path)
+        self._db = db or open_file(path)
         self._rows = Rows(self._db, path)
 
     def close(self) -> None:

@@ -9,11 +9,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -26,7 +23,7 @@ from selfinstruct.events import EVENTS
 from selfinstruct.folder import JOB, JOURNAL, in_use
 from selfinstruct.handover import DATASET, left_here, place
 from selfinstruct.journal_check import damage, summed, tables_of
-from selfinstruct.journal_file import MOST_TOLD, look_at, readable, refuse_newer
+from selfinstruct.journal_file import MOST_TOLD, readable, refuse_newer, untouched
 from selfinstruct.overrides import quoted_value
 from selfinstruct.progress import Progress
 from selfinstruct.repair import SUMMARY, costs
@@ -57,7 +54,8 @@ _DANGLING = {  # what is wrong with records, as a query for their names
     " WHERE EXISTS (SELECT 1 FROM request WHERE request.stage = record.stage)"
     " AND NOT EXISTS (SELECT 1 FROM reply WHERE reply.stage = record.stage AND number = record.request)",
     # Of a reply that is not taken in yet, the run writes the request anew when it comes to it.
-    "its request is missing": "SELECT 'reply ' || number || ' of ' || stage FROM reply WHERE taken AND NOT EXISTS"
+    "its request is missing": "SELECT 'reply ' || number || ' of ' || stage FROM reply"
+    " WHERE taken AND NOT EXISTS"
     " (SELECT 1 FROM request WHERE request.stage = reply.stage AND request.number = reply.number)",
     "the record it is about is missing": "SELECT 'request ' || number || ' of ' || stage FROM request"
     " WHERE parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM record WHERE record.id = request.parent)",
@@ -166,29 +164,11 @@ def _of_run(run: Path) -> Iterator[Finding]:
         what = "the job came to store nothing" if started else f"{JOURNAL} is missing"
         yield Finding(what, "ok" if started else "not ok", "put it back, or {command} fresh=true")
         return
-    with Progress().busy("reading the journal"), _opened(run / JOURNAL, busy) as db:
+    with Progress().busy("reading the journal"), untouched(run / JOURNAL, busy) as db:
         facts: dict[str, Any] = {}
         yield from _of_journal(run / JOURNAL, db, facts)
     if not busy:
         yield from _of_files(run, facts)
-
-
-@contextmanager
-def _opened(path: Path, busy: bool) -> Iterator[sqlite3.Connection]:
-    """The journal, read without leaving a trace in its folder."""
-    log = path.with_name(f"{path.name}-wal")
-    if busy:  # whoever writes it has made what SQLite keeps beside it
-        with closing(look_at(path)) as db:
-            yield db
-    elif log.exists() and log.stat().st_size:  # of a process that was killed; to read it changes it
-        with tempfile.TemporaryDirectory(prefix="selfinstruct-") as copies:
-            for file in (path, log):
-                shutil.copyfile(file, Path(copies) / file.name)
-            with closing(look_at(Path(copies) / path.name, "mode=rw")) as db:
-                yield db
-    else:
-        with closing(look_at(path, "immutable=1")) as db:
-            yield db
 
 
 def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> Iterator[Finding]:

@@ -116,3 +116,26 @@ def test_a_cache_of_before_is_read_and_gets_checksums(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT COUNT(sum) FROM reply").fetchone() == (1,)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DROP TABLE reply; CREATE VIEW reply AS WITH RECURSIVE c(x) AS"
+        " (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x AS key, 'a' AS reply,"
+        " 1.0 AS used, 1 AS sum FROM c",
+        "CREATE TRIGGER t BEFORE INSERT ON reply BEGIN DELETE FROM reply; END",
+    ],
+)
+def test_a_crafted_cache_is_set_aside_unread(filled: Path, harm: str) -> None:
+    """One with a view or a trigger: nothing is read of it, and a new one begins."""
+    with closing(sqlite3.connect(filled, isolation_level=None)) as db:
+        db.executescript(harm)
+    said: list[str] = []
+    cache = opened(filled, said)
+    assert cache.get(key(1)) is None
+    cache.put(key(1), reply(1))
+    assert cache.get(key(1)) == reply(1)
+    cache.close()
+    assert "does not write" in said[0]
+    assert filled.with_name("replies.damaged-1.sqlite").exists()

@@ -191,7 +191,11 @@ def test_a_journal_of_before_is_read_and_left_as_it_is(typed: Typed, run: Path) 
     summary = json.loads((run / "summary.json").read_text())
     del summary["files"]
     (run / "summary.json").write_text(json.dumps(summary))
+    (run / "run.lock").unlink()
     before = everything(run)
+    status, out, err = typed("check", *PAPER, "run_dir=run")
+    assert status == 0, err
+    assert "continues the run in it: 5 instructions" in out
     status, out, _ = typed("verify", "run")
     assert status == 0, out
     assert "it has no checksums yet" in out
@@ -278,7 +282,9 @@ def test_a_lost_request_is_composed_again_by_the_repair(typed: Typed, run: Path)
     clean, query = data(run), "SELECT * FROM request ORDER BY 1, 2"
     with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
         before = db.execute(query).fetchall()
-        db.execute("DELETE FROM request WHERE (stage, number) IN (VALUES ('instructions', 1), ('instances', 2))")
+        db.execute(
+            "DELETE FROM request WHERE (stage, number) IN (VALUES ('instructions', 1), ('instances', 2))"
+        )
     status, _, err = typed(*PAPER, "run_dir=run", "repair=true")
     assert status == 0, err
     assert data(run) == clean
@@ -374,7 +380,7 @@ def test_no_command_is_made_of_a_damaged_note_of_it(typed: Typed, run: Path) -> 
     assert "anthropic" not in out
 
 
-@pytest.mark.parametrize("name", ["my, run=(1)", "-it's [1] {2} \"a\"\\", "12", "-m=1"])
+@pytest.mark.parametrize("name", ["my, run=(1)", '-it\'s [1] {2} "a"\\', "12", "-m=1"])
 def test_the_remedy_can_be_typed_whatever_the_folder_is_called(typed: Typed, run: Path, name: str) -> None:
     """A word that is a folder is a folder, and what is said goes through the shell and Hydra to it."""
     folder = run.rename(run.with_name(name))
@@ -393,3 +399,65 @@ def test_a_name_with_a_line_break_forges_no_line(typed: Typed, run: Path) -> Non
     status, out, _ = typed("verify", "run")
     assert status == 0
     assert r"changed  'dataset/a\nnot ok   run.sqlite is damaged' is yours" in out
+
+
+def test_check_leaves_no_trace_in_a_run(typed: Typed, run: Path) -> None:
+    """Neither in a whole one, nor in one that was killed, nor in a damaged one."""
+    (run / "run.lock").unlink()
+    before = everything(run)
+    for words in ("continues the run in it: 5 instructions", "continues the run in it", "is damaged"):
+        _, out, err = typed("check", *PAPER, "run_dir=run")
+        assert words in out + err
+        assert everything(run) == before
+        log = run / "run.sqlite-wal"
+        if log.exists():
+            change(run / "run.sqlite")
+        else:
+            with closing(sqlite3.connect(run / "run.sqlite")) as db:
+                db.execute("INSERT INTO meta VALUES ('x', '1', 1)")
+                db.execute("DELETE FROM meta WHERE key = 'x'")
+                db.commit()
+                files = [run / "run.sqlite", log]
+                contents = [file.read_bytes() for file in files]
+            for file, content in zip(files, contents, strict=True):
+                file.write_bytes(content)
+        before = everything(run)
+
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
+CRAFTED = {
+    "views": "".join(
+        f"DROP TABLE {table}; CREATE VIEW {table} AS {ENDLESS} SELECT {columns} FROM c ORDER BY x DESC;"
+        for table, columns in {
+            "reply": "'instructions' AS stage, x AS number, 'a' AS text, 1 AS taken, 1 AS sum",
+            "request": "'instructions' AS stage, x AS number, 1 AS sum",
+            "record": "x AS id, 1 AS sum",
+            "tally": "x AS name, '' AS stage, 1 AS rows, 1 AS sums, 1 AS sum",
+            "meta": "'format' AS key, 4 AS value, 1 AS sum",
+        }.items()
+    ),
+    "trigger": f"CREATE TRIGGER t BEFORE INSERT ON meta BEGIN SELECT x FROM ({ENDLESS} SELECT x FROM c); END",
+    "virtual table": "DROP TABLE vector; CREATE VIRTUAL TABLE vector USING fts5(key, stage)",
+    "computed column": "ALTER TABLE reply ADD COLUMN more AS (hex(zeroblob(1000000000)))",
+    "other table": "CREATE TABLE another (x)",
+}
+
+
+@pytest.mark.parametrize("harm", CRAFTED)
+def test_a_crafted_journal_is_refused_before_anything_in_it_is_run(
+    typed: Typed, run: Path, harm: str
+) -> None:
+    """What would never end is not begun, whatever the verb; a repair makes the same data of plain tables."""
+    clean = data(run)
+    with closing(sqlite3.connect(run / "run.sqlite", isolation_level=None)) as db:
+        db.executescript(CRAFTED[harm])
+    before = everything(run)
+    for arguments in (["check", *PAPER, "run_dir=run"], ["verify", "run"], [*PAPER, "run_dir=run"]):
+        status, out, err = typed(*arguments)
+        assert status == 1
+        assert "this program does not write" in out + err
+        assert (run / "run.sqlite").read_bytes() == before["run.sqlite"]
+    status, _, err = typed(*PAPER, "run_dir=run", "repair=true")
+    assert status == 0, err
+    assert data(run) == clean
+    assert typed("verify", "run")[0] == 0

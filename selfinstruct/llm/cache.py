@@ -28,6 +28,7 @@ from selfinstruct.disks import local_folder, network_file_system
 from selfinstruct.layout import path_below
 from selfinstruct.llm.claims import TABLE as CLAIMS_TABLE
 from selfinstruct.llm.claims import Claims
+from selfinstruct.plain_tables import strange
 from selfinstruct.records import Reply, Request
 
 GB = 1_000_000_000
@@ -224,6 +225,8 @@ class Cache:
         self._db = db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
         self._file = self._path.stat().st_ino
         db.text_factory = lenient
+        for wrong in strange(db, ("reply", "claim"), more=True):  # which damages it as much as a broken page
+            raise sqlite3.DatabaseError(wrong)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_TABLE + CLAIMS_TABLE)

@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import mean
 
 from selfinstruct import view
-from selfinstruct.folder import JOURNAL
+from selfinstruct.folder import JOURNAL, in_use
 from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import Price, price_of
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED
-from selfinstruct.repair import CHECKED, open_journal
+from selfinstruct.repair import looked_into
 from selfinstruct.report.ranges import Range, around, exactly
 from selfinstruct.spending import REPLY, SAMPLES, UNBOUNDED, size
 from selfinstruct.stages import OTHERWISE, Stage
@@ -113,11 +113,8 @@ def _earlier(recipe: Recipe, path: Path) -> Iterator[Journal | None]:
     if recipe.config.fresh or not (path / JOURNAL).exists():
         yield None
         return
-    journal, _ = open_journal(path / JOURNAL, how=CHECKED)
-    try:
+    with looked_into(path / JOURNAL, in_use(path)) as journal:
         yield journal
-    finally:
-        journal.close()
 
 
 @dataclass(frozen=True)
