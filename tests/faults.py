@@ -200,8 +200,8 @@ FAULTS: dict[str, Fault] = {
     "429, nonsense": Fault(lambda body: slower(Retry_After="soon, I hope")),
     "400, nobody's words": Fault(lambda body: status(400, "the moon is wrong")),
     "400, 5 MB": Fault(lambda body: status(400, "the moon is wrong " * 300_000)),
-    "400, 5 MB of keys": Fault(
-        lambda body: Answer(json.dumps({f"the moon {n}": [n] for n in range(200_000)}).encode(), 400)
+    "400, 30,000 keys": Fault(
+        lambda body: Answer(json.dumps({f"the moon {n}": [n] for n in range(30_000)}).encode(), 400)
     ),
     "500, 5 MB in no JSON": Fault(lambda body: Answer(HTML * 100_000, 500)),
     "400, the filter's words": Fault(lambda body: refused()),
