@@ -178,7 +178,20 @@ def slower(**headers: str) -> Answer:
 
 
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
-DEEP = 5000
+DEEP, MB = 5000, 1_000_000
+# Names of encodings that nobody knows, that are none of a text, or that the body, in UTF-8, does not have.
+CHARSETS = (
+    *("klingon", "utf8mb4", "binary", "hex", "punycode", "idna", "undefined", "x" * 4000, "us-ascii"),
+    *("utf-16", "utf-7", "unicode_escape", "iso-8859-1", '"UTF-8"'),
+)
+
+
+def in_charset(name: str) -> Fault:
+    """A good reply in UTF-8 that says that it is in this encoding."""
+    kind = f"application/json; charset={name}"
+    return Fault(lambda body: in_bytes(_utf8(body), kind), usable=True)
+
+
 FAULTS: dict[str, Fault] = {
     "429": Fault(lambda body: slower()),
     "429, seconds": Fault(lambda body: slower(Retry_After="0.1")),
@@ -186,6 +199,11 @@ FAULTS: dict[str, Fault] = {
     "429, milliseconds": Fault(lambda body: slower(retry_after_ms="50", Retry_After="20")),
     "429, nonsense": Fault(lambda body: slower(Retry_After="soon, I hope")),
     "400, nobody's words": Fault(lambda body: status(400, "the moon is wrong")),
+    "400, 5 MB": Fault(lambda body: status(400, "the moon is wrong " * 300_000)),
+    "400, 30,000 keys": Fault(
+        lambda body: Answer(json.dumps({f"the moon {n}": [n] for n in range(30_000)}).encode(), 400)
+    ),
+    "500, 5 MB in no JSON": Fault(lambda body: Answer(HTML * 100_000, 500)),
     "400, the filter's words": Fault(lambda body: refused()),
     "403": Fault(lambda body: status(403, "forbidden")),
     "408": Fault(lambda body: status(408, "timeout")),
@@ -223,6 +241,7 @@ FAULTS: dict[str, Fault] = {
     "empty message": Fault(lambda body: with_keys(body, choices=[{"index": 0, "message": {}}])),
     "null choice": Fault(lambda body: with_keys(body, choices=[None])),
     "error object in a 200": Fault(lambda body: as_json({"error": {"message": "overloaded", "code": 503}})),
+    "error of 5 MB in a 200": Fault(lambda body: as_json({"error": {"message": "busy " * 1_000_000}})),
     "error string in a 200": Fault(lambda body: as_json({"error": "overloaded"})),
     "broken off": Fault(lambda body: with_choice(body, finish_reason="error")),
     "array": Fault(lambda body: as_json([body])),
@@ -261,6 +280,9 @@ FAULTS: dict[str, Fault] = {
     "gzip that is none": Fault(
         lambda body: in_bytes(json.dumps(body).encode(), Content_Encoding="gzip"), usable=True
     ),
+    "gzip in pieces": Fault(
+        lambda body: in_bytes(_pieces(json.dumps(body).encode()), Content_Encoding="gzip"), usable=True
+    ),
     "wrong content type": Fault(lambda body: in_bytes(json.dumps(body).encode(), "text/plain"), usable=True),
     "HTML as content type": Fault(lambda body: in_bytes(json.dumps(body).encode(), "text/html"), usable=True),
     "latin-1 that says so": Fault(
@@ -270,6 +292,7 @@ FAULTS: dict[str, Fault] = {
         ),
         usable=True,
     ),
+    **{f"charset {name[:40]}": in_charset(name) for name in CHARSETS},
     "byte order mark": Fault(lambda body: in_bytes(b"\xef\xbb\xbf" + json.dumps(body).encode()), usable=True),
     "UTF-16": Fault(lambda body: in_bytes(json.dumps(body).encode("utf-16")), usable=True),
     "usage: NaN": Fault(lambda body: counted(body, "NaN"), usable=True),
@@ -287,6 +310,13 @@ FAULTS: dict[str, Fault] = {
         lambda body: with_usage(body, {**body["usage"], "prompt_tokens_details": [None], "x": {"y": []}}),
         usable=True,
     ),
+    "names of 1 MB": Fault(
+        lambda body: with_keys(
+            body, **dict.fromkeys(("id", "object", "model", "system_fingerprint", "service_tier"), "m" * MB)
+        ),
+        usable=True,
+    ),
+    "a finish reason of 1 MB": Fault(lambda body: with_choice(body, finish_reason="m" * MB), usable=True),
     "lone surrogates": Fault(lambda body: with_keys(body, id="\ud800", x="\udfff"), usable=True),
     "1 MB beside the text": Fault(lambda body: with_keys(body, x="y" * 1_000_000), usable=True),
     "nests deeply": Fault(lambda body: in_bytes(_deep(body, 400)), usable=True),
@@ -306,6 +336,14 @@ FAULTS: dict[str, Fault] = {
     "a cookie that is none": Fault(by_wire(headed("Set-Cookie: a=\x01b\r\n")), usable=True),
     "201": Fault(lambda body: Answer(body, 201), usable=True),
 }
+
+
+def _utf8(body: Body) -> bytes:
+    return json.dumps({**body, "x": "é世+AGE- \\u0041"}, ensure_ascii=False).encode()
+
+
+def _pieces(content: bytes) -> bytes:
+    return b"".join(gzip.compress(content[start : start + 50]) for start in range(0, len(content), 50))
 
 
 def _latin(body: Body) -> bytes:

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from faults import reset_before_a_byte, twice
+from faults import MB, reset_before_a_byte, twice
 from server import Answer, ModelServer, text
 from test_llm import KEY
 
@@ -244,3 +244,41 @@ def test_a_cookie_is_not_sent_back(httpx_s: str, monkeypatch: pytest.MonkeyPatch
         with ModelServer([Answer("A reply", headers={"Set-Cookie": cookie})]) as server:
             assert asyncio.run(both_replies(server.base, lambda: asyncio.sleep(0))) == ["A reply"] * 2
         assert not [asked for asked in server.asked if "cookie" in asked.headers]
+
+
+BABBLE = "the moon is wrong, " * 300_000
+
+
+def test_a_large_error_keeps_what_tells_its_meaning() -> None:
+    """Its code, however much there is before and beside it; and nothing stands still meanwhile."""
+    about = {"param": BABBLE, "code": "content_policy_violation", "message": BABBLE}
+    more = {f"key {number}": "x" * 100 for number in range(10_000)}
+    begun = time.monotonic()
+    for body in (
+        {"error": about},
+        {**more, "error": {**more, **about}},
+        {"error": {**about, "message": "é" * MB}},
+    ):
+        for sent in (Answer(body, 400), Answer(body)):  # also where it comes with status 200
+            with ModelServer([sent]) as server:
+                outcome = asked_once("openai/m", "chat", server.base)
+            if sent.status == 400:
+                assert isinstance(outcome, Reply), outcome
+                assert outcome.finish_reason == "content_filter"
+                assert len(outcome.error or "") <= 300
+    assert time.monotonic() - begun < 20
+
+
+def test_what_the_model_wrote_is_not_cut() -> None:
+    """Be it the text, a thought or the arguments of a call."""
+    long = "Once upon a time. " * 20_000
+    call = {"id": "c" * MB, "type": "function", "function": {"name": "n" * MB, "arguments": long}}
+    for message, wanted in (
+        ({"content": long}, long),
+        ({"content": None, "tool_calls": [call]}, long),
+        ({"content": "So.", "reasoning_content": long}, f"<think>{long}</think>\nSo."),
+    ):
+        with ModelServer([Answer({"model": "m", "choices": [{"index": 0, "message": message}]})]) as server:
+            outcome = asked_once("openai/m", "chat", server.base)
+        assert isinstance(outcome, Reply), outcome
+        assert outcome.text == wanted

@@ -592,17 +592,51 @@ def test_a_strangers_server_gets_the_prompts_and_nothing_else(mode: str) -> None
 def test_openais_key_is_not_lent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a provider's own key is not set, LiteLLM would send OpenAI's there."""
     with ModelServer([text("A reply")], anywhere=True) as server:
-        for provider, variable in (("cerebras", "CEREBRAS_API_BASE"), ("nvidia_nim", "NVIDIA_NIM_API_BASE")):
+        for provider, variable, mode in (
+            ("cerebras", "CEREBRAS_API_BASE", "chat"),
+            ("text-completion-inception", "INCEPTION_API_BASE", "chat"),
+            ("text-completion-inception", "INCEPTION_API_BASE", "completion"),
+            ("nvidia_nim", "NVIDIA_NIM_API_BASE", "chat"),
+        ):
             monkeypatch.setenv(variable, server.base)
-            config = ModelConfig.model_validate({"name": f"{provider}/x", "timeout": 5.0})
+            config = ModelConfig.model_validate({"name": f"{provider}/x", "timeout": 5.0, "mode": mode})
             config.clear()
+            before = len(server.asked)
             asyncio.run(asked(config))
+            assert len(server.asked) > before, provider
         lent = [one.headers.get("authorization") for one in server.asked]
         monkeypatch.setenv("NVIDIA_NIM_API_KEY", "sk-own-0123456789")
         asyncio.run(asked(config))
-    assert len(lent) > 1
+        assert server.asked[-1].headers["authorization"] == "Bearer sk-own-0123456789"
+        monkeypatch.setenv("INCEPTION_API_KEY", "sk-inception-01234")
+        config = ModelConfig.model_validate({"name": "text-completion-inception/x", "timeout": 5.0})
+        config.clear()
+        asyncio.run(asked(config))
     assert {*lent} == {"Bearer none"}
-    assert server.asked[-1].headers["authorization"] == "Bearer sk-own-0123456789"
+    assert server.asked[-1].headers["authorization"] == "Bearer sk-inception-01234"
+
+
+@pytest.mark.usefixtures("canaries")
+@pytest.mark.parametrize("mode", ["chat", "completion"])
+def test_who_asks_is_told_to_openai_alone(mode: str) -> None:
+    """Other providers get no organization, project or header of OpenAI's, from whichever client asks."""
+    providers = ("cerebras", "nvidia_nim", "together_ai/a", "mistral", "custom_openai", "litellm_proxy")
+    for provider in (*providers, "text-completion-inception", "inception", "hosted_vllm"):
+        with ModelServer([text("A reply")], anywhere=True) as server:
+            named = {
+                "name": f"{provider}/x",
+                "mode": mode,
+                "api_base": server.base,
+                "timeout": 5,
+                "retries": 0,
+            }
+            config = ModelConfig.model_validate(named)
+            config.clear()
+            asyncio.run(asked(config))
+        assert server.asked, provider
+        sent = json.dumps([dict(one.headers) for one in server.asked])
+        assert not [value for key, value in CANARIES.items() if "OPENAI" in key and value in sent], provider
+        assert "canary-4" not in sent, provider
 
 
 # Sampling

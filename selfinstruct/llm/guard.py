@@ -26,6 +26,7 @@ LARGEST = 64 * MB
 # All the answers that are being read at one moment; beyond it only the small ones go on.
 LARGEST_TOGETHER, SMALL = 4 * LARGEST, MB
 TOO_LARGE = f"its reply is larger than {LARGEST // MB} MB"
+MOST_PIECES = 100  # that were compressed one by one; each costs a copy of those after it
 GZIP = b"\x1f\x8b"  # no JSON begins like that
 # Headers that are not handed on: those of a body as it was sent, and cookies, which httpx would send back.
 LEFT_OUT = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
@@ -145,16 +146,22 @@ def _where(request: httpx.Request, response: httpx.Response) -> str:
 
 
 def _unpacked(packed: bytes) -> bytes:
-    unpack = zlib.decompressobj(wbits=31)
-    try:
-        body = unpack.decompress(packed, LARGEST + 1)
-    except zlib.error as error:
-        raise UnusableError(f"its reply cannot be decompressed ({error})") from error
-    if len(body) > LARGEST:
-        raise UnusableError(TOO_LARGE)
-    if not unpack.eof:
-        raise UnusableError("its reply is compressed, and cut short")
-    return body
+    """What was compressed, in one piece or several; what follows the last one is left."""
+    body = b""
+    for _ in range(MOST_PIECES):
+        unpack = zlib.decompressobj(wbits=31)
+        try:
+            body += unpack.decompress(packed, LARGEST + 1 - len(body))
+        except zlib.error as error:
+            raise UnusableError(f"its reply cannot be decompressed ({error})") from error
+        if len(body) > LARGEST:
+            raise UnusableError(TOO_LARGE)
+        if not unpack.eof:
+            raise UnusableError("its reply is compressed, and cut short")
+        packed = unpack.unused_data
+        if packed[:2] != GZIP:
+            return body
+    raise UnusableError(f"its reply is compressed in more than {MOST_PIECES} pieces")
 
 
 def _of_httpx() -> httpx.AsyncHTTPTransport:

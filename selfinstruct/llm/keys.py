@@ -30,6 +30,7 @@ FAMILY = {  # providers that are another one under another name
     "text-completion-openai": "openai",
     "custom_openai": "openai",
     "text-completion-codestral": "codestral",
+    "text-completion-inception": "inception",
     "anthropic_text": "anthropic",
     "cohere_chat": "cohere",
     "ollama_chat": "ollama",
@@ -86,7 +87,8 @@ def lends_openai(provider: str) -> bool:
     """Whether LiteLLM would send a provider OpenAI's key where it is given none."""
     found = _source("constants.py").partition("\nopenai_compatible_providers")[2].partition("]\n")[0]
     listed = re.findall(r'"([\w.-]+)"', found)
-    return FAMILY.get(provider, provider) == "openai" or provider in listed or provider in _more()
+    of_text = provider.startswith("text-completion-")  # in a list of its own, and asked by OpenAI's client
+    return of_text or FAMILY.get(provider, provider) == "openai" or provider in listed or provider in _more()
 
 
 @lru_cache

@@ -150,30 +150,19 @@ class LiteLLM:
             if self._config.mode == "completion":
                 alike = self._library.openai_text_completion_compatible_providers
             if provider in (*OPENAI, *alike):
-                self._pooled = _openai_client(key or "none", base, self._config)
+                anonymous = self._config.strange or provider not in OPENAI
+                self._pooled = _openai_client(key or "none", base, self._config.timeout, anonymous)
         return {} if self._pooled is None else {"client": self._pooled}
 
 
-def _openai_client(key: str, base: str | None, config: ModelConfig) -> Any:
+def _openai_client(key: str, base: str | None, timeout: float, anonymous: bool) -> Any:
     from litellm.llms.openai.common_utils import BaseOpenAILLM
-    from openai import AsyncOpenAI, Omit
 
-    class Once(AsyncOpenAI):
-        max_retries = property(lambda self: 0, lambda self, retries: None)  # LiteLLM sets 2 for some
-
-    class Anonymous(Once):
-        """Sends nothing that it, or LiteLLM, finds in the environment."""
-
-        @property
-        def default_headers(self) -> Any:
-            return {**super().default_headers, "OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
+    from selfinstruct.llm.anonymous import Anonymous, Once
 
     over = BaseOpenAILLM._get_async_http_client()
-    kind = Anonymous if config.strange else Once
-    client = kind(api_key=key, base_url=base, http_client=over, timeout=config.timeout)
-    if config.strange:
-        client._custom_headers = {}  # of OPENAI_CUSTOM_HEADERS
-    return client
+    kind = Anonymous if anonymous else Once
+    return kind(api_key=key, base_url=base, http_client=over, timeout=timeout)
 
 
 def _messages(request: Request) -> list[dict[str, str]]:
@@ -196,9 +185,10 @@ def _library() -> Any:
 
     for module in NEEDED_FIRST:
         import_module(module)
-    from selfinstruct.llm.guard import install
+    from selfinstruct.llm import anonymous, guard
 
-    install()
+    guard.install()
+    anonymous.install()
     library.suppress_debug_info = True
     library.telemetry = False
     library.DEFAULT_MAX_RETRIES = 0  # which embedding takes where 0 was asked for

@@ -9,9 +9,10 @@ only where it has the type that it should have. Each answer comes by here first 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
+
+from selfinstruct.llm.bodies import cut_error, named, parsed
 
 OPENAI, ANTHROPIC = ("/completions", "/embeddings"), "/messages"  # how the paths of their forms end
 TEXTS = ("text", "output_text")  # types of a part that is text
@@ -19,7 +20,6 @@ NATIVE = "native_finish_reason"  # where LiteLLM keeps the provider's own in cha
 FAILED = 502
 CUT = ("model_context_window_exceeded", "pause_turn")  # of Anthropic's, which LiteLLM takes for a good end
 MOST = 10**15  # what is larger is no number of tokens, no time and no index
-LONGEST_NUMBER = 400  # digits
 # What is handed on, by its types.
 ANSWER: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "object", "model", "service_tier", "system_fingerprint"), str),
@@ -38,6 +38,8 @@ MESSAGE: Mapping[str, type | tuple[type, ...]] = {
     "function_call": dict,
     "thinking_blocks": list,
 }
+# What the model wrote, which is handed on whole; of all else only so much that no reader stands still.
+CONTENT = ("message", "text", "content", "refusal", "reasoning_content", "reasoning", "thinking_blocks")
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -50,7 +52,7 @@ class RedirectError(UnusableError):
 
 
 def mended(path: str, status: int, content: bytes, charset: str | None = None) -> tuple[int, bytes]:
-    """The status and the body of an answer, mended where it is a good one in a form that is known.
+    """The status and the body of an answer: an error cut, a good one mended where its form is known.
 
     Args:
         path: what was asked for, which tells the form.
@@ -61,18 +63,22 @@ def mended(path: str, status: int, content: bytes, charset: str | None = None) -
     Raises:
         UnusableError: where it cannot be read.
     """
+    if status >= 400:
+        return status, cut_error(content, charset)
     if not 200 <= status < 300 or not path.endswith((*OPENAI, ANTHROPIC)):
         return status, content
     body = _read(content, charset)
     if path.endswith(ANTHROPIC):
         if body.get("stop_reason") in CUT:
             body["stop_reason"] = "max_tokens"
+        body = {key: value if key == "content" else named(value) for key, value in body.items()}
     elif isinstance(body.get("data"), list):  # vectors, which have their own reader
-        body = {**body, "usage": _usage(body.get("usage"))}
+        body = {key: value if key == "data" else named(value) for key, value in body.items()}
+        body["usage"] = _usage(body.get("usage"))
     else:
         body = mend(body)
         if body.get("error") and not body["choices"]:
-            status = _status(body["error"])
+            return _status(body["error"]), cut_error(json.dumps(body).encode())
     return status, json.dumps(body).encode()
 
 
@@ -82,13 +88,15 @@ def mend(body: Mapping[str, Any]) -> dict[str, Any]:
     kept["usage"] = _usage(kept.get("usage"))
     choices = enumerate(_dicts(body.get("choices")))
     kept["choices"] = [mended for place, choice in choices if (mended := _choice(choice, place))]
+    if body.get("error") and not kept["choices"]:
+        kept["error"] = body["error"]  # which is cut as an error
     return kept
 
 
 def _read(content: bytes, charset: str | None) -> dict[str, Any]:
     try:
-        body = json.loads(content.decode(charset) if charset else content, parse_int=_whole)
-    except (ValueError, LookupError, RecursionError) as error:
+        body = parsed(content, charset)
+    except (ValueError, RecursionError) as error:
         why = "it nests too deeply" if isinstance(error, RecursionError) else "it is not valid JSON"
         raise UnusableError(_unreadable(why if content.strip() else "it is empty")) from error
     if not isinstance(body, dict):
@@ -100,10 +108,6 @@ def _unreadable(why: str) -> str:
     return f"its reply cannot be read; is model.api_base right? ({why})"
 
 
-def _whole(digits: str) -> float:
-    return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
-
-
 def _status(error: Any) -> int:
     """The status that an error with status 200 should have had."""
     code = error.get("code") if isinstance(error, dict) else None
@@ -113,7 +117,7 @@ def _status(error: Any) -> int:
 def _kept(given: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
     """What is known of a part of an answer and has one of its types."""
     return {
-        key: given[key]
+        key: given[key] if key in CONTENT else named(given[key])
         for key, kind in types.items()
         if given.get(key) is not None and isinstance(given[key], kind) and _sane(given[key], kind)
     }

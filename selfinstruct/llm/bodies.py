@@ -1,0 +1,80 @@
+"""Bodies of answers: read in whatever encoding, and cut to what LiteLLM can take.
+
+It looks for keys and for the names of models with regular expressions that stand still for minutes on a
+megabyte, and with them every other request.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+from typing import Any
+
+LARGEST_ERROR = 16_384  # bytes
+LONGEST_NAME = 200  # characters of a text that is no content: a model's name, an id, a finish reason
+LONGEST_NUMBER = 400  # digits
+# How an error is cut, the second where the first leaves too much, and so on: how long a text may be, how many
+# entries a list or an object may have, and how deep they may nest.
+CUTS = ((2000, 50, 8), (500, 10, 4), (40, 3, 3))
+TELLING = ("error", "message", "code", "type", "status", "detail", "reason")  # keys that are kept first
+OF_HOSTS = ("idna", "punycode")  # which are no encodings of a text, and slow
+
+
+def parsed(content: bytes, charset: str | None = None) -> Any:
+    """What a body says, which is in UTF-8 as JSON has to be, or else in the encoding that the answer names.
+
+    Raises:
+        ValueError: where it is not JSON.
+        RecursionError: where it nests too deeply.
+    """
+    try:
+        return json.loads(content, parse_int=_whole)
+    except ValueError:
+        text = _decoded(content, charset)
+        if text is None:
+            raise
+    return json.loads(text, parse_int=_whole)
+
+
+def cut_error(content: bytes, charset: str | None = None) -> bytes:
+    """The body of an error; a large one is cut, and is JSON where it was."""
+    if len(content) <= LARGEST_ERROR:
+        return content
+    try:
+        said = parsed(content, charset)
+    except (ValueError, RecursionError):
+        return content[:LARGEST_ERROR]
+    sizes = (json.dumps(_cut(said, *bounds)).encode() for bounds in CUTS)
+    return next((body for body in sizes if len(body) <= LARGEST_ERROR), b"{}")
+
+
+def named(value: Any) -> Any:
+    """A part of an answer that is no content, with its texts cut, but for the arguments of a call."""
+    return _cut(value, LONGEST_NAME, 1000, 5, whole=("arguments",))
+
+
+def _cut(value: Any, longest: int, most: int, depth: int, whole: tuple[str, ...] = ()) -> Any:
+    if isinstance(value, str):  # blanks go first, so that what is shown of a message is not near the cut
+        return value if len(value) <= longest else " ".join(value.split())[:longest]
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        return None
+    bounds = (longest, most, depth - 1, whole)
+    if isinstance(value, list):
+        return [_cut(one, *bounds) for one in value[:most]]
+    kept = sorted(value, key=lambda key: key.lower() not in TELLING)[:most]
+    return {key[:longest]: value[key] if key in whole else _cut(value[key], *bounds) for key in kept}
+
+
+def _decoded(content: bytes, charset: str | None) -> str | None:
+    try:
+        known = charset and codecs.lookup(charset).name not in OF_HOSTS
+        return content.decode(charset) if charset and known else None
+    except (ValueError, LookupError):
+        return None
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
