@@ -18,16 +18,16 @@ class Connections(TCPConnector):
 
     def __init__(self, **keys: Any) -> None:
         super().__init__(**keys)
-        self._factory = partial(_Connection, loop=self._loop)
+        self._factory = partial(_Connection, loop=self._loop)  # type: ignore[assignment]
 
-    async def _get(self, key: Any, traces: Any) -> Any:
-        while (found := await super()._get(key, traces)) and _spoke(found.protocol):
+    async def _get(self, *asked: Any, **how: Any) -> Any:
+        while (found := await super()._get(*asked, **how)) and _spoke(found.protocol):
             found.close()
         return found
 
-    def _release(self, key: Any, protocol: Any, **how: Any) -> None:
+    def _release(self, key: Any, protocol: Any, *rest: Any, **how: Any) -> None:
         protocol.heard = False
-        super()._release(key, protocol, **how)
+        super()._release(key, protocol, *rest, **how)
 
 
 class _Connection(ResponseHandler):
