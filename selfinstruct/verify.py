@@ -47,6 +47,7 @@ OVERRIDES = ".hydra/overrides.yaml"
 README = f"{DATASET}/README.md"
 PIECE = 1 << 20  # bytes that are read at a time
 MOST_LINES = 10  # of what is wrong with one thing
+_PLAIN = re.compile(r"[\w./-]*/[\w./-]*|[a-z_][\w.-]*", re.ASCII | re.IGNORECASE)  # not to be quoted
 _DANGLING = {  # what is wrong with records, as a query for their names
     "its parent is missing": "SELECT id FROM record WHERE parent IS NOT NULL"
     " AND NOT EXISTS (SELECT 1 FROM record AS other WHERE other.id = record.parent)",
@@ -134,7 +135,7 @@ def _command(run: Path, project: Path) -> str:
     short = str(run.relative_to(project) if run.is_relative_to(project) else run)
     left_out = ("run_dir=", "fresh=", "repair=", "salvage=")
     kept = [part for part in saved if not part.startswith(left_out)]
-    if not re.fullmatch(r"[\w./-]*[/.][\w./-]*|[a-z][\w.-]+", short) or short in ("null", "true", "false"):
+    if not _PLAIN.fullmatch(short) or short.lower() in ("null", "true", "false", "inf", "nan"):
         short = quoted_value(short)
     parts = ["selfinstruct", *kept, f"run_dir={short}"]
     return shlex.join(parts) if all(part.isprintable() for part in parts) else ""
