@@ -173,7 +173,7 @@ def test_a_kind_of_failure_changes_no_byte(bench: Bench, kind: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_all_kinds_at_once_change_no_byte(bench: Bench, way: str) -> None:
     """In each way to ask, on a run long enough to meet most of them."""
-    keys = ("target=200", "pipeline.ideas.window=64", "model.concurrency=64", "model.timeout=5")
+    keys = ("target=300", "pipeline.ideas.window=64", "model.concurrency=64", "model.timeout=5")
     bench.script.begin({})
     calm = bench.run(way, *keys)
     bench.script.begin(FAULTS)

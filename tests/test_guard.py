@@ -14,8 +14,8 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from faults import MB, reset_before_a_byte, twice
-from server import Answer, ModelServer, text
+from faults import CHARSETS, MB, in_charset, reset_before_a_byte, twice
+from server import Answer, Asked, ModelServer, completion, text
 from test_llm import KEY
 
 from selfinstruct.config import ModelConfig
@@ -262,10 +262,9 @@ def test_a_large_error_keeps_what_tells_its_meaning() -> None:
         for sent in (Answer(body, 400), Answer(body)):  # also where it comes with status 200
             with ModelServer([sent]) as server:
                 outcome = asked_once("openai/m", "chat", server.base)
-            if sent.status == 400:
-                assert isinstance(outcome, Reply), outcome
-                assert outcome.finish_reason == "content_filter"
-                assert len(outcome.error or "") <= 300
+            assert isinstance(outcome, Reply), outcome
+            assert outcome.finish_reason == "content_filter"
+            assert len(outcome.error or "") <= 300
     assert time.monotonic() - begun < 20
 
 
@@ -282,3 +281,16 @@ def test_what_the_model_wrote_is_not_cut() -> None:
             outcome = asked_once("openai/m", "chat", server.base)
         assert isinstance(outcome, Reply), outcome
         assert outcome.text == wanted
+
+
+def test_a_reply_in_utf_8_is_read_whatever_encoding_it_names() -> None:
+    """As it was written, and at the first try."""
+    for name in CHARSETS:
+
+        def reply(asked: Asked, name: str = name) -> Answer:
+            return in_charset(name).answer(completion(asked, "1+1 é 世 \\u0041", "stop"))
+
+        with ModelServer(reply) as server:
+            outcome = asked_once("openai/m", "chat", server.base)
+        assert isinstance(outcome, Reply), (name, outcome)
+        assert outcome.text == "1+1 é 世 \\u0041"
