@@ -616,6 +616,19 @@ def test_openais_key_is_not_lent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server.asked[-1].headers["authorization"] == "Bearer sk-inception-01234"
 
 
+@pytest.mark.parametrize("name", ["litellm_proxy/x", "lm_studio/x", "xinference/x", "hosted_vllm/x"])
+def test_a_server_of_ones_own_has_an_address(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """LiteLLM would send its key, and the prompts, to OpenAI."""
+    monkeypatch.setenv("LITELLM_PROXY_API_KEY", "sk-proxy-0123456789")
+    with ModelServer([text("A reply")], anywhere=True) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base)
+        config = ModelConfig.model_validate({"name": name, "timeout": 5.0, "retries": 0})
+        config.clear()
+        with pytest.raises(ModelError, match=r"model\.api_base is not set"):
+            asyncio.run(asked(config))
+        assert server.asked == []
+
+
 @pytest.mark.usefixtures("canaries")
 @pytest.mark.parametrize("mode", ["chat", "completion"])
 def test_who_asks_is_told_to_openai_alone(mode: str) -> None:

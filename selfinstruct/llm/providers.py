@@ -31,6 +31,10 @@ LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Imported by the first request otherwise: those after it would wait, and then go out all at once.
 NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
+ADDRESSED = ("hosted_vllm", "litellm_proxy", "lm_studio", "xinference")  # LiteLLM asks OpenAI without one
+NO_ADDRESS = (
+    "model.api_base is not set; set it to the address of your server, such as http://127.0.0.1:8000/v1"
+)
 # What it makes in another thread, and leaves there where the time for a reply is over by then.
 GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
@@ -52,11 +56,8 @@ class LiteLLM:
     def __init__(self, config: ModelConfig) -> None:
         self._config, self.identity = config, config.api_base
         provider = config.name.split("/")[0]
-        if provider == "hosted_vllm" and not config.api_base:  # LiteLLM would send the prompts to OpenAI
-            raise ModelError(
-                f"{config.name}: model.api_base is not set; set it to the address of your server, "
-                "such as http://127.0.0.1:8000/v1"
-            )
+        if provider == "hosted_vllm" and not config.api_base:
+            raise ModelError(f"{config.name}: {NO_ADDRESS}")
         self._fixed: dict[str, Any] = {
             "model": config.name,
             "timeout": config.timeout,
@@ -120,6 +121,10 @@ class LiteLLM:
         if self._config.api_base:
             await asyncio.to_thread(reach, self._config.api_base)
         self._library = await asyncio.to_thread(_library)
+        if self._config.name.partition("/")[0] in ADDRESSED:
+            found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
+            if not found[3]:
+                raise ModelError(f"{self._config.name}: {NO_ADDRESS}")
 
     async def close(self) -> None:
         """See `Model`."""
@@ -149,7 +154,7 @@ class LiteLLM:
             alike = self._library.openai_compatible_providers
             if self._config.mode == "completion":
                 alike = self._library.openai_text_completion_compatible_providers
-            if provider in (*OPENAI, *alike):
+            if provider in OPENAI or (base and provider in alike):  # without an address it would ask OpenAI
                 anonymous = self._config.strange or provider not in OPENAI
                 self._pooled = _openai_client(key or "none", base, self._config.timeout, anonymous)
         return {} if self._pooled is None else {"client": self._pooled}
