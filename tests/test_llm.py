@@ -482,12 +482,21 @@ def test_no_attempts_but_those_asked_for(ask: Ask) -> None:
             assert "ideas request 1 was given up after 1 attempts" in outcome.error, way
 
 
-@pytest.mark.parametrize(("asked_for", "least", "most"), [("0.1", 0.1, 0.9), ("2", 2.0, 3.0)])
+@pytest.mark.parametrize(
+    ("asked_for", "own", "least", "most"), [("0.1", 6.0, 0.1, 2.9), ("2", 0.2, 2.0, 5.0)]
+)
 @pytest.mark.parametrize("code", [429, 503])
 def test_the_server_says_when_to_come_back(
-    ask: Ask, code: int, asked_for: str, least: float, most: float
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    asked_for: str,
+    own: float,
+    least: float,
+    most: float,
 ) -> None:
-    """Retry-After is honoured, be it shorter or longer than our own wait."""
+    """Retry-After is honoured, be it shorter or longer than our own wait, half of `own` and more."""
+    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", own)
     script = [status(code, Retry_After=asked_for), text("At last")]
     for way, outcome in ask(script, retries=1).items():
         assert outcome.reply.attempts == 2, way
