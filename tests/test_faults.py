@@ -90,7 +90,7 @@ def _start(project: Path, folder: str, server: ModelServer, name: str, mode: str
         f"model.mode={mode}",
         f"model.api_base={server.base}",
         f"model.retries={RETRIES}",
-        "model.timeout=1",  # so that a hang is soon over
+        f"model.timeout={60 if folder == 'calm' else 1}",  # so that a hang is soon over, where there is one
         f"model.concurrency={WINDOW}",
         f"pipeline.instructions.window={WINDOW}",
         f"target={TARGET}",
