@@ -123,7 +123,8 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
         remedy = "choose another folder for the sweep"
         raise UserError(f"sweep_dir: {sweep} cannot be used: {error.strerror}; {remedy}") from error
     except ValueError:  # a search without one job that has a value has no best one
-        if any(job.value is not None for job in sweeps.outcomes(sweep)):
+        done = sweeps.outcomes(sweep)
+        if not done or any(job.value is not None for job in done):
             raise
     finally:
         _blot_saved(sweep)

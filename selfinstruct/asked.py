@@ -27,7 +27,7 @@ _VALUE = re.compile(r'"([^"\n]*)"\s*:\s*"((?:[^"\\\n]|\\.)*)"')
 _LIST = re.compile(r'\[\s*("(?:[^"\\\n]|\\.)*"(?:\s*,\s*"(?:[^"\\\n]|\\.)*")*)\s*(?:,\s*(?:…|\.\.\.)\s*)?\]')
 _TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _MARKED = re.compile('["“„«「『‘]([^"“”„«»「」『』‘’\\n]+)["“”»」』’]')
-# What is in angle brackets and has a space, before which is no slash; each place is tried once only.
+# A text in angle brackets with a space in it, and no slash before the space. Each place is tried once only.
 _BRACKETED = re.compile(r"<([^<>\s/\"=]*[^\S\n][^<>\n\"=]*|[^<>\n/\"=]*\n[^<>\n\"=]*)>")
 
 

@@ -17,7 +17,7 @@ REPLACED = 2_000  # times that a ${key} is replaced
 CHARACTERS = 5_000_000  # of what they are replaced by
 FILES = 1_000  # times that one is loaded for the defaults lists of a recipe: twice for each that they name
 VALUE = 50  # characters that a value of a section counts for beside its own
-TOO_MUCH = "stands for too much"
+TOO_MUCH = "expands to too much"
 TOO_DEEP = "is nested too deep, or has a ${key} that leads back to where it is"
 REMEDY = "write out what its ${key} stand for, or use fewer of them"
 

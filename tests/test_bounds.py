@@ -258,7 +258,7 @@ class TestInterpolations:
         )
         with bounded():
             status, _, err = typed("check", "recipe=mine")
-        assert (status, "stands for too much" in err) == (1, True)
+        assert (status, "expands to too much" in err) == (1, True)
 
 
 class TestDefaults:

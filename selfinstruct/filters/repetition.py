@@ -30,7 +30,7 @@ def repetition(
 
     Args:
         field: the field to look at.
-        times: a phrase that stands this many times in a row is too often ...
+        times: a phrase is repeated too often if it occurs this many times in a row ...
         words: ... where that makes this many words; a refrain or a laugh is shorter.
         language: of the texts, as a BCP 47 tag; it says what a word is; the recipe's unless it is set.
     """
