@@ -1,7 +1,7 @@
 """The prompt that a record answers, in parts that a filter can compare the record with.
 
-`Stage.read` gives each candidate an `Asked` (`record.asked`), which costs nothing until a filter looks. A
-part is a text with the place where a reader finds it: "the output of example 2", "the rule 'fitting'". What
+`Stage.read` gives each candidate a `FilledPrompt` (`record.asked`), which costs nothing until a filter looks.
+A part is a text with the place where a reader finds it: "the output of example 2", "the rule 'fitting'". What
 the record is about (the fields of its parent, a line drawn) is not a part, since an answer may quote it. To
 let filters see more of a prompt, add a function to `fixed_parts`.
 """
@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from selfinstruct.copies import Words
 from selfinstruct.prompts import Prompt, TemplateFault, fields_named, literal, names_in, render
+from selfinstruct.records import Part
 
 GAP = "\0"  # stands for what a template is filled in with
 _WORD = re.compile(r"\w")
@@ -31,20 +31,7 @@ _MARKED = re.compile('["“„«「『‘]([^"“”„«»「」『』‘’\\n
 _BRACKETED = re.compile(r"<([^<>\s/\"=]*[^\S\n][^<>\n\"=]*|[^<>\n/\"=]*\n[^<>\n\"=]*)>")
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of a prompt.
-
-    Attributes:
-        place: where it is, in words.
-        text: what it says.
-    """
-
-    place: str
-    text: str
-
-
-class Asked:
+class FilledPrompt:
     """The prompt that a record answers.
 
     Args:

@@ -11,12 +11,10 @@ import hashlib
 import json
 import random
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from selfinstruct.asked import Asked
+from typing import Any, Protocol
 
 ACCEPTED = "accepted"
 REJECTED = "rejected"
@@ -25,6 +23,35 @@ MENDED = "mended"  # the key of a record's detail that keeps what a check replac
 LONGEST_KEPT = 2_000  # characters of a text that was replaced; the reply in the journal has all of it
 _HALF = re.compile("[\ud800-\udfff]")
 KEPT = "kept"  # said of a record that goes on as it is
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a prompt.
+
+    Attributes:
+        place: where it is, in words.
+        text: what it says.
+    """
+
+    place: str
+    text: str
+
+
+class Asked(Protocol):
+    """The prompt that a record answers; `prompts.asked.FilledPrompt` is one.
+
+    Attributes:
+        prompt: the recipe's prompt.
+        about: what the prompt is about: the fields of a record, or the lines drawn for the request.
+    """
+
+    prompt: Any
+    about: Mapping[str, Any]
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The parts that were drawn for this request."""
 
 
 @dataclass(slots=True)
@@ -166,6 +193,40 @@ class Reply:
     def cut(self) -> bool:
         """Whether the reply ended because it reached max_tokens."""
         return self.finish_reason == "length"
+
+
+@dataclass
+class Spent:
+    """What a run has spent.
+
+    Attributes:
+        usd: US dollars, of the replies whose price is known.
+        tokens: of prompts and replies.
+        requests: prompts sent, each attempt counted.
+    """
+
+    usd: float = 0.0
+    tokens: int = 0
+    requests: int = 0
+
+
+@dataclass(frozen=True)
+class StoredVector:
+    """A vector of a text, as the journal stores it.
+
+    Attributes:
+        key: by which it is found: the model and the text.
+        vector: half-precision numbers of a vector of length 1; empty where there is none to compare.
+        paid: whether a model was asked for it; else it came from the cache.
+        tokens: what was sent for it.
+        cost_usd: US dollars; None where it is not known.
+    """
+
+    key: bytes
+    vector: bytes
+    paid: bool = False
+    tokens: int = 0
+    cost_usd: float | None = None
 
 
 def storable(value: Any) -> Any:

@@ -17,13 +17,21 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selfinstruct.blot import blotted
 from selfinstruct.checksums import COLUMNS, Rows, Values
 from selfinstruct.journal_file import connect, open_file
-from selfinstruct.llm.budget import Spent
-from selfinstruct.records import REJECTED, WAITING, Record, Reply, Request, storable
+from selfinstruct.records import (
+    REJECTED,
+    WAITING,
+    Record,
+    Reply,
+    Request,
+    Spent,
+    StoredVector,
+    storable,
+)
 from selfinstruct.stage_stats import (
     PAID,
     Particulars,
@@ -33,9 +41,6 @@ from selfinstruct.stage_stats import (
     read_from,
     stats_of,
 )
-
-if TYPE_CHECKING:
-    from selfinstruct.llm.embedding import Kept
 
 FINISHED = "finished"  # the meta key of whether the run came to its end
 GAVE_UP = "gave_up"  # of the stage that stopped early, since its replies came to nothing, and why
@@ -192,7 +197,7 @@ class Journal:
         more_usd, more_tokens = self._db.execute(of_vectors).fetchone()
         return Spent(usd + more_usd, tokens + more_tokens, requests)
 
-    def keep_vectors(self, stage: str, vectors: Iterable[Kept]) -> None:
+    def keep_vectors(self, stage: str, vectors: Iterable[StoredVector]) -> None:
         """Store vectors of texts as they arrive; one that is there stays."""
         self._rows.begin()
         for one in vectors:

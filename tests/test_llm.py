@@ -45,12 +45,12 @@ import selfinstruct
 from selfinstruct.config import BudgetConfig, ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.events import Events
-from selfinstruct.llm.budget import Budget, Spent
+from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
 from selfinstruct.llm.endpoint import Desk, Endpoint
 from selfinstruct.progress import Progress
-from selfinstruct.records import Reply, Request
+from selfinstruct.records import Reply, Request, Spent
 from selfinstruct.store import Journal
 
 KEY = "sk-tiny-0123456789-secret"

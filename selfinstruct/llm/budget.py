@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from selfinstruct.config import BudgetConfig
-from selfinstruct.records import Reply
-
-
-@dataclass
-class Spent:
-    """What a run has spent.
-
-    Attributes:
-        usd: US dollars, of the replies whose price is known.
-        tokens: of prompts and replies.
-        requests: prompts sent, each attempt counted.
-    """
-
-    usd: float = 0.0
-    tokens: int = 0
-    requests: int = 0
+from selfinstruct.records import Reply, Spent
 
 
 class Budget:

@@ -25,7 +25,7 @@ from selfinstruct.llm import DoubtedError, EndingError, RefusedError, TransientE
 from selfinstruct.llm.limits import pause
 from selfinstruct.llm.plain import PLAIN
 from selfinstruct.llm.prices import price_of
-from selfinstruct.records import Reply
+from selfinstruct.records import Reply, StoredVector
 from selfinstruct.replies import CONTEXT, REFUSED
 
 if TYPE_CHECKING:
@@ -51,25 +51,6 @@ class Embedded:
     """
 
     vectors: Sequence[Any]
-    tokens: int = 0
-    cost_usd: float | None = None
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A vector as it is kept.
-
-    Attributes:
-        key: by which it is found: the model and the text.
-        vector: half-precision numbers of a vector of length 1; empty where there is none to compare.
-        paid: whether a model was asked for it; else it came from the cache.
-        tokens: what was sent for it.
-        cost_usd: US dollars; None where it is not known.
-    """
-
-    key: bytes
-    vector: bytes
-    paid: bool = False
     tokens: int = 0
     cost_usd: float | None = None
 
@@ -160,7 +141,7 @@ class Embedder:
             self._agree([*there.values(), *found.values()])
         except ModelError as error:
             raise self._give_up(error, where) from error
-        desk.journal.keep_vectors(stage, [Kept(key, vector) for key, vector in found.items()])
+        desk.journal.keep_vectors(stage, [StoredVector(key, vector) for key, vector in found.items()])
         new = [key for key in missing if key not in found and key not in self._on_the_way]
         for start in range(0, len(new), self._batch):
             batch = {key: wanted[key] for key in new[start : start + self._batch]}
@@ -295,7 +276,7 @@ class Embedder:
         self._works |= isinstance(found, Embedded)
         return found
 
-    def _kept(self, batch: dict[bytes, str], found: Embedded, cost: float | None) -> Iterator[Kept]:
+    def _kept(self, batch: dict[bytes, str], found: Embedded, cost: float | None) -> Iterator[StoredVector]:
         """The vectors as they are kept, each with its share, by length, of what was paid."""
         if len(found.vectors) != len(batch):
             many = f"{len(found.vectors)} vectors for {len(batch)} texts"
@@ -305,7 +286,7 @@ class Embedder:
             sent += len(text)
             until = found.tokens * sent // whole  # no token is lost to rounding
             share = None if cost is None else cost * len(text) / whole
-            yield Kept(key, _rounded(values), True, until - tokens, share)
+            yield StoredVector(key, _rounded(values), True, until - tokens, share)
             tokens = until
 
     def _agree(self, vectors: Iterable[bytes]) -> None:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from selfinstruct.asked import Asked
+from selfinstruct.asked import FilledPrompt
 from selfinstruct.errors import Fault
 from selfinstruct.judge import Judge
 from selfinstruct.lines import Lines
 from selfinstruct.parse import Parsed
 from selfinstruct.prompts import Prompt, TemplateFault
 from selfinstruct.reading import candidates
-from selfinstruct.records import KEPT, Record, Rejection, Reply, Request, stream
+from selfinstruct.records import KEPT, Asked, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
 from selfinstruct.replies import MISSING, Keys
 
@@ -262,7 +262,7 @@ class Stage:
             parent: the record it is about, whose fields each candidate has too.
             asked: the prompt as it was filled in, for checks that look at it; where it is about no record.
         """
-        asked_for = asked or Asked(prompt, parent.data if parent else {})
+        asked_for = asked or FilledPrompt(prompt, parent.data if parent else {})
         base = {
             **(parent.data if parent else {}),
             **({self.kind.sets: prompt.name} if self.kind.sets else {}),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from selfinstruct.asked import Asked
+from selfinstruct.asked import FilledPrompt
 from selfinstruct.config import Machine, OnDisk
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
@@ -122,9 +122,9 @@ class Bootstrap:
         prompt, shown = self.stage.prompts[0], self.run.mix.examples
         return self.stage.read(prompt, number, reply, self.run.seed, shown, asked=self._asked(number))
 
-    def _asked(self, number: int) -> Asked:
+    def _asked(self, number: int) -> FilledPrompt:
         lines = self.stage.drawn(number, self.run.seed)
-        return Asked(self.stage.prompts[0], lines, partial(self._shown, number))
+        return FilledPrompt(self.stage.prompts[0], lines, partial(self._shown, number))
 
     def _draw(self, number: int) -> list[Record]:
         """The examples of a request, the same whenever they are drawn."""
