@@ -20,7 +20,7 @@ from selfinstruct.records import ACCEPTED, WAITING, Record
 from selfinstruct.schema import Validate
 
 if TYPE_CHECKING:
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
 
 SCHEMA_CHECK = "schema"
 
@@ -68,7 +68,7 @@ class Judge:
             for record in inside:
                 _look(name, check, record)
 
-    async def prepare(self, records: Sequence[Record], desk: Desk, stage: str) -> None:
+    async def prepare(self, records: Sequence[Record], context: RunContext, stage: str) -> None:
         """Get ready for sifted candidates before their turn, without those that a check on the way rejects.
 
         What a filter that learns will say of them is not known before.
@@ -78,7 +78,7 @@ class Judge:
             for record in inside:
                 _mend(check, record)
             if check.prepare:
-                await check.prepare(inside, desk, stage, name)
+                await check.prepare(inside, context, stage, name)
             elif check.each and not check.learn:
                 inside = [record for record in inside if not check.each(record)]
 

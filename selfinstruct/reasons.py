@@ -13,7 +13,7 @@ from selfinstruct.advice import COPIES, HELP, OTHER, Help, advice
 from selfinstruct.config import RecipeConfig
 from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.stage_stats import Particulars, main_reason
-from selfinstruct.stages import Stage, Work
+from selfinstruct.stages import Stage, StageRun
 from selfinstruct.store import Journal
 
 CLEAR = 20  # candidates from which on a share says something
@@ -46,7 +46,7 @@ class Reasons:
         self._said = main["check"]
         return f"{self._stage.name}, so far: {self.told()}"
 
-    def closing(self, work: Work) -> str | None:
+    def closing(self, work: StageRun) -> str | None:
         """What to say at the stage's end: where few or none were accepted, and where it fell short."""
         accepted, rejected = self._journal.fates(self._stage.name)
         candidates = accepted + sum(rejected.values())

@@ -24,11 +24,11 @@ from selfinstruct.blot import blotted
 from selfinstruct.errors import RunFolderError
 from selfinstruct.folder import JOURNAL, in_use, shape_of
 from selfinstruct.layout import path_below
-from selfinstruct.llm.endpoint import Desk
+from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record, Reply, Request
 from selfinstruct.repair import OTHER, looked_into
-from selfinstruct.stages import Stage, Work
+from selfinstruct.stages import Stage, StageRun
 from selfinstruct.store import FINISHED, REPLAYED, Journal
 
 # What may differ from the source: nothing that was sent follows from it.
@@ -39,7 +39,7 @@ COMMIT_EVERY = 200
 
 
 @dataclass
-class Heard:
+class ReplayStats:
     """What became of the replies of one stage.
 
     Attributes:
@@ -75,7 +75,7 @@ class Recording:
     finished: bool
     changed: dict[str, list[Any]]
     unanswered: set[str] = field(default_factory=set)
-    heard: dict[str, Heard] = field(default_factory=dict)
+    heard: dict[str, ReplayStats] = field(default_factory=dict)
 
     def claim(self, journal: Journal) -> None:
         """Refuse a journal that holds anything but a replay of this source.
@@ -90,7 +90,7 @@ class Recording:
             raise RunFolderError(
                 f"replay: {journal.path.parent} holds {what} already; choose another run_dir"
             )
-        self.heard.update({name: Heard(**facts) for name, facts in before.get("stages", {}).items()})
+        self.heard.update({name: ReplayStats(**facts) for name, facts in before.get("stages", {}).items()})
         journal.set_meta(REPLAYED, self.report())
         journal.adopt_vectors(self.journal)
 
@@ -191,32 +191,34 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-async def replay(stage: Stage, work: Work, source: Recording, desk: Desk, stop: asyncio.Future[None]) -> None:
+async def replay(
+    stage: Stage, work: StageRun, source: Recording, context: RunContext, stop: asyncio.Future[None]
+) -> None:
     """Take the recorded replies of a stage in, as `runner.drive` takes those of a model."""
-    tape = _Tape(stage, source, desk.journal)
+    tape = _Tape(stage, source, context.journal)
     while (turn := work.turn()) is not None:
         request = work.compose()
         assert request, "replies are taken in one after the other, so the next request waits for none"
         found = tape.find(request)
         if found:
             request, reply = found
-            desk.journal.sent([request], sends=0)
-            desk.journal.arrived(request, reply)
-            await work.prepare(turn, reply, desk)
+            context.journal.sent([request], sends=0)
+            context.journal.arrived(request, reply)
+            await work.prepare(turn, reply, context)
             records = work.take(turn, reply)
-            desk.journal.take(stage.name, turn, records)
-            desk.progress.took(records)
+            context.journal.take(stage.name, turn, records)
+            context.progress.took(records)
         elif tape.over(turn):
             break
         else:
             tape.unanswered(request)
             work.skip(turn)
         if turn % COMMIT_EVERY == 0:
-            desk.journal.set_meta(REPLAYED, source.report())  # stored with that which it tells of
-            await desk.journal.settled()
+            context.journal.set_meta(REPLAYED, source.report())  # stored with that which it tells of
+            await context.journal.settled()
             if stop.done():
                 await stop
-    desk.journal.set_meta(REPLAYED, source.report())
+    context.journal.set_meta(REPLAYED, source.report())
 
 
 class _Tape:
@@ -224,7 +226,7 @@ class _Tape:
 
     def __init__(self, stage: Stage, source: Recording, into: Journal) -> None:
         self._stage, self._source = stage, source
-        self._heard = source.heard.setdefault(stage.name, Heard())
+        self._heard = source.heard.setdefault(stage.name, ReplayStats())
         self._had = into.replied(stage.name)
         self._heard.used = len(self._had)
         self._heard.unanswered = max(self._had, default=0) - len(self._had) if stage.kind.draws else 0

@@ -24,7 +24,7 @@ from selfinstruct.folder import RunFolder
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
-from selfinstruct.llm.endpoint import Desk, Endpoint
+from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.outside import stopping
 from selfinstruct.progress import Progress
 from selfinstruct.reasons import Reasons
@@ -32,7 +32,7 @@ from selfinstruct.recipe import Recipe
 from selfinstruct.records import Record, Reply, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
-from selfinstruct.stages import Setting, Stage, Work
+from selfinstruct.stages import Stage, StageContext, StageRun
 from selfinstruct.store import FINISHED, GAVE_UP, Journal
 
 Stop = asyncio.Future[None]
@@ -70,9 +70,9 @@ async def run_recipe(
     folder.journal.set_meta(FINISHED, finished)
     folder.journal.set_meta(GAVE_UP, None)
     try:
-        with _desk(recipe, folder, progress) as desk, _interruptible(progress, interrupter) as stop:
+        with _context(recipe, folder, progress) as context, _interruptible(progress, interrupter) as stop:
             for stage in recipe.stages:
-                await _run_stage(recipe, stage, desk, stop, source)
+                await _run_stage(recipe, stage, context, stop, source)
                 if folder.journal.meta(GAVE_UP):  # the stages after it need what it did not get
                     break
             else:
@@ -83,7 +83,7 @@ async def run_recipe(
 
 
 @contextmanager
-def _desk(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[Desk]:
+def _context(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[RunContext]:
     """What all the stages work with, open for as long as the run takes."""
     config, journal = recipe.config, folder.journal
     replies = Cache(config.cache, recipe.project, progress.say)
@@ -91,20 +91,22 @@ def _desk(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[Des
         events.tell("run", recipe=recipe.name, state="begins")
         finished = False
         try:
-            yield Desk(journal, progress, events, Budget(config.budget, journal.spent()), cache)
+            yield RunContext(journal, progress, events, Budget(config.budget, journal.spent()), cache)
             finished = True
         finally:
             events.tell("run", recipe=recipe.name, state="ends", finished=finished)
 
 
-async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop, source: Recording | None) -> None:
-    journal = desk.journal
+async def _run_stage(
+    recipe: Recipe, stage: Stage, context: RunContext, stop: Stop, source: Recording | None
+) -> None:
+    journal = context.journal
 
     def rows() -> dict[int, Record]:
         found = view.rows(recipe, journal, stage.of or "", before=stage.name)
         return source.known(found) if source else found
 
-    setting = Setting(
+    setting = StageContext(
         journal=journal,
         seeds=recipe.seeds.tasks,
         mix=recipe.config.mix,
@@ -115,36 +117,36 @@ async def _run_stage(recipe: Recipe, stage: Stage, desk: Desk, stop: Stop, sourc
     work = stage.kind.open(stage, setting)
     taken = None if stage.kind.draws else len(journal.taken(stage.name))
     reasons = Reasons(recipe.config, stage, journal)
-    with desk.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
+    with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
         if work.turn() is not None:
             if stop.done():  # no model is started only to be stopped again
                 await stop
             began = time.monotonic()
-            desk.events.tell("stage", stage=stage.name, state="begins")
+            context.events.tell("stage", stage=stage.name, state="begins")
             try:
-                async with _checkpoints(stage.name, desk, stop):
+                async with _checkpoints(stage.name, context, stop):
                     if source:
-                        await replay(stage, work, source, desk, stop)
+                        await replay(stage, work, source, context, stop)
                     else:
-                        async with _client(recipe, stage, desk) as client:
-                            await drive(stage.name, work, client, desk, stop)
+                        async with _client(recipe, stage, context) as client:
+                            await drive(stage.name, work, client, context, stop)
             finally:
                 await stage.judge.close()
                 seconds = time.monotonic() - began
                 journal.add_seconds(stage.name, seconds)
                 accepted = journal.stats(stage.name).accepted
                 facts = {"accepted": accepted, "seconds": round(seconds, 3)}
-                desk.events.tell("stage", stage=stage.name, state="ends", **facts)
+                context.events.tell("stage", stage=stage.name, state="ends", **facts)
     if work.note:
-        desk.progress.say(f"{stage.name}: {work.note}")
+        context.progress.say(f"{stage.name}: {work.note}")
     closing = reasons.closing(work)
     if closing:
-        desk.progress.say(closing)
+        context.progress.say(closing)
     if work.gave_up is not None:
         journal.set_meta(GAVE_UP, {"stage": stage.name, "after": work.gave_up})
 
 
-async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -> None:
+async def drive(name: str, work: StageRun, client: Client, context: RunContext, stop: Stop) -> None:
     """Send a stage's requests, store the replies as they come, and take them in by number.
 
     Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice. Once
@@ -155,17 +157,17 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
     try:
         while (turn := work.turn()) is not None:
             while not stop.done() and len(flying) < client.lookahead and (request := work.compose()):
-                task = asyncio.create_task(_answer(work, client, request, desk))
+                task = asyncio.create_task(_answer(work, client, request, context))
                 # What fails once the stage has its end is asked again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
-            reply = await _unless_failed(flying.pop(turn), desk.journal) if turn in flying else None
+            reply = await _unless_failed(flying.pop(turn), context.journal) if turn in flying else None
             if reply is None:
                 await stop  # raises the reason
                 raise AssertionError("unreachable: only what stops the run leaves a request without reply")
             records = work.take(turn, reply)
-            desk.journal.take(name, turn, records)
-            desk.progress.took(records)
+            context.journal.take(name, turn, records)
+            context.progress.took(records)
     except asyncio.CancelledError:  # stopped at once
         for task in flying.values():
             task.cancel()
@@ -173,14 +175,14 @@ async def drive(name: str, work: Work, client: Client, desk: Desk, stop: Stop) -
     finally:
         client.wind_down()
         await asyncio.gather(*flying.values(), return_exceptions=True)
-        desk.journal.commit()
+        context.journal.commit()
 
 
-async def _answer(work: Work, client: Client, request: Request, desk: Desk) -> Reply | None:
+async def _answer(work: StageRun, client: Client, request: Request, context: RunContext) -> Reply | None:
     """The reply to a request, and what judging it needs."""
     reply = await client.reply_to(request)
     if reply:
-        await work.prepare(request.number, reply, desk)
+        await work.prepare(request.number, reply, context)
     return reply
 
 
@@ -202,32 +204,32 @@ def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
 
 
 @asynccontextmanager
-async def _client(recipe: Recipe, stage: Stage, desk: Desk) -> AsyncIterator[Client]:
+async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIterator[Client]:
     """The stage's model, open for as long as the stage runs, and those that take over from it."""
     winding_down = asyncio.Event()
     endpoints = [
-        Endpoint(config, recipe.project, desk, winding_down, takes_over=place > 0)
+        Endpoint(config, recipe.project, context, winding_down, takes_over=place > 0)
         for place, config in enumerate([stage.model, *stage.fallbacks])
     ]
     names = [other.name for other in recipe.stages]
     before = names[: names.index(stage.name) + 1]
     try:
         await endpoints[0].open()
-        yield Client(endpoints, desk, winding_down, before)
+        yield Client(endpoints, context, winding_down, before)
     finally:
         for endpoint in endpoints:
             await endpoint.close()
 
 
 @asynccontextmanager
-async def _checkpoints(name: str, desk: Desk, stop: Stop) -> AsyncIterator[None]:
+async def _checkpoints(name: str, context: RunContext, stop: Stop) -> AsyncIterator[None]:
     """Make what is stored safe from a power cut, every few seconds and at the end."""
 
     async def checkpoint() -> None:
-        await asyncio.to_thread(desk.journal.checkpoint)
-        stats = desk.journal.stats(name)
+        await asyncio.to_thread(context.journal.checkpoint)
+        stats = context.journal.stats(name)
         facts = {"replies": stats.replies, "accepted": stats.accepted, "cost_usd": stats.cost_usd}
-        desk.events.tell("checkpoint", stage=name, **facts)
+        context.events.tell("checkpoint", stage=name, **facts)
 
     async def repeat() -> None:
         while True:

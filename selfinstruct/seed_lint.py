@@ -1,6 +1,6 @@
 """What `check` notes about the seed tasks: nothing is wrong with them, but a person would want to know.
 
-Each lint is a function from a `Sheet` to sentences, listed in `LINTS`; to add one, write it and list it.
+Each lint is a function from a `SeedSheet` to sentences, listed in `LINTS`; to add one, write it and list it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _KIN |= {"he": ("he", "yi"), "ru": ("ru", "uk", "bg", "sr", "mk", "be", "kk", "m
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SeedSheet:
     """The seed tasks as a stage that draws from them sees them.
 
     Attributes:
@@ -80,12 +80,12 @@ def notes(recipe: Recipe) -> list[str]:
         field = stage.prompts[0].parse.fields[0]
         tasks = [task for task in recipe.seeds.tasks if field in task.data]
         if tasks:
-            sheet = Sheet(recipe, stage, field, tasks)
+            sheet = SeedSheet(recipe, stage, field, tasks)
             found |= dict.fromkeys(note for lint in LINTS for note in lint(sheet))
     return list(found)
 
 
-def examples(sheet: Sheet) -> Iterator[str]:
+def examples(sheet: SeedSheet) -> Iterator[str]:
     """Tasks that `new` wrote for somebody to replace."""
     left = [task for task in sheet.tasks if task.id.startswith(EXAMPLE)]
     if left:
@@ -93,7 +93,7 @@ def examples(sheet: Sheet) -> Iterator[str]:
         yield f"{sheet.name}: {_tasks(left)} {told}: {_lines(sheet, left)}"
 
 
-def duplicates(sheet: Sheet) -> Iterator[str]:
+def duplicates(sheet: SeedSheet) -> Iterator[str]:
     """Tasks that are the same as an earlier one, or nearly."""
     written_in = script(map(sheet.text, sheet.tasks)) or sheet.recipe.config.seeds.language
     name = comparing(written_in)  # the rouge tokenizer sees nothing of kana
@@ -137,14 +137,14 @@ def _resembling(texts: Iterable[str], name: str) -> bool:
     return False
 
 
-def empty_outputs(sheet: Sheet) -> Iterator[str]:
+def empty_outputs(sheet: SeedSheet) -> Iterator[str]:
     """Instances without an output, which an export would teach."""
     rows = [row for row in sheet.recipe.seeds.rows if not str(row.data.get(OUTPUT, "full")).strip()]
     if rows:
         yield f"{sheet.name}: {len(rows)} empty {_s('output', rows)}: {_lines(sheet, rows)}"
 
 
-def balance(sheet: Sheet) -> Iterator[str]:
+def balance(sheet: SeedSheet) -> Iterator[str]:
     """The share of classification tasks, where the recipe tells them apart and does not pick them."""
     recipe = sheet.recipe
     told = any(LABEL in stage.own for stage in recipe.stages if stage.kind.labels)
@@ -163,7 +163,7 @@ def balance(sheet: Sheet) -> Iterator[str]:
         )
 
 
-def label_words(sheet: Sheet) -> Iterator[str]:
+def label_words(sheet: SeedSheet) -> Iterator[str]:
     """Labels that are one but for case or spaces, unless their tasks ask for just these spellings."""
     spellings: dict[str, dict[str, Record]] = defaultdict(dict)
     asked: set[str] = set()
@@ -179,7 +179,7 @@ def label_words(sheet: Sheet) -> Iterator[str]:
             yield f"{sheet.name}: labels that differ only in case or spaces: {words}"
 
 
-def language(sheet: Sheet) -> Iterator[str]:
+def language(sheet: SeedSheet) -> Iterator[str]:
     """Seeds in the script of another language than the recipe says."""
     said = sheet.recipe.config.seeds.language
     found = script(map(sheet.text, sheet.tasks))
@@ -194,7 +194,7 @@ def language(sheet: Sheet) -> Iterator[str]:
         yield f"{sheet.name}: {_tasks(other)} in another script than the rest: {_lines(sheet, other)}"
 
 
-def own_filters(sheet: Sheet) -> Iterator[str]:
+def own_filters(sheet: SeedSheet) -> Iterator[str]:
     """Checks of the stage that many seeds would not pass, and so few of the tasks made like them."""
     rejected: dict[str, int] = {}
     for name, check in sheet.stage.judge.checks:
@@ -229,7 +229,7 @@ def _apart(text: str, found: str | None) -> bool:
     return own != found if found is None else own != found and not re.search(_SCRIPTS[found], text)
 
 
-def _remedy(sheet: Sheet) -> str:
+def _remedy(sheet: SeedSheet) -> str:
     """The filters of the language that the seeds are in, where there are such and it is not English."""
     said = sheet.recipe.config.seeds.language
     found = script(map(sheet.text, sheet.tasks)) or re.split("[-_]", said)[0].lower()
@@ -250,7 +250,7 @@ def _some(parts: Sequence[str]) -> str:
     return ", ".join(parts[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _lines(sheet: Sheet, records: Sequence[Record]) -> str:
+def _lines(sheet: SeedSheet, records: Sequence[Record]) -> str:
     """The lines, items or rows that they are."""
     numbers = [str(number) for number in dict.fromkeys(record.request for record in records)]
     return f"{_s(sheet.unit, numbers)} {_some(numbers)}"
@@ -264,7 +264,7 @@ def _s(word: str, items: Sequence[object]) -> str:
     return word if len(items) == 1 else f"{word}s"
 
 
-LINTS: tuple[Callable[[Sheet], Iterator[str]], ...] = (
+LINTS: tuple[Callable[[SeedSheet], Iterator[str]], ...] = (
     examples,
     duplicates,
     empty_outputs,

@@ -18,7 +18,7 @@ from conftest import Typed, lines, seed_file
 from selfinstruct.compose import compose
 from selfinstruct.filters import Filter
 from selfinstruct.judge import Judge
-from selfinstruct.llm.endpoint import Desk
+from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.recipe import Recipe
 from selfinstruct.records import ACCEPTED, Record, Rejection
 
@@ -159,7 +159,7 @@ class TestMending:
         """`prepare` runs ahead of a record's turn, on copies."""
         seen: list[str] = []
 
-        async def prepare(records: Any, desk: Any, stage: str, name: str) -> None:
+        async def prepare(records: Any, context: Any, stage: str, name: str) -> None:
             seen.extend(record.data["t"] for record in records)
 
         filters = {
@@ -168,7 +168,7 @@ class TestMending:
             "asks": Filter(each=lambda record: None, prepare=prepare),
         }
         record = Record("a", "tasks", 1, 0, {"t": "one kettle"})
-        asyncio.run(Judge(filters, lambda data: None).prepare([record], cast(Desk, None), "tasks"))
+        asyncio.run(Judge(filters, lambda data: None).prepare([record], cast(RunContext, None), "tasks"))
         assert seen == ["one loom"]
         assert (record.data, record.detail) == ({"t": "one kettle"}, {})
 

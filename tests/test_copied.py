@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Typed, lines
 
-from selfinstruct.asked import Asked
+from selfinstruct.asked import FilledPrompt
 from selfinstruct.compose import compose
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.prompts import Prompt
@@ -63,7 +63,7 @@ def judged(
     check = dict(made.stage(stage).judge.checks)["copied"]
     record = Record(f"{stage}-000001-0", stage, 1, 0, {**(about or {}), **data})
     drawn = {"examples": examples} if examples else {}
-    record.asked = Asked(variant(made, stage, name), about or {}, lambda: drawn)
+    record.asked = FilledPrompt(variant(made, stage, name), about or {}, lambda: drawn)
     assert check.each
     return check.each(record)
 
@@ -235,7 +235,7 @@ def told(check: Filter, template: str, data: dict[str, Any], **variables: Any) -
     """What a check says of a record that answers a prompt of one's own."""
     prompt = Prompt(None, None, "chat", template, None, variables, {}, None)  # type: ignore[arg-type]  # not read
     record = Record("a-000001-0", "a", 1, 0, data)
-    record.asked = Asked(prompt, {"instruction": "How urgent is it?"})
+    record.asked = FilledPrompt(prompt, {"instruction": "How urgent is it?"})
     assert check.each
     return check.each(record)
 

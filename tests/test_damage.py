@@ -16,9 +16,8 @@ from killing import data
 from selfinstruct.api import execute
 from selfinstruct.compose import Composed, compose
 from selfinstruct.errors import DamagedJournal
-from selfinstruct.llm.embedding import Kept
 from selfinstruct.progress import Progress
-from selfinstruct.records import Record, Reply, Request
+from selfinstruct.records import Record, Reply, Request, StoredVector
 from selfinstruct.repair import open_journal
 from selfinstruct.store import Journal
 
@@ -312,7 +311,7 @@ def test_a_damaged_vector_is_left_out_and_the_others_are_kept(tmp_path: Path) ->
     """What was paid for stays; the damaged one is not among them, so that it is asked again."""
     path = tmp_path / "run.sqlite"
     journal = Journal(path)
-    kept = [Kept(bytes([number]) * 16, bytes([number]) * 8, True, 3, 0.001) for number in range(5)]
+    kept = [StoredVector(bytes([number]) * 16, bytes([number]) * 8, True, 3, 0.001) for number in range(5)]
     journal.keep_vectors("ideas", kept)
     journal.close()
     sql("UPDATE vector SET vector = x'00ff' WHERE key = x'02020202020202020202020202020202'")(path)

@@ -48,7 +48,7 @@ from selfinstruct.events import Events
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
-from selfinstruct.llm.endpoint import Desk, Endpoint
+from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.progress import Progress
 from selfinstruct.records import Reply, Request, Spent
 from selfinstruct.store import Journal
@@ -199,13 +199,13 @@ class Ask(Protocol):
 def ask(tmp_path: Path) -> Ask:
     """See `Ask`."""
 
-    def desk(way: str) -> Desk:
+    def context(way: str) -> RunContext:
         folder = Path(mkdtemp(dir=tmp_path))
         journal, progress = Journal(folder / "run.sqlite"), Progress(quiet=True)
         budget, cache = Budget(BudgetConfig.model_validate({}), Spent()), Cache(None, tmp_path, progress.say)
-        return Desk(journal, progress, Events(folder / "events.jsonl"), budget, cache)
+        return RunContext(journal, progress, Events(folder / "events.jsonl"), budget, cache)
 
-    async def one(client: Client, desk: Desk, requests: Sequence[Request]) -> Outcome:
+    async def one(client: Client, context: RunContext, requests: Sequence[Request]) -> Outcome:
         outcome = Outcome([], [], [])
 
         async def send(request: Request) -> None:
@@ -214,7 +214,7 @@ def ask(tmp_path: Path) -> Ask:
             except ModelError as error:
                 outcome.errors.append(str(error))
                 return
-            assert reply == desk.journal.reply(request.stage, request.number), "stored as it was received"
+            assert reply == context.journal.reply(request.stage, request.number), "stored as it was received"
             outcome.replies.extend([reply] if reply else [])
 
         await asyncio.gather(*map(send, requests))
@@ -239,15 +239,15 @@ def ask(tmp_path: Path) -> Ask:
         }
         for config in configs.values():
             config.clear()
-        desks = {way: desk(way) for way in servers}
+        contexts = {way: context(way) for way in servers}
         closing = {way: asyncio.Event() for way in servers}
-        endpoints = {way: Endpoint(configs[way], tmp_path, desks[way], closing[way]) for way in servers}
-        clients = {way: Client([endpoints[way]], desks[way], closing[way], ["ideas"]) for way in servers}
-        sent = await asyncio.gather(*(one(clients[way], desks[way], requests) for way in servers))
+        endpoints = {way: Endpoint(configs[way], tmp_path, contexts[way], closing[way]) for way in servers}
+        clients = {way: Client([endpoints[way]], contexts[way], closing[way], ["ideas"]) for way in servers}
+        sent = await asyncio.gather(*(one(clients[way], contexts[way], requests) for way in servers))
         for way in servers:
             await endpoints[way].close()
-            desks[way].journal.close()
-            desks[way].events.close()
+            contexts[way].journal.close()
+            contexts[way].events.close()
         for way, outcome in zip(servers, sent, strict=True):
             outcome.asked = servers[way].asked
         return dict(zip(servers, sent, strict=True))

@@ -12,7 +12,7 @@ from test_check import refused
 
 from selfinstruct.config import Machine
 from selfinstruct.errors import Fault
-from selfinstruct.stages import STAGES, Kind, Material, Setting, Stage
+from selfinstruct.stages import STAGES, Kind, Material, Stage, StageContext
 from selfinstruct.stages.unasked import Unasked
 
 
@@ -26,7 +26,7 @@ def _words(*, path: Annotated[str, Machine]) -> Kind:
         words = (project / path).read_text().split()
         return Material([{"word": word} for word in words], f"the words of {path}", [f"{path} is short"])
 
-    def open(stage: Stage, run: Setting) -> Unasked:
+    def open(stage: Stage, run: StageContext) -> Unasked:
         assert stage.material
         rows = enumerate(stage.material.rows, 1)
         return Unasked(stage, run, (stage.record(number, 0, row) for number, row in rows), run.target)
@@ -37,7 +37,7 @@ def _words(*, path: Annotated[str, Machine]) -> Kind:
 def _count(*, of: str | None = None, field: str = "word") -> Kind:
     """Sets `length`; a fake of a kind that derives a field from others."""
 
-    def open(stage: Stage, run: Setting) -> Unasked:
+    def open(stage: Stage, run: StageContext) -> Unasked:
         rows = run.rows().items()
         made = (
             stage.record(number, 0, {**row.data, "length": len(row.data[field])}, row) for number, row in rows

@@ -23,7 +23,7 @@ from selfinstruct.registry import Registry
 
 if TYPE_CHECKING:
     from selfinstruct.config import ModelConfig
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Filter:
     together: Callable[[list[Record], random.Random], dict[int, Rejection]] | None = None
     mend: Callable[[Record], dict[str, Any]] | None = None
     learn: Callable[[Record], None] | None = None
-    prepare: Callable[[Sequence[Record], Desk, str, str], Awaitable[None]] | None = None
+    prepare: Callable[[Sequence[Record], RunContext, str, str], Awaitable[None]] | None = None
     close: Callable[[], Awaitable[None]] | None = None
     asks: ModelConfig | None = None
     fields: tuple[str, ...] = ()

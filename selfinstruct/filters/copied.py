@@ -6,7 +6,7 @@ stand for an answer in the form of the reply.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -63,7 +63,7 @@ def copied(
 class _Text:
     """Parts of a prompt, ready to be compared with."""
 
-    parts: list[Part]
+    parts: Sequence[Part]
     copies: Copies
 
 
@@ -185,7 +185,7 @@ class _Check:
             self._drawn = (asked, self._text(asked.parts))
         return self._drawn[1]
 
-    def _text(self, parts: list[Part]) -> _Text:
+    def _text(self, parts: Sequence[Part]) -> _Text:
         return _Text(parts, Copies([part.text for part in parts], self._run))
 
 

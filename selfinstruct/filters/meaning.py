@@ -19,7 +19,7 @@ from selfinstruct.similarity import Approximate, Exact, Index
 
 if TYPE_CHECKING:
     from selfinstruct.llm.embedding import Embedder, EmbeddingModel
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
 
 SHORTEST = 1e-3  # of a vector that still has a direction, after rounding
 TOLD = {
@@ -139,16 +139,16 @@ class _Similarity:
             if record.stage == SEED_STAGE:
                 self._seeds.append(text)
 
-    async def prepare(self, records: Sequence[Record], desk: Desk, stage: str, name: str) -> None:
+    async def prepare(self, records: Sequence[Record], context: RunContext, stage: str, name: str) -> None:
         """The vectors of a reply's texts; before the first of them those of all that is there already."""
         where, fetch = f"filters.{stage}.{name}", self._space.embedder.fetch
         async with self._opening:
             if not self._open:
-                await fetch([text for _, text in self._learned], desk, stage, where)
-                with desk.progress.busy(f"{where}: taking in {len(self._learned):,} texts"):
+                await fetch([text for _, text in self._learned], context, stage, where)
+                with context.progress.busy(f"{where}: taking in {len(self._learned):,} texts"):
                     await asyncio.to_thread(self._begin)
                 self._open = True
-        await fetch([self._space.text(record, self._field) for record in records], desk, stage, where)
+        await fetch([self._space.text(record, self._field) for record in records], context, stage, where)
 
     def each(self, record: Record) -> Rejection | None:
         """The rejection of a text that is too near another, or that has no vector."""

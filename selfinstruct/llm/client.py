@@ -13,7 +13,7 @@ from itertools import zip_longest
 from selfinstruct.blot import blotted
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.llm import TransientError
-from selfinstruct.llm.endpoint import Desk, Endpoint
+from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.llm.prices import price_of
 from selfinstruct.records import Reply, Request, storable
 from selfinstruct.replies import CONTEXT
@@ -31,17 +31,21 @@ class Client:
 
     Args:
         endpoints: the model, then its fallbacks in order.
-        desk: what they work with.
+        context: what they work with.
         closing: set when nothing more is to be sent.
         before: the names of the stages before this one, and its own last.
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], desk: Desk, closing: asyncio.Event, before: Sequence[str]
+        self,
+        endpoints: Sequence[Endpoint],
+        context: RunContext,
+        closing: asyncio.Event,
+        before: Sequence[str],
     ) -> None:
-        self._endpoints, self._desk, self._closing = endpoints, desk, closing
-        self._arrived_before = desk.journal.untaken(before[-1])
-        self._asked = desk.journal.asked(before) if desk.cache.on else {}  # how often, by content
+        self._endpoints, self._context, self._closing = endpoints, context, closing
+        self._arrived_before = context.journal.untaken(before[-1])
+        self._asked = context.journal.asked(before) if context.cache.on else {}  # how often, by content
         self._together = endpoints[0].config.prompts_per_request
         self._prices = {endpoint: price_of(endpoint.config) for endpoint in endpoints}
         self._uncounted: set[Endpoint] = set()  # those of which that was said
@@ -66,17 +70,17 @@ class Client:
         """
         request = self._counted(request)  # at once, so that equal requests are told apart by their order
         if request.number in self._arrived_before:
-            stored = self._desk.journal.reply(request.stage, request.number)
-            if self._desk.journal.request(request.stage, request.number) is None:  # it was damaged
-                self._desk.journal.sent([request], sends=0)
-            await self._desk.journal.settled()
+            stored = self._context.journal.reply(request.stage, request.number)
+            if self._context.journal.request(request.stage, request.number) is None:  # it was damaged
+                self._context.journal.sent([request], sends=0)
+            await self._context.journal.settled()
             return stored
         first = self._endpoints[0]
         cached = self._cached(first, request)
         if cached:
             return await self._stored(request, cached)
-        key = first.key(request) if self._desk.cache.on else None
-        while key and not self._closing.is_set() and not self._desk.cache.claim(key):
+        key = first.key(request) if self._context.cache.on else None
+        while key and not self._closing.is_set() and not self._context.cache.claim(key):
             await asyncio.sleep(CLAIMED_WAIT)
             cached = self._cached(first, request)
             if cached:
@@ -90,15 +94,15 @@ class Client:
             raise
         finally:
             if key:
-                self._desk.cache.release(key)
+                self._context.cache.release(key)
 
     async def _stored(self, request: Request, cached: Reply) -> Reply:
         reply = self._arrived(request, cached, self._endpoints[0])
-        await self._desk.journal.settled()
+        await self._context.journal.settled()
         return reply
 
     def _counted(self, request: Request) -> Request:
-        if not self._desk.cache.on:
+        if not self._context.cache.on:
             return request
         nth = self._asked.get(request.content, 0)
         self._asked[request.content] = nth + 1
@@ -156,7 +160,7 @@ class Client:
         if error.last is None or len(requests) > 1:
             raise ModelError(self._given_up(requests, error)) from error
         reply = self._arrived(requests[0], error.last, endpoint)
-        await self._desk.journal.settled()
+        await self._context.journal.settled()
         return [reply]
 
     async def _from(
@@ -175,7 +179,7 @@ class Client:
             found[one.number] = await self._until_it_fits(endpoint, one, reply, spare)
         pairs = [found[request.number] for request in requests]
         stored = [reply and self._arrived(asked, reply, endpoint) for asked, reply in pairs]
-        await self._desk.journal.settled()
+        await self._context.journal.settled()
         return [reply or await self._alone(one) for one, reply in zip(requests, stored, strict=True)]
 
     async def _until_it_fits(
@@ -195,30 +199,30 @@ class Client:
         return request, reply
 
     def _cached(self, endpoint: Endpoint, request: Request) -> Reply | None:
-        key = endpoint.key(request) if self._desk.cache.on else None
-        return self._desk.cache.get(key) if key else None
+        key = endpoint.key(request) if self._context.cache.on else None
+        return self._context.cache.get(key) if key else None
 
     def _arrived(self, request: Request, reply: Reply, endpoint: Endpoint) -> Reply:
         """Store a reply and tell of it."""
-        desk = self._desk
+        context = self._context
         if reply.counted and endpoint not in self._uncounted:
             self._uncounted.add(endpoint)
             words = "gives no sane number of tokens; they are counted from the texts"
-            desk.progress.say(f"{request.stage}: {endpoint.config.name} {words}")
+            context.progress.say(f"{request.stage}: {endpoint.config.name} {words}")
         reply = _as_stored(reply)
         if reply.attempts == 0:
-            desk.journal.sent([request], sends=0)
+            context.journal.sent([request], sends=0)
         else:
             price = self._prices[endpoint]
             if reply.cost_usd is None and price:
                 reply = replace(reply, cost_usd=price.cost(reply.prompt_tokens, reply.completion_tokens))
-            desk.budget.paid(reply)
-            key = endpoint.key(request) if desk.cache.on else None
+            context.budget.paid(reply)
+            key = endpoint.key(request) if context.cache.on else None
             if key:
-                desk.cache.put(key, reply)
-        desk.journal.arrived(request, reply)
-        desk.progress.traffic(0, reply)
-        desk.events.tell(
+                context.cache.put(key, reply)
+        context.journal.arrived(request, reply)
+        context.progress.traffic(0, reply)
+        context.events.tell(
             "request",
             stage=request.stage,
             number=request.number,
@@ -239,8 +243,8 @@ class Client:
         stage, numbers = requests[0].stage, [request.number for request in requests]
         names = {"model": from_.config.name, "to": to.config.name}
         for number in numbers:
-            self._desk.events.tell("fallback", stage=stage, number=number, why=str(error), **names)
-        self._desk.progress.trouble(
+            self._context.events.tell("fallback", stage=stage, number=number, why=str(error), **names)
+        self._context.progress.trouble(
             "fallback",
             f"{stage} request {numbers[0]}: {from_.config.name} has given it up ({error}); "
             f"{to.config.name} takes over",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
     from selfinstruct.llm.providers import LiteLLM
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -118,50 +118,50 @@ class Embedder:
         self._on_the_way: dict[bytes, asyncio.Task[None]] = {}
         self._size = 0  # bytes of a vector
         self._works = False  # whether any text had a vector
-        self._desk: Desk | None = None
+        self._context: RunContext | None = None
 
-    async def fetch(self, texts: Iterable[str], desk: Desk, stage: str, where: str) -> None:
+    async def fetch(self, texts: Iterable[str], context: RunContext, stage: str, where: str) -> None:
         """Have the vectors of texts in the journal.
 
         Args:
             texts: the texts; one that is blank has no vector.
-            desk: what a run works with.
+            context: what a run works with.
             stage: the stage that pays for them.
             where: the filter's place in the recipe, for messages.
 
         Raises:
             ModelError: where they are not to be had.
         """
-        self._desk = desk
+        self._context = context
         wanted = {self._key(text): text for text in texts if text.strip()}
-        there = desk.journal.vectors(wanted)
+        there = context.journal.vectors(wanted)
         missing = [key for key in wanted if key not in there]
-        found = desk.cache.vectors([key for key in missing if key not in self._on_the_way])
+        found = context.cache.vectors([key for key in missing if key not in self._on_the_way])
         try:
             self._agree([*there.values(), *found.values()])
         except ModelError as error:
             raise self._give_up(error, where) from error
-        desk.journal.keep_vectors(stage, [StoredVector(key, vector) for key, vector in found.items()])
+        context.journal.keep_vectors(stage, [StoredVector(key, vector) for key, vector in found.items()])
         new = [key for key in missing if key not in found and key not in self._on_the_way]
         for start in range(0, len(new), self._batch):
             batch = {key: wanted[key] for key in new[start : start + self._batch]}
-            task = asyncio.create_task(self._get(batch, desk, stage, where))
+            task = asyncio.create_task(self._get(batch, context, stage, where))
             self._on_the_way.update(dict.fromkeys(batch, task))
             task.add_done_callback(partial(self._arrived, batch))
         awaited = {self._on_the_way[key] for key in missing if key in self._on_the_way}
         for failed in await asyncio.gather(*awaited, return_exceptions=True):  # none is left behind
             if failed:
                 raise failed
-        await desk.journal.settled()
+        await context.journal.settled()
 
     def vectors(self, texts: Sequence[str]) -> dict[str, NDArray[float32]]:
         """The vectors, of length 1, of texts that were fetched; without those that have none to compare."""
         import numpy as np
 
-        assert self._desk, "what is judged was fetched before"
+        assert self._context, "what is judged was fetched before"
         keys = {self._key(text): text for text in texts if text.strip()}
         vectors = {}
-        for key, kept in self._desk.journal.vectors(keys).items():
+        for key, kept in self._context.journal.vectors(keys).items():
             if kept != NONE:
                 vector = np.frombuffer(kept, np.float16).astype(np.float32)
                 vectors[keys[key]] = vector / np.linalg.norm(vector)
@@ -179,12 +179,12 @@ class Embedder:
         for key in keys:
             del self._on_the_way[key]
 
-    async def _get(self, batch: dict[bytes, str], desk: Desk, stage: str, where: str) -> None:
+    async def _get(self, batch: dict[bytes, str], context: RunContext, stage: str, where: str) -> None:
         """Ask for the vectors of some texts, and keep them."""
         began, name = time.monotonic(), self._model.config.name
         try:
             async with self._gate:
-                found = await self._ask(list(batch.values()), desk, stage)
+                found = await self._ask(list(batch.values()), context, stage)
             price, cost = price_of(self._model.config), found.cost_usd
             if cost is None and price:
                 cost = price.cost(found.tokens, 0)
@@ -192,15 +192,15 @@ class Embedder:
             self._agree(one.vector for one in kept)
         except ModelError as error:
             raise self._give_up(error, where) from error
-        desk.journal.keep_vectors(stage, kept)
+        context.journal.keep_vectors(stage, kept)
         for one in kept:
-            desk.cache.put_vector(one.key, one.vector)
+            context.cache.put_vector(one.key, one.vector)
         seconds = round(time.monotonic() - began, 3)
         paid = Reply("", "stop", name, found.tokens, 0, cost, seconds=seconds)
-        desk.budget.paid(paid)
-        desk.progress.traffic(0, paid)
+        context.budget.paid(paid)
+        context.progress.traffic(0, paid)
         facts = {"texts": len(batch), "prompt_tokens": found.tokens, "cost_usd": cost, "seconds": seconds}
-        desk.events.tell("embedding", stage=stage, model=name, **facts)
+        context.events.tell("embedding", stage=stage, model=name, **facts)
 
     def _give_up(self, error: ModelError, where: str) -> ModelError:
         """The first failure for good, which is then that of every request."""
@@ -209,13 +209,13 @@ class Embedder:
             self._ending.set()
         return self._given_up
 
-    async def _ask(self, texts: list[str], desk: Desk, stage: str) -> Embedded:
+    async def _ask(self, texts: list[str], context: RunContext, stage: str) -> Embedded:
         """The vectors of texts; of several that are refused as a whole each is asked for alone."""
-        answer = await self._attempts(texts, desk, stage)
+        answer = await self._attempts(texts, context, stage)
         if isinstance(answer, Embedded):
             return answer
         if len(texts) > 1:
-            parts = [await self._ask([text], desk, stage) for text in texts]
+            parts = [await self._ask([text], context, stage) for text in texts]
             costs = [part.cost_usd for part in parts]
             cost = None if None in costs else sum(cost for cost in costs if cost is not None)
             vectors = [part.vectors[0] for part in parts]
@@ -223,10 +223,10 @@ class Embedder:
         if (
             answer.finish_reason == CONTEXT and len(texts[0]) > SHORTEST
         ):  # its beginning says what it is about
-            return await self._ask([texts[0][: len(texts[0]) // 2]], desk, stage)
+            return await self._ask([texts[0][: len(texts[0]) // 2]], context, stage)
         return Embedded([()])
 
-    async def _attempts(self, texts: list[str], desk: Desk, stage: str) -> Embedded | Reply:
+    async def _attempts(self, texts: list[str], context: RunContext, stage: str) -> Embedded | Reply:
         config, attempt, refused = self._model.config, 0, False
         while True:
             if self._given_up:
@@ -247,9 +247,9 @@ class Embedder:
                 wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
                 wait = min(max(wait, error.wait or 0.0), 600.0)
                 told = {"model": config.name, "attempt": attempt, "wait": round(wait, 2), "why": str(error)}
-                desk.events.tell("retry", stage=stage, number=None, **told)
+                context.events.tell("retry", stage=stage, number=None, **told)
                 words = f"{stage}: {config.name}: {error}; attempt {attempt + 1} in {wait:.0f} s"
-                desk.progress.trouble("retry", words)
+                context.progress.trouble("retry", words)
                 await pause(wait, self._ending)
 
     async def _embedded(self, texts: list[str], believed: bool) -> Embedded | Reply:

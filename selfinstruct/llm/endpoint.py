@@ -30,7 +30,7 @@ REST = 60.0  # how long a model that gave a request up is left alone while anoth
 
 
 @dataclass(frozen=True)
-class Desk:
+class RunContext:
     """What all the models of a run work with.
 
     Attributes:
@@ -54,7 +54,7 @@ class Endpoint:
     Args:
         config: its keys.
         project: the user's folder.
-        desk: what it works with.
+        context: what it works with.
         closing: set when nothing more is to be sent.
         takes_over: whether it is the fallback of another.
     """
@@ -63,11 +63,11 @@ class Endpoint:
         self,
         config: ModelConfig,
         project: Path,
-        desk: Desk,
+        context: RunContext,
         closing: asyncio.Event,
         takes_over: bool = False,
     ) -> None:
-        self.config, self._project, self._desk, self._closing = config, project, desk, closing
+        self.config, self._project, self._context, self._closing = config, project, context, closing
         self._takes_over = takes_over
         self._model: Model | None = None
         self._identity: str | None = None
@@ -150,7 +150,7 @@ class Endpoint:
         if not self._prepared:
             async with self._opening:
                 if not self._prepared:
-                    with self._desk.progress.busy(f"starting {self.config.name}"):
+                    with self._context.progress.busy(f"starting {self.config.name}"):
                         await model.prepare()
                     self._prepared = True
         return model
@@ -243,22 +243,22 @@ class Endpoint:
                 raise self._wrong from error
             self._works.add(shape_of(request))
             told = {"stage": request.stage, "number": request.number, "model": self.config.name}
-            self._desk.events.tell("plain", why=refusal.words, **told)
+            self._context.events.tell("plain", why=refusal.words, **told)
             return paid
 
     async def _send(
         self, model: Model, requests: Sequence[Request], instead: Sequence[Request] | None = None
     ) -> list[Reply | None]:
         """Send some requests once, or others in their place and for their account."""
-        reached = self._desk.budget.reached(len(requests))
+        reached = self._context.budget.reached(len(requests))
         if reached:
             raise BudgetReached(
                 f"{reached}. What was received is kept: run the same command with a larger budget to go on."
             )
-        self._desk.budget.sent(len(requests))
-        self._desk.journal.sent(requests)
-        await self._desk.journal.settled()
-        self._desk.progress.traffic(len(requests))
+        self._context.budget.sent(len(requests))
+        self._context.journal.sent(requests)
+        await self._context.journal.settled()
+        self._context.progress.traffic(len(requests))
         sent = time.monotonic()
         try:
             replies = await self._complete(model, [self.adapt(request) for request in instead or requests])
@@ -273,7 +273,7 @@ class Endpoint:
             self._heard = True
             raise
         finally:
-            self._desk.progress.traffic(-len(requests))
+            self._context.progress.traffic(-len(requests))
         self._heard = True
         good = (one for one, reply in zip(requests, replies, strict=True) if reply and reply.error is None)
         self._works.update(map(shape_of, good))
@@ -311,7 +311,7 @@ class Endpoint:
         wait = asked or own
         if error.silent and not self._heard:
             wait = min(wait, max(0.5, LONGEST_SILENCE - self._silence()))
-        self._desk.events.tell(
+        self._context.events.tell(
             "retry",
             stage=request.stage,
             number=request.number,
@@ -320,14 +320,14 @@ class Endpoint:
             wait=round(wait, 2),
             why=str(error),
         )
-        self._desk.progress.trouble(
+        self._context.progress.trouble(
             "retry",
             f"{request.stage} request {request.number}: {error}; attempt {attempt + 1} in {wait:.0f} s",
         )
         await pause(wait, self._closing)
 
     def _limit_changed(self, limit: int) -> None:
-        self._desk.events.tell("limit", model=self.config.name, concurrency=limit)
+        self._context.events.tell("limit", model=self.config.name, concurrency=limit)
 
 
 def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | None) -> Reply | None:

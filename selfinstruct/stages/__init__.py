@@ -1,7 +1,7 @@
 """The kinds of stage, and what they share.
 
 A kind is a factory in a module of its own whose keyword arguments are its options in `pipeline.<stage>`. It
-makes a `Kind`, which opens the stage's `Work` on a run. To add a kind, write such a module and list it here.
+makes a `Kind`, which opens the stage's `StageRun` on a run. To add a kind, write such a module and list it here.
 One that asks no model has no prompts; its records are made, judged and stored when it is opened (`unasked`).
 """
 
@@ -25,14 +25,14 @@ from selfinstruct.replies import MISSING, Keys
 
 if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
     from selfinstruct.store import Journal
 
 
 OTHERWISE = "otherwise"  # the labels that a record gets though the reply about it was rejected
 
 
-class Work(Protocol):
+class StageRun(Protocol):
     """A stage at work in a run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Work(Protocol):
     def compose(self) -> Request | None:
         """The next request, None as long as it depends on replies that are not taken in."""
 
-    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
+    async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
         """Get the filters ready for reply `number` as soon as it has arrived; it may not be its turn yet."""
 
     def take(self, number: int, reply: Reply) -> list[Record]:
@@ -104,7 +104,7 @@ class Kind:
         share: of the records, those that `where` may pick, for a plan.
     """
 
-    open: Callable[[Stage, Setting], Work]
+    open: Callable[[Stage, StageContext], StageRun]
     draws: bool = False
     labels: bool = False
     of: str | None = None
@@ -316,7 +316,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Setting:
+class StageContext:
     """What a stage works with in one run.
 
     Attributes:

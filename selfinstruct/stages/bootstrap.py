@@ -11,11 +11,11 @@ from selfinstruct.asked import FilledPrompt
 from selfinstruct.config import Machine, OnDisk
 from selfinstruct.pool import Pool
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
-from selfinstruct.stages import STAGES, Kind, Setting, Stage
+from selfinstruct.stages import STAGES, Kind, Stage, StageContext
 from selfinstruct.stages.patience import Patience
 
 if TYPE_CHECKING:
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
 
 
 @STAGES.register
@@ -39,16 +39,16 @@ def bootstrap(
             it as `{{ name }}`, and its records have it under that name.
     """
 
-    def open(stage: Stage, run: Setting) -> Bootstrap:
+    def open(stage: Stage, run: StageContext) -> Bootstrap:
         return Bootstrap(stage, run, window, batched, patience)
 
     return Kind(open, draws=True, expected=expected, lines=lines or {})
 
 
 class Bootstrap:
-    """A bootstrap stage at work; see `Work`."""
+    """A bootstrap stage at work; see `StageRun`."""
 
-    def __init__(self, stage: Stage, run: Setting, window: int, batched: bool, patience: int) -> None:
+    def __init__(self, stage: Stage, run: StageContext, window: int, batched: bool, patience: int) -> None:
         self.stage, self.run, self.goal = stage, run, run.target
         self.note = ""
         self.gave_up: int | None = None
@@ -60,7 +60,7 @@ class Bootstrap:
         self._rebuild()
 
     def turn(self) -> int | None:
-        """See `Work`."""
+        """See `StageRun`."""
         if len(self._pool.made) >= self.goal:
             return None
         if self._unused.over:
@@ -76,7 +76,7 @@ class Bootstrap:
         return self._turn
 
     def compose(self) -> Request | None:
-        """See `Work`."""
+        """See `StageRun`."""
         number = self._next
         after = self._visible(number)
         if after >= self._turn:
@@ -87,14 +87,14 @@ class Bootstrap:
         names = {"examples": [record.data for record in drawn], **lines}
         return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
 
-    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
-        """See `Work`."""
+    async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
+        """See `StageRun`."""
         if self.stage.judge.prepares:
             records = self._cut_short.get(number) or self._read(number, reply)
-            await self.stage.judge.prepare(records, desk, self.stage.name)
+            await self.stage.judge.prepare(records, context, self.stage.name)
 
     def take(self, number: int, reply: Reply) -> list[Record]:
-        """See `Work`. Candidates after the target is reached stay waiting, for a larger target."""
+        """See `StageRun`. Candidates after the target is reached stay waiting, for a larger target."""
         stored = self._cut_short.pop(number, [])
         records = stored or self._read(number, reply)
         lines = self.stage.drawn(number, self.run.seed)
@@ -114,7 +114,7 @@ class Bootstrap:
         return new
 
     def skip(self, number: int) -> None:
-        """See `Work`."""
+        """See `StageRun`."""
         self._pool.close(number)
         self._turn = number + 1
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfinstruct.stages import STAGES, Kind, Setting, Stage, Work, is_one_of
+from selfinstruct.stages import STAGES, Kind, Stage, StageContext, StageRun, is_one_of
 from selfinstruct.stages.unasked import Unasked
 
 RULES: dict[str, Callable[[list[float]], float]] = {
@@ -50,7 +50,7 @@ def derive(
         numbers = [one for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
         return RULES[rule](numbers) if numbers else otherwise
 
-    def open(stage: Stage, run: Setting) -> Work:
+    def open(stage: Stage, run: StageContext) -> StageRun:
         made = (
             stage.record(number, 0, {**row.data, field: value([row.data.get(key) for key in sources])}, row)
             for number, row in run.rows().items()

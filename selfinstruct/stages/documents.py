@@ -13,7 +13,7 @@ from selfinstruct.config import Machine, OnDisk
 from selfinstruct.errors import Fault
 from selfinstruct.passages import Cutting, Format
 from selfinstruct.records import stream
-from selfinstruct.stages import STAGES, Kind, Material, Setting, Stage
+from selfinstruct.stages import STAGES, Kind, Material, Stage, StageContext
 from selfinstruct.stages.unasked import Unasked
 
 FORMATS: dict[str, Format | None] = {
@@ -66,7 +66,7 @@ def documents(
         found = library.read(path, cutting, project, where, faults)
         return Material(*found) if found else None
 
-    def open(stage: Stage, run: Setting) -> Unasked:
+    def open(stage: Stage, run: StageContext) -> Unasked:
         rows = list(stage.material.rows) if stage.material else []
         if shuffle:  # not by the target, so that the first ones stay the same when it grows
             stream(run.seed, stage.name, "order").shuffle(rows)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from selfinstruct.config import Machine
 from selfinstruct.records import ACCEPTED, KEPT, WAITING, Record, Reply, Request
-from selfinstruct.stages import Setting, Stage
+from selfinstruct.stages import Stage, StageContext
 from selfinstruct.stages.patience import Patience
 
 PATIENCE = 50
@@ -32,23 +32,23 @@ def conditions(where: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 
 if TYPE_CHECKING:
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
 
 
-def asking(patience: int) -> Callable[[Stage, Setting], Each]:
+def asking(patience: int) -> Callable[[Stage, StageContext], Each]:
     """What opens such a stage."""
     return lambda stage, run: Each(stage, run, patience)
 
 
 class Each:
-    """A stage at work that asks about each record of another stage; see `Work`.
+    """A stage at work that asks about each record of another stage; see `StageRun`.
 
     A request has the number of its record among the accepted ones of that stage, so that numbers stay the
     same when the target grows. For the same reason a rewriting is compared with the records up to its own
     number, and with what was made of them.
     """
 
-    def __init__(self, stage: Stage, run: Setting, patience: int = PATIENCE) -> None:
+    def __init__(self, stage: Stage, run: StageContext, patience: int = PATIENCE) -> None:
         self.stage, self.run = stage, run
         self.patience = Patience(stage, run.journal, patience)
         self._rows = {number: row for number, row in run.rows().items() if stage.kind.picks(row.data)}
@@ -68,14 +68,14 @@ class Each:
         self._to_send.reverse()
 
     def turn(self) -> int | None:
-        """See `Work`."""
+        """See `StageRun`."""
         if self._to_take and self.patience.over:
             self.gave_up, self.note = self.patience.last, self.patience.note(self.stage.name)
             return None
         return self._to_take[-1] if self._to_take else None
 
     def compose(self) -> Request | None:
-        """See `Work`."""
+        """See `StageRun`."""
         if not self._to_send:
             return None
         number = self._to_send.pop()
@@ -83,13 +83,13 @@ class Each:
         prompt = self.stage.variant(row.data, number, seed)
         return self.stage.request(prompt, number, row.data, seed, parent=row)
 
-    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
-        """See `Work`."""
+    async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
+        """See `StageRun`."""
         if self.stage.judge.prepares:
-            await self.stage.judge.prepare(self._read(number, reply), desk, self.stage.name)
+            await self.stage.judge.prepare(self._read(number, reply), context, self.stage.name)
 
     def take(self, number: int, reply: Reply) -> list[Record]:
-        """See `Work`."""
+        """See `StageRun`."""
         row = self._rows[number]
         self.stage.judge.learn_all(self._rewritten(row))
         records = self._read(number, reply)
@@ -104,7 +104,7 @@ class Each:
         return records
 
     def skip(self, number: int) -> None:
-        """See `Work`."""
+        """See `StageRun`."""
         self._to_take.pop()
 
     def _read(self, number: int, reply: Reply) -> list[Record]:

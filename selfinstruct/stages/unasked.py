@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
-from selfinstruct.stages import Setting, Stage
+from selfinstruct.stages import Stage, StageContext
 
 if TYPE_CHECKING:
-    from selfinstruct.llm.endpoint import Desk
+    from selfinstruct.llm.endpoint import RunContext
 
 
 class Unasked:
-    """A stage at work that is at its end once it is opened; see `Work`.
+    """A stage at work that is at its end once it is opened; see `StageRun`.
 
     What the journal has of it is not made again, so a run that goes on, or grows, only adds what is missing.
 
@@ -29,7 +29,7 @@ class Unasked:
     gave_up: int | None = None
 
     def __init__(
-        self, stage: Stage, run: Setting, candidates: Iterable[Record], most: int | None = None
+        self, stage: Stage, run: StageContext, candidates: Iterable[Record], most: int | None = None
     ) -> None:
         stored = list(run.journal.records(stage.name))
         accepted = [record for record in stored if record.fate == ACCEPTED]
@@ -43,25 +43,25 @@ class Unasked:
         run.journal.commit()
 
     def turn(self) -> int | None:
-        """See `Work`."""
+        """See `StageRun`."""
         return None
 
     def compose(self) -> Request | None:
-        """See `Work`."""
+        """See `StageRun`."""
         return None
 
-    async def prepare(self, number: int, reply: Reply, desk: Desk) -> None:
-        """See `Work`."""
+    async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
+        """See `StageRun`."""
 
     def take(self, number: int, reply: Reply) -> list[Record]:
-        """See `Work`."""
+        """See `StageRun`."""
         raise AssertionError("nothing is asked, so there is no reply")
 
     def skip(self, number: int) -> None:
-        """See `Work`."""
+        """See `StageRun`."""
         raise AssertionError("nothing is asked, so nothing is left out")
 
-    def _settle(self, stage: Stage, run: Setting, record: Record) -> None:
+    def _settle(self, stage: Stage, run: StageContext, record: Record) -> None:
         stage.judge.sift([record], stream(run.seed, stage.name, record.request, "sift"))
         if record.fate == WAITING and stage.judge.admit(record):
             self.accepted += 1

@@ -21,7 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.asked import Asked
+from selfinstruct.asked import FilledPrompt
 from selfinstruct.compose import compose
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.prompts import Prompt
@@ -54,7 +54,7 @@ def fixed(prompt: Prompt, data: list[dict[str, Any]]) -> float:
     for _ in range(5):
         records = [Record("a", "a", 1, 0, row) for row in data]
         for record in records:
-            record.asked = Asked(prompt, {"instruction": record.data["instruction"]})
+            record.asked = FilledPrompt(prompt, {"instruction": record.data["instruction"]})
         start = time.process_time()
         for record in records:
             check.each(record)
@@ -69,7 +69,7 @@ def drawn(prompt: Prompt, data: list[dict[str, Any]], examples: int, reply: int,
     replies = []
     for _ in range(40):
         names = {"examples": rng.sample(data, examples)}
-        asked = Asked(prompt, {}, lambda names=names: names)  # type: ignore[misc]  # names is bound at once
+        asked = FilledPrompt(prompt, {}, lambda names=names: names)  # type: ignore[misc]  # names is bound at once
         replies.append([Record("a", "a", 1, 0, row, asked=asked) for row in rng.sample(data, reply)])
     start = time.process_time()
     for records in replies:

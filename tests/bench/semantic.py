@@ -31,9 +31,9 @@ import numpy as np
 from novelty import instructions
 from test_semantic import PARAPHRASES
 
-from selfinstruct.llm.embedding import Kept
 from selfinstruct.llm.embedding_local import LocalEmbedding
 from selfinstruct.novelty import RougeLIndex
+from selfinstruct.records import StoredVector
 from selfinstruct.similarity import Approximate, Exact, Index
 from selfinstruct.store import Journal
 
@@ -134,7 +134,10 @@ def _moved(vectors: Any, mean: Any) -> Any:
 def journal(sizes: list[int]) -> None:
     """What it takes to keep a vector and to read it again."""
     vectors = mixed(2000, np.random.default_rng(0)).astype(np.float16)
-    kept = [Kept(bytes([place % 256, place // 256]) * 8, row.tobytes()) for place, row in enumerate(vectors)]
+    kept = [
+        StoredVector(bytes([place % 256, place // 256]) * 8, row.tobytes())
+        for place, row in enumerate(vectors)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         store = Journal(Path(folder) / "run.sqlite")
         start = time.process_time()

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from selfinstruct.records import Record
-from selfinstruct.stages import Kind, Setting, Stage
+from selfinstruct.stages import Kind, Stage, StageContext
 from selfinstruct.stages.each import Each
 
 
@@ -24,7 +24,7 @@ def label_long(
         by: the field that picks the prompt's variant.
     """
 
-    def open(stage: Stage, run: Setting) -> Each:
+    def open(stage: Stage, run: StageContext) -> Each:
         def rows() -> dict[int, Record]:
             found = run.rows()
             return {key: row for key, row in found.items() if len(row.data.get(field, "")) >= characters}
