@@ -1,5 +1,5 @@
 """`python -m selfinstruct` is the command line."""
 
-from selfinstruct.cli import main
+from selfinstruct.cli.main import main
 
 main()

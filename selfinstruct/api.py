@@ -18,8 +18,8 @@ from selfinstruct.errors import DamagedJournal, RecipeError, UserError, unknown
 if TYPE_CHECKING:
     import pandas
 
-    from selfinstruct.progress import Progress
-    from selfinstruct.recipe import Recipe
+    from selfinstruct.monitor.progress import Progress
+    from selfinstruct.recipe.build import Recipe
     from selfinstruct.runner import Interrupter
 
 
@@ -88,8 +88,8 @@ def run(recipe: str, overrides: Iterable[str] = (), *, project: str | Path = "."
     Raises:
         UserError: for whatever the command line would answer with a message.
     """
-    from selfinstruct.compose import compose
-    from selfinstruct.progress import Progress
+    from selfinstruct.monitor.progress import Progress
+    from selfinstruct.recipe.compose import compose
 
     composed = compose([f"recipe={recipe}", *overrides], Path(project))
     return execute(composed.recipe(), composed.run_dir(), Progress(quiet=quiet), composed.saved)
@@ -110,9 +110,9 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     """
     if recipe.wanting and recipe.config.replay is None:
         raise RecipeError(recipe.wanting, recipe.name)
-    from selfinstruct.folder import broken, open_folder
-    from selfinstruct.repair import OTHER, SAME, offer
+    from selfinstruct.journal.repair import OTHER, SAME, offer
     from selfinstruct.replay import recording
+    from selfinstruct.run_folder.folder import broken, open_folder
     from selfinstruct.runner import run_recipe
 
     source = None

@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from selfinstruct import plugins
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.expressions import made_for
 from selfinstruct.plugins import Plugin, PluginError
+from selfinstruct.safety.expressions import made_for
 
 T = TypeVar("T")
 OURS = "selfinstruct itself"

@@ -20,16 +20,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.blot import blotted
 from selfinstruct.errors import RunFolderError
-from selfinstruct.folder import JOURNAL, in_use, shape_of
-from selfinstruct.layout import path_below
+from selfinstruct.journal.repair import OTHER, looked_into
+from selfinstruct.journal.store import FINISHED, REPLAYED, Journal
 from selfinstruct.llm.endpoint import RunContext
-from selfinstruct.recipe import Recipe
+from selfinstruct.project.layout import path_below
+from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record, Reply, Request
-from selfinstruct.repair import OTHER, looked_into
+from selfinstruct.run_folder.folder import JOURNAL, in_use, shape_of
+from selfinstruct.safety.blot import blotted
 from selfinstruct.stages import Stage, StageRun
-from selfinstruct.store import FINISHED, REPLAYED, Journal
 
 # What may differ from the source: nothing that was sent follows from it.
 FREE = re.compile(r"(filters|schema)(\.|$)|prompts\.[^.]+(\.variants\.[^.]+)?\.parse(\.|$)")

@@ -17,23 +17,23 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 
-from selfinstruct import view
 from selfinstruct.errors import Interrupted
-from selfinstruct.events import EVENTS, Events
-from selfinstruct.folder import RunFolder
+from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
 from selfinstruct.llm.endpoint import Endpoint, RunContext
-from selfinstruct.outside import stopping
-from selfinstruct.progress import Progress
-from selfinstruct.reasons import Reasons
-from selfinstruct.recipe import Recipe
+from selfinstruct.monitor.events import EVENTS, Events
+from selfinstruct.monitor.outside import stopping
+from selfinstruct.monitor.progress import Progress
+from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record, Reply, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
+from selfinstruct.report.reasons import Reasons
+from selfinstruct.run_folder import labelled_records as view
+from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.stages import Stage, StageContext, StageRun
-from selfinstruct.store import FINISHED, GAVE_UP, Journal
 
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from selfinstruct.cli import command
+from selfinstruct.cli.main import command
 
 Typed = Callable[..., tuple[int, str, str]]  # the fixture `typed`
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,6 +66,23 @@ def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Typed:
         return status, out, err
 
     return type_
+
+
+@pytest.fixture
+def tiny(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's folder with the recipe `tiny` in it and a key in the environment."""
+    from tiny_recipe import KEY, write_tiny
+
+    monkeypatch.setenv("TINY_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    write_tiny(project)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first wait after a failure is short, for so many cases."""
+    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("selfinstruct.llm.embedding.FIRST_WAIT", 0.05)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

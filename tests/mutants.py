@@ -24,12 +24,12 @@ import hostile
 import mutations
 import yaml
 
-from selfinstruct.cli import command
-from selfinstruct.compose import compose
+from selfinstruct.cli.main import command
 from selfinstruct.errors import RecipeError, UserError
-from selfinstruct.layout import GROUPS, packaged, resolved
-from selfinstruct.recipe import build
-from selfinstruct.report.plan import plan
+from selfinstruct.plan.text import plan
+from selfinstruct.project.layout import GROUPS, packaged, resolved
+from selfinstruct.recipe.build import build
+from selfinstruct.recipe.compose import compose
 
 RUN = 25  # mutants in a row that share what takes long to compose
 OURS = packaged()

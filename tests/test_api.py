@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from selfinstruct import run
-from selfinstruct.compose import compose
 from selfinstruct.errors import RecipeError, UserError
+from selfinstruct.recipe.compose import compose
 
 SCRIPTED = ["model=scripted", "target=4"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import lines, seed_file
-from test_docs import script, shell
+from pages import script, shell
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "tests/plugin"
@@ -193,7 +193,8 @@ def test_faults_of_their_options(project: Path, example: Path) -> None:
 def test_what_a_recipe_does_not_name_stays_out(project: Path, example: Path, broken: Path) -> None:
     """It is not imported, so it cannot stop a run; and what editors and readers have does not know of it."""
     code = (
-        "import sys; from selfinstruct.cli import command; from selfinstruct import recipe_schema, reference;"
+        "import sys; from selfinstruct.cli.main import command;"
+        "from selfinstruct.describe import recipe_schema, reference;"
         "status = command(['check', 'recipe=paper', 'model=scripted']);"
         "brought = ('selfinstruct_example', 'lacks_a_module', 'odd_objects');"
         "print(status, [name for name in sys.modules if name.startswith(brought)]);"

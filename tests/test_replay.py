@@ -23,7 +23,7 @@ from killing import data, start, stored
 from server import Answer, Asked, ModelServer, by_prompt
 
 from selfinstruct import run
-from selfinstruct.checksums import count
+from selfinstruct.journal.checksums import count
 
 PAPER = ("model=scripted", "cache=off")
 CHAT = (f"model.options.replies={Path(__file__).parent / 'replies/en.jsonl'}", "model.mode=chat", *PAPER)
@@ -395,7 +395,7 @@ def test_a_source_that_is_still_running(typed: Typed, project: Path) -> None:
 STRUCK = """\
 import os, sys
 from selfinstruct import replay
-from selfinstruct.cli import main
+from selfinstruct.cli.main import main
 at, how = int(sys.argv.pop()), int(sys.argv.pop())
 replay.COMMIT_EVERY, find, found = 2, replay._Tape.find, []
 def strike(self, request):

@@ -15,7 +15,7 @@ from typing import Any
 
 from selfinstruct.records import Record, Rejection, stream
 from selfinstruct.registry import Registry
-from selfinstruct.schema import compile_schema
+from selfinstruct.schema.validation import compile_schema
 
 
 @dataclass(frozen=True)

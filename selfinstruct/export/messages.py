@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from selfinstruct.export import EXPORTS, Export
-from selfinstruct.prompts import TemplateFault, render
+from selfinstruct.prompts.templates import TemplateFault, render
 
 FILLED = {"type": "string", "pattern": r"\S"}
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from selfinstruct.export import EXPORTS, Export
-from selfinstruct.prompts import TemplateFault, render
+from selfinstruct.prompts.templates import TemplateFault, render
 
 FILLED = {"type": "string", "pattern": r"\S"}
 SCHEMA = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from selfinstruct.expressions import Expression
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Compiled, Patterns, any_of, compiled, fields_filter
+from selfinstruct.safety.expressions import Expression
 
 # Unicode has no names for these.
 _LOW = (

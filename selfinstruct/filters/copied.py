@@ -15,12 +15,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from selfinstruct.asked import fixed_parts, forms, prescribed
-from selfinstruct.copies import Copies, Words
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import value
-from selfinstruct.prompts import Prompt
+from selfinstruct.prompts.asked import fixed_parts, forms, prescribed
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import Asked, Part, Record, Rejection
+from selfinstruct.text.copies import Copies, Words
 
 SHOWN = 100  # characters of a copied text in a detail
 FORM = "the form of the reply"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from selfinstruct.expressions import Expression, Pattern
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.records import Record, Rejection
+from selfinstruct.safety.expressions import Expression, Pattern
 
 
 @FILTERS.register

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from selfinstruct.config import Machine, ModelConfig
 from selfinstruct.filters import FILTERS, Filter
-from selfinstruct.pool import SEED_STAGE
 from selfinstruct.records import Record, Rejection
-from selfinstruct.similarity import Approximate, Exact, Index
+from selfinstruct.sources.pool import SEED_STAGE
+from selfinstruct.text.similarity import Approximate, Exact, Index
 
 if TYPE_CHECKING:
     from selfinstruct.llm.embedding import Embedder, EmbeddingModel

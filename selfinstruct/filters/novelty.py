@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from selfinstruct.filters import FILTERS, Filter
-from selfinstruct.novelty import RougeLIndex
 from selfinstruct.records import Record, Rejection
-from selfinstruct.tokenizers import TokenizerName, comparing
+from selfinstruct.text.novelty import RougeLIndex
+from selfinstruct.text.tokenizers import TokenizerName, comparing
 
 # What `rouge_l` tells of a text that passes; the first two are the best of `most_similar`.
 SIMILAR = {

@@ -2,7 +2,7 @@
 
 A pattern meets texts of any length and make, so it must take linear time: no repetition inside another that
 can match the same text, and a bound or a lookbehind where a long run could be tried from each of its
-characters. `tests/test_text_quality.py` holds ours to it.
+characters. `tests/recipes/test_text_quality.py` holds ours to it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from selfinstruct.expressions import Expression, fault_of
 from selfinstruct.filters import Filter
 from selfinstruct.records import Record, Rejection
+from selfinstruct.safety.expressions import Expression, fault_of
 
 
 def _patterns(value: Any) -> Any:

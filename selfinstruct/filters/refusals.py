@@ -10,7 +10,7 @@ from pydantic import Field
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, value
 from selfinstruct.records import Record, Rejection
-from selfinstruct.tokenizers import comparing, tokenizer
+from selfinstruct.text.tokenizers import comparing, tokenizer
 
 # A sentence begins after this, or at the start. After a speaker's name or a quotation mark it is somebody's
 # words in a story.

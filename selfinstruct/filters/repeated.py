@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from selfinstruct.copies import Words
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import value
-from selfinstruct.novelty import RougeLIndex
 from selfinstruct.records import Record, Rejection
+from selfinstruct.text.copies import Words
+from selfinstruct.text.novelty import RougeLIndex
 
 NAMED = 5  # records in a reason
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from selfinstruct.filters import FILTERS, Filter, text_filter
-from selfinstruct.tokenizers import unspaced
+from selfinstruct.text.tokenizers import unspaced
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
 _TAG = re.compile(r"<[^<>\n]{1,200}>")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from selfinstruct.expressions import Expression
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, value
 from selfinstruct.records import Record, Rejection
+from selfinstruct.safety.expressions import Expression
 
 LONGEST = 240  # characters; what is longer says something
 _AROUND = " \t\r\n*_`\"'“”„‘’«».。…!！"

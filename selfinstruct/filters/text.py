@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from selfinstruct.expressions import Expression, Pattern
 from selfinstruct.filters import FILTERS, Filter, text_filter
 from selfinstruct.records import Record, Rejection
-from selfinstruct.tokenizers import TokenizerName, counting, unspaced
-from selfinstruct.tokenizers import tokenizer as by_name
+from selfinstruct.safety.expressions import Expression, Pattern
+from selfinstruct.text.tokenizers import TokenizerName, counting, unspaced
+from selfinstruct.text.tokenizers import tokenizer as by_name
 
 
 @FILTERS.register

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.records import Record, Rejection
-from selfinstruct.tokenizers import tokenizer, unspaced
+from selfinstruct.text.tokenizers import tokenizer, unspaced
 
 SHOWN = 20  # words in a detail
 TOLD = {

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfinstruct.blot import blotted
 from selfinstruct.llm.reach import chain
 from selfinstruct.llm.signs import MADE_UP, Sign, plainly
+from selfinstruct.safety.blot import blotted
 
 MOST_READ = 20_000  # characters of an answer that are looked at
 MOST_WORDS = 300

@@ -21,15 +21,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.blot import blotted
-from selfinstruct.checksums import checksum, lenient
 from selfinstruct.config import CacheConfig
-from selfinstruct.disks import local_folder, network_file_system
-from selfinstruct.layout import path_below
+from selfinstruct.journal.checksums import checksum, lenient
+from selfinstruct.journal.plain_tables import strange
 from selfinstruct.llm.claims import TABLE as CLAIMS_TABLE
 from selfinstruct.llm.claims import Claims
-from selfinstruct.plain_tables import strange
+from selfinstruct.project.disks import local_folder, network_file_system
+from selfinstruct.project.layout import path_below
 from selfinstruct.records import Reply, Request
+from selfinstruct.safety.blot import blotted
 
 GB = 1_000_000_000
 DAY = 86_400.0

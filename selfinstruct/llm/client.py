@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
-from selfinstruct.blot import blotted
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.llm.prices import price_of
+from selfinstruct.parse.replies import CONTEXT
 from selfinstruct.records import Reply, Request, storable
-from selfinstruct.replies import CONTEXT
+from selfinstruct.safety.blot import blotted
 
 LINGER = 0.01  # seconds that a request waits for others to go with
 CLAIMED_WAIT = 0.2  # seconds between two looks for a reply that another run asks for

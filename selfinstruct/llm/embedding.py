@@ -25,8 +25,8 @@ from selfinstruct.llm import DoubtedError, EndingError, RefusedError, TransientE
 from selfinstruct.llm.limits import pause
 from selfinstruct.llm.plain import PLAIN
 from selfinstruct.llm.prices import price_of
+from selfinstruct.parse.replies import CONTEXT, REFUSED
 from selfinstruct.records import Reply, StoredVector
-from selfinstruct.replies import CONTEXT, REFUSED
 
 if TYPE_CHECKING:
     from numpy import float32

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
-from selfinstruct.events import Events
+from selfinstruct.journal.store import Journal
 from selfinstruct.llm import MODELS, DoubtedError, EndingError, Model, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.llm.limits import Gate, Pace, TokenPace, pause, within
 from selfinstruct.llm.plain import plain, shape_of
-from selfinstruct.progress import Progress
+from selfinstruct.monitor.events import Events
+from selfinstruct.monitor.progress import Progress
+from selfinstruct.parse.replies import REFUSED
 from selfinstruct.records import Reply, Request
-from selfinstruct.replies import REFUSED
-from selfinstruct.store import Journal
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long

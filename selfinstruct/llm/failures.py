@@ -19,8 +19,8 @@ from selfinstruct.llm.reach import chain, remedy, unreached, why
 from selfinstruct.llm.signs import AGAIN, ENDING, ENDS, FATES, KEY, MONEY, NO_MODEL, PROMPTS, SETUP
 from selfinstruct.llm.wire import RedirectError, UnusableError
 from selfinstruct.parse import UNREADABLE
+from selfinstruct.parse.replies import CONTENT_FILTER
 from selfinstruct.records import Reply
-from selfinstruct.replies import CONTENT_FILTER
 
 OF_LIBRARIES = ("litellm", "openai", "httpx", "aiohttp")
 

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import ModelError
-from selfinstruct.layout import path_below
 from selfinstruct.llm import MODELS, Model, ModelKind
+from selfinstruct.project.layout import path_below
 from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.usage import Usage, usage_of
 from selfinstruct.llm.wire import NATIVE
+from selfinstruct.parse.replies import BROKEN_OFF, CONTENT_FILTER, NO_CHOICES
 from selfinstruct.records import Reply, Request
-from selfinstruct.replies import BROKEN_OFF, CONTENT_FILTER, NO_CHOICES
 
 LENGTH = "length"
 # Finish reasons of providers that LiteLLM takes for an end as it should be, or forgets.

@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import ModelError
-from selfinstruct.expressions import Expression, Pattern
-from selfinstruct.layout import find
 from selfinstruct.llm import MODELS, Model, ModelKind
-from selfinstruct.prompts import TemplateFault, render
+from selfinstruct.project.layout import find
+from selfinstruct.prompts.templates import TemplateFault, render
 from selfinstruct.records import Reply, Request, stream
+from selfinstruct.safety.expressions import Expression, Pattern
 
 Line = dict[str, Any]  # of a file of replies
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from selfinstruct.parse import UNREADABLE
-from selfinstruct.replies import CONTENT_FILTER, CONTEXT
+from selfinstruct.parse.replies import CONTENT_FILTER, CONTEXT
 
 KEY, MONEY, NO_MODEL = "key", "money", "no_model"  # what ends a run, whatever was asked
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from itertools import zip_longest
 
-from selfinstruct.expressions import Expression, Pattern
 from selfinstruct.parse import PARSERS, UNREADABLE, Marks, Parsed, Parser, drop_last, lost
 from selfinstruct.parse.marks import Fences
 from selfinstruct.records import Reply
+from selfinstruct.safety.expressions import Expression, Pattern
 
 ANOTHER = "it has the mark of another task, and may be about that one"
 

@@ -18,12 +18,12 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from selfinstruct.blot import blotted
 from selfinstruct.export import Export
-from selfinstruct.jsonl import json_line
-from selfinstruct.origins import Origins, names
-from selfinstruct.recipe import Recipe
+from selfinstruct.project.jsonl import json_line
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.recipe.origins import Origins, names
 from selfinstruct.report.features import features
+from selfinstruct.safety.blot import blotted
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-from selfinstruct.blot import blotted
-from selfinstruct.folder import RunFolder
-from selfinstruct.handover import ASIDE, DATASET
-from selfinstruct.repair import WRITTEN
+from selfinstruct.journal.repair import WRITTEN
 from selfinstruct.report.card import Written, digest
+from selfinstruct.run_folder.folder import RunFolder
+from selfinstruct.run_folder.handover import ASIDE, DATASET
+from selfinstruct.safety.blot import blotted
 
 README, NEW = "README.md", "README.new.md"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import MISSED_STATUS
-from selfinstruct.reasons import Reasons
-from selfinstruct.recipe import Recipe
+from selfinstruct.journal.store import GAVE_UP, Journal
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.report.reasons import Reasons
 from selfinstruct.stages import Stage
-from selfinstruct.store import GAVE_UP, Journal
 
 FINISHED, MISSED, UNFINISHED = "finished", "missed", "unfinished"
 Figures = Mapping[str, Mapping[str, Any]]

@@ -11,18 +11,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from selfinstruct import plugins, view
-from selfinstruct.events import EVENTS
+from selfinstruct import plugins
 from selfinstruct.export import convert
-from selfinstruct.folder import RunFolder
-from selfinstruct.origins import Origins
-from selfinstruct.recipe import Recipe
+from selfinstruct.journal.repair import SUMMARY
+from selfinstruct.journal.store import REPLAYED, SUMMED_UP
+from selfinstruct.monitor.events import EVENTS
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.recipe.origins import Origins
 from selfinstruct.records import Record
-from selfinstruct.repair import SUMMARY
 from selfinstruct.report.card import Written, card
 from selfinstruct.report.dataset import write_dataset
 from selfinstruct.report.ending import ending
-from selfinstruct.store import REPLAYED, SUMMED_UP
+from selfinstruct.run_folder import labelled_records as view
+from selfinstruct.run_folder.folder import RunFolder
 
 VERSIONED = (
     "selfinstruct",

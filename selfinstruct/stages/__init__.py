@@ -1,8 +1,9 @@
 """The kinds of stage, and what they share.
 
 A kind is a factory in a module of its own whose keyword arguments are its options in `pipeline.<stage>`. It
-makes a `Kind`, which opens the stage's `StageRun` on a run. To add a kind, write such a module and list it here.
-One that asks no model has no prompts; its records are made, judged and stored when it is opened (`unasked`).
+makes a `Kind`, which opens the stage's `StageRun` on a run. To add a kind, write such a module and
+list it here. One that asks no model has no prompts; its records are made, judged and stored when it is
+opened (`unasked`).
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from selfinstruct.asked import FilledPrompt
 from selfinstruct.errors import Fault
-from selfinstruct.judge import Judge
-from selfinstruct.lines import Lines
 from selfinstruct.parse import Parsed
-from selfinstruct.prompts import Prompt, TemplateFault
-from selfinstruct.reading import candidates
+from selfinstruct.parse.reading import candidates
+from selfinstruct.parse.replies import MISSING, Keys
+from selfinstruct.prompts.asked import FilledPrompt
+from selfinstruct.prompts.templates import Prompt, TemplateFault
 from selfinstruct.records import KEPT, Asked, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
-from selfinstruct.replies import MISSING, Keys
+from selfinstruct.sources.lines import Lines
+from selfinstruct.stages.judge import Judge
 
 if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
+    from selfinstruct.journal.store import Journal
     from selfinstruct.llm.endpoint import RunContext
-    from selfinstruct.store import Journal
 
 
 OTHERWISE = "otherwise"  # the labels that a record gets though the reply about it was rejected

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from selfinstruct.asked import FilledPrompt
 from selfinstruct.config import Machine, OnDisk
-from selfinstruct.pool import Pool
+from selfinstruct.prompts.asked import FilledPrompt
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
+from selfinstruct.sources.pool import Pool
 from selfinstruct.stages import STAGES, Kind, Stage, StageContext
 from selfinstruct.stages.patience import Patience
 

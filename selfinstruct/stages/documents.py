@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from selfinstruct import documents as library
 from selfinstruct.config import Machine, OnDisk
 from selfinstruct.errors import Fault
-from selfinstruct.passages import Cutting, Format
 from selfinstruct.records import stream
+from selfinstruct.sources import documents as library
+from selfinstruct.sources.passages import Cutting, Format
 from selfinstruct.stages import STAGES, Kind, Material, Stage, StageContext
 from selfinstruct.stages.unasked import Unasked
 

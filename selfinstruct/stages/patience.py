@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selfinstruct.judge import SCHEMA_CHECK
+from selfinstruct.journal.store import Journal
 from selfinstruct.records import KEPT, REJECTED, Record
 from selfinstruct.stages import Stage
-from selfinstruct.store import Journal
+from selfinstruct.stages.judge import SCHEMA_CHECK
 
 REFUSES = ("refusal",)  # kinds of filter that find no answer at all in what was read
 

@@ -1,8 +1,8 @@
 """Sweeps: many jobs of one command line, each in a folder of its own, and how they compare.
 
-Hydra makes the jobs (`selfinstruct/application.py`), in this process or in others. A job tells what became of
-it by a file in its folder, and by nothing else: whoever started the sweep reads these files, and so does the
-next start of it.
+Hydra makes the jobs (`selfinstruct/cli/hydra_app.py`), in this process or in others. A job
+reports what became of it in a file in its folder, and nowhere else: whoever started the sweep
+reads these files, and so does the next start of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.blot import blotted
-from selfinstruct.folder import JOB
-from selfinstruct.layout import plain_list
+from selfinstruct.project.layout import plain_list
+from selfinstruct.run_folder.folder import JOB
+from selfinstruct.safety.blot import blotted
 
 FINISHED, MISSED, BUDGET, STOPPED, FAILED = "finished", "missed", "budget", "stopped", "failed"
 DONE = (FINISHED, MISSED)  # came to their end, and are not run again

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfinstruct.api import Run
-from selfinstruct.recipe import Recipe
-from selfinstruct.report.diversity import diversity, mean_lengths
+from selfinstruct.recipe.build import Recipe
 from selfinstruct.stages import Stage
+from selfinstruct.text.diversity import diversity, mean_lengths
 
 
 def figures(recipe: Recipe, run: Run) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from selfinstruct import objectives, sweeps
-from selfinstruct.blot import blotted
-from selfinstruct.compose import Composed
+from selfinstruct import sweeps
 from selfinstruct.errors import BudgetReached, Interrupted, UserError
-from selfinstruct.folder import shape_of
-from selfinstruct.recipe import Recipe
+from selfinstruct.recipe import objectives
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.recipe.compose import Composed
+from selfinstruct.run_folder.folder import shape_of
+from selfinstruct.safety.blot import blotted
 from selfinstruct.sweeps import Outcome
 
 
@@ -60,7 +61,7 @@ def run_job(
 
 def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
     from selfinstruct.api import Run, execute
-    from selfinstruct.progress import Progress
+    from selfinstruct.monitor.progress import Progress
     from selfinstruct.sweeps.figures import figures
 
     recipe = composed.recipe()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct import sweeps
-from selfinstruct.blot import blotted
+from selfinstruct.safety.blot import blotted
 from selfinstruct.sweeps import Outcome, axes, split
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from selfinstruct.events import EVENTS
-from selfinstruct.folder import JOB
+from selfinstruct.monitor.events import EVENTS
+from selfinstruct.run_folder.folder import JOB
 from selfinstruct.sweeps import read
 
 LOOK_EVERY, TELL_EVERY = 0.5, 10.0  # seconds

@@ -21,11 +21,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.asked import FilledPrompt
-from selfinstruct.compose import compose
 from selfinstruct.filters import FILTERS, Filter
-from selfinstruct.prompts import Prompt
-from selfinstruct.recipe import Recipe
+from selfinstruct.prompts.asked import FilledPrompt
+from selfinstruct.prompts.templates import Prompt
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.recipe.compose import compose
 from selfinstruct.records import Record
 
 SEEDS = Path(__file__).resolve().parents[2] / "seeds"

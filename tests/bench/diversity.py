@@ -18,7 +18,7 @@ from itertools import islice
 
 from novelty import instructions, made, timed
 
-from selfinstruct.report.diversity import diversity, nearest_other
+from selfinstruct.text.diversity import diversity, nearest_other
 
 
 def main() -> None:

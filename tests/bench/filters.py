@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from selfinstruct.compose import compose
 from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.recipe.compose import compose
 from selfinstruct.records import Record
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -27,8 +27,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
-from selfinstruct.novelty import RougeLIndex
-from selfinstruct.tokenizers import tokenizer
+from selfinstruct.text.novelty import RougeLIndex
+from selfinstruct.text.tokenizers import tokenizer
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 THRESHOLD = 0.7
@@ -217,9 +217,9 @@ def growth(sizes: list[int]) -> None:
 
 def chain() -> None:
     """The filters of `paper` other than ROUGE-L, and the same with the JSON Schema, through the judge."""
-    from selfinstruct.compose import compose
-    from selfinstruct.judge import Judge
+    from selfinstruct.recipe.compose import compose
     from selfinstruct.records import Record
+    from selfinstruct.stages.judge import Judge
 
     words = ["recipe=paper", "model=scripted", "~filters.instructions.rouge_l"]
     texts = instructions("alpaca_instructions_10k")

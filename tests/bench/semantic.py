@@ -24,18 +24,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from paraphrases import PARAPHRASES
+
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from novelty import instructions
-from test_semantic import PARAPHRASES
 
+from selfinstruct.journal.store import Journal
 from selfinstruct.llm.embedding_local import LocalEmbedding
-from selfinstruct.novelty import RougeLIndex
 from selfinstruct.records import StoredVector
-from selfinstruct.similarity import Approximate, Exact, Index
-from selfinstruct.store import Journal
+from selfinstruct.text.novelty import RougeLIndex
+from selfinstruct.text.similarity import Approximate, Exact, Index
 
 REAL, CANDIDATES = 1000, 200
 

@@ -223,7 +223,7 @@ def write_recipe(folder: Path) -> None:
     """The paper's first stage alone as the recipe `throughput`, its filters as filters=throughput."""
     from omegaconf import OmegaConf
 
-    from selfinstruct.layout import packaged
+    from selfinstruct.project.layout import packaged
 
     sections = {
         "pipeline": ("paper", ["instructions"]),
@@ -455,7 +455,7 @@ def alone(arguments: list[str]) -> None:
     """A process of ours with a model that is nothing but a reply."""
     from fast_server import Answers
 
-    from selfinstruct.cli import command
+    from selfinstruct.cli.main import command
     from selfinstruct.llm import MODELS, ModelKind
     from selfinstruct.records import Reply, Request
 

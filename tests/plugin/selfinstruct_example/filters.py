@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from selfinstruct.filters import Filter, text_filter
-from selfinstruct.tokenizers import TokenizerName, counting
-from selfinstruct.tokenizers import tokenizer as tokens_by
+from selfinstruct.text.tokenizers import TokenizerName, counting
+from selfinstruct.text.tokenizers import tokenizer as tokens_by
 
 
 def sentence_length(

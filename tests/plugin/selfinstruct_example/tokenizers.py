@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfinstruct.tokenizers import Tokenizer
+from selfinstruct.text.tokenizers import Tokenizer
 
 
 def bigrams() -> Tokenizer:

@@ -1,0 +1,298 @@
+"""The command line: `selfinstruct [run] …` composes a recipe and runs it, the other verbs stand beside it.
+
+This is where errors become messages: a `UserError` is printed and the exit status is 1; anything else is a
+bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from selfinstruct.errors import MISSED_STATUS, Interrupted, UserError, unknown
+from selfinstruct.monitor.outside import outlast_the_terminal, stopping
+from selfinstruct.monitor.terminal import console, screen, screened
+from selfinstruct.project.layout import GROUPS, headline, listing
+from selfinstruct.recipe.overrides import refuse_options, refuse_spaces
+
+if TYPE_CHECKING:
+    from selfinstruct.recipe.compose import Composed
+
+VERBS = {
+    "run": "run a recipe, or go on with a run of it (the default)",
+    "check": "compose and check a recipe without a request: every fault, or what a run would do",
+    "replay": "read a run's replies again under other settings, without a model: replay RUN KEY=VALUE …",
+    "verify": "whether a run's folder is whole, without changing anything in it: verify RUN",
+    "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
+    "trust": "which servers may have which keys, whatever recipe names them: trust HOST VARIABLE",
+    "help": "show this",
+}
+PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs it has"}
+FLAGS = ("-m", "--multirun", "--resolve")  # the options of Hydra's that stand alone
+HELP_FLAGS = {"--help", "-h"}
+USAGE = """\
+selfinstruct: instruction datasets from a handful of seed tasks
+
+  selfinstruct [VERB] recipe=NAME [GROUP=NAME …] [KEY=VALUE …]
+
+  selfinstruct recipe=quickstart                           try it out: no key, no GPU
+  selfinstruct recipe=chat model=openai target=1000        the paper's pipeline on a model of your own
+  selfinstruct check recipe=alpaca                         what would it do?
+  selfinstruct check --list filters                        what can it name? also exports, tokenizers, ...
+  selfinstruct new garden --from chat                      start a domain of your own
+  selfinstruct -m recipe=chat mix.machine=0,2,4            a sweep: a run for each value, and how they compare
+  selfinstruct replay runs/chat filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
+"""
+REPLAY_HELP = """\
+selfinstruct replay: read a run's replies again under other settings, without a model
+
+  selfinstruct replay RUN [KEY=VALUE …]
+
+  RUN is the folder of a run, or of a job of a sweep. Its recipe and overrides are taken as they were, and the
+  keys given now come on top. Nothing is sent and nothing is paid; RUN itself is left as it is.
+
+  selfinstruct replay runs/paper filters.instructions.rouge_l.threshold=0.6     what would 0.6 have kept?
+  selfinstruct replay -m runs/paper filters.instructions.rouge_l.threshold=0.5,0.6,0.7
+
+  run_dir=DIR     where the replay goes; beside RUN unless given (runs/paper.replay-1)
+  -m              one replay for each combination: a=1,2; sweep_dir=DIR names the folder
+
+What a prompt would have been under the new settings may differ from what was sent; the end of a replay says
+how many did, and which requests have no reply. A normal run in that folder asks for just those.
+"""
+OPTIONS = """\
+keys used most
+  target=N        records to accept                     run_dir=DIR   the run folder (runs/<recipe>)
+  model.name=…    the model's name for LiteLLM          fresh=true    set an old run aside, start anew
+  seeds.path=…    a seed file of your own               seed=N        the seed of every random choice
+  filters.instructions.rouge_l.threshold=0.6            change any filter's option
+  '~filters.instructions.banned_words'                  leave a filter out
+
+options
+  --cfg job       print the composed recipe             -m            one run for each combination: a=1,2
+                                                        sweep_dir=DIR with -m: the sweep's folder, to go on in
+  --hydra-help    Hydra's own options                   --version     print the version
+
+exit status
+  0 as asked   1 an error   3 a budget is reached   4 the target was missed, or no record left   130 stopped
+"""
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    outlast_the_terminal()
+    for number in stopping():  # until a run has begun, which handles them itself
+        signal.signal(number, _stop)
+    screen()  # also for the traceback of a bug, which the interpreter prints
+    sys.exit(command(sys.argv[1:]))
+
+
+def _stop(number: int, frame: object) -> None:
+    """End at once: there is nothing to lose yet, and what is being imported might catch an exception."""
+    os._exit(Interrupted.status)
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; returns the exit status."""
+    with screened():
+        return _command(arguments)
+
+
+def _command(arguments: Sequence[str]) -> int:
+    try:
+        refuse_spaces(arguments)
+        verb, arguments = _verb(arguments)
+        if verb == "new":
+            return _new(arguments)
+        if verb == "check" and any(
+            part.partition("=")[0] in ("--list", "--help", "-h") for part in arguments
+        ):
+            return _told(arguments)
+        if verb == "verify":
+            return _verify(arguments)
+        if verb == "replay" and HELP_FLAGS & set(arguments):
+            print(REPLAY_HELP)
+            return 0
+        if verb == "trust":
+            print(_trust(arguments))
+            return 0
+        if verb == "help" or HELP_FLAGS & set(arguments):
+            print(help_text(Path.cwd()))
+            return 0
+        if "--version" in arguments:
+            from importlib.metadata import version
+
+            print(version("selfinstruct"))
+            return 0
+        refuse_options(arguments)
+        if verb == "replay":
+            from selfinstruct.recipe.compose import replayed
+
+            verb, arguments = "run", replayed(arguments, Path.cwd())
+        return _apply(verb, arguments, Path.cwd())
+    except Interrupted as error:
+        print(error, file=sys.stderr)
+        return error.status
+    except UserError as error:
+        print(f"selfinstruct: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The verb and what is left of the arguments; it is the first word that is no option or its value.
+
+    Raises:
+        UserError: for a word that is no verb.
+    """
+    before = ["-m", *arguments]
+    words = [
+        place
+        for place, part in enumerate(arguments)
+        if re.fullmatch(r"\w[\w./-]*", part) and (before[place] in FLAGS or before[place][0] != "-")
+    ]
+    if not words:
+        return "run", list(arguments)
+    rest = list(arguments)
+    word = rest.pop(words[0])
+    if word not in VERBS:
+        what, known = unknown("verb", word, VERBS)
+        near = (
+            f"a recipe is chosen by its key: recipe={word}"
+            if word in listing("recipes", Path.cwd())
+            else known
+        )
+        raise UserError(f"{what}\n  {near}")
+    return word, rest
+
+
+def help_text(project: Path) -> str:
+    """What `--help` prints: verbs, recipes and groups with a line each."""
+    lines = [USAGE, "verbs", *_table(VERBS)]
+    recipes = {name: headline(path) for name, path in listing("recipes", project).items()}
+    lines += ["", "recipes (recipe=NAME)", *_table(recipes)]
+    for group in GROUPS:
+        names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
+        lines += ["", f"{group} ({group}=NAME)", *_table(names)]
+    for group, what in PRESETS.items():
+        names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
+        lines += ["", f"{what} ({group}=NAME)", *_table(names)]
+    return "\n".join([*lines, "", OPTIONS])
+
+
+def _table(rows: dict[str, str]) -> list[str]:
+    return [f"  {name:<20} {text}" for name, text in rows.items()]
+
+
+def _apply(verb: str, arguments: list[str], project: Path) -> int:
+    """Do a verb that takes a recipe: once, or for each job of a sweep."""
+    from selfinstruct.cli import hydra_app as application
+    from selfinstruct.recipe.compose import compose
+
+    do = {"run": _run, "check": _check}[verb]
+    if any(part in application.SWEEP for part in arguments):
+        if verb == "run":
+            return application.run_sweep(arguments, project)
+        return application.check_sweep(arguments, project, do)
+    if any(part.startswith(("-", "hydra")) for part in arguments):
+        return application.single(arguments, project, do)
+    composed = compose(arguments, project)  # a Hydra application composes twice
+    return do(composed, composed.run_dir())
+
+
+def _run(composed: Composed, run_dir: Path) -> int:
+    from selfinstruct.api import execute
+    from selfinstruct.monitor.progress import Progress
+    from selfinstruct.report.ending import MISSED, last_line
+    from selfinstruct.report.funnel import draw_samples, show
+
+    recipe = composed.recipe()
+    progress = Progress()
+    for warning in recipe.warnings:
+        progress.say(f"note: {warning}")
+    done = execute(recipe, run_dir, progress, composed.saved)
+    samples = draw_samples(done.records(recipe.makers[-1].name), recipe.config.seed)
+    summary = done.summary
+    show(summary, samples, console(sys.stdout))
+    if recipe.config.replay:
+        print(f"\nreplay: {summary['replay']['note']}")
+    print(f"\n{last_line(recipe, summary, _short(done.folder))}")
+    return MISSED_STATUS if summary["state"] == MISSED else 0
+
+
+def _check(composed: Composed, run_dir: Path) -> int:
+    from selfinstruct.plan.text import plan
+
+    recipe = composed.recipe()
+    print(plan(recipe, run_dir))
+    return 0
+
+
+def _told(arguments: list[str]) -> int:
+    """What `check` takes, or what a recipe can name."""
+    from selfinstruct.describe.catalogue import HELP, told
+
+    if HELP_FLAGS & set(arguments):
+        print(HELP)
+        return 0
+    text, faults = told(arguments)
+    print(text, flush=True)
+    if faults:
+        raise UserError("\n  ".join(["not all of that can be used:", *map(str, faults)]))
+    return 0
+
+
+def _new(arguments: list[str]) -> int:
+    """Take the name and `--from` out of the arguments, and do it."""
+    from selfinstruct.cli.new import BASE, HELP, create, told
+
+    if HELP_FLAGS & set(arguments):
+        print(HELP)
+        return 0
+    names, base, rest = [], BASE, list(arguments)
+    while rest:
+        part = rest.pop(0)
+        option, equals, value = part.partition("=")
+        if option == "--from":
+            base = value if equals else rest.pop(0) if rest else ""
+        else:
+            names.append(part)
+    if len(names) != 1 or not base or names[0].startswith("-"):
+        raise UserError("new takes one NAME and --from RECIPE: selfinstruct new garden --from chat")
+    print(told(create(names[0], base, Path.cwd())))
+    return 0
+
+
+def _trust(arguments: Sequence[str]) -> str:
+    """List, remember or forget which servers may have which keys; returns what to say."""
+    from selfinstruct.llm import trusted
+
+    names = [part for part in arguments if part != "--remove"]
+    if HELP_FLAGS & set(names):
+        return trusted.HELP
+    unknown_options = [part for part in names if part.startswith("-") or "=" in part]
+    if unknown_options or ("--remove" in arguments and not names):
+        raise UserError(f"trust takes HOST VARIABLE, or --remove HOST\n{trusted.HELP}")
+    if "--remove" in arguments:
+        return trusted.forget(names[0], names[1:])
+    return trusted.remember(names[0], names[1:]) if names else trusted.listed()
+
+
+def _verify(arguments: list[str]) -> int:
+    from selfinstruct.run_folder.verify import HELP, verify
+
+    if HELP_FLAGS & set(arguments):
+        print(HELP)
+        return 0
+    return verify(arguments, Path.cwd())
+
+
+def _short(path: Path) -> Path:
+    """A path as the user would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,182 @@
+"""Whether a journal is as it was written: SQLite's own check, each row's checksum, and the number of rows.
+
+All of it is looked at when a journal is opened. Sums and counts are taken by SQLite, which looks at no
+checksum, so they can be trusted only if every row can. A row is looked at again when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from selfinstruct.journal.checksums import COLUMNS, Value, checksum, name_of, quoted, shown, stage_of
+from selfinstruct.journal.plain_tables import is_plain, strange
+
+FORMAT = 4
+SUMMED = 4  # the first format whose rows have checksums
+SCHEMA = "schema"  # the entry of the tally that has the checksum of the tables' definitions
+NAMES = (*COLUMNS, "tally", "record_order")  # of its tables and its index
+PLURAL = {
+    "meta": "notes",
+    "request": "requests",
+    "reply": "replies",
+    "record": "records",
+    "vector": "vectors",
+}
+JSON = {
+    "meta": ("value",),
+    "request": ("sampling", "examples"),
+    "reply": ("others",),
+    "record": ("data", "detail"),
+}
+_NUMBERS = {  # the other columns hold texts, or bytes
+    *("number", "sends", "prompt_tokens", "completion_tokens", "cost_usd", "seconds", "attempts", "taken"),
+    *("counted", "request", "position", "tokens", "paid"),
+}
+_BYTES = {("request", "content"), ("vector", "key"), ("vector", "vector")}
+
+
+def damage(db: sqlite3.Connection) -> Iterator[str]:
+    """What is not as it was written, in words; nothing where the journal is whole.
+
+    Args:
+        db: a connection that reads texts by `checksums.lenient`, in a transaction if others write.
+
+    Raises:
+        sqlite3.DatabaseError: where SQLite cannot read on.
+    """
+    if others := list(strange(db, NAMES)):
+        yield from others
+        return
+    wrong = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if wrong != "ok":
+        yield " ".join(wrong.split())
+        return
+    tables = tables_of(db)
+    if not tables:  # killed before the first was there
+        return
+    if not summed(tables):
+        yield from _unsummed(db, tables)
+        return
+    missing = [name for name in (*COLUMNS, "tally") if name not in tables]
+    if missing:
+        yield from (f"the table {name} is missing" for name in missing)
+        return
+    counted = dict(_tally(db))
+    if counted.get((SCHEMA, "")) != (1, schema_sum(db)):
+        yield "the definitions of its tables are not as they were written"
+        return
+    for table in COLUMNS:
+        yield from _rows(db, table, counted)
+    bad = len(counted) - db.execute("SELECT COUNT(*) FROM tally").fetchone()[0]
+    if bad:
+        yield "the counts of its rows are not as they were written"
+
+
+def tables_of(db: sqlite3.Connection) -> dict[str, list[str]]:
+    """The columns of each table of a journal, of those there are and can be read without harm."""
+    known = [name for name in (*COLUMNS, "tally") if is_plain(db, name)]
+    return {name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")] for name in known}
+
+
+def summed(tables: dict[str, list[str]]) -> bool:
+    """Whether the rows of these tables have checksums."""
+    return "tally" in tables or any("sum" in columns for columns in tables.values())
+
+
+def schema_sum(db: sqlite3.Connection) -> int:
+    """The checksum of the tables' definitions."""
+    rows = db.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master"
+        f" WHERE name IN ({', '.join('?' * len(NAMES))}) ORDER BY name",
+        NAMES,
+    )
+    return checksum(SCHEMA, [value for row in rows for value in row])
+
+
+def format_of(db: sqlite3.Connection) -> int | None:
+    """The format that a journal says it has; None where it does not say, or what it says is damaged."""
+    if "meta" not in (tables := tables_of(db)):
+        return None
+    has_sum = "sum" in tables["meta"]
+    row = db.execute(f"SELECT value, {'sum' if has_sum else 0} FROM meta WHERE key = 'format'").fetchone()
+    if row is None or (has_sum and row[1] != checksum("meta", ("format", row[0]))):
+        return None
+    return int(row[0]) if str(row[0]).isdecimal() else None
+
+
+def suspects(table: str, row: Sequence[Value]) -> list[str]:
+    """The columns of a row that hold what they cannot hold; damage within a text is not seen like this."""
+    return [name for name, value in zip(COLUMNS[table], row, strict=True) if _odd(table, name, value)]
+
+
+def _odd(table: str, column: str, value: Value) -> bool:
+    if value is None:
+        return False
+    if (table, column) in _BYTES:
+        return not isinstance(value, bytes)
+    if column in _NUMBERS:
+        return not isinstance(value, (int, float))
+    if not isinstance(value, str) or any("\udc80" <= letter <= "\udcff" for letter in value):
+        return True
+    if column in JSON.get(table, ()):
+        try:
+            json.loads(value)
+        except ValueError:
+            return True
+    return False
+
+
+def _tally(db: sqlite3.Connection) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
+    """How many rows a table has of a stage, and their checksums combined."""
+    for *entry, sum_ in db.execute("SELECT name, stage, rows, sums, sum FROM tally"):
+        if checksum("tally", entry) == sum_:
+            name, stage, rows, sums = entry
+            yield (name, stage), (rows, sums)
+
+
+def _rows(
+    db: sqlite3.Connection, table: str, counted: dict[tuple[str, str], tuple[int, int]]
+) -> Iterator[str]:
+    """What is damaged, missing or one too many in a table."""
+    found: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    whole = True
+    for *row, sum_ in db.execute(f"SELECT {quoted(COLUMNS[table])}, sum FROM {table}"):
+        stage = stage_of(table, row)
+        found[stage] += 1
+        if checksum(table, row) == sum_:
+            sums[stage] ^= sum_
+        else:
+            whole = False
+            yield told(table, row)
+    expected = {stage: facts for (name, stage), facts in counted.items() if name == table}
+    for stage in sorted({*found, *expected}):
+        rows, combined = expected.get(stage, (0, 0))
+        of = f"{PLURAL[table]} of {shown(stage)}" if stage else PLURAL[table]
+        if rows > found[stage]:
+            yield f"{of}: {rows - found[stage]:,} missing"
+        elif whole and (rows, combined) != (found[stage], sums[stage]):
+            yield f"{of}: not those that were written"
+
+
+def told(table: str, row: Sequence[Value]) -> str:
+    """A damaged row in words."""
+    odd = suspects(table, row)
+    return f"{name_of(table, row)} is not as it was written" + (f" ({', '.join(odd)})" if odd else "")
+
+
+def _unsummed(db: sqlite3.Connection, tables: dict[str, list[str]]) -> Iterator[str]:
+    """What can be seen of damage in a journal of a format without checksums."""
+    if format_of(db) not in range(1, SUMMED):
+        yield "the note of its format is missing or is not as it was written"
+        return
+    for table, columns in COLUMNS.items():
+        if table in tables:
+            there = [name for name in columns if name in tables[table]]
+            blank = ["NULL" if name not in there else f'"{name}"' for name in columns]
+            for row in db.execute(f"SELECT {', '.join(blank)} FROM {table}"):
+                if suspects(table, row):
+                    yield told(table, row)

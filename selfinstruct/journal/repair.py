@@ -1,0 +1,203 @@
+"""A damaged journal: what is said of it, and how a run goes on from what is whole.
+
+The damaged file is kept. Beside it a new one is made of all rows that are as they were written, and takes its
+place; what is missing then is made anew from the replies, or asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.journal.check import FORMAT, format_of
+from selfinstruct.journal.file import copied, inspect, look_at, understood, untouched
+from selfinstruct.journal.salvage import Saved, put_in_place, read_from, read_what_can_be
+from selfinstruct.journal.store import Journal
+
+SUMMARY = "summary.json"
+WRITTEN = "dataset"  # the meta key of the digests of what was written to `dataset/`, by name
+SAME = "To mend it, run the same command with repair=true"
+CHECKED = "To mend it, run the recipe with repair=true; check changes nothing"
+OTHER = "To mend it, go on with that run by its own command, with repair=true"
+
+
+def open_journal(path: Path, repair: bool = False, replay: bool = False) -> tuple[Journal, list[str]]:
+    """Open a journal, mended if that is wished and needed.
+
+    Args:
+        path: the SQLite file.
+        repair: whether the user wants a damaged one mended.
+        replay: whether its replies are those of another run, so that there is no need to keep them.
+
+    Returns:
+        The journal, and what the user should know of a repair; nothing where there was none.
+
+    Raises:
+        DamagedJournal: if it is damaged; the message says how to go on.
+        RunFolderError: if it cannot be opened, or mended.
+    """
+    try:
+        if path.exists():
+            with understood(path), closing(look_at(path)) as db:
+                _refuse_emptied(path, db)
+        return Journal(path), []
+    except DamagedJournal as error:
+        if not repair:
+            raise offer(error) from error
+    try:
+        return _mend(path, replay)
+    except (sqlite3.Error, OSError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be repaired: {error}. Nothing was changed; make room, or mend what stands in "
+            "the way, and run the same command again"
+        ) from error
+
+
+@contextmanager
+def looked_into(path: Path, busy: bool, how: str = CHECKED) -> Iterator[Journal]:
+    """A journal to read, without a trace in its folder; one of an older format is copied first.
+
+    Args:
+        path: the SQLite file.
+        busy: whether another process is at it.
+        how: the command that mends a damaged one, for the message.
+
+    Raises:
+        DamagedJournal: if it is damaged; the message says how to go on.
+        RunFolderError: if it cannot be opened.
+    """
+    with ExitStack() as stack:
+        with understood(path):
+            db = stack.enter_context(untouched(path, busy))
+        try:
+            _refuse_emptied(path, db)
+            inspect(path, db)
+            if format_of(db) == FORMAT:
+                journal = Journal(path, db)
+            else:
+                copy = stack.enter_context(copied(path))
+                Journal(copy).close()
+                journal = Journal(path, look_at(copy))
+        except DamagedJournal as error:
+            raise offer(error, how, read_from(db)) from error
+        stack.callback(journal.close)
+        yield journal
+
+
+def offer(error: DamagedJournal, how: str = SAME, saved: Saved | None = None) -> DamagedJournal:
+    """The same, with what can be had again, what that costs, and how.
+
+    Args:
+        error: what was found.
+        how: the command to type.
+        saved: what can be read of the journal; read now unless given.
+    """
+    if error.remedy:
+        return error
+    saved = saved or read_what_can_be(error.path)
+    left = costs(saved, error.path.parent)
+    kept = "The damaged file is kept too. To start anew: fresh=true"
+    return DamagedJournal(error.path, error.damage, f"{left}.\n  {how}. {kept}")
+
+
+def costs(saved: Saved, run: Path) -> str:
+    """What is left, and what the rest costs to have again.
+
+    Args:
+        saved: what could be read.
+        run: the run's folder; its summary has figures where the journal's own are lost.
+    """
+    lost, cost = sum(saved.lost().values()), saved.cost()
+    whole = f"{saved.replies:,} replies are whole and are kept"
+    if not saved.counted:
+        stored, usd = summed_up(run)
+        if not stored and not saved.replies and not lost:
+            return f"{whole}. All replies must be asked again, unless the cache has them"
+        if stored - saved.replies > lost:
+            lost = stored - saved.replies
+            cost = usd * lost / stored
+    if not lost:
+        return f"{whole}; what else is damaged is made anew from them"
+    about = f" (about ${cost:.4f})" if cost else ""
+    return (
+        f"{whole}. {lost:,} must be asked again{about}, unless the cache has {'it' if lost == 1 else 'them'}"
+    )
+
+
+def _mend(path: Path, replay: bool) -> tuple[Journal, list[str]]:
+    saved = read_what_can_be(path)
+    beside = path.with_name(f"{path.stem}.mended{path.suffix}")
+    for suffix in ("", "-wal", "-shm"):  # of a repair that was killed
+        beside.with_name(beside.name + suffix).unlink(missing_ok=True)
+    journal = Journal(beside)
+    journal.restore(saved.kept(replies=not replay))
+    if journal.meta(WRITTEN) is None:  # without digests, whatever is there is the user's
+        journal.set_meta(WRITTEN, _written(path.parent))
+    compared = journal.meta("shape") is not None or not journal.has_replies()
+    journal.close()
+    aside = put_in_place(path, beside)
+    return Journal(path), [*_notes(saved, aside, replay, compared)]
+
+
+def _notes(saved: Saved, aside: Path, replay: bool, compared: bool) -> Iterator[str]:
+    what = "the replies of its source are read again" if replay else costs(saved, aside.parent)
+    yield f"repaired the journal: {what}. The damaged one is {aside.name}"
+    if not compared:
+        yield (
+            "its note of the settings was damaged, so they cannot be compared; they are taken to be those of "
+            "this command"
+        )
+
+
+def _written(run: Path) -> dict[str, list[str]]:
+    """The digests of what was written to `dataset/`, as the summary has them."""
+    written = {}
+    for name, facts in _table(_summary(run).get("files")).items():
+        digest = _table(facts).get("sha256")
+        if name.startswith("dataset/") and isinstance(digest, str):
+            written[name.partition("/")[2]] = [digest[:16]]
+    return written
+
+
+def summed_up(run: Path) -> tuple[int, float]:
+    """The replies of a run, and what they cost, by its summary; nothing where that says nothing."""
+    stages = [_table(figures) for figures in _table(_summary(run).get("stages")).values()]
+    replies, usd = ([figures.get(key) for figures in stages] for key in ("replies", "cost_usd"))
+    return (
+        sum(count for count in replies if isinstance(count, int)),
+        sum(float(cost) for cost in usd if isinstance(cost, (int, float))),
+    )
+
+
+def _refuse_emptied(path: Path, db: sqlite3.Connection) -> None:
+    """Refuse a file without a byte, or a table, of a run that had come to store replies."""
+    replies, _ = summed_up(path.parent)
+    if replies and _is_empty(path, db):
+        raise DamagedJournal(path, [f"it is empty, and summary.json tells of {replies:,} replies"])
+
+
+def _is_empty(path: Path, db: sqlite3.Connection) -> bool:
+    """Whether a file has no table of a journal; one that SQLite cannot read has more to say than that."""
+    if not path.stat().st_size:
+        return True
+    try:
+        return not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.Error:
+        return False
+
+
+def _summary(run: Path) -> dict[str, Any]:
+    """The summary; nothing where it is damaged, since it is written anew at the end of each start."""
+    try:
+        return _table(json.loads((run / SUMMARY).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _table(found: Any) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,207 @@
+"""What can be read of a damaged journal, and what that leaves to be had again.
+
+SQLite stops at the first broken page it meets. So each table is read from both ends, row by row, and around
+what lies broken in between by stepping over it. A row whose checksum is not right is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from selfinstruct.journal.check import suspects, tables_of
+from selfinstruct.journal.checksums import COLUMNS, KEYS, Value, Values, checksum, stage_of
+from selfinstruct.journal.file import look_at
+
+Place = tuple[str, str]  # a table and a stage
+MOST_STEPS = 10_000  # tries to get past a break; a break is a few pages of some rows each
+_ABSENT: dict[str, Value] = {"sends": 1, "counted": 0}  # of columns that an older format does not have
+
+
+@dataclass
+class Saved:
+    """Rows that could be read and are as they were written.
+
+    Attributes:
+        rows: by table.
+        counted: how many rows each table had of a stage, and their checksums combined, as far as that can be
+            read.
+        summed: whether the rows have checksums, which those of older formats do not.
+    """
+
+    rows: dict[str, list[Values]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
+    counted: dict[Place, tuple[int, int]] = field(default_factory=dict)
+    summed: bool = False
+
+    @property
+    def replies(self) -> int:
+        """How many replies are left."""
+        return len(self.rows["reply"])
+
+    def whole(self, table: str) -> bool:
+        """Whether a table is known to have every row that was written to it."""
+        found: dict[str, tuple[int, int]] = {}
+        for row in self.rows[table]:
+            number, sums = found.get(stage_of(table, row), (0, 0))
+            found[stage_of(table, row)] = number + 1, sums ^ checksum(table, row)
+        counted = {stage: facts for (name, stage), facts in self.counted.items() if name == table}
+        return self.summed and found == {stage: facts for stage, facts in counted.items() if facts[0]}
+
+    def kept(self, replies: bool = True) -> dict[str, list[Values]]:
+        """What a mended journal begins with: records only where they, replies and requests are whole.
+
+        Else the replies are read again, which makes the records anew, and the requests that are missing.
+
+        Args:
+            replies: whether to keep what was asked and what came back; a replay has both from its source.
+        """
+        if not replies:
+            return {"vector": self.rows["vector"]}
+        asked = {row[:2] for row in self.rows["request"]}
+        answered = {row[:2] for row in self.rows["reply"]}
+        if self.whole("reply") and self.whole("record") and answered <= asked:
+            return self.rows
+        taken = COLUMNS["reply"].index("taken")
+        untaken: list[Values] = [(*row[:taken], 0, *row[taken + 1 :]) for row in self.rows["reply"]]
+        return {**self.rows, "reply": untaken, "record": []}
+
+    def lost(self) -> dict[str, int]:
+        """By stage, how many replies were there and cannot be read, as far as that is known."""
+        here: dict[str, list[int]] = {}
+        for row in self.rows["reply"]:
+            here.setdefault(str(row[0]), []).append(int(row[1] or 0))
+        counted = {stage: rows for (table, stage), (rows, _) in self.counted.items() if table == "reply"}
+        asked = Counter(str(row[0]) for row in self.rows["request"])
+        lost = {}
+        for stage in sorted({*here, *counted, *asked}):
+            numbers = here.get(stage, [])
+            guess = max([0 if self.counted else asked[stage], *numbers], default=0)
+            lost[stage] = max(0, counted.get(stage, guess) - len(numbers))
+        return {stage: count for stage, count in lost.items() if count}
+
+    def cost(self) -> float | None:
+        """What the lost replies cost at about, by those that are left; None where that is not known."""
+        column, attempts = (COLUMNS["reply"].index(name) for name in ("cost_usd", "attempts"))
+        usd = 0.0
+        for stage, number in self.lost().items():
+            paid = [row[column] for row in self.rows["reply"] if row[0] == stage and row[attempts]]
+            known = [float(cost) for cost in paid if isinstance(cost, (int, float))]
+            if not known:
+                return None
+            usd += number * sum(known) / len(known)
+        return usd
+
+
+def read_what_can_be(path: Path) -> Saved:
+    """Read a damaged journal; the file stays as it is."""
+    try:
+        with closing(look_at(path)) as db:
+            return read_from(db)
+    except sqlite3.DatabaseError:  # not even its first page
+        return Saved()
+
+
+def read_from(db: sqlite3.Connection) -> Saved:
+    """The same of one that is open."""
+    saved = Saved()
+    with suppress(sqlite3.DatabaseError):
+        tables = tables_of(db)  # without views, whose rows may have no end
+        saved.summed = "sum" in tables.get("reply", ())
+        tally = _rows(db, "tally", ("name", "stage")) if "tally" in tables else ()
+        for name, stage, rows, sums, sum_ in tally:
+            if checksum("tally", (name, stage, rows, sums)) == sum_:
+                saved.counted[str(name), str(stage)] = int(rows or 0), int(sums or 0)
+        for table in (name for name in COLUMNS if name in tables):
+            saved.rows[table] = [*_good(db, table, saved.summed)]
+    return saved
+
+
+def put_in_place(path: Path, mended: Path) -> Path:
+    """Put a mended journal in the place of a damaged one, which is kept under a new name: that."""
+    number = 1
+    while (aside := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
+        number += 1
+    _link(path, aside)
+    for suffix in ("-wal", "-shm"):  # not to be taken for those of the mended one
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
+    mended.replace(path)
+    return aside
+
+
+def _link(path: Path, aside: Path) -> None:
+    """Keep a file under another name too; it stays where it is until another takes its place."""
+    try:
+        os.link(path, aside)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(path, aside)
+
+
+def _good(db: sqlite3.Connection, table: str, summed: bool) -> Iterator[Values]:
+    """The rows of a table that are as they were written, by the columns of today."""
+    for row in _rows(db, table, COLUMNS[table][: KEYS[table]]):
+        values = row[: len(COLUMNS[table])]
+        if summed:
+            good = len(row) == len(values) + 1 and checksum(table, values) == row[-1]
+        else:
+            there = _columns(db, table)
+            named = dict(zip(there, row, strict=True))
+            values = tuple(named.get(name, _ABSENT.get(name)) for name in COLUMNS[table])
+            good = not suspects(table, values)
+        if good:
+            yield values
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+
+
+def _rows(db: sqlite3.Connection, table: str, key: tuple[str, ...]) -> Iterator[Values]:
+    """The rows of a table, by key from the front and from the back, each once."""
+    seen: set[Values] = set()
+    for order in ("ASC", "DESC"):
+        ordered = ", ".join(f"{column} {order}" for column in key)
+        cursor = _execute(db, f"SELECT * FROM {table} ORDER BY {ordered}")
+        while (row := _next(cursor)) is not None:
+            if row[: len(key)] not in seen:
+                seen.add(row[: len(key)])
+                yield row
+    if table in ("request", "reply"):
+        yield from _between(db, table, seen)
+
+
+def _between(db: sqlite3.Connection, table: str, seen: set[Values]) -> Iterator[Values]:
+    """The rows that lie between two breaks, asked for one by one."""
+    places = [place for place in seen if isinstance(place[0], str) and isinstance(place[1], int)]
+    for stage in sorted({str(stage) for stage, _ in places}):
+        numbers = {number for name, number in places if name == stage}
+        last = max(number for number in numbers if isinstance(number, int))
+        likely = range(1, min(last, 2 * len(numbers) + MOST_STEPS))
+        for number in islice((one for one in likely if one not in numbers), MOST_STEPS):
+            query = f"SELECT * FROM {table} WHERE stage = ? AND number = ?"
+            row = _next(_execute(db, query, stage, number))
+            if row is not None:
+                yield row
+
+
+def _next(cursor: sqlite3.Cursor | None) -> Values | None:
+    try:
+        row: Values | None = cursor.fetchone() if cursor else None
+    except sqlite3.DatabaseError:
+        return None
+    return row
+
+
+def _execute(db: sqlite3.Connection, query: str, *values: Value) -> sqlite3.Cursor | None:
+    try:
+        return db.execute(query, values)
+    except (sqlite3.DatabaseError, UnicodeError):
+        return None

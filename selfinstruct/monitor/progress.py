@@ -1,0 +1,215 @@
+"""What a run shows while it runs: a bar a stage on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+from selfinstruct.journal.stage_stats import StageStats
+from selfinstruct.monitor.outside import lasting
+from selfinstruct.monitor.terminal import console, safe, screened
+from selfinstruct.records import ACCEPTED, REJECTED, Record, Reply
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+EVERY_SECONDS = 5.0
+NAME, BAR = 15, 16  # columns
+
+
+@dataclass
+class Tally:
+    """Where a stage stands."""
+
+    name: str
+    goal: int
+    done: int
+    accepted: int
+    candidates: int
+    tokens: int
+    cost_usd: float | None
+    in_flight: int = 0
+    began: float = field(default_factory=time.monotonic)
+    done_before: int = 0
+
+    def line(self) -> str:
+        """All of it on one line."""
+        return f"{self.name}: {self.done} of {self.goal}  {self.details()}"
+
+    def details(self, room: int = 1_000) -> str:
+        """All but the name and the bar, as far as there is room for it."""
+        rate = (
+            f"{self.accepted / self.candidates:.0%} of {self.candidates} accepted" if self.candidates else ""
+        )
+        cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
+        parts = [self._left(), rate, cost, f"{_short(self.tokens)} tokens", f"{self.in_flight} in flight"]
+        told = [part for part in parts if part]
+        while len(told) > 1 and len("  ".join(told)) > room:
+            told.pop()
+        return "  ".join(told)
+
+    def _left(self) -> str:
+        done = self.done - self.done_before
+        if done <= 0 or self.done >= self.goal:
+            return ""
+        seconds = (time.monotonic() - self.began) / done * (self.goal - self.done)
+        return f"about {_duration(seconds)} left"
+
+
+class Progress:
+    """Shows a run's progress.
+
+    Args:
+        stream: where to show it; standard error unless told.
+        quiet: show nothing.
+    """
+
+    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+        self._stream = lasting(stream or sys.stderr)
+        self._quiet = quiet
+        self._tally: Tally | None = None
+        self._by_replies = False
+        self._remark: Callable[[Sequence[Record]], str | None] | None = None
+        self._bars: Bars | None = None
+        self._bar: Any = None
+        self._troubles: dict[str, tuple[float, int]] = {}  # by kind: when one was told, how many since
+
+    @contextmanager
+    def stage(
+        self,
+        name: str,
+        goal: int,
+        stats: StageStats,
+        taken: int | None,
+        remark: Callable[[Sequence[Record]], str | None] | None = None,
+    ) -> Iterator[None]:
+        """Show a stage while it runs.
+
+        Args:
+            name: its name.
+            goal: what it works towards.
+            stats: what it has done before.
+            taken: replies taken in before, where these count towards the goal and not accepted records.
+            remark: gets the candidates of each reply taken in; what it returns is said.
+        """
+        done = stats.accepted if taken is None else taken
+        if not goal:  # it asks nothing, and has what it has
+            done = goal = stats.accepted
+        self._by_replies, self._remark = taken is not None, remark
+        self._tally = Tally(
+            name, goal, done, stats.accepted, stats.candidates, stats.tokens, stats.cost_usd, done_before=done
+        )
+        with self._bar_of(self._tally) if self._stream.isatty() and not self._quiet else self._lines():
+            yield
+
+    def traffic(self, sent: int, reply: Reply | None = None) -> None:
+        """So many more requests are in flight, or fewer; a reply arrived."""
+        if self._tally is None:
+            return
+        self._tally.in_flight += sent
+        if reply and reply.attempts:
+            self._tally.tokens += reply.prompt_tokens + reply.completion_tokens
+            self._tally.cost_usd = (self._tally.cost_usd or 0.0) + (reply.cost_usd or 0.0)
+        self._refresh()
+
+    def took(self, records: list[Record]) -> None:
+        """A reply was taken in, and these are its candidates."""
+        tally = self._tally
+        assert tally, "replies belong to a stage"
+        accepted = sum(record.fate == ACCEPTED for record in records)
+        tally.accepted += accepted
+        tally.candidates += accepted + sum(record.fate == REJECTED for record in records)
+        tally.done += 1 if self._by_replies else accepted
+        self._refresh()
+        said = self._remark(records) if self._remark else None
+        if said:
+            self.say(said)
+
+    def trouble(self, kind: str, text: str) -> None:
+        """Say what went wrong for the moment; of many lines of a kind only one every few seconds."""
+        now = time.monotonic()
+        last, untold = self._troubles.get(kind, (-EVERY_SECONDS, 0))
+        if now - last < EVERY_SECONDS:
+            self._troubles[kind] = last, untold + 1
+            return
+        self._troubles[kind] = now, 0
+        self.say(f"{text} (and {untold} more like it)" if untold else text)
+
+    def say(self, text: str) -> None:
+        """Say something beside the bars."""
+        if self._quiet:
+            return
+        if self._bars:
+            self._bars.console.print(text, highlight=False)
+        else:
+            print(safe(text), file=self._stream, flush=True)
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Say what takes a while, if it does."""
+        timer = threading.Timer(2.0, self.say, (f"{what} …",))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _refresh(self) -> None:
+        if self._bars and self._tally:
+            done, goal = self._tally.done, self._tally.goal
+            room = self._bars.console.width - NAME - BAR - 2 * len(str(goal)) - 5  # and the spaces between
+            self._bars.update(self._bar, completed=done, total=goal, details=self._tally.details(room))
+
+    @contextmanager
+    def _bar_of(self, tally: Tally) -> Iterator[None]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        name = TextColumn(f"{{task.description:<{NAME}}}", markup=False)
+        columns = name, BarColumn(BAR), MofNCompleteColumn(), TextColumn("{task.fields[details]}")
+        # While there are bars, rich puts a stream of its own in the place of ours, which reads escapes.
+        with Progress(*columns, console=console(self._stream)) as self._bars, screened():
+            self._bar = self._bars.add_task(safe(tally.name), total=tally.goal, details="")
+            self._refresh()
+            yield
+            self._refresh()
+        self._bars = None
+
+    @contextmanager
+    def _lines(self) -> Iterator[None]:
+        ended = threading.Event()
+
+        def tell_now() -> None:
+            if self._tally:
+                self.say(self._tally.line())
+
+        def tell() -> None:
+            while not ended.wait(EVERY_SECONDS):
+                tell_now()
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            tell_now()
+
+
+def _short(number: int) -> str:
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,99 @@
+"""What is wrong with a reply as a whole, before anything is read from it.
+
+None of it stops a run: the reply is kept, what it would have been is rejected under the name of the check,
+and the run goes on. To add a check, add a line to `CHECKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+from selfinstruct.parse.thought import Said
+from selfinstruct.records import Reply
+
+# Finish reasons, and checks.
+CONTENT_FILTER, CONTEXT, NO_CHOICES = "content_filter", "context", "no_choices"
+REFUSED, BROKEN_OFF = "refused", "broken_off"
+EMPTY, MISSING, CUT = "empty_reply", "missing_choice", "cut"
+LARGEST = 262_144  # characters; a reply of 64,000 tokens has about as many
+MOST_IN_A_ROW = 20
+
+
+def _empty(reply: Reply) -> str | None:
+    return None if reply.text.strip() else "the reply is empty"
+
+
+def _withheld(reply: Reply) -> str | None:
+    withheld = reply.finish_reason == CONTENT_FILTER
+    return "the provider's content filter ended the reply" if withheld else None
+
+
+def _oversized(reply: Reply) -> str | None:
+    size = len(reply.text)
+    return f"the reply has {size:,} characters, more than {LARGEST:,}" if size > LARGEST else None
+
+
+def _repeated_line(reply: Reply) -> str | None:
+    if reply.text.count("\n") < MOST_IN_A_ROW:
+        return None
+    lines = (line.strip() for line in reply.text.split("\n"))
+    for line, run in groupby(line for line in lines if line):
+        times = sum(1 for _ in run)
+        if times > MOST_IN_A_ROW:
+            return f"one line {times} times in a row: {line[:60]!r}"
+    return None
+
+
+CHECKS: dict[str, Callable[[Reply], str | None]] = {
+    CONTENT_FILTER: _withheld,
+    EMPTY: _empty,
+    "oversized": _oversized,
+    "repeated_line": _repeated_line,
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of the recipe that say where a reply ends.
+
+    Attributes:
+        longest: how long it may be.
+        stop: its stop strings; None where there are none.
+    """
+
+    longest: str = "max_tokens"
+    stop: str | None = None
+
+
+def fault_of(said: Said, keys: Keys) -> tuple[str, str] | None:
+    """The check that a reply does not pass, and why; None for one that can be read.
+
+    Args:
+        said: what it says, its thought taken off.
+        keys: named in a reason, for the user to change.
+    """
+    reply = said.reply
+    if reply.error is not None:
+        return reply.finish_reason, reply.error
+    if said.thinks and reply.finish_reason != CONTENT_FILTER and not reply.text.strip():
+        return _only_thought(said, keys)
+    for name, check in CHECKS.items():
+        reason = check(reply)
+        if reason:
+            return name, reason
+    return None
+
+
+def _only_thought(said: Said, keys: Keys) -> tuple[str, str]:
+    """What is wrong with a reply of which nothing is left without its thought."""
+    what = (
+        "the reply ends within its thought, before any answer"
+        if said.open
+        else "no answer follows the thought"
+    )
+    help = f"the tokens went into thinking; raise {keys.longest}, or have the model think less"
+    if keys.stop and not said.reached:
+        help += f"; if a stop string ended it, take that out of {keys.stop}"
+    return CUT if said.open else EMPTY, f"{what}: {help}"

@@ -1,0 +1,272 @@
+"""What a run is expected to take: requests, tokens and money, stage by stage, each with a range.
+
+What the run in the folder has shown goes before what is assumed: how many records a reply yields, and how
+long prompts and replies are. Every assumption is told in words beside the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+
+from selfinstruct.journal.repair import looked_into
+from selfinstruct.journal.store import Journal
+from selfinstruct.llm import tokens
+from selfinstruct.llm.prices import Price, price_of
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.recipe.size import REPLY, SAMPLES, UNBOUNDED, size
+from selfinstruct.records import ACCEPTED
+from selfinstruct.run_folder import labelled_records as view
+from selfinstruct.run_folder.folder import JOURNAL, in_use
+from selfinstruct.stages import OTHERWISE, Stage
+from selfinstruct.stages.ranges import Range, around, exactly
+
+ENOUGH = 20  # replies of a stage that tell more than an assumption does
+LAST = 200  # the replies that count: the fuller the pool, the fewer records are new
+SHOWN = (0.8, 1.0, 1.25)  # what a run has shown may turn out so much lower or higher
+ASSUMED = (0.5, 1.0, 2.0)
+KEPT = (1.0, 1.0, 2.0)  # where a record without a child goes on itself
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What a stage has left to take.
+
+    Attributes:
+        name: the stage.
+        requests: prompts to send.
+        prompt_tokens, completion_tokens: of all of them together.
+        cost: in US dollars; None where no price is known.
+    """
+
+    name: str
+    requests: Range
+    prompt_tokens: Range
+    completion_tokens: Range
+    cost: Range | None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run has taken so far; `usd` is None where no price is known."""
+
+    requests: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run has left to take, and what it has taken.
+
+    Attributes:
+        stages: stage by stage.
+        spent: what was spent before.
+        assumed: what the figures rest on where nothing has shown it, in words.
+        shown: what the run in the folder has shown, in words.
+    """
+
+    stages: list[StageEstimate]
+    spent: Spent
+    assumed: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+
+    @property
+    def requests(self) -> Range:
+        """Prompts to send, in all stages."""
+        return sum((stage.requests for stage in self.stages), Range())
+
+    @property
+    def prompt_tokens(self) -> Range:
+        """Tokens to send."""
+        return sum((stage.prompt_tokens for stage in self.stages), Range())
+
+    @property
+    def completion_tokens(self) -> Range:
+        """Tokens to receive."""
+        return sum((stage.completion_tokens for stage in self.stages), Range())
+
+    @property
+    def cost(self) -> Range | None:
+        """What it costs, None where the price of a stage is not known."""
+        costs = [stage.cost for stage in self.stages if stage.cost is not None]
+        return sum(costs, Range()) if len(costs) == len(self.stages) else None
+
+
+def estimate(recipe: Recipe, path: Path) -> Estimate:
+    """What a run of a recipe is expected to take.
+
+    Args:
+        recipe: the recipe.
+        path: its run folder; what a run in it has shown is used, and nothing in it is changed.
+    """
+    with _earlier(recipe, path) as journal:
+        return _Estimator(recipe, journal).estimate()
+
+
+@contextmanager
+def _earlier(recipe: Recipe, path: Path) -> Iterator[Journal | None]:
+    """The journal of the run that this one goes on with."""
+    if recipe.config.fresh or not (path / JOURNAL).exists():
+        yield None
+        return
+    with looked_into(path / JOURNAL, in_use(path)) as journal:
+        yield journal
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the last replies of a stage have shown, on average."""
+
+    replies: int
+    accepted: float
+    prompt: float
+    completion: float
+
+
+class _Estimator:
+    """Goes through the stages; each needs to know how many records those before it leave."""
+
+    def __init__(self, recipe: Recipe, journal: Journal | None) -> None:
+        self._recipe, self._journal = recipe, journal
+        self._records: dict[str, Range] = {}  # by stage, once the run is at its end
+        self._shown: list[str] = []
+        self._yields: list[str] = []
+        self._thirds: list[str] = []
+        self._unbounded: list[str] = []
+        self._counted = False
+
+    def estimate(self) -> Estimate:
+        stages = []
+        for stage in self._recipe.stages:
+            if stage.kind.asks:
+                stages.append(self._stage(stage))
+            elif stage.material:
+                self._records[stage.name] = self._of_material(stage, len(stage.material.rows))
+        return Estimate(stages, self._spent(), self._assumed(), self._shown)
+
+    def _stage(self, stage: Stage) -> StageEstimate:
+        shown = self._look(stage)
+        yields = self._yield(stage, shown)
+        requests = self._requests(stage, yields).whole()
+        prompt, completion = self._tokens(stage, shown)
+        if shown:
+            each = "" if stage.kind.labels else f"{shown.accepted:.2g} accepted a reply, "
+            length = f"{shown.prompt:,.0f} tokens a prompt and {shown.completion:,.0f} a reply"
+            self._shown.append(f"{stage.name}: {each}{length}, in its last {shown.replies} replies")
+        price = price_of(stage.model)
+        cost = _cost(price, prompt, completion) * requests if price else None
+        return StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
+
+    def _requests(self, stage: Stage, yields: Range) -> Range:
+        """Requests still to send; notes how many records there are once they are answered."""
+        done = self._journal.stats(stage.name) if self._journal else None
+        if stage.kind.draws:
+            accepted = done.accepted if done else 0
+            self._records[stage.name] = exactly(max(accepted, self._recipe.config.target))
+            return exactly(max(0, self._recipe.config.target - accepted)) / yields
+        rows = self._records[stage.of or ""]
+        picked = rows * self._share(stage)
+        if stage.kind.labels:  # those whose label is rejected go no further
+            lost = picked.expected * (1 - yields.expected) / (rows.expected or 1)
+            self._records[stage.of or ""] = rows * exactly(1 - lost)
+        else:
+            self._records[stage.name] = picked * yields
+        return picked.less(len(self._journal.taken(stage.name)) if self._journal else 0)
+
+    def _share(self, stage: Stage) -> Range:
+        """Of the records that come to a stage, those that its `where` picks."""
+        if not stage.kind.where:
+            return exactly(1.0)
+        rows = view.rows(self._recipe, self._journal, stage.of or "", stage.name) if self._journal else {}
+        known = [row.data for row in rows.values() if stage.kind.where.keys() <= row.data.keys()]
+        if len(known) >= ENOUGH:
+            share = mean(map(stage.kind.picks, known))
+            self._shown.append(
+                f"{stage.name}: {share:.2g} of {len(known):,} {stage.of} that it might ask about"
+            )
+            return around(share, SHOWN).at_most(1.0)
+        found = around(stage.kind.share, ASSUMED).at_most(1.0)
+        words = f"{found.expected:g} ({found.low:g} - {found.high:g}) of {stage.of}"
+        self._yields.append(f"{stage.name}: {words}, pipeline.{stage.name}.share")
+        return found
+
+    def _of_material(self, stage: Stage, rows: int) -> Range:
+        """Records that a stage has in the end that makes them without a model."""
+        done = self._journal.stats(stage.name) if self._journal else None
+        accepted, left = (done.accepted, rows - done.candidates) if done else (0, rows)
+        return exactly(max(accepted, min(self._recipe.config.target, accepted + left)))
+
+    def _yield(self, stage: Stage, shown: _Shown | None) -> Range:
+        """Accepted records a reply."""
+        if stage.kind.labels:
+            return exactly(shown.accepted if shown else 1.0)
+        if shown:
+            # None so far: the next reply may be the first to yield one.
+            return around(shown.accepted or 1 / shown.replies, SHOWN)
+        found = around(stage.kind.expected, KEPT if stage.kind.keep else ASSUMED)
+        told = stage.kind.draws or "expected" in self._recipe.config.pipeline[stage.name].options
+        source = f", pipeline.{stage.name}.expected" if told else ""
+        words = f"{found.expected:g} ({found.low:g} - {found.high:g}) accepted a reply{source}"
+        self._yields.append(f"{stage.name}: {words}")
+        return found
+
+    def _tokens(self, stage: Stage, shown: _Shown | None) -> tuple[Range, Range]:
+        """Tokens of a prompt and of a reply."""
+        if shown and shown.prompt and shown.completion:
+            return around(shown.prompt, SHOWN), around(shown.completion, SHOWN)
+        recipe = self._recipe
+        one = size(recipe.config, recipe.stages, stage, recipe.seeds)
+        self._counted = True
+        (self._thirds if one.bounded else self._unbounded).append(stage.name)
+        return exactly(one.prompt), around(one.reply, REPLY)
+
+    def _look(self, stage: Stage) -> _Shown | None:
+        """What the stage's last replies have shown, where there are enough."""
+        journal = self._journal
+        numbers = sorted(journal.taken(stage.name))[-LAST:] if journal else []
+        if journal is None or len(numbers) < ENOUGH:
+            return None
+        replies = [journal.reply(stage.name, number) for number in numbers]
+        answered = [reply for reply in replies if reply and reply.error is None]
+        made = (list(journal.records(stage.name, request=number)) for number in numbers)
+        accepted = [
+            sum(one.fate == ACCEPTED or OTHERWISE in one.detail for one in records) for records in made
+        ]
+        return _Shown(
+            len(numbers),
+            mean(accepted),
+            mean(reply.prompt_tokens for reply in answered) if answered else 0,
+            mean(reply.completion_tokens for reply in answered) if answered else 0,
+        )
+
+    def _spent(self) -> Spent:
+        if self._journal is None:
+            return Spent()
+        stats = [self._journal.stats(stage.name) for stage in self._recipe.stages]
+        costs = [stage.cost_usd for stage in stats if stage.replies]
+        usd = None if None in costs else sum(cost for cost in costs if cost is not None)
+        return Spent(sum(stage.requests for stage in stats), sum(stage.tokens for stage in stats), usd)
+
+    def _assumed(self) -> list[str]:
+        lines = list(self._yields)
+        if self._counted:
+            lines.append(f"prompts: as counted in {SAMPLES} of them for each stage ({tokens.method()})")
+        if self._thirds:
+            lines.append(f"replies: a third of max_tokens (a tenth - all): {', '.join(self._thirds)}")
+        if self._unbounded:
+            names = ", ".join(self._unbounded)
+            lines.append(f"replies: there is no max_tokens, so a third of {UNBOUNDED:,} tokens: {names}")
+        return lines
+
+
+def _cost(price: Price, prompt: Range, completion: Range) -> Range:
+    """What one request costs."""
+    return Range(
+        price.cost(prompt.low, completion.low),
+        price.cost(prompt.expected, completion.expected),
+        price.cost(prompt.high, completion.high),
+    )

@@ -1,0 +1,213 @@
+"""What `check` prints of a recipe that has no fault: what a run of it would do, and what that may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from selfinstruct.config import ModelConfig
+from selfinstruct.llm import MODELS
+from selfinstruct.llm.prices import price_of
+from selfinstruct.plan import seed_lint
+from selfinstruct.plan.estimate import Estimate, estimate
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.recipe.size import unpriced
+from selfinstruct.run_folder.folder import look
+from selfinstruct.sources.seed_table import JSON_LINES
+from selfinstruct.stages import Stage
+from selfinstruct.stages.ranges import Range
+
+
+def plan(recipe: Recipe, path: Path) -> str:
+    """What a run would do, in words.
+
+    Args:
+        recipe: the recipe.
+        path: the run folder it would use.
+
+    Raises:
+        RunFolderError: where the run folder could not be used.
+    """
+    config, seeds = recipe.config, recipe.seeds
+    taken = f"{len(seeds.tasks)} of {seeds.count}" if len(seeds.tasks) != seeds.count else f"{seeds.count}"
+    read_as = [seeds.format] if seeds.format != JSON_LINES else []
+    mix = f"{config.mix.examples} examples, up to {config.mix.machine} of them machine-made"
+    draws = any(stage.kind.draws for stage in recipe.stages)
+    known = [] if draws else ["known to the filters only"]
+    lines = [
+        f"recipe {recipe.name}: no fault found",
+        "",
+        "  seeds    " + ", ".join([f"{taken} tasks from {seeds.path}", *read_as, *known]),
+        *([f"  mix      {mix}"] if draws else []),
+        f"  run      {path}: {look(recipe, path)}",
+        "",
+    ]
+    for place, stage in enumerate(recipe.stages, 1):
+        lines += [
+            f"  {place} {line}" if not row else f"    {line}"
+            for row, line in enumerate(_stage(recipe, stage))
+        ]
+    lines += ["", *_spending(recipe, estimate(recipe, path))]
+    lines += [
+        "",
+        "  files    " + ", ".join([f"{stage.name}.jsonl" for stage in recipe.makers] + ["rejected.jsonl"]),
+    ]
+    for name, export in recipe.exports.items():
+        seeded = "seed tasks included" if export.seed_tasks else "without the seed tasks"
+        lines.append(f"           dataset/{export.file} ({name}, {seeded})")
+    if recipe.wanting:
+        lines += ["", *(f"  before a run  {fault}" for fault in recipe.wanting)]
+    noted = [*recipe.warnings, *seed_lint.notes(recipe)]
+    if noted:
+        lines += ["", *(f"  note: {note}" for note in noted)]
+    return "\n".join(lines)
+
+
+def _stage(recipe: Recipe, stage: Stage) -> list[str]:
+    section = recipe.config.pipeline[stage.name]
+    given = {key: value for key, value in section.options.items() if value is not None and key != "where"}
+    options = " ".join(f"{key}={value}" for key, value in given.items())
+    checks = recipe.config.filters.get(stage.name, {})
+    filters = ", ".join(name for name, part in checks.items() if part) or "none"
+    title = f"{stage.name} ({section.kind}{' ' + options if options else ''})"
+    if not stage.kind.asks:
+        return [f"{title}: {_unasked(recipe, stage)}", f"  filters  {filters}"]
+    if stage.kind.draws:
+        does = f"asks for more until {recipe.config.target} are accepted"
+    else:
+        does = f"{'labels' if stage.kind.labels else 'expands'} {_which(stage)}, one request a record"
+    model, kind = stage.model, MODELS.build(stage.model.kind, stage.model.options, "", [])
+    note = f" — {kind.note}" if kind and kind.note else ""
+    sampling = {**stage.prompts[0].sampling, **model.sampling}
+    if sampling.get("response_format"):
+        sampling["response_format"] = "json_schema"  # all of it would fill the screen
+    shown = " ".join(
+        f"{key}={value}" for key, value in sampling.items() if key != "stop" and value is not None
+    )
+    lines = [
+        f"{title}: {does}",
+        f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
+        *_terms(model),
+        f"  sampling {shown}",
+        f"  filters  {filters}",
+    ]
+    if stage.fallbacks:
+        lines.insert(2, f"  then     {', '.join(other.name for other in stage.fallbacks)}")
+    variants = [prompt.name for prompt in stage.prompts if prompt.name]
+    lines += [f"  {name:<8} one of {len(one.texts)} lines, {one.path}" for name, one in stage.lines.items()]
+    if stage.kind.draw:
+        return [*lines, "  variants drawn by weight"]  # which the options above give
+    return [*lines, f"  variants {', '.join(variants)} by {stage.kind.by}"] if variants else lines
+
+
+def _which(stage: Stage) -> str:
+    """The records that a stage asks about, in words."""
+    picked = [f"{key} is {' or '.join(map(str, values))}" for key, values in stage.kind.where.items()]
+    return f"those of {stage.of} whose {' and '.join(picked)}" if picked else f"each of {stage.of}"
+
+
+def _terms(model: ModelConfig) -> list[str]:
+    """What a model costs, and what it allows a minute; nothing where it is free and knows no limit."""
+    lines, price = [], price_of(model)
+    if price and (price.input or price.output):
+        lines.append(f"  price    ${price.input:,.2f} sent, ${price.output:,.2f} received, a million tokens")
+    limits = {"requests": model.requests_per_minute, "tokens": model.tokens_per_minute}
+    known = [f"{limit:,.15g} {what}" for what, limit in limits.items() if limit is not None]
+    return [*lines, f"  limits   {', '.join(known)} a minute"] if known else lines
+
+
+def _unasked(recipe: Recipe, stage: Stage) -> str:
+    """What a stage does that asks no model."""
+    gives = ", ".join(stage.kind.gives)
+    if stage.material is None:
+        return f"{'sets' if stage.kind.labels else 'makes'} {gives} from each of {stage.of}, without a model"
+    there, target = len(stage.material.rows), recipe.config.target
+    much = "all" if there <= target else f"until {target} are accepted of"
+    return f"takes {much} {there} {stage.material.told}, without a model"
+
+
+def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
+    """What the run may take, stage by stage, what that rests on, and whether the budget allows it."""
+    rows = [
+        [stage.name, *_cells(stage.requests, stage.prompt_tokens, stage.completion_tokens, stage.cost)]
+        for stage in ahead.stages
+    ]
+    if len(rows) > 1:
+        total = (ahead.requests, ahead.prompt_tokens, ahead.completion_tokens, ahead.cost)
+        rows.append(["together", *_cells(*total)])
+    done = ahead.spent
+    head = ["", "requests", "tokens sent", "tokens received", "cost"]
+    title = "expected" if not done.requests else "expected of what is left"
+    lines = [f"  {title}, and the range it may lie in", *_table([head, *rows])]
+    if done.requests:
+        usd = "a cost nobody knows" if done.usd is None else _usd(done.usd)
+        spent = f"{_count(done.requests)} requests, {_tokens(done.tokens)} tokens, {usd}"
+        lines.append(f"  spent    {spent}, before")
+    lines += _budget(recipe, ahead)
+    for name, remedy in unpriced(recipe.config, recipe.stages).items():
+        lines.append(f"  cost     no price is known for {name}: {remedy}")
+    for label, notes in (("shown", ahead.shown), ("assumed", ahead.assumed)):
+        lines += [f"  {'' if row else label:<8} {note}" for row, note in enumerate(notes)]
+    return lines
+
+
+def _budget(recipe: Recipe, ahead: Estimate) -> list[str]:
+    """Whether each budget is enough for what was spent and what is expected."""
+    budget, done = recipe.config.budget, ahead.spent
+    tokens = ahead.prompt_tokens + ahead.completion_tokens
+    spending = [
+        ("usd", budget.usd, done.usd, ahead.cost),
+        ("tokens", budget.tokens, done.tokens, tokens),
+        ("requests", budget.requests, done.requests, ahead.requests),
+    ]
+    lines = []
+    for key, limit, spent, left in spending:
+        if limit is not None and left is not None:
+            lines.append(f"  budget   budget.{key}={limit:.15g} {_verdict(limit, spent or 0, left)}")
+    return lines
+
+
+def _verdict(limit: float, spent: float, left: Range) -> str:
+    if not left.high:
+        return "is not needed: nothing is left to spend"
+    if limit >= spent + left.high:
+        return "is enough"
+    if limit >= spent + left.expected:
+        return "is enough for what is expected, not for the upper end of its range"
+    if limit <= spent:
+        return "is spent: the run would send nothing more"
+    return f"stops the run at about {max(1, int(100 * limit / (spent + left.expected)))}%"
+
+
+def _cells(requests: Range, sent: Range, received: Range, cost: Range | None) -> list[str]:
+    tokens = [_range(sent, _tokens), _range(received, _tokens)]
+    return [_range(requests, _count), *tokens, _range(cost, _usd) if cost else "?"]
+
+
+def _range(value: Range, write: Callable[[float], str]) -> str:
+    low, expected, high = write(value.low), write(value.expected), write(value.high)
+    return expected if low == high else f"{expected} ({low} - {high})"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _tokens(value: float) -> str:
+    """Tokens to two or three digits."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if round(value) >= size:
+            return f"{value / size:.{0 if value >= 10 * size else 1}f}{unit}"
+    return _count(value)
+
+
+def _usd(value: float) -> str:
+    if 0 < value < 0.005:
+        return "<$0.01"
+    return f"${value:,.0f}" if not value or value >= 100 else f"${value:.2f}"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    """Rows with their columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["    " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -1,0 +1,404 @@
+"""Where recipes, config groups and seed files are: ours, and those in the user's own folder.
+
+Ours travel inside the package in a wheel and are its siblings in a checkout; the user's are `recipes/`,
+`conf/` and `seeds/` below the folder in which the command is typed. This module and `cli` are the only
+ones that know Hydra.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.errors import Fault, RecipeError, UserError
+from selfinstruct.project import configfiles, defaults_list, textfiles
+from selfinstruct.project.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, install_files, limited
+from selfinstruct.project.interpolation import closed, refusal
+from selfinstruct.project.yaml_limits import BYTES
+
+GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
+LONGEST_NAME = 255  # bytes, on every usual file system
+FAULT_KEY = "_fault_"
+ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
+
+
+def packaged() -> Path:
+    """The folder that holds our `conf`, `recipes` and `seeds`."""
+    here = Path(__file__).resolve().parents[1]
+    return here if (here / "conf").is_dir() else here.parent
+
+
+def roots(project: Path) -> list[Path]:
+    """The folders to look in, the user's first; one where both are the same."""
+    ours = packaged()
+    return [ours] if project.resolve() == ours else [project, ours]
+
+
+def find(path: str, project: Path) -> Path | None:
+    """A file named in a recipe: absolute, or below the user's folder, or below ours."""
+    found = locate(path, project)
+    return found if found and found.is_file() else None
+
+
+def locate(path: str, project: Path) -> Path | None:
+    """A file or folder named in a recipe, looked for as `find` does; a file before a folder."""
+    places = [path_below(root, path) for root in roots(project)]
+    if no_path(path):
+        return None
+    files = [place for place in places if place.is_file()]
+    return next(iter([*files, *(place for place in places if place.is_dir())]), None)
+
+
+def path_below(root: Path, path: str) -> Path:
+    """A path as people write it: absolute, below a folder, or below a home by `~`."""
+    try:
+        return root / Path(path).expanduser()
+    except RuntimeError:  # ~NAME of nobody on this machine is a name like others
+        return root / path
+
+
+def no_path(path: str) -> str:
+    """Why no file can have this path; empty where one can."""
+    if textfiles.NO_TEXT.search(path):
+        return "has a control character or half of a character in it, which no file's name has here"
+    if any(len(part.encode()) > LONGEST_NAME for part in Path(path).parts):
+        return f"has a name of more than {LONGEST_NAME} bytes, which no file has"
+    return ""
+
+
+def listing(folder: str, project: Path) -> dict[str, Path]:
+    """The YAML files of a folder such as `recipes` or `conf/model`, by name.
+
+    Raises:
+        UserError: if a file of the user's has the name of one of ours.
+    """
+    found: dict[str, Path] = {}
+    for root in reversed(roots(project)):
+        for path in sorted((root / folder).glob("*.yaml")):
+            if path.stem in found:
+                raise UserError(f"{path}: there is a {folder}/{path.name} of ours; give yours another name")
+            found[path.stem] = path
+    return found
+
+
+def headline(path: Path) -> str:
+    """The first words of comment in a YAML file, for listings."""
+    try:
+        if path.stat().st_size > BYTES:  # said where it is used
+            return ""
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # which is said where the file is chosen
+        return ""
+    for line in text.splitlines():
+        said = line.lstrip("# ").strip()
+        if line.startswith("#") and said and not said.startswith(("@", "yaml-language-server")):
+            return said
+    return ""
+
+
+def model_config(name: str, project: Path) -> dict[str, Any] | None:
+    """The keys of `conf/model/<name>.yaml`, or None where there is no such file.
+
+    Raises:
+        UserError: if a value in it cannot be made out.
+    """
+    files = listing("conf/model", project)
+    if name not in files:
+        return None
+    try:
+        with closed():
+            return resolved(_with_defaults(name, files))
+    except UserError as error:
+        raise UserError(f"{files[name]}: {error}") from error
+
+
+def load(path: Path) -> Any:
+    """A YAML file that is no recipe, such as one of a run folder.
+
+    Raises:
+        UserError: where it is not valid YAML or too large.
+    """
+    from omegaconf import OmegaConf
+
+    unreadable = _unreadable(path)
+    if unreadable:
+        raise UserError(f"{path}: {'; '.join(unreadable)}")
+    try:
+        return OmegaConf.load(path)
+    except Exception as error:  # as in _load
+        raise UserError(f"{path}: {_told(error)}") from error
+
+
+def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = ()) -> Any:
+    """A file's keys merged over those of the files of its folder that its defaults list names."""
+    from omegaconf import OmegaConf
+
+    if name not in files or name in above:
+        raise UserError(
+            f"its defaults list names {name!r}, " + ("itself" if name in above else "which is none")
+        )
+    own = configfiles.load(files[name])
+    defaults = own.pop("defaults", [])
+    order = defaults if "_self_" in defaults else [*defaults, "_self_"]
+    parts = [own if part == "_self_" else _with_defaults(str(part), files, (*above, name)) for part in order]
+    return OmegaConf.merge(*parts)
+
+
+def resolved(config: Any) -> dict[str, Any]:
+    """A config as plain dicts and lists, every `${key}` in it replaced.
+
+    Raises:
+        RecipeError: naming the first key that cannot be made out.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with closed(), limited():
+            keys = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except RecursionError as error:
+        raise RecipeError([Fault("", TOO_DEEP, REMEDY)]) from error
+    except OmegaConfBaseException as error:
+        raise RecipeError([_unresolved(error)]) from error
+    return {str(key): value for key, value in keys.items()} if isinstance(keys, dict) else {}
+
+
+def value_of(config: Any, key: str) -> Any:
+    """The value of one key of a config, every `${key}` in it replaced; None where there is none.
+
+    Raises:
+        RecipeError: if it cannot be made out.
+    """
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with closed(), limited():
+            return config.get(key)
+    except RecursionError as error:
+        raise RecipeError([Fault(key, TOO_DEEP, REMEDY)]) from error
+    except OmegaConfBaseException as error:
+        raise RecipeError([_unresolved(error, key)]) from error
+
+
+def _unresolved(error: Exception, key: str = "") -> Fault:
+    """A key whose `${…}` cannot be made out, and why."""
+    where, what = str(getattr(error, "full_key", None) or key), str(error).split("\n")[0]
+    refused = refusal(what)
+    if refused:
+        return Fault(where, *refused)
+    if TOO_MUCH in what or "RecursionError" in what:
+        return Fault(where, what if TOO_MUCH in what else TOO_DEEP, REMEDY)
+    return Fault(where, what, ESCAPE if "nterpolation" in what else "")
+
+
+def plain_list(source: Any) -> list[str]:
+    """The texts of a list, or of a YAML file that holds one, as they are: `${…}` means nothing in them."""
+    from omegaconf import OmegaConf
+
+    found = load(source) if isinstance(source, Path) else source
+    texts = OmegaConf.to_container(found, resolve=False)
+    return [str(part) for part in texts] if isinstance(texts, list) else []
+
+
+def register(project: Path) -> None:
+    """Make the user's and our recipes and groups known to Hydra, before it composes anything.
+
+    Hydra forgets nothing by itself; what an earlier call made known for another folder is taken away here.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    install()
+    configfiles.use_in_hydra()
+    install_files()
+    _check_conf(project)
+    _search_path().conf = project / "conf"
+    ConfigStore.instance().repo["recipe"] = _Recipes(
+        (f"{name}.yaml", path) for name, path in listing("recipes", project).items()
+    )
+
+
+class _Recipes(dict[str, Any]):
+    """The recipes by the names of their files, in Hydra's store; each is read when Hydra asks for it."""
+
+    def __getitem__(self, file: str) -> Any:
+        from hydra.core.config_store import ConfigNode
+
+        path = super().__getitem__(file)
+        return ConfigNode(path.stem, _load(path, _version(path)), "recipe", "_global_", str(path))
+
+    def __deepcopy__(self, memo: Any) -> _Recipes:
+        return self  # Hydra copies the whole store each time that it composes, and changes nothing in it
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes where a file does; nothing for a link that leads nowhere, which `_load` says."""
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+@lru_cache(maxsize=256)
+def _load(path: Path, version: tuple[int, ...]) -> Any:
+    """A recipe as Hydra takes it; one that cannot be used becomes a node that says why, if it is chosen.
+
+    Read again once its version, the file and when it was written, is another; Hydra works on copies of it.
+    """
+    from omegaconf import OmegaConf
+
+    faults = _unreadable(path)
+    try:
+        node = None if faults else _without_empty(configfiles.load(path), path)
+        faults = faults or _forbidden(node) or _moved(node) or _unlike(node)
+    except Exception as error:  # yaml's and omegaconf's own errors share no base
+        faults = [_told(error)]
+    if faults:
+        text = f"{path}: {'; '.join(faults)}"
+        return OmegaConf.create({FAULT_KEY: text.encode()})  # as bytes, in which ${ has no meaning
+    return node
+
+
+def _without_empty(node: Any, path: Path) -> Any:
+    """A recipe without the sections that have nothing in them: they change nothing; null takes away."""
+    from omegaconf import DictConfig
+
+    if packaged() in path.resolve().parents:  # ours have none, and a start need not look for them
+        return node
+    for *above, key in textfiles.empty_keys(path.read_text(encoding="utf-8-sig")):
+        holder = node
+        for part in above:
+            holder = holder._get_node(part) if isinstance(holder, DictConfig) else None
+        if isinstance(holder, DictConfig):
+            holder.pop(key, None)
+    return node
+
+
+def _unreadable(path: Path) -> list[str]:
+    """What is wrong with a YAML file as a file; ours in a wheel are held against this by a test."""
+    if packaged() == Path(__file__).resolve().parents[1] and packaged() in path.resolve().parents:
+        return []
+    found: list[Fault] = []
+    text = textfiles.read_yaml(path, found)
+    return (
+        ["; ".join(filter(None, (fault.what, fault.remedy))) for fault in found]
+        if text is None
+        else textfiles.yaml_faults(text)
+    )
+
+
+def _forbidden(node: Any) -> list[str]:
+    """Keys that would let a recipe reach code or Hydra's own settings."""
+    from omegaconf import DictConfig, OmegaConf
+
+    if not isinstance(node, DictConfig):
+        return ["a recipe is a mapping of keys; this file holds none"]
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    faults = defaults_list.faults(plain["defaults"]) if "defaults" in plain else []
+    if any(str(key).split(".")[0] == "hydra" for key in plain):
+        faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
+    if any(str(key).split(".")[0] == "trust" for key in plain):
+        faults.append("a 'trust' key belongs on the command line: who may have your keys is yours to say")
+    return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
+
+
+def _moved(node: Any) -> list[str]:
+    """Recipes that a recipe puts below a key of its own; who said that key could not be known then."""
+    entries = [
+        part
+        for entry in node.get("defaults") or []
+        for part in (entry if hasattr(entry, "keys") else [entry])
+    ]
+    return [
+        f"the defaults list names {str(entry)!r}: a recipe cannot be put below a key; name it without '@'"
+        for entry in entries
+        if "@" in str(entry) and not re.match(rf"(override |optional )*/({'|'.join(GROUPS)})[/@]", str(entry))
+    ]
+
+
+def _unlike(node: Any) -> list[str]:
+    """Groups of a recipe that are no mapping; a name there is meant to choose a file."""
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    return [
+        f"{group!r} is a mapping of keys; to choose a file of conf/{group}, write 'override /{group}: NAME' "
+        "in the defaults list" + ("; a seed file is seeds: {path: FILE.jsonl}" if group == "seeds" else "")
+        for group in GROUPS
+        if isinstance(plain.get(group), str | int | list)
+    ]
+
+
+def _told(error: Exception) -> str:
+    """The words of an error of yaml's or omegaconf's, with what is meant where a text has ${ in it."""
+    if isinstance(error, RecursionError) or "recursion depth" in str(error):
+        return f"{TOO_DEEP}; {REMEDY}"
+    remedy = f"\n  {ESCAPE}" if "full_key" in str(error) else ""
+    return f"{str(error).strip()}{remedy}"
+
+
+def _targets(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, dict):
+        items = [(str(key), inner) for key, inner in value.items()]
+    elif isinstance(value, list):
+        items = [(str(index), inner) for index, inner in enumerate(value)]
+    else:
+        return []
+    found = [f"{path}{key}" for key, _ in items if key == "_target_"]
+    return found + [hit for key, inner in items for hit in _targets(inner, f"{path}{key}.")]
+
+
+def _check_conf(project: Path) -> None:
+    """Refuse config files of the user's that hide one of ours, or that reach for Hydra's settings.
+
+    Below `conf/hydra` are Hydra's own groups; a recipe cannot name them, only the command line can.
+    """
+    conf = project / "conf"
+    if conf.resolve() == packaged() / "conf":
+        return
+    for group in GROUPS:
+        listing(f"conf/{group}", project)
+    for path in sorted(conf.rglob("*.yaml")):
+        group = path.relative_to(conf).parts[0]
+        if group != "hydra":
+            _check_conf_file(path, group)
+        elif unreadable := _unreadable(path):
+            raise UserError(f"{path}: {'; '.join(unreadable)}")
+
+
+def _check_conf_file(path: Path, group: str) -> None:
+    unreadable = _unreadable(path)
+    if unreadable:
+        raise UserError(f"{path}: {'; '.join(unreadable)}")
+    text = path.read_text(encoding="utf-8")
+    header = re.search(r"^#\s*@package\s+(\S+)", text, re.MULTILINE)
+    if header and header[1] not in ("_group_", group):
+        raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
+    try:
+        faults = _forbidden(configfiles.load(path))
+    except Exception as error:  # as in _load
+        raise UserError(f"{path}: {_told(error)}") from error
+    if faults:
+        raise UserError(f"{path}: {'; '.join(faults)}")
+
+
+@cache
+def _search_path() -> Any:
+    """Hydra's plugin that adds the user's `conf`, registered once; its `conf` says which."""
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class UserConf(SearchPathPlugin):
+        conf = Path("conf")
+
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            if self.conf.is_dir() and self.conf.resolve() != packaged() / "conf":
+                search_path.append("selfinstruct-user", self.conf.resolve().as_uri())
+
+    Plugins.instance().register(UserConf)
+    return UserConf

@@ -1,0 +1,1 @@
+"""From a recipe's templates to the text of a request."""

@@ -1,0 +1,293 @@
+"""Prompts: from a recipe's templates and a record or a few examples to the text that is sent.
+
+Templates are Jinja2, sandboxed, and strict about names: a field that does not exist is a fault of the
+recipe, never an empty string in a prompt. Besides Jinja's own filters there is `one_line`, which puts a
+text on one line without a colon at its end, as in the numbered list of the paper (section 2.2), and `json`,
+which writes a value as JSON, any script as it is (Jinja's `tojson` writes for web pages).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.errors import Fault, UserError
+from selfinstruct.parse import PARSERS, Parser
+from selfinstruct.prompts.constrain import response_format
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+    from selfinstruct.config import PromptConfig
+
+
+APART = "\0"
+
+
+class TemplateFault(UserError):
+    """A template that cannot be compiled or filled in.
+
+    Attributes:
+        lacks: whether a name is missing that the template needs.
+    """
+
+    def __init__(self, what: str, lacks: bool = False) -> None:
+        self.lacks = lacks
+        super().__init__(what)
+
+
+def one_line(text: object) -> str:
+    """Whitespace collapsed, and no colon at the end, full-width ones included."""
+    return " ".join(str(text).split()).rstrip(":：")
+
+
+def as_json(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
+    """A value as JSON, any script as it is."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=sort_keys)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One way to ask, ready to be filled in.
+
+    Attributes:
+        name: name of the variant, None where the prompt has no variants.
+        when: the value that picks the variant.
+        style: what it is written for, `completion` or `chat`.
+        template, system: the text, and the system message where there is one.
+        variables: the recipe's own names for the templates.
+        sampling: parameters of the request; strings in `stop` are templates.
+        parse: reads the reply.
+        where: the values that fields of a record need to have for it, where variants are drawn.
+        may_shorten: whether it is asked again with fewer tokens for the reply where it is too long.
+        keys: parameter of the sampling: its key in the recipe, for messages.
+    """
+
+    name: str | None
+    when: str | int | bool | None
+    style: str
+    template: str
+    system: str | None
+    variables: Mapping[str, Any]
+    sampling: Mapping[str, Any]
+    parse: Parser
+    where: Mapping[str, Any] = field(default_factory=dict)
+    may_shorten: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self, parameter: str) -> str:
+        """The key of a parameter of the sampling; the model's where the prompt has none."""
+        return self.keys.get(parameter, f"model.sampling.{parameter}")
+
+    def fits(self, data: Mapping[str, Any]) -> bool:
+        """Whether the record has the values that this variant is for."""
+        return all(key in data and data[key] == value for key, value in self.where.items())
+
+    def fill(self, names: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
+        """The system message, the text and the sampling for these names.
+
+        Args:
+            names: the record's fields, or `examples`; the recipe's variables are known besides.
+
+        Raises:
+            TemplateFault: if a template names something that does not exist.
+        """
+        known = {**self.variables, **names}
+        sampling = dict(self.sampling)
+        stops = sampling.get("stop") or []
+        texts = [self.template, *([] if self.system is None else [self.system]), *stops]
+        # One template, since to begin with one takes longer than to fill it in.
+        filled = render(APART.join(texts), known).split(APART)
+        if len(filled) != len(texts):  # the mark stands in what they were filled with
+            filled = [render(text, known) for text in texts]
+        if stops:
+            sampling["stop"] = filled[-len(stops) :]
+        return None if self.system is None else filled[1], filled[0], sampling
+
+
+def unused(prompts: Sequence[Prompt]) -> dict[str, list[str]]:
+    """The variables of a stage's prompts that no template names, with those that the templates do name."""
+    named = names_in(prompts)
+    if named is None:
+        return {}
+    variables = {key: value for prompt in prompts for key, value in prompt.variables.items()}
+    known = sorted(named & set(variables))
+    return {key: known for key, value in variables.items() if key not in named and value is not None}
+
+
+def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
+    """What the templates of a stage name; None where one is no template, a fault told elsewhere."""
+    from jinja2 import TemplateError, meta
+
+    named: set[str] = set()
+    for prompt in prompts:
+        for text in (prompt.template, prompt.system or "", *(prompt.sampling.get("stop") or [])):
+            try:
+                named |= meta.find_undeclared_variables(_environment().parse(text))
+            except TemplateError:
+                return None
+    return named
+
+
+def fields_named(prompt: Prompt) -> frozenset[str]:
+    """The fields that a prompt's templates name: `instruction` where they have `example.instruction`."""
+    return _attributes(prompt.template) | _attributes(prompt.system or "")
+
+
+@lru_cache(maxsize=256)
+def _attributes(template: str) -> frozenset[str]:
+    from jinja2 import TemplateError, nodes
+
+    try:
+        tree = _environment().parse(template)
+    except TemplateError:
+        return frozenset()
+    items = (node.arg for node in tree.find_all(nodes.Getitem))
+    named = {str(item.value) for item in items if isinstance(item, nodes.Const)}
+    return frozenset(named | {node.attr for node in tree.find_all(nodes.Getattr)})
+
+
+def literal(template: str) -> Iterator[tuple[str, bool]]:
+    """A template's own text and its expressions, in order; with each whether it is an expression."""
+    expression = ""
+    for _, kind, value in _environment().lex(template):
+        if kind == "variable_begin" or expression:
+            expression += value
+            if kind == "variable_end":
+                yield expression, True
+                expression = ""
+        elif kind == "data":
+            yield value, False
+
+
+def render(template: str, names: Mapping[str, Any]) -> str:
+    """A template filled in.
+
+    Raises:
+        TemplateFault: if it is no Jinja2, or names something that does not exist.
+    """
+    from jinja2 import TemplateError, UndefinedError
+
+    from selfinstruct.prompts.meter import end, start
+
+    if "{" not in template:  # most stop strings
+        return template
+    try:
+        compiled = _compile(template)
+        token = start()
+        try:
+            return compiled.render(names)
+        finally:
+            end(token)
+    except UndefinedError as error:
+        raise TemplateFault(_undefined(str(error), names), lacks=True) from error
+    except TemplateError as error:
+        raise TemplateFault(f"template: {error}") from error
+    except Exception as error:  # whatever the recipe's own expressions come to
+        raise TemplateFault(f"template: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _compile(template: str) -> Template:
+    return _environment().from_string(template)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from selfinstruct.prompts.environment import environment
+
+    return environment({"one_line": one_line, "json": as_json})
+
+
+def _undefined(message: str, names: Mapping[str, Any]) -> str:
+    known = set(names)
+    for example in names.get("examples", []):
+        known.update(example)
+    missing = re.findall(r"'([^']*)'", message)
+    near = get_close_matches(missing[-1], known, n=1, cutoff=0.5) if missing else []
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{message}{hint} (known: {', '.join(sorted(known))})"
+
+
+def build(
+    config: PromptConfig, where: str, faults: list[Fault], schema: dict[str, Any] | None = None
+) -> list[Prompt]:
+    """The prompts of a stage: its variants, or the one it has.
+
+    Args:
+        config: the stage's section.
+        where: its key, for messages.
+        faults: receives every fault found.
+        schema: of the stage's records, for a model that can be held to it; None for one that can not.
+    """
+    if not config.variants:
+        prompt = _build_one(config, None, where, faults, schema)
+        return [prompt] if prompt else []
+    prompts = []
+    for name, variant in config.variants.items():
+        given = variant.model_fields_set
+        merged = variant.model_copy(
+            update={key: getattr(config, key) for key in type(config).model_fields if key not in given}
+            | {"variables": {**config.variables, **variant.variables}}
+            | {"sampling": {**config.sampling, **variant.sampling}}
+        )
+        prompt = _build_one(merged, name, f"{where}.variants.{name}", faults, schema)
+        if prompt:
+            inherited = {
+                key: f"{where}.sampling.{key}" for key in config.sampling if key not in variant.sampling
+            }
+            prompts.append(replace(prompt, keys={**prompt.keys, **inherited}))
+    return prompts
+
+
+def _build_one(
+    config: PromptConfig, name: str | None, where: str, faults: list[Fault], schema: dict[str, Any] | None
+) -> Prompt | None:
+    from jinja2 import TemplateError
+
+    if config.template is None:
+        faults.append(Fault(f"{where}.template", "is missing", "it is the text that the model gets"))
+    sampling = dict(config.sampling)
+    stop = sampling.get("stop")
+    if stop is not None and not (isinstance(stop, list) and all(isinstance(text, str) for text in stop)):
+        faults.append(Fault(f"{where}.sampling.stop", "is not a list of strings", "put them in quotes"))
+        del sampling["stop"]  # so that the templates can still be tried out
+    texts = {"template": config.template, "system": config.system}
+    for key, text in texts.items():
+        try:
+            if text is not None:
+                _compile(text)
+        except TemplateError as error:
+            line = getattr(error, "lineno", None)
+            faults.append(Fault(f"{where}.{key}", f"line {line}: {error}" if line else str(error)))
+    if config.parse is None:
+        faults.append(Fault(f"{where}.parse", "is missing", f"known: {', '.join(PARSERS.known())}"))
+        return None
+    parse = PARSERS.build(config.parse.kind, config.parse.options, f"{where}.parse", faults)
+    if parse is None or config.template is None:
+        return None
+    if config.constrain and parse.outline is None:
+        what = f"the parser {config.parse.kind!r} does not say what it expects"
+        faults.append(Fault(f"{where}.constrain", what, "take json with items or single, or leave it out"))
+    asked = {}
+    if config.constrain and parse.outline and schema is not None:
+        title = where.removeprefix("prompts.").replace(".variants.", "_")
+        asked = {"response_format": response_format(title, parse.outline, schema)}
+    return Prompt(
+        name=name,
+        when=getattr(config, "when", None),
+        style=config.style,
+        template=config.template,
+        system=config.system,
+        variables=config.variables,
+        sampling={**asked, **sampling},
+        parse=parse,
+        where=getattr(config, "where", {}),
+        may_shorten=config.when_too_long == "shorten",
+        keys={key: f"{where}.sampling.{key}" for key in config.sampling},
+    )

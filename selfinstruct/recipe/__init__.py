@@ -1,0 +1,1 @@
+"""From YAML to a recipe that is known to work."""

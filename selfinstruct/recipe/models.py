@@ -1,0 +1,154 @@
+"""The models of a recipe's stages: each stage's own or the recipe's, and those that take over from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageConfig
+from selfinstruct.errors import Fault, unknown
+from selfinstruct.llm import MODELS
+from selfinstruct.llm.keys import is_set
+from selfinstruct.llm.naming import misplaced_parameters, name_faults, sampling_faults
+from selfinstruct.llm.trust import Model, trust_of
+from selfinstruct.project.layout import listing, model_config
+from selfinstruct.recipe import size as spending
+from selfinstruct.recipe.said import Said
+from selfinstruct.registry import validate
+from selfinstruct.safety.blot import learn
+
+# Where each of a model's keys is in the recipe; one that is not here is said in conf/.
+Places = Mapping[str, Sequence[str]]
+PLACED = ("kind", "name", "api_base", "api_key_env", "options")  # what decides where a key goes
+LITELLM = "litellm"
+SENT_AS_THEY_ARE = (LITELLM, "local")  # kinds of model whose requests have the sampling of a recipe
+
+
+class Models:
+    """Finds and checks models.
+
+    Args:
+        config: the recipe's keys.
+        project: the user's folder.
+        faults: receives what is wrong, once where stages share it.
+        said: who said what of the recipe.
+
+    Attributes:
+        wanting: what a run needs and a plan does not: the models' keys.
+    """
+
+    def __init__(self, config: RecipeConfig, project: Path, faults: list[Fault], said: Said) -> None:
+        self.config, self.project, self.faults, self.said = config, project, faults, said
+        self.wanting: list[Fault] = []
+        self.trust = trust_of(config.trust, faults)
+
+    def of(self, name: str, stage: StageConfig) -> tuple[ModelConfig, list[ModelConfig]]:
+        """The stage's model, which is the recipe's unless it has its own, and what takes over from it."""
+        model, where = self.config.model, "model"
+        places: Places = _places("model")
+        if stage.model is not None:
+            where = f"pipeline.{name}.model"
+            own = self._named(stage.model, model, where)
+            if own is None:
+                return model, []
+            model, places = own, _moved(places, stage.model, "pipeline", name, "model")
+        self.ready(model, where, places)
+        fallbacks = []
+        holder = spending.place(self.config, name, "fallbacks")
+        path = ("model",) if holder == "model" else ("pipeline", name, "model")
+        for number, given in enumerate(model.fallbacks):
+            where = f"{holder}.fallbacks.{number}"
+            other = self._named(given, model, where)
+            if other:
+                of_conf = isinstance(stage.model, str) and holder != "model"
+                theirs = {} if of_conf else _moved(places, given, *path, "fallbacks", str(number))
+                self.ready(other, where, theirs)
+                fallbacks.append(other.model_copy(update={"fallbacks": []}))  # one list, no tree
+        return model, fallbacks
+
+    def _named(self, given: str | dict[str, Any], base: ModelConfig, where: str) -> ModelConfig | None:
+        """A model from conf/model by its name, or another one with the keys that differ."""
+        if isinstance(given, str):
+            keys = model_config(given, self.project)
+            if keys is None:
+                known = listing("conf/model", self.project)
+                self._tell([Fault(where, *unknown("model", given, known))])
+                return None
+        else:
+            keys = _differing(base, given)
+        model: ModelConfig | None
+        model, found = validate(ModelConfig, keys, where)
+        self._tell(found)
+        return model
+
+    def _tell(self, found: list[Fault]) -> None:
+        """Add faults that stages may share, once."""
+        self.faults.extend(fault for fault in found if fault not in self.faults)
+
+    def asked(self, model: ModelConfig, *path: str) -> None:
+        """A filter's model is right; its name is at `model` there."""
+        places = {
+            "name": (*path, "model"),
+            "api_base": (*path, "api_base"),
+            "api_key_env": (*path, "api_key_env"),
+        }
+        self.ready(model, ".".join(path), places)
+
+    def ready(self, model: ModelConfig, where: str, places: Places) -> None:
+        """The model's options are right, its key may go where it would, and is there or told of."""
+        found: list[Fault] = []
+        learn(model.api_base)
+        MODELS.build(model.kind, model.options, f"{where}.options", found)
+        if model.kind == LITELLM:
+            found += name_faults(model, where)
+        if model.kind in SENT_AS_THEY_ARE:
+            shared = {} if where == "model" else self.config.model.sampling
+            own = {key: value for key, value in model.sampling.items() if key not in shared}
+            found += sampling_faults(own, f"{where}.sampling")
+        else:
+            found += misplaced_parameters(model.sampling, f"{where}.sampling")
+        said = frozenset(key for key, path in places.items() if self.said.by_recipe(path))
+        typed = frozenset(key for key, path in places.items() if self.said.was_typed(path)) - said
+        found += self.trust.clear(Model(model, where, said, typed))
+        key = model.api_key_env
+        self._tell(found)
+        what = f"the environment variable {key} is not set"
+        if key and not is_set(key) and what not in [fault.what for fault in self.wanting]:
+            remedy = f"set it: export {key}=…  (model=local needs no key)"
+            self.wanting.append(Fault(f"{where}.api_key_env", what, remedy))
+
+    def parameters(self, prompt: PromptConfig, model: ModelConfig, where: str) -> None:
+        """The parameters that a stage's prompt asks for are known."""
+        check = sampling_faults if model.kind in SENT_AS_THEY_ARE else misplaced_parameters
+        found = list(check(prompt.sampling, f"{where}.sampling"))
+        for name, variant in prompt.variants.items():
+            found += check(variant.sampling, f"{where}.variants.{name}.sampling")
+        self._tell(found)
+
+
+def _places(*path: str) -> dict[str, Sequence[str]]:
+    return {key: (*path, key) for key in PLACED}
+
+
+def _moved(base: Places, given: str | dict[str, Any], *path: str) -> Places:
+    """The places of a model's keys that has a name in conf/model, or that differs from another one."""
+    if isinstance(given, str):
+        return {}
+    return {**base, **{key: place for key, place in _places(*path).items() if key in given}}
+
+
+def _differing(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
+    """A model's keys with those that differ; nested ones such as sampling key by key.
+
+    What belongs to the other model alone is not taken over: a kind's options, and a name's price.
+    """
+    keys = base.model_dump()
+    if given.get("kind", base.kind) != base.kind:
+        keys["options"] = {}
+    if given.get("name", base.name) != base.name:
+        keys["price"] = None
+    for key, value in given.items():
+        nested = isinstance(value, dict) and isinstance(keys.get(key), dict)
+        keys[key] = {**keys[key], **value} if nested else value
+    return keys

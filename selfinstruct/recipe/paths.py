@@ -1,0 +1,123 @@
+"""Files and folders that a recipe names: they are in the project, unless the user typed them.
+
+A recipe may come from somebody else. What it names is read and sent to a model, or written to. So it names
+nothing outside of the folder that it is used in; on the command line, and in `conf/`, every path is fine. A
+key whose value is a path is marked with `OnDisk` where it is declared, as a field or as an option.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from selfinstruct.config import OnDisk, RecipeConfig
+from selfinstruct.errors import Fault
+from selfinstruct.export import EXPORTS
+from selfinstruct.filters import FILTERS
+from selfinstruct.llm import MODELS
+from selfinstruct.parse import PARSERS
+from selfinstruct.project.layout import no_path, path_below, roots
+from selfinstruct.recipe.said import Said
+from selfinstruct.registry import Registry
+from selfinstruct.stages import STAGES
+
+WRITTEN = ("run_dir", "scratch", "cache.path")  # keys of what a run writes to
+KEPT = ("conf", "recipes", "seeds")  # folders that hold what a project is
+REMEDY = "a recipe names files of its project only; copy it there, or type the key yourself: {}=…"
+
+
+def faults_of(keys: dict[str, Any], said: Said, project: Path) -> list[Fault]:
+    """The paths outside of the project that a recipe names by itself.
+
+    Args:
+        keys: the composed recipe.
+        said: who said what of it.
+        project: the user's folder.
+    """
+    if not said.recipes:
+        return []
+    named, found = _named(), []
+    for parts, path in _leaves(keys, ()):
+        key = ".".join(parts)
+        if not named.fullmatch(key) or not said.by_recipe(parts) or no_path(path):  # which is said elsewhere
+            continue
+        place = outside(path, project)
+        if place:
+            what = f"{path} is outside of the project: it leads to {place}"
+            found.append(Fault(key, what, REMEDY.format(key)))
+        elif key in WRITTEN and (folder := _of_project(path, project)) in KEPT:
+            remedy = f"name a folder beside {folder}, or leave {key} out"
+            found.append(Fault(key, f"{path} is in {folder}, where a run writes nothing", remedy))
+    return found
+
+
+def _of_project(path: str, project: Path) -> str:
+    """The folder of the project that a path is in."""
+    home, real = Path(os.path.realpath(project)), Path(os.path.realpath(path_below(project, path)))
+    return real.relative_to(home).parts[0] if home in real.parents else ""
+
+
+def outside(path: str, project: Path) -> Path | None:
+    """Where a path leads that is not, or does not stay, in the user's folder or in ours.
+
+    Args:
+        path: a file, a folder with all in it, or a pattern, as a recipe names it.
+        project: the user's folder.
+    """
+    homes = [root.resolve() for root in roots(project)]
+    fixed = re.split(r"[*?\[]", path)[0]
+    if fixed != path and ".." in Path(path).parts:
+        return Path(path)
+    folder = "".join(fixed.rpartition("/")[:2])  # of a pattern
+    start = path_below(project, path if fixed == path else folder)
+    for place in _reached(start):
+        real = Path(os.path.realpath(place))
+        if not any(real == home or home in real.parents for home in homes):
+            return real
+    return None
+
+
+def _reached(start: Path) -> Iterator[Path]:
+    """A file, or a folder and the links in it."""
+    yield start
+    for folder, folders, files in os.walk(start):
+        yield from (path for name in [*folders, *files] if (path := Path(folder, name)).is_symlink())
+
+
+def _leaves(value: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The texts of a recipe by their keys, part by part; a place in a list by its number."""
+    if isinstance(value, str):
+        yield key, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, inner in items:
+        yield from _leaves(inner, (*key, str(part)))
+
+
+def _named() -> re.Pattern[str]:
+    """The keys that hold paths."""
+    options: dict[str, Registry[Any]] = {
+        r"pipeline\.[^.]+": STAGES,
+        r"filters\.[^.]+\.[^.]+": FILTERS,
+        r"export\.[^.]+": EXPORTS,
+        r"prompts\.(?:[^.]+\.)+parse": PARSERS,
+        r"(?:.*\.)?options": MODELS,
+    }
+    places = [*_fields(RecipeConfig)]
+    for place, registry in options.items():
+        places += [rf"{place}\.{name}" for name in sorted(registry.marked(OnDisk))]
+    return re.compile(rf"(?:{'|'.join(places)})(?:\..+)?")
+
+
+def _fields(model: type[BaseModel], above: str = "", within: tuple[Any, ...] = ()) -> Iterator[str]:
+    """The keys of a model that are marked, those of its sections too, which may hold others of their kind."""
+    for name, field in model.model_fields.items():
+        if OnDisk in field.metadata:
+            yield above + name
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner not in (model, *within):
+                yield from _fields(inner, rf"{above}{name}\.", (model, *within))

@@ -1,0 +1,250 @@
+"""What requests take before any is sent, and whether budgets and limits leave room for them.
+
+`check` adds the faults; `size` says what one request of a stage takes, from prompts that are really filled
+in: a bootstrap stage's own first ones, and for those about a record stand in what its first stage is made of,
+or else seed tasks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from selfinstruct.config import ModelConfig, RecipeConfig
+from selfinstruct.errors import Fault
+from selfinstruct.llm import tokens
+from selfinstruct.llm.prices import price_of
+from selfinstruct.prompts.templates import Prompt, TemplateFault
+from selfinstruct.records import Request, stream
+from selfinstruct.sources.pool import Pool, Seeds
+from selfinstruct.stages import Stage
+
+SAMPLES = 20
+# Of its max_tokens, how much a reply is taken to have: at least, as a rule, at most.
+REPLY = (0.1, 1 / 3, 1.0)
+UNBOUNDED = 1024  # for a request without max_tokens
+
+
+@dataclass(frozen=True)
+class Size:
+    """What one request of a stage takes, in tokens.
+
+    Attributes:
+        prompt: of the prompt, on average.
+        reply: of its reply at most, on average; `UNBOUNDED` where nothing bounds it.
+        most: of a prompt and the longest reply that it asks for, at the largest of the prompts.
+        bounded: whether requests have max_tokens.
+    """
+
+    prompt: float
+    reply: float
+    most: int
+    bounded: bool
+
+
+def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Size:
+    """What one request of a stage takes.
+
+    Raises:
+        TemplateFault: where its prompt cannot be filled in.
+        ValueError: where there are fewer seeds than examples.
+    """
+    requests = list(_requests(config, stages, stage, seeds))
+    prompts = [tokens.count(f"{request.system or ''}{request.prompt}") for request in requests]
+    limits = [_limit(request.sampling) for request in requests]
+    return Size(
+        prompt=mean(prompts),
+        reply=mean(limit or UNBOUNDED for limit in limits),
+        most=max(prompt + limit for prompt, limit in zip(prompts, limits, strict=True)),
+        bounded=all(limits),
+    )
+
+
+def check(
+    config: RecipeConfig, stages: Sequence[Stage], seeds: Seeds | None, faults: list[Fault]
+) -> list[str]:
+    """Add every budget and limit that cannot be kept, or that no request fits in.
+
+    Args:
+        config: the recipe's keys.
+        stages: the stages that could be built.
+        seeds: the seed tasks, None where they could not be read.
+        faults: receives what is found.
+
+    Returns:
+        What the user should know besides.
+    """
+    found = [fault for stage in _asking(stages) for fault in _together(config, stage)]
+    if config.budget.usd is not None:
+        for name, remedy in unpriced(config, stages).items():
+            what = f"no price is known for {name}, so nobody can tell when it is spent"
+            found.append(Fault("budget.usd", what, remedy))
+    if seeds and _limited(config, stages):
+        found += _room(config, stages, seeds)
+    faults.extend(dict.fromkeys(found))
+    return _idle(config, stages)
+
+
+def unpriced(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, str]:
+    """The models whose price nobody knows, by name, with what to do about it."""
+    found: dict[str, str] = {}
+    for stage in _asking(stages):
+        for where, model in _asked(config, stage, "name"):
+            if price_of(model) is None:
+                found.setdefault(model.name, _remedy(config, stage, where))
+        for name, check in stage.judge.checks:
+            if check.asks and price_of(check.asks) is None:
+                found.setdefault(check.asks.name, f"give filters.{stage.name}.{name}.price")
+    return found
+
+
+def place(config: RecipeConfig, stage: str, key: str) -> str:
+    """Where a key of a stage's model stands: in the stage's own, unless that leaves it to the recipe's."""
+    given = config.pipeline[stage].model
+    inherited = given is None or (isinstance(given, dict) and key not in given)
+    return "model" if inherited else f"pipeline.{stage}.model"
+
+
+def _asking(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages that ask a model."""
+    return [stage for stage in stages if stage.kind.asks]
+
+
+def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
+    """A budget that nothing is spent from."""
+    if config.budget.usd is None:
+        return []
+    models = [model for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
+    models += [check.asks for stage in stages for _, check in stage.judge.checks if check.asks]
+    prices = [price_of(model) for model in models]
+    if any(price is None or price.input or price.output for price in prices):
+        return []
+    return [f"budget.usd={config.budget.usd:g} stops nothing: no model that this recipe asks costs anything"]
+
+
+def _asked(config: RecipeConfig, stage: Stage, key: str) -> Iterator[tuple[str, ModelConfig]]:
+    """The models that a stage may ask, and where a key of each stands."""
+    yield place(config, stage.name, key), stage.model
+    where = place(config, stage.name, "fallbacks")
+    if len(stage.fallbacks) == len(stage.model.fallbacks):  # else some have faults of their own
+        yield from ((f"{where}.fallbacks.{n}", other) for n, other in enumerate(stage.fallbacks))
+
+
+def _remedy(config: RecipeConfig, stage: Stage, where: str) -> str:
+    """How to give a price to the model of a stage, or to one of its fallbacks."""
+    number = re.search(r"fallbacks\.(\d+)$", where)
+    given = stage.model.fallbacks[int(number[1])] if number else config.pipeline[stage.name].model
+    if isinstance(given, str):
+        return f"give price: {{input: …, output: …}} in a conf/model file of yours, and name it in {where}"
+    if number:
+        return f"give price: {{input: …, output: …}} in {where}"
+    return f"give {where}.price.input and {where}.price.output"
+
+
+def _together(config: RecipeConfig, stage: Stage) -> Iterator[Fault]:
+    """Several prompts in one request is something only some requests can be."""
+    model, where = stage.model, f"{place(config, stage.name, 'prompts_per_request')}.prompts_per_request"
+    if model.prompts_per_request == 1:
+        return
+    what = f"is {model.prompts_per_request}, but"
+    if model.mode == "chat":
+        remedy = "set it to 1, or mode to completion for a model that completes text"
+        yield Fault(where, f"{what} a request in chat mode holds one conversation", remedy)
+    if model.seeded:
+        remedy = "set it to 1, or seeded to false"
+        yield Fault(where, f"{what} seeded gives each prompt a seed, and a request has one", remedy)
+
+
+def _limited(config: RecipeConfig, stages: Sequence[Stage]) -> bool:
+    models = [model for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
+    budgets = (config.budget.usd, config.budget.tokens)
+    return any(budgets) or any(model.tokens_per_minute for model in models)
+
+
+def _room(config: RecipeConfig, stages: Sequence[Stage], seeds: Seeds) -> list[Fault]:
+    """A request of each stage fits in each of its limits; of a limit's faults the worst."""
+    worst: dict[str, tuple[float, Fault]] = {}
+    for stage in _asking(stages):
+        try:
+            one = size(config, stages, stage, seeds)
+        except (TemplateFault, ValueError):  # a fault of the prompt or of the mix, told there
+            continue
+        for need, fault in _too_small(config, stage, one):
+            if need > worst.get(fault.where, (0.0,))[0]:
+                worst[fault.where] = (need, fault)
+    return [fault for _, fault in worst.values()]
+
+
+def _too_small(config: RecipeConfig, stage: Stage, one: Size) -> Iterator[tuple[float, Fault]]:
+    """The limits that one request does not fit in, with what it needs."""
+    budget, price, together = config.budget, price_of(stage.model), stage.model.prompts_per_request
+    takes = f"one request of {stage.name} may take {one.most:,} tokens"
+    remedy = "set it higher, or max_tokens lower"
+    if budget.tokens is not None and budget.tokens < one.most:
+        yield one.most, Fault("budget.tokens", f"is {budget.tokens:,}, but {takes}", remedy)
+    for where, model in _asked(config, stage, "tokens_per_minute"):
+        limit, need = model.tokens_per_minute, one.most * together
+        if limit is not None and limit < need:
+            words = takes if together == 1 else f"{takes} a prompt, and has {together} of them"
+            yield need, Fault(f"{where}.tokens_per_minute", f"is {limit:,.15g}, but {words}", remedy)
+    cost = price.cost(one.prompt, one.reply * REPLY[1]) if price else 0.0
+    if budget.usd is not None and budget.usd < cost:
+        what = f"is {budget.usd:g}, but one request of {stage.name} is expected to cost {cost:.2g}"
+        yield cost, Fault("budget.usd", what, "set it higher, or take a cheaper model")
+
+
+def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Iterator[Request]:
+    if stage.kind.draws:
+        for number in range(1, SAMPLES + 1):
+            drawn = Pool(seeds.tasks).draw(config.mix, 0, stream(config.seed, stage.name, number))
+            lines = stage.drawn(number, config.seed)
+            names = {"examples": [record.data for record in drawn], **lines}
+            yield stage.request(stage.prompts[0], number, names, config.seed, examples=drawn)
+        return
+    fields = _fields(stages, stage)
+    rows = _material(stages, stage) or [task.data for task in seeds.tasks]
+    sample = stream(config.seed, stage.name, "plan").sample(rows, min(SAMPLES, len(rows)))
+    for number, row in enumerate(sample, 1):
+        data = {**fields, **{key: value for key, value in row.items() if key in fields}}
+        way = stage.variant(data, number, config.seed) if stage.kind.draw else None
+        yield stage.request(way or _variant(stage, row, number), number, data, config.seed)
+
+
+def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:
+    """What the records were made of at first that a stage is about."""
+    by_name = {other.name: other for other in stages}
+    first: Stage | None = stage
+    while first and first.of:
+        first = by_name.get(first.of)
+    return first.material.rows if first and first.material else []
+
+
+def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
+    """The fields of the records that a stage is about, labels included, with sample values."""
+    fields: dict[str, Any] = {}
+    before = stages[: [built.name for built in stages].index(stage.name)]
+    family = {stage.of}  # a record has the fields of the one it was made from, whatever its schema names
+    for other in reversed(before):
+        if other.name in family and not other.kind.labels:
+            family.add(other.of)
+    for other in before:
+        if other.name in family or (other.kind.labels and other.of in family):
+            fields.update(dict.fromkeys(other.own, "text"))
+            fields.update(other.fields)
+    return fields
+
+
+def _variant(stage: Stage, data: dict[str, Any], number: int) -> Prompt:
+    """The prompt for a record; where the seed task has no such field, one after the other."""
+    value = data.get(stage.kind.by or "")
+    same = [p for p in stage.prompts if p.when == value and type(p.when) is type(value)]
+    return same[0] if same else stage.prompts[number % len(stage.prompts)]
+
+
+def _limit(sampling: dict[str, Any]) -> int:
+    """The longest reply that a request asks for, in tokens; 0 where it does not say."""
+    asked = [sampling.get(key) for key in ("max_tokens", "max_completion_tokens")]
+    return max((value for value in asked if isinstance(value, int)), default=0)

@@ -1,0 +1,184 @@
+"""What helps against each check that rejects too much: one table, by the kind of check.
+
+A tip names the keys to change in a form that can be typed. It is left out where it has a placeholder that
+does not apply, such as `{fewer_examples}` in a stage that shows none from the pool. To say more of a check,
+add a line to `HELP`; for a check that is not in it `OTHER` is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from selfinstruct.config import RecipeConfig
+from selfinstruct.prompts.templates import Prompt
+from selfinstruct.stages import Stage
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a check is about.
+
+    Attributes:
+        what: what happened to the candidates that it rejects, as the end of a sentence about them.
+        tips: what may help, the best first.
+    """
+
+    what: str
+    tips: tuple[str, ...]
+
+
+LARGER = "a larger or instruction-tuned model ({model})"
+ANOTHER = "another model ({model})"
+SEEDS = "{draws}more or other seeds (seeds.path)"
+HOTTER = "a higher temperature ({hotter})"
+WORDS = "other words in {prompt}"
+
+OTHER = Help("were rejected", ("look at their reasons in rejected.jsonl", "change or drop {section}"))
+COPIES = Help(
+    "were copies of the prompt",
+    (
+        LARGER,
+        "{chat}a completion-style recipe (recipe=completion)",
+        "fewer examples ({fewer_examples})",
+        "{about}other examples in {prompt}",
+    ),
+)
+SAME = Help("were too like a text that is there already", (SEEDS, HOTTER, ANOTHER, "change {section}"))
+HELP: dict[str, Help] = {
+    # what is wrong with a reply as a whole, or with a piece of it
+    "unreadable": Help(
+        "could not be read",
+        (
+            "have the provider hold the model to the form by response_format ({constrain})",
+            LARGER,
+            "{draws}{chat}for a base model, a recipe in completion mode (recipe=completion)",
+            "{draws}{completion}for a chat model, a recipe in chat mode (recipe=chat)",
+            "another {prompt}.parse",
+        ),
+    ),
+    "cut": Help("were cut at max_tokens", ("{more_tokens} (now {tokens})", "a prompt that asks for less")),
+    "empty_reply": Help(
+        "were empty", ("{more_tokens} (now {tokens}), where a model thinks before it answers", ANOTHER, WORDS)
+    ),
+    "content_filter": Help(
+        "were withheld by the provider's content filter",
+        ("another model or provider ({model})", "{draws}other seeds (seeds.path)", WORDS),
+    ),
+    "context": Help(
+        "were too long for the model",
+        (
+            "{fewer_tokens} (now {tokens})",
+            "fewer examples ({fewer_examples})",
+            "a shorter {prompt}",
+            "a model that takes more ({model})",
+        ),
+    ),
+    "no_choices": Help("came back without a reply", ("another model or provider ({model})",)),
+    "broken_off": Help("broke off on the server", ("another model or provider ({model})",)),
+    "refused": Help("were refused by the provider", ("another model or provider ({model})", WORDS)),
+    "missing_choice": Help("did not come back", ("one choice a request (model.sampling.n=1)", ANOTHER)),
+    "undecided": Help(
+        "were none of the answers asked for",
+        (LARGER, "{more_tokens} (now {tokens})", "more answers in {prompt}.parse"),
+    ),
+    "oversized": Help("were far too long", ("{prompt}.sampling.max_tokens", ANOTHER)),
+    "repeated_line": Help("repeated one line", ("model.sampling.frequency_penalty=0.5", LARGER, HOTTER)),
+    # filters, by kind
+    "copied": COPIES,
+    "exact_duplicate": SAME,
+    "rouge_l": SAME,
+    "embedding_similarity": SAME,
+    "duplicate": Help("came twice in one reply", (HOTTER, LARGER, WORDS)),
+    "repeated_output": Help("had the output of many others", (HOTTER, LARGER, "change {section}")),
+    "repetition": Help("repeated themselves", ("model.sampling.frequency_penalty=0.5", LARGER, HOTTER)),
+    "stray_characters": Help("had characters that no text needs", (ANOTHER, WORDS, "change {section}")),
+    "control_tokens": Help(
+        "had control tokens of a chat template",
+        ("{chat}a chat template on the server that fits the model", "stop strings in {prompt}.sampling.stop"),
+    ),
+    "stand_in": Help("had a stand-in where text belongs", (LARGER, WORDS)),
+    "input_repeats_instruction": Help("had the instruction as their input", (LARGER, WORDS)),
+    "placeholder": Help("had a placeholder where text belongs", (LARGER, WORDS)),
+    "refusal": Help("were refusals", (ANOTHER, "{draws}other seeds (seeds.path)", WORDS)),
+    "wrong_language": Help(
+        "were in another language", ("{prompt} in the language wanted", ANOTHER, "change {section}")
+    ),
+    "below": Help(
+        "were below the least allowed", ("a stronger model for what is judged", "change {section}.least")
+    ),
+    "has_value": Help("have a value that is not wanted", (LARGER, "change {section}.values")),
+    "schema": Help(
+        "did not fit the schema", ("look at their paths in rejected.jsonl", "change schema.{stage}")
+    ),
+}
+
+
+def advice(help: Help, check: str, config: RecipeConfig, stage: Stage, variant: str | None) -> str:
+    """What may help, as a sentence.
+
+    Args:
+        help: the line of the table.
+        check: the name of the check in the recipe.
+        config: the recipe.
+        stage: the stage.
+        variant: the variant of the prompt that it is mostly about.
+    """
+    names = _names(check, config, stage, variant)
+    tips = []
+    for tip in help.tips:
+        try:
+            tips.append(tip.format_map(names))
+        except KeyError:  # it does not apply here
+            continue
+    tips = tips or [tip.format_map(names) for tip in OTHER.tips[:1]]
+    told = f"{'; '.join(tips[:-1])}; or {tips[-1]}" if len(tips) > 1 else tips[0]
+    return f"What may help: {told}"
+
+
+def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) -> dict[str, Any]:
+    """What the placeholders stand for; those that do not apply are left out."""
+    own = config.pipeline[stage.name].model is not None
+    names = {"stage": stage.name, "model": f"pipeline.{stage.name}.model" if own else "model.name"}
+    if any(check == name for name, _ in stage.judge.checks):
+        names["section"] = f"filters.{stage.name}.{check}"
+    names["draws" if stage.kind.draws else "about"] = ""
+    if stage.prompts:
+        names |= {"prompt": f"prompts.{stage.name}", stage.model.mode: ""}
+        prompt = next((one for one in stage.prompts if one.name == variant), stage.prompts[0])
+        names |= _sampling(config, stage, prompt)
+    examples = config.mix.examples
+    if stage.kind.draws and examples > 1:
+        names["fewer_examples"] = f"mix.examples={examples // 2}"
+        if config.mix.machine > examples // 2:
+            names["fewer_examples"] += f" mix.machine={examples // 2}"
+    return names
+
+
+def _sampling(config: RecipeConfig, stage: Stage, prompt: Prompt) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    sampling = {**prompt.sampling, **stage.model.sampling}
+    tokens, temperature = sampling.get("max_tokens"), sampling.get("temperature")
+    key = _key(config, stage, prompt, "max_tokens")
+    if key and isinstance(tokens, int) and tokens > 1:
+        more, fewer = f"{key}={2 * tokens}", f"{key}={tokens // 2}"
+        names |= {"tokens": tokens, "more_tokens": more, "fewer_tokens": fewer}
+    key = _key(config, stage, prompt, "temperature")
+    if key and isinstance(temperature, int | float) and temperature < 1:
+        names["hotter"] = f"{key}=1.0"
+    if stage.model.mode == "chat" and prompt.parse.outline and "response_format" not in sampling:
+        names["constrain"] = f"prompts.{stage.name}.constrain=true"
+    return names
+
+
+def _key(config: RecipeConfig, stage: Stage, prompt: Prompt, name: str) -> str | None:
+    """The key that decides a parameter, in a form that can be typed; None where it is in a model's file."""
+    if name in stage.model.sampling:
+        own = config.pipeline[stage.name].model
+        if own is None:
+            return f"model.sampling.{name}"
+        return None if isinstance(own, str) else f"pipeline.{stage.name}.model.sampling.{name}"
+    variants = config.prompts[stage.name].variants
+    own_value = prompt.name in variants and name in variants[prompt.name].sampling
+    variant = f".variants.{prompt.name}" if own_value else ""
+    return f"prompts.{stage.name}{variant}.sampling.{name}"

@@ -1,0 +1,94 @@
+"""Why most candidates of a stage are rejected, and what helps: said while it runs, and at its end.
+
+What helps against which check is the table in `advice`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from selfinstruct.config import RecipeConfig
+from selfinstruct.journal.stage_stats import Particulars, main_reason
+from selfinstruct.journal.store import Journal
+from selfinstruct.records import ACCEPTED, REJECTED, Record
+from selfinstruct.report.advice import COPIES, HELP, OTHER, Help, advice
+from selfinstruct.stages import Stage, StageRun
+
+CLEAR = 20  # candidates from which on a share says something
+LONGEST_REASON = 90  # characters
+NEAR = ("exact_duplicate", "rouge_l", "embedding_similarity")  # kinds that name the text nearest to one
+
+
+class Reasons:
+    """Watches what becomes of a stage's candidates.
+
+    Args:
+        config: the recipe.
+        stage: the stage.
+        journal: the run's journal.
+    """
+
+    def __init__(self, config: RecipeConfig, stage: Stage, journal: Journal) -> None:
+        self._config, self._stage, self._journal = config, stage, journal
+        accepted, rejected = journal.fates(stage.name)
+        self._candidates, self._rejected = accepted + sum(rejected.values()), Counter(rejected)
+        self._said: str | None = None
+
+    def remark(self, records: Sequence[Record]) -> str | None:
+        """What to say once these were taken in: that a check rejects most, once this is clear."""
+        self._candidates += sum(record.fate in (ACCEPTED, REJECTED) for record in records)
+        self._rejected.update(record.check or "" for record in records if record.fate == REJECTED)
+        main = main_reason(self._rejected, self._candidates)
+        if not main or self._candidates < CLEAR or main["share"] <= 0.5 or main["check"] == self._said:
+            return None
+        self._said = main["check"]
+        return f"{self._stage.name}, so far: {self.told()}"
+
+    def closing(self, work: StageRun) -> str | None:
+        """What to say at the stage's end: where few or none were accepted, and where it fell short."""
+        accepted, rejected = self._journal.fates(self._stage.name)
+        candidates = accepted + sum(rejected.values())
+        if not rejected:
+            return None
+        if work.gave_up is not None:
+            lately = f"of what came after reply {work.gave_up}, " if work.gave_up else ""
+            return f"{self._stage.name}: {lately}{self.told(work.gave_up)}"
+        short = self._stage.kind.draws and accepted < work.goal
+        few = 2 * (max(rejected.values()) if self._stage.kind.draws else candidates - accepted) > candidates
+        if short or not accepted or (few and candidates >= CLEAR):
+            return f"{self._stage.name}: {self.told()}"
+        return None
+
+    def main(self, after: int = 0) -> dict[str, Any] | None:
+        """The check that rejected the most of what came after a request; see `StageStats`."""
+        accepted, rejected = self._journal.fates(self._stage.name, after)
+        return main_reason(rejected, accepted + sum(rejected.values()))
+
+    def told(self, after: int = 0) -> str:
+        """The main reason of what came after a request, its share, and what helps."""
+        accepted, rejected = self._journal.fates(self._stage.name, after)
+        candidates = accepted + sum(rejected.values())
+        main = main_reason(rejected, candidates)
+        assert main, "something was rejected"
+        more = self._journal.particulars(self._stage.name, main["check"], after)
+        kinds = {name: check.kind or name for name, check in self._stage.judge.checks}
+        check, count = main["check"], main["count"]
+        help = _help(kinds.get(check, check), more, count)
+        words = "" if check in kinds else _most_often(more, count)
+        told = f"{count:,} of {candidates:,} candidates ({main['share']:.0%}) {help.what} ({check}{words})"
+        return f"{told}. {advice(help, check, self._config, self._stage, more.variant)}"
+
+
+def _help(kind: str, more: Particulars, count: int) -> Help:
+    """The line of the table; what is too near to the examples shown was copied, whichever check saw it."""
+    return COPIES if kind in NEAR and 2 * more.shown > count else HELP.get(kind, OTHER)
+
+
+def _most_often(more: Particulars, count: int) -> str:
+    """The reason that most of them have in common, where there is one."""
+    text, times = more.reason
+    if not text or 2 * times <= count:
+        return ""
+    return f": {text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + '…'}"

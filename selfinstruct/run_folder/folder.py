@@ -1,0 +1,327 @@
+"""The run folder: whose it is, who uses it now, and how files get into it.
+
+A run folder belongs to one recipe in one shape. It is never taken over: a folder with other things in it, a
+run of another recipe or of other settings, and a run that another process is at are all refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import Machine, shaping
+from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.filters import FILTERS
+from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
+from selfinstruct.journal.store import SETTINGS, Journal
+from selfinstruct.llm import MODELS
+from selfinstruct.monitor.events import EVENTS
+from selfinstruct.project.jsonl import json_line
+from selfinstruct.project.layout import path_below
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
+from selfinstruct.safety.blot import blotted
+from selfinstruct.stages import STAGES
+
+JOURNAL, LOCK = "run.sqlite", "run.lock"
+JOB = "job.json"  # what a job of a sweep tells of itself
+TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # what a run leaves beside its journal
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """An open run folder; made by `open_folder`."""
+
+    path: Path
+    journal: Journal
+    resumed: bool
+    notes: tuple[str, ...] = ()  # of a repair, for the user
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name: bytes and SHA-256
+
+    def keep_settings(self, saved: dict[str, str]) -> None:
+        """Write what the run was composed from to `.hydra/`, and note the digests in the journal.
+
+        That is done at the start, long before the summary has the digests of all files.
+
+        Args:
+            saved: texts by file name.
+        """
+        texts = {f".hydra/{name}": text for name, text in saved.items()}
+        before = self.journal.meta(SETTINGS, {})
+        now = {name: [sha256(_encoded(text)).hexdigest()] for name, text in texts.items()}
+        self.journal.set_meta(SETTINGS, {name: [*before.get(name, [])[-1:], *now[name]] for name in now})
+        for name, text in texts.items():
+            self.write(name, [text])
+        self.journal.set_meta(SETTINGS, now)
+
+    def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
+        """Write rows as JSONL, put in place whole."""
+        return self.write(name, map(json_line, rows))
+
+    def write(self, name: str, pieces: Iterable[str]) -> Path:
+        """Write a file without secrets, put in place whole: a reader sees the old or the new one, no part."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        digest, size = sha256(), 0
+        with part.open("wb") as file:
+            for piece in pieces:
+                content = _encoded(piece)
+                digest.update(content)
+                size += file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        self.written[name] = {"bytes": size, "sha256": digest.hexdigest()}
+        return path
+
+
+def _encoded(text: str) -> bytes:
+    return blotted(text).encode("utf-8", "backslashreplace")
+
+
+@contextmanager
+def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
+    """Open the run folder of a recipe for this process alone, and close it at the end.
+
+    Args:
+        recipe: the recipe; its `fresh` sets an old run aside first.
+        path: the folder; made where it does not exist.
+
+    Raises:
+        RunFolderError: if it is not this recipe's, is in use, or cannot be written.
+    """
+    _refuse_strangers(path, recipe.config.fresh)
+    if recipe.config.fresh and ((path / JOURNAL).exists() or place(path) or _has_lost_its_journal(path)):
+        _set_aside(path)
+    with _writable(path):
+        path.mkdir(parents=True, exist_ok=True)
+    scratch = recipe.config.scratch
+    local = path_below(recipe.project, scratch) if scratch else None
+    with at_hand(path, local, LOCK) as here, _opened(recipe, here) as folder:
+        yield folder
+
+
+def _set_aside(path: Path) -> None:
+    here = left_here(path)
+    with _locked(here or path):
+        pass
+    if here:
+        hand_over(path, here, LOCK)
+    path.rename(_aside(path))
+
+
+@contextmanager
+def _opened(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
+    with _locked(path):
+        resumed = (path / JOURNAL).exists()
+        journal, notes = open_journal(path / JOURNAL, recipe.config.repair, bool(recipe.config.replay))
+        try:
+            _claim(journal, recipe, path, mended=bool(notes))
+            yield RunFolder(path, journal, resumed, tuple(notes))
+        finally:
+            journal.close()
+
+
+def look(recipe: Recipe, path: Path) -> str:
+    """What a run would find in the folder, in words; raises what the run would raise, and changes nothing."""
+    _refuse_strangers(path, recipe.config.fresh)
+    if place(path):
+        return f"at work in {place(path)}"
+    lost = _has_lost_its_journal(path)
+    if not (path / JOURNAL).exists() and not lost:
+        return "new"
+    if recipe.config.fresh:
+        return f"the run in it is set aside as {_aside(path)}"
+    with looked_into(path / JOURNAL, in_use(path)) as journal:
+        _compare(journal, recipe, path)
+        done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
+        return f"continues the run in it: {', '.join(done)} accepted so far"
+
+
+def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
+    """What a failure of the disk in the middle of a run means."""
+    if type(error) is sqlite3.DatabaseError:  # its kinds are locks, full disks and the like
+        return offer(DamagedJournal(path / JOURNAL, [str(error)]))
+    return RunFolderError(
+        f"{path}: cannot be written any more: {error}. What was stored is kept; make room, or mend what "
+        "stands in the way, and run the same command again"
+    )
+
+
+def _has_lost_its_journal(path: Path) -> bool:
+    """Whether a folder without a journal has been a run's; a single file might be there by chance."""
+    return not (path / JOURNAL).exists() and sum((path / name).is_file() for name in TRACES) > 1
+
+
+def _refuse_strangers(path: Path, fresh: bool) -> None:
+    """A folder that holds other things than a run is not ours to write to; a run without journal neither.
+
+    Args:
+        path: the folder.
+        fresh: whether a run in it is to be set aside.
+    """
+    if not path.exists() or (path / JOURNAL).exists() or (path / NOTE).exists():
+        return
+    if not path.is_dir():
+        raise RunFolderError(f"run_dir: {path} is a file; choose another run_dir")
+    if _has_lost_its_journal(path):
+        if fresh:
+            return
+        raise RunFolderError(
+            f"run_dir: {path} holds a run whose journal is missing ({JOURNAL}); put it back, or set "
+            "fresh=true to set the folder aside and start anew (nothing is deleted)"
+        )
+    try:
+        strangers = [entry.name for entry in path.iterdir() if entry.name not in (LOCK, JOB, NOTE)]
+    except OSError as error:
+        raise RunFolderError(f"run_dir: {path} cannot be read: {error.strerror}") from error
+    if strangers:
+        raise RunFolderError(
+            f"run_dir: {path} holds other things than a run ({strangers[0]}, …); choose another run_dir"
+        )
+
+
+def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
+    if not journal.has_replies():  # nothing was paid for yet, so there is nothing to protect
+        journal.forget()
+    if not journal.has_replies() or (mended and journal.meta("shape") is None):
+        journal.set_meta("recipe", recipe.name)
+        journal.set_meta("shape", shape_of(recipe))
+    _compare(journal, recipe, path)
+
+
+def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
+    """Refuse to continue a run of another recipe, or one whose settings differ where they shape the data."""
+    out = (
+        "Choose another run_dir (of a sweep: sweep_dir), or set fresh=true to set the old run aside "
+        f"(nothing is deleted). It is {path}"
+    )
+    name = journal.meta("recipe")
+    if not journal.has_replies():
+        return
+    if name not in (None, recipe.name):
+        raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
+    old, new = journal.meta("shape", {}), json.loads(json.dumps(shape_of(recipe)))
+    changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
+    if {"model.kind", "model.name"} & set(changed):  # another model: what else it brings is no news
+        changed = [
+            key for key in changed if not key.startswith("model.") or key in ("model.kind", "model.name")
+        ]
+    target = journal.meta("target", 0)
+    lines = [f"  {key}: {_short(old, key)} → {_short(new, key)}" for key in changed[:10]]
+    if len(changed) > 10:
+        lines.append(f"  and {len(changed) - 10} more")
+    if target > recipe.config.target:
+        lines.append(f"  target: {target} → {recipe.config.target} (it may only grow)")
+    if lines and old:
+        raise RunFolderError(
+            "\n".join(["the run folder holds a run with other settings:", *lines, f"  {out}"])
+        )
+
+
+def shape_of(recipe: Recipe) -> dict[str, Any]:
+    """What must stay the same: every setting that shapes the records, and what they are made of.
+
+    Exports are left out. They are written anew from the journal at every end, and cost nothing.
+    """
+    import hashlib
+
+    of_seeds = ("seeds.path", "seeds.columns")  # which seeds these make, their digest says
+    shape = {
+        key: value
+        for key, value in shaping(recipe.config).items()
+        if key.split(".")[0] != "export" and not key.startswith(of_seeds)
+    }
+    for stage in recipe.stages:
+        prefix = f"pipeline.{stage.name}.model"
+        if recipe.config.pipeline[stage.name].model is not None:  # as it was looked up and completed
+            shape = {key: value for key, value in shape.items() if not key.startswith(prefix)}
+            shape.update({f"{prefix}.{key}": value for key, value in shaping(stage.model).items()})
+    machine = {".options.": MODELS.marked(Machine), "pipeline.": STAGES.marked(Machine)}
+    for among, names in machine.items():
+        marked = [key for key in shape if among in key and key.split(".")[-1] in names]
+        for key in marked:
+            del shape[key]
+    of_filters = FILTERS.marked(Machine)
+    for section, checks in recipe.config.filters.items():
+        for name in checks:
+            for option in of_filters:
+                shape.pop(f"filters.{section}.{name}.{option}", None)
+    shape = dict(json.loads(blotted(json.dumps(shape))))  # as it is stored
+    shape["seeds (contents)"] = recipe.seeds.digest
+    for stage in recipe.stages:
+        if stage.material:
+            digest = hashlib.sha256()
+            for row in stage.material.rows:
+                digest.update(f"{json.dumps(row, sort_keys=True)}\n".encode())
+            shape[f"pipeline.{stage.name} (contents)"] = digest.hexdigest()[:16]
+        for name, lines in stage.lines.items():
+            key, text = f"pipeline.{stage.name}.lines.{name}", "\n".join(lines.texts)
+            shape.pop(key, None)
+            shape[f"{key} (contents)"] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return shape
+
+
+def _short(shape: dict[str, Any], key: str) -> str:
+    text = json.dumps(shape[key], ensure_ascii=False) if key in shape else "not set"
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _aside(path: Path) -> Path:
+    """The first free name for an old run."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.before-{number}")).exists():
+        number += 1
+    return aside
+
+
+def in_use(path: Path) -> bool:
+    """Whether another process is at the run in a folder."""
+    from filelock import FileLock, Timeout
+
+    if not (path / LOCK).exists():  # which the first process at it has made; to try would make it now
+        return False
+    try:
+        with FileLock(path / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written to is at rest
+        return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the folder; the operating system lets go of it when the process ends, however it ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / LOCK)
+    with _writable(path):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            wait = "wait for it, or choose another run_dir"
+            raise RunFolderError(f"{path}: another process is at this run; {wait}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunFolderError(
+            f"run_dir: {path} cannot be written: {reason}. Set run_dir=… to a folder of yours"
+        ) from error

@@ -1,0 +1,1 @@
+"""What a run begins with: seed tasks, documents, lines."""

@@ -1,0 +1,225 @@
+"""The pool: seed tasks and accepted records, and the few-shot mix drawn from them.
+
+Seeds are never filtered and always stay (arXiv 2212.10560, section 2.2). The pool remembers how large it was
+after each reply, since a request is composed from the pool as it stood then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.config import MixConfig, SeedsConfig
+from selfinstruct.errors import Fault
+from selfinstruct.records import ACCEPTED, Record, Rejection
+from selfinstruct.schema.validation import Validate
+from selfinstruct.sources.row_faults import RowFaults
+from selfinstruct.sources.seed_columns import Mapped, mapped
+from selfinstruct.sources.seed_content import notes as content_notes
+from selfinstruct.sources.seed_content import unfit
+from selfinstruct.sources.seed_files import read_seed_file
+from selfinstruct.sources.seed_table import Row
+
+SEED_STAGE = "seeds"
+LONGEST = 200  # characters of what a schema says, which may quote all of a text
+
+
+@dataclass
+class Pool:
+    """Seeds and what a bootstrap stage accepted.
+
+    Attributes:
+        seeds: the seed tasks.
+        made: the accepted records, in order.
+    """
+
+    seeds: Sequence[Record]
+    made: list[Record] = field(default_factory=list)
+    _sizes: dict[int, int] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Let an accepted record join."""
+        self.made.append(record)
+
+    def close(self, number: int) -> None:
+        """Remember the size of the pool after reply `number`."""
+        self._sizes[number] = len(self.made)
+
+    def draw(self, mix: MixConfig, after: int, rng: random.Random) -> list[Record]:
+        """The few-shot examples of a prompt, shuffled.
+
+        Args:
+            mix: how many, and how many of them machine-made.
+            after: the number of the last reply whose records may be shown; 0 before the first.
+            rng: the request's own random stream.
+        """
+        size = self._sizes[after] if after > 0 else 0
+        machine = [self.made[place] for place in rng.sample(range(size), min(mix.machine, size))]
+        drawn = machine + rng.sample(self.seeds, mix.examples - len(machine))
+        rng.shuffle(drawn)
+        return drawn
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """A seed file, read.
+
+    Attributes:
+        tasks: one record a row taken, with the fields of the row and of its first instance.
+        rows: one record an instance, for exports.
+        path: the file.
+        count: how many rows it has, taken or not.
+        unit: what a row is called in it: line, item or row.
+        format: what the file is, in words.
+        digest: of all its tasks, the same in whatever format they are written.
+    """
+
+    tasks: list[Record]
+    rows: list[Record]
+    path: Path
+    count: int
+    unit: str = "line"
+    format: str = ""
+    digest: str = ""
+
+
+def load_seeds(
+    config: SeedsConfig,
+    schema: Mapping[str, Any],
+    validate: Validate | None,
+    project: Path,
+    faults: list[Fault],
+    notes: list[str],
+) -> Seeds | None:
+    """Read a seed file; every fault of it goes to `faults`, with file and row.
+
+    Args:
+        config: which file, and what is taken from it.
+        schema: the JSON Schema of the seeds.
+        validate: says what is wrong with a seed; None where nothing is known.
+        project: the user's folder.
+        faults: receives every fault found.
+        notes: receives what the user should know of how it was read.
+    """
+    table = read_seed_file(config, project, faults)
+    if table is None:
+        return None
+    found: list[Fault] = []
+    read = mapped(table, config, schema, found)
+    notes += [*read.notes, *content_notes(table)]
+    wrong = RowFaults(table.path, table.unit)
+    for row in read.rows if not read.lost else ():  # each would lack what the missing column holds
+        _check(row, read, config.each, validate, wrong)
+    ids = _ids(read.rows, table.unit, wrong)
+    found += wrong.faults()
+    faults.extend(found)
+    if found:
+        return None
+    tasks, rows = _records(read.rows, ids, config)
+    if not tasks:
+        faults.append(Fault("seeds.where", f"no {table.unit} of {table.path} has {config.where}"))
+        return None
+    digest = _digest(read.rows, ids)
+    return Seeds(tasks, rows, table.path, len(read.rows), table.unit, table.format, digest)
+
+
+def _ids(read: Sequence[Row], unit: str, wrong: RowFaults) -> list[str]:
+    """The id of each row; one that has none gets one by its place, which no other has."""
+    given = {str(row.data["id"]) for row in read if isinstance(row.data, dict) and "id" in row.data}
+    places: dict[str, str] = {}
+    for nth, row in enumerate(read, 1):
+        own = isinstance(row.data, dict) and "id" in row.data
+        id = str(row.data["id"]) if own else _free(f"seed-{nth}", given)
+        if places.setdefault(id, row.place) != row.place:
+            what = f"the id {id!r} is on {unit} {places[id]} already"
+            wrong.add(row.place, what, "give it an id of its own")
+    return list(places)
+
+
+def _records(
+    read: Sequence[Row], ids: Sequence[str], config: SeedsConfig
+) -> tuple[list[Record], list[Record]]:
+    """The tasks that are taken, and the instances of them all."""
+    tasks, rows = list[Record](), list[Record]()
+    for row, id in zip(read, ids, strict=True):
+        instances = flatten(row.data, config.each)
+        if _taken(instances[0], config.where):
+            tasks.append(Record(id, SEED_STAGE, row.number, 0, instances[0], fate=ACCEPTED))
+            rows += [
+                Record(f"{id}-{place}", SEED_STAGE, row.number, place, data, fate=ACCEPTED)
+                for place, data in enumerate(instances)
+            ]
+    return tasks, rows
+
+
+def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:
+    """A line with instances as one flat row an instance; a line without as it is."""
+    instances = data.get(each) if each else None
+    if not instances:
+        return [data]
+    rest = {key: value for key, value in data.items() if key != each}
+    return [{**rest, **instance} for instance in instances]
+
+
+def _check(row: Row, read: Mapped, each: str | None, validate: Validate | None, wrong: RowFaults) -> None:
+    """Add what is wrong with a row."""
+    unreadable = list(unfit(row.data))
+    for what, remedy in unreadable:
+        wrong.add(row.place, what, remedy)
+    if unreadable:
+        return
+    if not isinstance(row.data, dict):
+        wrong.add(row.place, "is not of type 'object'", 'a seed is an object: {"instruction": …}')
+    elif refused := validate(row.data) if validate else None:
+        wrong.add(row.place, *_in_words(refused, read, each))
+    elif each and not _is_list(row.data.get(each, [])):
+        wrong.add(row.place, f"{each!r} is not a list of objects")
+
+
+def _in_words(refused: Rejection, read: Mapped, each: str | None) -> tuple[str, str, str]:
+    """What a schema says of a row, the key that helps where a column was not found, and the kind of fault."""
+    lacking = re.fullmatch(r"'([\w-]+)' is a required property", refused.reason)
+    if lacking and lacking[1] == each:
+        what = "has no output, which this recipe needs"
+        return what, f"{read.told}; seeds.columns.output=NAME says which one is the output", what
+    if lacking:
+        remedy = f"{read.told}; seeds.columns.{lacking[1]}=NAME says which one holds it"
+        return refused.reason, remedy, refused.reason
+    said = (
+        refused.reason if len(refused.reason) < LONGEST else f"{refused.reason[:80]} … {refused.reason[-80:]}"
+    )
+    rule = re.search(r"(?s)(is not|does not|is too|should) .{,200}$", refused.reason)
+    kind = re.sub(r"\d+", "", str(refused.detail.get("path"))) + (rule[0] if rule else said)
+    return said, "", kind
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+
+
+def _free(id: str, taken: set[str]) -> str:
+    """An id that no task has."""
+    return id if id not in taken else next(new for n in count(2) if (new := f"{id}-{n}") not in taken)
+
+
+def _digest(read: Sequence[Row], ids: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for row, id in zip(read, ids, strict=True):
+        digest.update(f"{json.dumps([id, row.data], sort_keys=True)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _taken(data: dict[str, Any], where: dict[str, Any]) -> bool:
+    return all(key in data and _same(data[key], value) for key, value in where.items())
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Whether a value is the wanted one; a cell of a CSV file is text, whatever it stands for."""
+    return bool(value == wanted or (isinstance(value, str) and value.strip().lower() == str(wanted).lower()))

@@ -1,0 +1,1 @@
+"""Texts compared and measured; usable on its own."""

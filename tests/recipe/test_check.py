@@ -1,0 +1,511 @@
+"""What bad input gets: a message with the place and the remedy, exit status 1, and nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Typed, seed_file
+from results import refused
+
+PAPER = ("recipe=paper", "model=scripted")
+
+
+def recipe(project: Path, text: str, name: str = "mine") -> None:
+    """Write a recipe of the user's own."""
+    (project / "recipes").mkdir(exist_ok=True)
+    (project / f"recipes/{name}.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ["there is no file mine.jsonl", "seeds.path=…"]),
+        ("", ["mine.jsonl: is empty"]),
+        ("\n \n", ["mine.jsonl: is empty"]),
+        ('{"instruction": "Say hi."}\nnot json\n', ["mine.jsonl line 2: is not valid JSON"]),
+        ('{"id": "a", "name": "x"}\n', ["mine.jsonl line 1: 'instruction' is a required property"]),
+        ('{"instruction": "  "}\n', ["mine.jsonl line 1: instruction:"]),
+        ('{"instruction": "Half \\ud83d"}\n', ["line 1: holds half of a character"]),
+        ('["Say hi."]\n', ["line 1", "is not of type 'object'"]),
+        (
+            '{"id": 1, "instruction": "A."}\n{"id": 1, "instruction": "B."}\n',
+            ["line 2: the id '1'", "line 1"],
+        ),
+        ('{"instruction": "Say hi."}\n' * 3, ["mix.examples: asks for 8 examples but there are 3 seeds"]),
+        ('{"instruction": "Grüß Gott"}\n'.encode("latin-1"), ["is not UTF-8", "save it as UTF-8"]),
+    ],
+)
+def test_a_seed_file_that_cannot_be_used(
+    typed: Typed, project: Path, content: str | bytes | None, words: list[str]
+) -> None:
+    """File, line and remedy; for `check` and for `run`, which leaves no folder behind."""
+    if content is not None:
+        data = content if isinstance(content, bytes) else content.encode()
+        (project / "mine.jsonl").write_bytes(data)
+    for verb in ("check", "run"):
+        refused(typed(verb, *PAPER, "seeds.path=mine.jsonl"), *words)
+    assert not (project / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["recipe=papre"], ["unknown recipe 'papre'", "did you mean 'paper'?", "alpaca"]),
+        ([], ["choose a recipe", "quickstart"]),
+        (["recipe=paper", "model=opnai"], ["unknown model config 'opnai'", "did you mean 'openai'?"]),
+        (["recipe=paper", "modle=openai"], ["'modle'", "did you mean 'model'?"]),
+        (["recipe=paper", "targt=5"], ["unknown key 'targt'", "did you mean 'target'?"]),
+        (
+            ["recipe=paper", "filters.instructions.rouge_l.treshold=0.6"],
+            ["did you mean 'filters.instructions.rouge_l.threshold'?"],
+        ),
+        (["recipe=paper", "~filters.instructions.nothing"], ["unknown key 'filters.instructions.nothing'"]),
+        (["recipe=paper", "x y"], ["'x y' is not an override"]),
+        (["paper"], ["'paper' is not an override", "did you mean recipe=paper?"]),
+        (
+            ["recipe=paper", "prompts.classification.template={{ x }}"],
+            ["is not an override", "'prompts.classification.template=\"{{ x }}\"'"],
+        ),
+        (["recipe=paper", "seed=range(2"], ["'seed=range(2' is not an override", "'(' is not closed"]),
+        (["recipe=paper", "seed=range2)"], ["')' closes what was not opened"]),
+        (["recipe=paper", "run_dir=r 1,x=y"], ["is not an override", "'run_dir=\"r 1,x=y\"'"]),
+        (["recipe=paper", "run_dir=it's"], ["'run_dir=\"it'\\''s\"'"]),
+        (["recipe=paper", "target=5,10"], ["'target=5,10' gives several values", "put -m first"]),
+        (["recipe=paper", "target", "=", "5"], ["no spaces around '=': write target=5"]),
+        (["recipe=paper", "target=", "5"], ["no spaces around '=': write target=5"]),
+        (["recipe=paper", "target", "=5"], ["no spaces around '=': write target=5"]),
+        (["recipe", "=", "paper"], ["no spaces around '=': write recipe=paper"]),
+        (["recipe=paper", "--target", "5"], ["keys of a recipe have no dashes: write target=5"]),
+        (["recipe=paper", "--model.name=openai/x"], ["write model.name=openai/x"]),
+        (["recipe=paper", "--multrun"], ["unknown option '--multrun'", "did you mean '--multirun'?"]),
+        (["recipe=paper", "-t", "5"], ["unknown option '-t'", "such as target=5"]),
+        (["recipes=paper"], ["unknown key 'recipes'", "did you mean 'recipe'?"]),
+        (
+            ["recipe=paper", "filters.rouge_l.threshold=0.6"],
+            [
+                "unknown key 'filters.rouge_l.threshold'",
+                "did you mean 'filters.instructions.rouge_l.threshold'?",
+            ],
+        ),
+        (["recipe=paper", "rouge_l.threshold=0.6"], ["'filters.instructions.rouge_l.threshold'"]),
+        (["recipe=paper", "~filters.rouge_l"], ["did you mean 'filters.instructions.rouge_l'?"]),
+        (
+            ["recipe=paper", "filter.instructions.rouge_l.threshold=0.6"],
+            ["'filters.instructions.rouge_l.thr"],
+        ),
+        (["recipe=paper", "temperature=0.6"], ["did you mean 'model.sampling.temperature'"]),
+        (["recipe=paper", "max_tokens=6"], ["did you mean 'model.sampling.max_tokens'"]),
+        (["recipe=paper", "model=gpt-4o"], ["unknown model config", "model=openai model.name=openai/gpt-4o"]),
+        (
+            ["recipe=paper", "model=claude-sonnet-4-5"],
+            ["model=anthropic model.name=anthropic/claude-s"],
+        ),
+        ([*PAPER, "model.top_p=0.5"], ["a parameter of the request: model.sampling.top_p"]),
+        ([*PAPER, "+prompts.instructions.stop=[x]"], ["prompts.instructions.sampling.stop"]),
+        (["recipe=paper", "model=groq/x"], ["set beside it: model.name=groq/x"]),
+        (["recipe=paper", "mix={exampels: 4}"], ["unknown key 'mix.exampels'", "'mix.examples'"]),
+        (["recipe=paper", "mix=null"], ["'mix=null': a config group takes the name"]),
+        (["recipe=paper", "mix=[1]"], ["'mix=[1]': a config group takes the name"]),
+        (["recipe=paper", "seeds=seeds/mine.jsonl"], ["seeds.path=FILE.jsonl"]),
+        ([*PAPER, "+filters.instructions.rouge={field: instruction}"], ["unknown filter", "'rouge_l'"]),
+        ([*PAPER, "+filters.instructions.word_count.minimun=3"], ["unknown key 'minimun'", "'minimum'"]),
+        ([*PAPER, "filters.instructions.empty.field=instrution"], ["unknown field 'instrution'"]),
+        ([*PAPER, "pipeline.classification.kind=lable"], ["unknown stage kind 'lable'", "'label'"]),
+        ([*PAPER, "pipeline.instances.by=topic"], ["pipeline.instances.by: unknown field 'topic'"]),
+        ([*PAPER, "pipeline.instances.by=instruction"], ["'instruction' may have any value"]),
+        ([*PAPER, "pipeline.instances.of=instruction"], ["pipeline.instances.of", "known: instructions"]),
+        ([*PAPER, "pipeline.instances.model=opnai"], ["unknown model 'opnai'", "'openai'"]),
+        (
+            [*PAPER, "filters.instructions.rouge_l.threshold=1.5"],
+            ["rouge_l.threshold: should be less than 1"],
+        ),
+        ([*PAPER, "filters.instructions.rouge_l.threshold=0"], ["rouge_l.threshold: should be greater"]),
+        (
+            [*PAPER, "+filters.instructions.rouge_l.tokenizer=unicod"],
+            ["filters.instructions.rouge_l.tokenizer: unknown tokenizer 'unicod'", "did you mean 'unicode'?"],
+        ),
+        (
+            [*PAPER, "+filters.instructions.word_count.tokenizer=words", "target=0"],
+            ["word_count.tokenizer: unknown tokenizer 'words'", "known: characters, rouge", "target: "],
+        ),
+        ([*PAPER, "target=0"], ["target: should be greater than or equal to 1, not 0"]),
+        ([*PAPER, "model.concurrency=-1"], ["model.concurrency: should be greater"]),
+        ([*PAPER, "model.mode=chatty"], ["model.mode: should be 'chat' or 'completion', not 'chatty'"]),
+        ([*PAPER, "mix.machine=9"], ["mix.machine: is 9, more than the 8 examples"]),
+        ([*PAPER, "schema.instances.type=objekt"], ["schema.instances.type: is no valid JSON Schema"]),
+        (
+            [*PAPER, "prompts.classification.template='{{ instrction }}'"],
+            ["prompts.classification.template", "did you mean 'instruction'?"],
+        ),
+        ([*PAPER, "prompts.classification.template='{% if %}'"], ["prompts.classification.template: line 1"]),
+        ([*PAPER, "export.alpaca.of=instance"], ["export.alpaca.of: unknown stage", "'instances'"]),
+        ([*PAPER, "+export.chat.user='{{ instrution }}'"], ["export.chat", "did you mean 'instruction'?"]),
+        ([*PAPER, "export.chat.file=../run.sqlite"], ["is not the name of a file in dataset/"]),
+        (
+            [*PAPER, "+pipeline.rejected={kind: bootstrap}"],
+            ["pipeline.rejected: no stage can have this name"],
+        ),
+        ([*PAPER, "export.chat.file=alpaca.jsonl"], ["another export writes alpaca.jsonl"]),
+        ([*PAPER, "+export.csv={file: a.csv}"], ["unknown export format 'csv'"]),
+    ],
+)
+def test_a_mistake_on_the_command_line(typed: Typed, arguments: list[str], words: list[str]) -> None:
+    """What is wrong, where, and the nearest name that there is."""
+    refused(typed("check", *arguments), *words)
+
+
+def test_a_key_is_needed_for_a_run_and_not_for_its_plan(typed: Typed, project: Path) -> None:
+    """`check` says what it would cost and what is wanting; a run refuses before it makes a folder."""
+    status, out, err = typed("check", "recipe=alpaca")
+    assert status == 0, err
+    assert "together" in out or "$" in out
+    assert "before a run  model.api_key_env: the environment variable OPENAI_API_KEY is not set" in out
+    assert "export OPENAI_API_KEY=" in out
+    status, _, err = typed("recipe=alpaca")
+    assert status == 1
+    assert "the environment variable OPENAI_API_KEY is not set" in err
+    assert not (project / "runs").exists()
+
+
+@pytest.mark.parametrize("stage", ["seeds", "instances"])
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("http://127.0.0.1:9/input.json", "$ref 'http://127.0.0.1:9/input.json' leads nowhere"),
+        ("https://json-schema.org/none", "leads nowhere"),
+        ("#/$defs/none", "$ref '#/$defs/none' leads nowhere"),
+        ("#/type", "leads nowhere"),
+        ("#none", "leads nowhere"),
+        ("http://[", "leads nowhere"),
+        ("#/properties/input", "leads back to itself without end"),
+    ],
+)
+def test_a_reference_that_leads_nowhere(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, stage: str, ref: str, words: str
+) -> None:
+    """A schema is whole in itself: nothing is fetched, and a $ref to nothing is a fault of its schema."""
+    monkeypatch.setattr("socket.create_connection", lambda *args, **options: pytest.fail("the network"))
+    recipe(
+        project,
+        f"defaults: [paper, _self_]\nschema: {{{stage}: {{properties: {{input: {{$ref: '{ref}'}}}}}}}}\n",
+    )
+    result = typed("check", "recipe=mine", "model=scripted", "seeds.each=null")
+    refused(result, f"schema.{stage}: ", words)
+
+
+def test_a_reference_within_a_schema(typed: Typed, project: Path) -> None:
+    """$defs, an anchor and an $id that the schema gives itself are found."""
+    recipe(
+        project,
+        "defaults: [paper, _self_]\n"
+        "schema:\n"
+        "  instances:\n"
+        "    $id: https://example.org/instance\n"
+        "    $defs: {a: {$anchor: text, type: string}, b: {$id: other, minLength: 1}}\n"
+        "    properties: {input: {$ref: '#text'}, output: {$ref: other}, instruction: {$ref: '#/$defs/a'}}\n",
+    )
+    status, _, err = typed("recipe=mine", "model=scripted", "target=2")
+    assert status == 0, err
+
+
+def test_all_faults_are_told_at_once(typed: Typed, project: Path) -> None:
+    """Faults of seeds, model, mix, filters, prompts, schema and export come in one message."""
+    result = typed(
+        "check",
+        *PAPER,
+        "seeds.path=none.jsonl",
+        "model.mode=chatty",
+        "mix.machine=9",
+        "filters.instructions.rouge_l.threshold=2",
+        "prompts.classification.template='{{ instrction }}'",
+        "schema.instances.type=objekt",
+        "export.alpaca.of=instance",
+    )
+    refused(
+        result, "none.jsonl", "model.mode", "rouge_l.threshold", "instrction", "objekt", "export.alpaca.of"
+    )
+
+
+def test_a_label_that_yaml_turned_into_a_boolean(typed: Typed, project: Path) -> None:
+    """An unquoted yes is pointed out as the boolean that YAML makes of it."""
+    recipe(
+        project,
+        "defaults: [paper, _self_]\n"
+        "prompts: {classification: {parse: {choices: {sure: {answers: [yes, Sure]}}}}}\n",
+    )
+    refused(typed("check", "recipe=mine", "model=scripted"), "answers.0", "boolean True", "quotes")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1\n", ["mine.yaml", "line"]),
+        ("- a\n", ["a recipe is a mapping"]),
+        ("hydra: {run: {dir: x}}\n", ["'hydra' key", "command line"]),
+        ("hydra.run.dir: x\n", ["'hydra' key"]),
+        ("model: {_target_: os.system}\n", ["model._target_", "would run code"]),
+        ("x: [{_target_: os.system}]\n", ["x.0._target_"]),
+        ("defaults: [paper, {override hydra/launcher: joblib}]\n", ["Hydra's own settings"]),
+        ("defaults: [paper, {'/hydra/callbacks@hydra.callbacks': x}]\n", ["Hydra's own settings"]),
+    ],
+)
+def test_a_recipe_that_is_no_recipe_or_reaches_for_code(
+    typed: Typed, project: Path, text: str, words: list[str]
+) -> None:
+    """A recipe from somebody else runs no code; one that tries is refused before Hydra sees it."""
+    recipe(project, text)
+    for verb in ("check", "run"):
+        refused(typed(verb, "recipe=mine"), "recipes/mine.yaml", *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("defaults: paper\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: 5\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [null]\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [{a: b, c: d}]\n", ["recipes/mine.yaml: 'defaults' is a list"]),
+        ("defaults: [mine]\n", ["leads back to the recipe itself"]),
+        ("defaults: [papre]\n", ["unknown recipe 'papre'", "did you mean 'paper'?"]),
+        ("defaults: [{override /modle: openai}]\n", ["unknown config group 'modle'"]),
+        ("defaults: [{model: openai}]\n", ["write 'override /model: openai'"]),
+        (
+            "defaults: [{/filters: default_de}]\n",
+            ["write 'override /filters: default_de'", "filters=default_de"],
+        ),
+        ("mix: alpaca\n", ["'mix' is a mapping of keys", "'override /mix: NAME'"]),
+        ("seeds: mine.jsonl\n", ["'seeds' is a mapping of keys", "seeds: {path: FILE.jsonl}"]),
+        ("pipeline: [instructions]\n", ["'pipeline' is a mapping of keys"]),
+        ("filters: {instructions: [empty]}\n", ["mine.yaml: filters.instructions is a list where a mapping"]),
+        ("schema: {instances: {required: {a: b}}}\n", ["mine.yaml: schema.instances.required is"]),
+        ("prompts: {instructions: {template: 'It costs ${5}'}}\n", ["template: Interpolation", "\\${name}"]),
+        (
+            "prompts: {instructions: {template: 'It costs ${{ 5 }}'}}\n",
+            ["instructions.template", "\\${name}"],
+        ),
+        ("prompts: {instructions: {variants: {a: {when: 1}}}}\n", ["prompts.instructions.variants:"]),
+        ("prompts: {classification: {template: '{{ instruction'}}\n", ["1 fault", "template: line 1"]),
+    ],
+)
+def test_a_slip_in_a_recipe(typed: Typed, project: Path, text: str, words: list[str]) -> None:
+    """What newcomers write at first: the place, and what it has to be."""
+    recipe(project, text)
+    refused(typed("check", "recipe=mine", "model=scripted"), *words)
+
+
+def test_an_empty_section_changes_nothing(typed: Typed, project: Path) -> None:
+    """A section whose lines are all commented out is left as it is; null still takes a check away."""
+    recipe(
+        project,
+        "defaults: [paper, _self_]\nmix:\nfilters:\n  instructions:\n    rouge_l:\n      # threshold: 0.6\n"
+        "    word_count: null\n  instances:\ntarget: 7\n",
+    )
+    status, out, err = typed("recipe=mine", "model=scripted", "--cfg", "job")
+    assert status == 0, err
+    kept = yaml.safe_load(out)
+    assert kept["filters"]["instructions"]["rouge_l"]["threshold"] == 0.7
+    assert kept["filters"]["instructions"]["word_count"] is None
+    assert (kept["mix"]["examples"], kept["target"]) == (8, 7)
+    assert typed("check", "recipe=mine", "model=scripted")[0] == 0
+
+
+def test_an_empty_section_of_a_config_file(typed: Typed, project: Path) -> None:
+    """There it would take the place of nothing else, so it is a fault that says what to write."""
+    (project / "conf/filters").mkdir(parents=True)
+    (project / "conf/filters/mine.yaml").write_text("instructions:\n  # empty: {}\n")
+    words = ("filters.instructions: has nothing in it", "write {} for none")
+    refused(typed("check", *PAPER, "filters=mine"), *words)
+
+
+def test_a_dollar_and_brace_as_text(typed: Typed, project: Path) -> None:
+    """A template that shows ${name} writes it with a backslash."""
+    recipe(project, "prompts: {classification: {system: 'export A=\\${HOME} {{ instruction }}'}}\n")
+    shown = typed("check", "recipe=mine", "model=scripted")
+    assert shown[0] == 0, shown[2]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.env:SECRET}",
+        "Bearer ${oc.env:SECRET,none}",
+        "${oc.decode:${oc.env:SECRET}}",
+        "${oc.${name}:SECRET}",  # parts that make it up
+        '${oc.decode:"$${rest}"}',
+    ],
+)
+def test_a_recipe_does_not_read_the_environment(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """In a recipe, in a file of conf and on the command line: a key read there would be written down."""
+    monkeypatch.setenv("SECRET", "sk-secret")
+    places = {
+        "${name}": "${prompts.instructions.variables.a}",
+        "${rest}": "${prompts.instructions.variables.b}",
+    }
+    for short, long in places.items():
+        value = value.replace(short, long)
+    names = {"a": "env", "b": "{oc.env:SECRET}"}
+    plain, mine = (
+        {"prompts": {"instructions": {"variables": v}}} for v in (names, {**names, "header": value})
+    )
+    recipe(project, json.dumps(plain), "plain")
+    recipe(project, json.dumps(mine))
+    (project / "conf/mix").mkdir(parents=True)
+    (project / "conf/mix/mine.yaml").write_text(json.dumps({"examples": value}))
+    for verb in ("check", "run"):
+        refused(
+            typed(verb, "recipe=mine", "model=scripted"),
+            "variables.header: reads the environment",
+            "api_key_env",
+        )
+        refused(
+            typed(verb, "recipe=plain", "model=scripted", "mix=mine"), "mix.examples: reads the environment"
+        )
+    assert not (project / "runs").exists()
+
+
+def test_nor_does_an_override_or_a_stages_own_model(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on the command line, and in a file of conf/model that a stage names."""
+    monkeypatch.setenv("SECRET", "sk-secret")
+    typed_in = [
+        "model.sampling.api_key=${oc.env:SECRET}",
+        "run_dir=${oc.env:SECRET}",
+        "target=${oc.env:SECRET}",
+    ]
+    for override in typed_in:
+        for verb in ("check", "run"):
+            refused(typed(verb, *PAPER, override), f"{override.split('=')[0]}: reads the environment")
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("name: openai/${oc.env:SECRET}\n")
+    own = "pipeline.instances.model=mine"
+    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "name: reads the environment")
+    (project / "conf/model/mine.yaml").write_text("name: openai/${nothing}\n")
+    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "'nothing' not found")
+    assert not (project / "runs").exists()
+
+
+def test_a_broken_recipe_does_not_stand_in_the_way_of_others(typed: Typed, project: Path) -> None:
+    """Only who chooses it hears of it."""
+    recipe(project, "a: [1\n")
+    assert typed("check", *PAPER)[0] == 0
+
+
+def test_a_recipe_of_the_users_own_may_not_hide_one_of_ours(typed: Typed, project: Path) -> None:
+    """Two recipes of one name are an error, not a choice made silently."""
+    recipe(project, "target: 5\n", name="paper")
+    refused(typed("check", *PAPER), "there is a recipes/paper.yaml of ours")
+
+
+def test_a_config_group_of_the_users_own_may_not_reach_for_hydra(typed: Typed, project: Path) -> None:
+    """A file in ./conf cannot place itself in Hydra's settings."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("# @package hydra.callbacks\nx: {_target_: os.system}\n")
+    refused(typed("check", *PAPER), "conf/model/mine.yaml", "@package")
+
+
+def test_a_config_file_of_the_users_own_anywhere_may_not_reach_for_hydra(typed: Typed, project: Path) -> None:
+    """Nor one below a group, nor one in a group of its own, that a recipe names."""
+    for place in ("conf/model/sub", "conf/foo"):
+        (project / place).mkdir(parents=True)
+        (project / place / "evil.yaml").write_text("# @package _global_\nhydra: {callbacks: {x: {y: z}}}\n")
+        refused(typed(*PAPER), f"{place}/evil.yaml", "@package")
+        (project / place / "evil.yaml").unlink()
+
+
+def test_a_run_folder_that_cannot_be_written(typed: Typed, project: Path) -> None:
+    """A place where nothing can be made is told with the key that chooses another."""
+    (project / "file").write_text("mine")
+    refused(typed(*PAPER, "run_dir=file"), "run_dir", "is a file")
+    refused(typed(*PAPER, "run_dir=file/run"), "run_dir")
+    assert (project / "file").read_text() == "mine"
+
+
+def test_a_read_only_folder(typed: Typed, project: Path) -> None:
+    """A read-only folder is refused before anything is sent."""
+    closed = Path("/proc") if os.geteuid() == 0 else project / "closed"  # the superuser writes elsewhere
+    if not closed.exists():
+        closed.mkdir(mode=0o500)
+    refused(typed(*PAPER, f"run_dir={closed}/run"), "cannot be written", "run_dir=…")
+
+
+def test_check_says_what_a_run_would_do_and_writes_nothing(typed: Typed, project: Path) -> None:
+    """Stages, models, filters, files and the run folder's state; not a file is made."""
+    status, out, err = typed("check", *PAPER, "target=12")
+    assert status == 0, err
+    for words in ("no fault found", "until 12 are accepted", "runs/paper: new", "rouge_l", "rejected.jsonl"):
+        assert words in out
+    assert list(project.iterdir()) == []
+    assert typed(*PAPER, "target=3")[0] == 0
+    assert "continues the run in it: 3 instructions" in typed("check", *PAPER, "target=12")[1]
+
+
+def test_a_domain_of_ones_own_is_a_recipe_and_a_seed_file(typed: Typed, project: Path) -> None:
+    """A YAML in ./recipes and a JSONL in ./seeds are enough, with nothing installed or registered."""
+    seed_file(project / "seeds/mine.jsonl")
+    recipe(project, "defaults: [paper, _self_]\nseeds: {path: seeds/mine.jsonl}\ntarget: 4\n")
+    assert "12 tasks" in typed("check", "recipe=mine", "model=scripted")[1]
+    assert typed("recipe=mine", "model=scripted")[0] == 0
+    rows = (project / "runs/mine/instructions.jsonl").read_text().splitlines()
+    assert len([json.loads(row) for row in rows]) == 4
+
+
+def test_a_model_of_ones_own_may_start_from_another(typed: Typed, project: Path) -> None:
+    """Its defaults list counts where a stage names it, as it does where the recipe does."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_text("defaults: [scripted]\nname: mine\n")
+    own = "pipeline.instances.model=mine"
+    assert "model    mine, completion mode" in typed("check", *PAPER, own)[1]
+    for name, word in (("mine", "itself"), ("none", "which is none")):
+        (project / "conf/model/mine.yaml").write_text(f"defaults: [{name}]\nname: mine\n")
+        refused(typed("check", *PAPER, own), "conf/model/mine.yaml", word)
+
+
+def test_a_config_file_that_is_not_utf_8(typed: Typed, project: Path) -> None:
+    """It is told by its name."""
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/mine.yaml").write_bytes("# Größe\n".encode("latin-1"))
+    refused(typed("check", *PAPER), "conf/model/mine.yaml: is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    "swap", ["filters=default_de", "filters=default_en", "mix=alpaca", "prompts=starter_en"]
+)
+def test_a_recipe_leaves_nothing_behind_in_a_group_that_is_swapped(typed: Typed, swap: str) -> None:
+    """The paper's recipe differs from the default by groups that can be chosen, so others can be too."""
+    status, _, err = typed("check", *PAPER, swap)
+    assert status == 0, err
+
+
+def test_a_config_group_of_ones_own(typed: Typed, project: Path) -> None:
+    """A file in ./conf/model is chosen by its name like one of ours, and listed by --help."""
+    (project / "conf/model").mkdir(parents=True)
+    ours = Path(__file__).resolve().parents[2] / "conf/model/scripted.yaml"
+    (project / "conf/model/mine.yaml").write_text("# A model of mine.\n" + ours.read_text())
+    assert typed("recipe=paper", "model=mine", "target=3")[0] == 0
+    assert "A model of mine." in typed("--help")[1]
+
+
+def test_a_variable_that_no_template_uses_is_noted(typed: Typed) -> None:
+    """A slip in the one key that everybody edits would cost money and yield what nobody wanted."""
+    status, out, err = typed("check", *PAPER, "prompts.instructions.variables.heading=Bees")
+    assert status == 0, err
+    assert "note: prompts.instructions.variables.heading: no template uses this variable" in out
+    assert "did you mean 'header'?" in out
+    assert "no template uses" not in typed("check", *PAPER, "prompts.instructions.variables.header=Bees")[1]
+
+
+def test_the_same_fault_of_many_lines_is_said_once(typed: Typed, project: Path) -> None:
+    """A seed file of forty wrong lines: the first few lines and how many more, with what helps."""
+    (project / "wrong.jsonl").write_text('{"instructions": "A slip in the name."}\n' * 40, encoding="utf-8")
+    status, _, err = typed("check", *PAPER, "seeds.path=wrong.jsonl")
+    assert status == 1
+    assert err.count("is a required property") == 1
+    assert "wrong.jsonl lines 1, 2, 3, 4, 5 and 35 more: 'instruction' is a required property" in err
+    assert "its columns are instructions; seeds.columns.instruction=NAME says which one holds it" in err

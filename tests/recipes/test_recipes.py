@@ -1,0 +1,208 @@
+"""Every recipe that comes with the project, from its seeds to its exports, with realistic replies.
+
+`replies/<language>.jsonl` holds replies to the chat prompts of a language, some of them with the slips that
+models make; other prompts are answered by the rules in conf/model/scripted.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Typed, lines
+from jsonschema import Draft202012Validator
+from server import Answer, Asked, ModelServer
+
+from selfinstruct.plan.estimate import estimate
+from selfinstruct.project.layout import headline, packaged
+from selfinstruct.recipe.compose import compose
+from selfinstruct.records import Record
+
+RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
+REPLIES = Path(__file__).parents[1] / "replies"
+SCRIPTED = ("model=scripted", "model.mode=chat")
+TARGET = 10
+# Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
+OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
+OTHERS |= {"paper", "paper_classification"}
+CHAT = sorted({*RECIPES} - OTHERS)
+ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
+
+every = pytest.mark.parametrize("name", RECIPES)
+
+
+@every
+def test_it_runs_to_its_end(typed: Typed, project: Path, name: str) -> None:
+    """It reaches its target; its records fit its schema, and every export has rows."""
+    recipe = compose([f"recipe={name}", *SCRIPTED], project).recipe()
+    replies = "null" if name == "grounded" else REPLIES / f"{recipe.config.seeds.language}.jsonl"
+    overrides = (*SCRIPTED, *ONE_MODEL.get(name, ()), f"model.options.replies={replies}", f"target={TARGET}")
+    status, out, err = typed(f"recipe={name}", *overrides, "run_dir=run")
+    assert status == 0, out + err
+    summary = json.loads((project / "run/summary.json").read_text())
+    assert summary["finished"] is True
+    for stage in recipe.stages:
+        assert summary["stages"][stage.name]["accepted"] >= (1 if stage.kind.where else TARGET)
+    for stage in recipe.makers:
+        schema = recipe.config.schemas[stage.name]
+        rows = lines(project / f"run/{stage.name}.jsonl")
+        fields = schema["properties"]
+        for row in rows:
+            Draft202012Validator(schema).validate({key: row[key] for key in row if key in fields})
+    for export in recipe.exports.values():
+        assert lines(project / "run/dataset" / export.file)
+
+
+@pytest.mark.parametrize("name", ["chat", "chinese", "german", "japanese"])
+def test_good_replies_pass(typed: Typed, project: Path, name: str) -> None:
+    """Of the replies in `replies` the checks reject what is bad, and nothing else."""
+    language = compose([f"recipe={name}", *SCRIPTED], project).recipe().config.seeds.language
+    replies = f"model.options.replies={REPLIES / language}.jsonl"
+    status, out, err = typed(f"recipe={name}", *SCRIPTED, replies, "target=14", "run_dir=run")
+    assert status == 0, out + err
+    rejected = [(row["stage"], row["check"]) for row in lines(project / "run/rejected.jsonl")]
+    assert rejected == [("instructions", check) for check in ("banned_words", "exact_duplicate", "cut")]
+
+
+@pytest.mark.parametrize("name", CHAT)
+def test_its_filters_are_those_for_chat_models(project: Path, name: str) -> None:
+    """It has the set of its language, and what it changes there is there."""
+    recipe = compose([f"recipe={name}", *SCRIPTED], project).recipe()
+    (project / "recipes").mkdir()
+    (project / "recipes/mine.yaml").write_text("target: 5\n")
+    language = recipe.config.seeds.language
+    words = ["recipe=mine", f"filters=chat_{language}", f"seeds=general_{language}", *SCRIPTED]
+    chat = compose(words, project).recipe().config.filters
+    assert {stage: list(part) for stage, part in recipe.config.filters.items()} == {
+        stage: list(part) for stage, part in chat.items()
+    }
+    text = (packaged() / f"recipes/{name}.yaml").read_text(encoding="utf-8")
+    for stage, changes in yaml.safe_load(text).get("filters", {}).items():
+        for check, options in changes.items():
+            known = chat[stage][check]
+            assert known
+            for option, entries in (options or {}).items():
+                assert set(entries) <= set(known.options[option])
+
+
+@every
+def test_its_header(name: str) -> None:
+    """It opens with a line that says what it is, and has the command that runs it."""
+    path = packaged() / f"recipes/{name}.yaml"
+    assert len(headline(path)) > 20
+    assert f"selfinstruct recipe={name}" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["de", "ja", "zh"])
+def test_the_paper_with_the_checks_of_another_language(project: Path, language: str) -> None:
+    """What `paper` changes in its checks can be changed in those of every language."""
+    words = ["recipe=paper", f"filters=default_{language}", f"seeds=general_{language}", *SCRIPTED]
+    assert compose(words, project).recipe().stages
+
+
+@pytest.mark.parametrize("language", ["de", "ja", "zh"])
+def test_the_paper_with_the_prompts_of_another_language(project: Path, language: str) -> None:
+    """They keep their own marks, stop strings and capitals: those of the original are English."""
+    prompts, seeds = f"prompts=paper_{language}", f"seeds=general_{language}"
+    (project / "recipes").mkdir()
+    (project / "recipes/mine.yaml").write_text("target: 5\n")
+    words = [prompts, seeds, *SCRIPTED]
+    made, own = (compose([f"recipe={name}", *words], project) for name in ("paper", "mine"))
+    assert made.recipe().config.prompts == own.recipe().config.prompts
+
+
+def shape(section: Any, key: str = "", parse: bool = False) -> Any:
+    """The keys of a section of prompts, and all values but those that are in a language."""
+    if key in ("demonstrations", "answers", "list_marks"):
+        return None
+    if isinstance(section, dict):
+        return {name: shape(part, name, parse or name == "parse") for name, part in section.items()}
+    return section if parse or not isinstance(section, str) else str
+
+
+@pytest.mark.parametrize("language", ["de", "ja", "zh"])
+@pytest.mark.parametrize("name", ["chat", "grounded"])
+def test_prompts_have_the_same_keys(name: str, language: str) -> None:
+    """What a recipe changes in the English prompts it can change in the others, and only words differ."""
+    english, other = (
+        yaml.safe_load((packaged() / f"conf/prompts/{name}_{one}.yaml").read_text(encoding="utf-8"))
+        for one in ("en", language)
+    )
+    assert shape(other) == shape(english)
+
+
+@pytest.mark.parametrize(
+    ("name", "instruction", "check"),
+    [
+        ("chat", "Write a program that counts the vowels of a word.", "write_a_program"),
+        ("code", "Write a program that counts the vowels of a word.", None),
+        ("chat", "Read the CSV file line by line in Go.", "banned_words"),
+        ("code", "Read the CSV file line by line in Go.", None),
+        ("chat", "Say what {{ name }} stands for in the greeting.", "placeholder"),
+        ("code", "Say what {{ name }} stands for in the greeting.", None),
+        ("code", "Write a letter to [Your Name] on Go.", "placeholder"),
+        ("code", "Go to the picture of the parser class.", "banned_words"),
+        ("legal", "Say by when the appeal must be on file.", None),
+        ("education", "Set five questions about reading a map scale.", None),
+        ("education", "Describe the picture to a first grader.", "banned_words"),
+    ],
+)
+def test_a_trade_lets_its_own_words_through(
+    project: Path, name: str, instruction: str, check: str | None
+) -> None:
+    """A recipe drops a check or lets a word through, and keeps the rest."""
+    judge = compose([f"recipe={name}", *SCRIPTED], project).recipe().stage("instructions").judge
+    record = Record("i-1", "instructions", 1, 0, {"instruction": instruction})
+    judge.admit(record)
+    assert record.check == check
+
+
+def test_what_a_hosted_model_gets(typed: Typed, project: Path) -> None:
+    """Over HTTP: two messages and the schema of the reply, which the journal holds too."""
+    task = "Say in one sentence what a lighthouse is for."
+
+    def answer(asked: Asked) -> Answer:
+        (kind,) = asked.body["response_format"]["json_schema"]["schema"]["properties"]
+        replies = {
+            "tasks": {"tasks": [{"instruction": task}]},
+            "is_classification": {"is_classification": False},
+            "instances": {"instances": [{"input": "", "output": "It shows ships the way at night."}]},
+        }
+        return Answer(json.dumps(replies[kind]))
+
+    with ModelServer(answer) as server:
+        where = [
+            f"model.api_base={server.base}",
+            "model.name=hosted_vllm/m",
+            "model.mode=chat",
+            "run_dir=run",
+        ]
+        status, out, err = typed("recipe=chat", "model=vllm", *where, "target=1", "model.concurrency=1")
+    assert status == 0, out + err
+    assert [message["role"] for message in server.bodies[0]["messages"]] == ["system", "user"]
+    (row,) = lines(project / "run/instances.jsonl")
+    assert (row["instruction"], row["is_classification"], row["input"]) == (task, False, "")
+    with closing(sqlite3.connect(project / "run/run.sqlite")) as journal:
+        sampling = [json.loads(text) for (text,) in journal.execute("SELECT sampling FROM request")]
+    assert all(
+        one["response_format"] in [body["response_format"] for body in server.bodies] for one in sampling
+    )
+
+
+@pytest.mark.parametrize("name", sorted({*RECIPES} - {"quickstart", "grounded"}))
+def test_its_header_says_what_it_costs(name: str, project: Path) -> None:
+    """A thousand tasks on a cheap and on a strong model, as the planner has it; grounded: test_documents."""
+    text = (packaged() / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    said = re.findall(r"\$([\d.]+) with (gpt-[\w.-]*\w)", text)
+    assert len(said) == 2
+    for usd, model in said:
+        overrides = [f"recipe={name}", "model=openai", f"model.name=openai/{model}", "target=1000"]
+        cost = estimate(compose(overrides, project).recipe(), project / "none").cost
+        assert cost is not None
+        assert float(usd) == pytest.approx(cost.expected, rel=0.1)

@@ -1,0 +1,58 @@
+"""What a command gave back, read as a user reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def refused(result: tuple[int, str, str], *words: str) -> None:
+    """The command ended with status 1 and these words, without a traceback."""
+    status, out, err = result
+    assert status == 1, out + err
+    assert "Traceback" not in out + err
+    for word in words:
+        assert word in err
+
+
+def row(out: str, name: str) -> list[str]:
+    """A row of the plan: requests, tokens sent, tokens received, cost."""
+    found = re.search(rf"^    {name}  +(.+)$", out, re.MULTILINE)
+    assert found, out
+    return re.split(r" {2,}", found[1])
+
+
+def summary(run: Path) -> dict[str, Any]:
+    """What summary.json holds."""
+    return dict(json.loads((run / "summary.json").read_text(encoding="utf-8")))
+
+
+def on_a_terminal(project: Path, *arguments: str) -> str:
+    """Everything that the command line writes to a terminal of 120 columns."""
+    outside, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "selfinstruct", *arguments],
+        cwd=project,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(inside)
+    shown = b""
+    while select.select([outside], [], [], 30)[0]:
+        try:
+            part = os.read(outside, 65536)
+        except OSError:  # the other side was closed: the process has ended
+            break
+        shown += part
+    os.close(outside)
+    assert process.wait(timeout=30) == 0
+    return shown.decode()

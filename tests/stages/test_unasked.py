@@ -1,0 +1,192 @@
+"""Stages that ask no model: one that makes records of what it has read, and one that sets a field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from conftest import Typed, lines
+from results import refused
+
+from selfinstruct.config import Machine
+from selfinstruct.errors import Fault
+from selfinstruct.stages import STAGES, Kind, Material, Stage, StageContext
+from selfinstruct.stages.unasked import Unasked
+
+
+def _words(*, path: Annotated[str, Machine]) -> Kind:
+    """Makes a record of each line of a file; a fake of a kind that reads documents."""
+
+    def load(project: Path, where: str, faults: list[Fault]) -> Material | None:
+        if not (project / path).exists():
+            faults.append(Fault(f"{where}.path", f"there is no file {path}"))
+            return None
+        words = (project / path).read_text().split()
+        return Material([{"word": word} for word in words], f"the words of {path}", [f"{path} is short"])
+
+    def open(stage: Stage, run: StageContext) -> Unasked:
+        assert stage.material
+        rows = enumerate(stage.material.rows, 1)
+        return Unasked(stage, run, (stage.record(number, 0, row) for number, row in rows), run.target)
+
+    return Kind(open, asks=False, gives={"word": "text"}, load=load)
+
+
+def _count(*, of: str | None = None, field: str = "word") -> Kind:
+    """Sets `length`; a fake of a kind that derives a field from others."""
+
+    def open(stage: Stage, run: StageContext) -> Unasked:
+        rows = run.rows().items()
+        made = (
+            stage.record(number, 0, {**row.data, "length": len(row.data[field])}, row) for number, row in rows
+        )
+        return Unasked(stage, run, made)
+
+    return Kind(open, labels=True, of=of, asks=False, gives={"length": 1}, uses=(field,))
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch, project: Path) -> Path:
+    """The fake kinds, and a recipe of them."""
+    STAGES.names()
+    kinds = {**STAGES._factories, "words": _words, "count": _count}
+    monkeypatch.setattr(STAGES, "_factories", kinds)
+    (project / "recipes").mkdir()
+    (project / "recipes/mine.yaml").write_text(RECIPE)
+    (project / "words.txt").write_text("one three eleven no fifteen twelve\n")
+    return project
+
+
+MINE = ("recipe=mine", "model.mode=chat", "model.options.replies=replies.jsonl")
+RECIPE = """\
+defaults:
+  - override /model: scripted
+  - override /pipeline: null
+  - override /prompts: null
+  - override /filters: null
+  - override /schema: null
+  - override /export: none
+pipeline:
+  words: {kind: words, path: words.txt}
+  sizes: {kind: count}
+  rhymes: {kind: expand, of: words}
+prompts:
+  rhymes:
+    style: chat
+    template: "A rhyme on {{ word }}, of {{ length }} letters."
+    parse: {kind: text, field: rhyme}
+filters:
+  words:
+    short: {kind: matches, field: word, pattern: "^..$"}
+schema:
+  words: {properties: {word: {pattern: "^[^l]*$"}}}
+  sizes: {properties: {word: {}, length: {maximum: 5}}}
+  rhymes: {properties: {word: {}, length: {}, rhyme: {}}}
+"""
+
+
+def run(typed: Typed, *overrides: str) -> dict[str, list[dict[str, object]]]:
+    """Run the recipe; the rows of its files."""
+    replies = {"stage": "rhymes", "reply": "Sea."}
+    Path("replies.jsonl").write_text(json.dumps(replies) + "\n")
+    status, out, err = typed(*MINE, "run_dir=run", *overrides)
+    assert status == 0, out + err
+    return {name: lines(Path(f"run/{name}.jsonl")) for name in ("words", "rhymes", "rejected")}
+
+
+def test_each_record_is_judged(typed: Typed, fakes: Path) -> None:
+    """By filters and schema, of the maker and of what sets a field; a prompt sees what both gave."""
+    rows = run(typed)
+    assert [(row["word"], row["length"]) for row in rows["words"]] == [("one", 3), ("three", 5)]
+    assert [(row["stage"], row["check"]) for row in rows["rejected"]] == [
+        ("words", "schema"),
+        ("words", "short"),
+        ("words", "schema"),
+        ("sizes", "schema"),
+    ]
+    assert [(row["word"], row["length"], row["rhyme"]) for row in rows["rhymes"]] == [
+        ("one", 3, "Sea."),
+        ("three", 5, "Sea."),
+    ]
+    stages = json.loads((fakes / "run/summary.json").read_text())["stages"]
+    assert (stages["words"]["requests"], stages["sizes"]["requests"], stages["rhymes"]["requests"]) == (
+        0,
+        0,
+        2,
+    )
+
+
+def test_a_run_goes_on_and_grows(typed: Typed, fakes: Path) -> None:
+    """A larger target adds what is missing, and the files are those of one run to that target."""
+    assert [row["word"] for row in run(typed, "target=1")["words"]] == ["one"]
+    grown = run(typed, "target=2")
+    again = run(typed, "target=2")
+    assert (
+        grown
+        == again
+        == run(typed, "target=2", "run_dir=whole")
+        | {name: lines(fakes / f"whole/{name}.jsonl") for name in grown}
+    )
+
+
+def test_what_it_read_may_not_change(typed: Typed, fakes: Path) -> None:
+    """Once replies were paid for; where it lies and what it is called is no matter."""
+    run(typed)
+    (fakes / "words.txt").rename(fakes / "renamed.txt")
+    run(typed, "pipeline.words.path=renamed.txt")
+    (fakes / "renamed.txt").write_text("one two\n")
+    refused(
+        typed(*MINE, "run_dir=run", "pipeline.words.path=renamed.txt"),
+        "other settings",
+        "pipeline.words (contents)",
+        "fresh=true",
+    )
+
+
+def test_nothing_of_an_unpaid_run_is_kept(typed: Typed, fakes: Path) -> None:
+    """What was made before the first reply is made again from what is there now."""
+    Path("replies.jsonl").write_text("")
+    assert typed(*MINE, "run_dir=run")[0] == 1
+    assert [row["word"] for row in lines(fakes / "run/words.jsonl")] == ["one", "three"]
+    (fakes / "words.txt").write_text("six\n")
+    assert [row["word"] for row in run(typed)["words"]] == ["six"]
+
+
+def test_the_plan(typed: Typed, fakes: Path) -> None:
+    """It has no request and no cost for them, and says what they do."""
+    run(typed, "target=1")
+    status, out, _ = typed("check", *MINE, "target=3", "run_dir=other")
+    assert status == 0
+    assert "takes until 3 are accepted of 6 the words of words.txt, without a model" in out
+    assert "sets length from each of words, without a model" in out
+    assert "note: words.txt is short" in out
+    assert [line.split()[:2] for line in out.splitlines() if line.startswith("    rhymes  ")] == [
+        ["rhymes", "3"]
+    ]
+    assert "    words  " not in out
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        (
+            "+prompts.words={template: a, parse: {kind: text, field: word}}",
+            ["prompts.words: stage words"],
+        ),
+        (
+            "+pipeline.words.model=openai",
+            ["words.model: stage words asks no model", "leave this"],
+        ),
+        ("pipeline.words.path=none.txt", ["pipeline.words.path: there is no file none.txt"]),
+        ("+pipeline.sizes.field=wrod", ["pipeline.sizes: unknown field 'wrod'", "did you mean 'word'?"]),
+        ("+schema.sizes.required=[size]", ["requires 'size', which neither stage sizes makes"]),
+        ("~schema.sizes", ["schema.sizes: is missing"]),
+        ("~prompts.rhymes", ["prompts.rhymes: is missing"]),
+        ("~schema.sizes.properties.length", ["pipeline.sizes: unknown field 'length'"]),
+    ],
+)
+def test_faults(typed: Typed, fakes: Path, override: str, words: list[str]) -> None:
+    """What such a stage cannot have, and fields that do not fit, are told before anything is asked."""
+    refused(typed("check", *MINE, override), *words)
