@@ -12,33 +12,9 @@ from conftest import ROOT
 PACKAGE = ROOT / "selfinstruct"
 # Top to bottom. A module may import its own wing and those below it.
 WINGS = (
-    *(
-        "cli",
-        "sweeps",
-        "api",
-        "runner",
-        "replay",
-        "report",
-        "plan",
-        "run_folder",
-        "describe",
-        "recipe",
-        "stages",
-    ),
-    *(
-        "stages",
-        "filters",
-        "export",
-        "llm",
-        "prompts",
-        "parse",
-        "text",
-        "registry",
-        "monitor",
-        "sources",
-        "plugins",
-    ),
-    *("journal", "schema", "project", "config", "records", "safety", "errors"),
+    *("cli", "sweeps", "api", "runner", "replay", "report", "plan", "run_folder", "describe", "recipe"),
+    *("stages", "filters", "export", "llm", "prompts", "parse", "text", "registry", "monitor"),
+    *("sources", "plugins", "journal", "schema", "project", "config", "records", "safety", "errors"),
 )
 ASIDE = {"__init__", "__main__", "novelty", "tokenizers"}  # the front door, and names of before
 
