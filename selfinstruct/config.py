@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from selfinstruct.where import Conditions
+
 
 class Machine:
     """Marks a key that changes nothing but how and where a run is done."""
@@ -154,8 +156,9 @@ class SeedsConfig(Strict):
         None,
         description="the list in a line that holds its instances: a prompt shows the first, an export all",
     )
-    where: dict[str, Any] = Field(
-        default_factory=dict, description="take only the lines whose fields have these values"
+    where: Conditions = Field(
+        default_factory=dict,
+        description="take only the lines whose fields fit: a value, a list, or {not: …}, {at_least: …}",
     )
 
 
@@ -180,6 +183,11 @@ class ExportConfig(Component):
     """One file to write; what is not named here is an option of its format."""
 
     of: str | None = Field(None, description="the stage whose records to write; the last that makes some")
+    where: Conditions = Field(
+        default_factory=dict,
+        description="write only the records whose fields fit: a value, a list, or {not: …}, {at_least: …}; a "
+        "seed task that lacks such a field is written",
+    )
     seed_tasks: bool = Field(False, description="write the seed tasks too")
     shuffle: bool = Field(False, description="shuffle the rows")
     file: str | None = Field(
@@ -224,8 +232,9 @@ class VariantConfig(PromptConfig):
     when: str | int | bool | None = Field(
         None, description="the value of the field in `by` that picks this variant"
     )
-    where: dict[str, Any] = Field(
-        default_factory=dict, description="draw it only for records whose fields have these values"
+    where: Conditions = Field(
+        default_factory=dict,
+        description="draw it only for records whose fields fit: a value, a list, or {not: …}, {at_least: …}",
     )
 
 

@@ -237,6 +237,8 @@ def _fault(model: Any, item: Any, where: str) -> Fault:
     if value is None and item["type"] in ("dict_type", "model_type"):
         return Fault(key, "has nothing in it", "give it keys, write {} for none, or remove the line")
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if item["type"] == "value_error":  # a message of ours, which says what is wrong and what to write
+        return Fault(key, message)
     return Fault(key, f"{message[0].lower()}{message[1:]}, not {repr(value)[:80]}")
 
 

@@ -22,6 +22,7 @@ from selfinstruct.project.layout import headline, listing, no_path, packaged, re
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.overrides import readable
 from selfinstruct.stages import STAGES, Kind
+from selfinstruct.where import Where
 
 BASE = "chat"
 SCHEMA = "conf/recipe.schema.json"
@@ -174,10 +175,10 @@ def load(name: str, project: Path) -> Base:
     path = packaged() / EXAMPLES.format(language)
     path = path if path.is_file() else packaged() / EXAMPLES.format("en")
     tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    where = seeds.get("where") or {}
-    taken = sum(all(task.get(key) == value for key, value in where.items()) for task in tasks)
+    where = Where.of(seeds.get("where"))
+    taken = sum(map(where.fits, tasks))
     if not taken:  # fields that the examples do not have
-        tasks, taken = [{**task, **where} for task in tasks], len(tasks)
+        tasks, taken = [{**task, **where.example()} for task in tasks], len(tasks)
     each = seeds.get("each")
     return Base(name, keys, [_shaped(task, each) for task in tasks], taken)
 

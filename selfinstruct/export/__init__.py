@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from selfinstruct.records import Record, Rejection, stream
 from selfinstruct.registry import Registry
 from selfinstruct.schema.validation import compile_schema
+from selfinstruct.sources.pool import SEED_STAGE
+from selfinstruct.where import Where, shown
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Export:
         fields: the record fields it reads.
         templates: the Jinja templates it fills in with a record's fields.
         of: the stage whose records are written.
+        where: the conditions that a record has to fit.
         seed_tasks: whether the seed tasks are written too.
         shuffle: whether the rows are shuffled.
         file: name of the file in `dataset/`.
@@ -40,6 +43,7 @@ class Export:
     fields: tuple[str, ...]
     templates: tuple[str, ...] = ()
     of: str = ""
+    where: Where = field(default_factory=Where)
     seed_tasks: bool = False
     shuffle: bool = False
     file: str = ""
@@ -76,9 +80,9 @@ def convert(
         origin: what is known of a record besides its fields: where it comes from, what the checks found out.
 
     Returns:
-        The rows, and the records left out, rejected by `duplicate` (an exact duplicate of an earlier row)
-        or `schema` (the row does not satisfy the format's schema). What the columns hold makes no row
-        another one.
+        The rows, and the records left out, rejected by `where` (the record does not fit the conditions),
+        `schema` (the row does not satisfy the format's schema) or `duplicate` (an exact duplicate of an
+        earlier row, whatever the columns hold).
     """
     validate = compile_schema(export.schema, f"export.{name}", [])
     assert validate, "a format's own schema is valid"
@@ -86,7 +90,9 @@ def convert(
     for record in records:
         row = export.convert(record.data, stream(seed, "export", name, record.id))
         key = json.dumps(row, sort_keys=True)
-        wrong, check = validate(row), "schema"
+        wrong, check = _unfit(name, export.where, record), "where"
+        if wrong is None:
+            wrong, check = validate(row), "schema"
         if wrong is None and key in first:
             wrong, check = Rejection("an exact duplicate", {"nearest": first[key], "score": 1.0}), "duplicate"
         if wrong is None:
@@ -99,6 +105,15 @@ def convert(
     if export.shuffle:
         stream(seed, "export", name).shuffle(rows)
     return rows, rejected
+
+
+def _unfit(name: str, where: Where, record: Record) -> Rejection | None:
+    """Why a record does not fit the conditions; a seed task is asked only about the fields that it has."""
+    key = (where.among(record.data) if record.stage == SEED_STAGE else where).unfit(record.data)
+    if key is None:
+        return None
+    said = f"{key} is {shown(record.data[key])[:80]}" if key in record.data else f"it has no {key}"
+    return Rejection(f"{said}; export.{name}.where takes those whose {key} is {where[key]}")
 
 
 def _columns(export: Export, record: Record, origin: Callable[[Record], Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, value
 from selfinstruct.records import Record, Rejection
 from selfinstruct.safety.expressions import Expression
+from selfinstruct.where import Conditions, Where
 
 LONGEST = 240  # characters; what is longer says something
 _AROUND = " \t\r\n*_`\"'“”„‘’«».。…!！"
@@ -30,7 +31,7 @@ def stand_in(
     empty: list[str] = [],  # noqa: B006  # options are read, never changed
     reject: list[str] = [],  # noqa: B006
     given: list[str] = [],  # noqa: B006
-    except_where: dict[str, Any] = {},  # noqa: B006
+    except_where: Conditions = {},  # noqa: B006
 ) -> Filter:
     """Empties an input that says there is none, and rejects a note about something that is missing.
 
@@ -44,11 +45,11 @@ def stand_in(
         empty: the fields in which a word for nothing is replaced by nothing, and what is `absent` rejected.
         reject: the fields in which both are rejected.
         given: the fields that the others are about.
-        except_where: field: value; in a record with one of these, such as one whose output is a label, the
-            fields to `reject` pass.
+        except_where: field: condition, as in a stage's `where`; in a record that fits, such as one whose
+            output is a label, the fields to `reject` pass.
     """
     none, notes, both = _Forms(nothing), _Forms(absent), _Forms({**nothing, **absent})
-    asking = compiled(asked)
+    asking, excepted = compiled(asked), Where.of(except_where)
 
     def found(record: Record, field: str, words: _Forms) -> str | None:
         """The name of the pattern that all of a field matches, unless that is right there."""
@@ -68,8 +69,8 @@ def stand_in(
         return {field: "" for field in empty if found(record, field, none)}
 
     def each(record: Record) -> Rejection | None:
-        labelled = any(record.data.get(key) == right for key, right in except_where.items())
-        for field in [*empty, *([] if labelled else reject)]:
+        passes = bool(excepted) and excepted.fits(record.data)
+        for field in [*empty, *([] if passes else reject)]:
             name = found(record, field, notes if field in empty else both)
             if name and not any(found_in(asking, value(record, other)) for other in given if other != field):
                 return Rejection(f"{field} is only {value(record, field).strip()[:60]!r} ({name})")

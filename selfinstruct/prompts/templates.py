@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from selfinstruct.errors import Fault, UserError
 from selfinstruct.parse import PARSERS, Parser
 from selfinstruct.prompts.constrain import response_format
+from selfinstruct.where import Where
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -63,7 +64,7 @@ class Prompt:
         variables: the recipe's own names for the templates.
         sampling: parameters of the request; strings in `stop` are templates.
         parse: reads the reply.
-        where: the values that fields of a record need to have for it, where variants are drawn.
+        where: the conditions that a record has to fit for it, where variants are drawn.
         may_shorten: whether it is asked again with fewer tokens for the reply where it is too long.
         keys: parameter of the sampling: its key in the recipe, for messages.
     """
@@ -76,7 +77,7 @@ class Prompt:
     variables: Mapping[str, Any]
     sampling: Mapping[str, Any]
     parse: Parser
-    where: Mapping[str, Any] = field(default_factory=dict)
+    where: Where = field(default_factory=Where)
     may_shorten: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,8 +86,8 @@ class Prompt:
         return self.keys.get(parameter, f"model.sampling.{parameter}")
 
     def fits(self, data: Mapping[str, Any]) -> bool:
-        """Whether the record has the values that this variant is for."""
-        return all(key in data and data[key] == value for key, value in self.where.items())
+        """Whether the record fits the conditions of this variant."""
+        return self.where.fits(data)
 
     def fill(self, names: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
         """The system message, the text and the sampling for these names.
@@ -287,7 +288,7 @@ def _build_one(
         variables=config.variables,
         sampling={**asked, **sampling},
         parse=parse,
-        where=getattr(config, "where", {}),
+        where=Where.of(getattr(config, "where", None)),
         may_shorten=config.when_too_long == "shorten",
         keys={key: f"{where}.sampling.{key}" for key in config.sampling},
     )

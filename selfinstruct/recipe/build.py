@@ -34,6 +34,7 @@ from selfinstruct.sources.lines import Lines, load_lines
 from selfinstruct.sources.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.stages import STAGES, Kind, Stage
 from selfinstruct.stages.judge import Judge
+from selfinstruct.where import Where
 
 
 @dataclass(frozen=True)
@@ -323,6 +324,7 @@ class _Builder:
                 export = replace(
                     export,
                     of=of,
+                    where=Where.of(part.where),
                     file=part.file or f"{key}.jsonl",
                     seed_tasks=part.seed_tasks,
                     shuffle=part.shuffle,

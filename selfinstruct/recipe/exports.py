@@ -14,6 +14,7 @@ from selfinstruct.recipe import origins
 from selfinstruct.recipe.fields import Sample
 from selfinstruct.schema.validation import fields_of
 from selfinstruct.stages import Stage
+from selfinstruct.where import faults as where_faults
 
 # What `load_dataset` takes for a file of JSON lines, and for the name of a config; * and [ would be patterns.
 FILE = re.compile(r"""[^.\\/:*?"<>|\[\]][^\\/:*?"<>|\[\]]*\.jsonl?""")
@@ -48,6 +49,9 @@ def checked(
     for name in export.fields if sample else ():
         if name not in sample:
             faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
+    if made and sample:
+        values = {name: field.values for name, field in made.items()}
+        faults.extend(where_faults(f"export.{key}.where", export.where, sample, values))
     known = origins.names(stages, export.of)
     if made and sample:
         faults.extend(_columns(key, export, {**known, **sample}))

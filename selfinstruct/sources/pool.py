@@ -25,7 +25,8 @@ from selfinstruct.sources.seed_columns import Mapped, mapped
 from selfinstruct.sources.seed_content import notes as content_notes
 from selfinstruct.sources.seed_content import unfit
 from selfinstruct.sources.seed_files import read_seed_file
-from selfinstruct.sources.seed_table import Row
+from selfinstruct.sources.seed_table import Row, Table
+from selfinstruct.where import Condition, Where, shown
 
 SEED_STAGE = "seeds"
 LONGEST = 200  # characters of what a schema says, which may quote all of a text
@@ -122,9 +123,11 @@ def load_seeds(
     faults.extend(found)
     if found:
         return None
-    tasks, rows = _records(read.rows, ids, config)
+    where = Where.of(config.where)
+    tasks, rows = _records(read.rows, ids, config.each, where, text=table.header)
     if not tasks:
-        faults.append(Fault("seeds.where", f"no {table.unit} of {table.path} has {config.where}"))
+        lines = [flatten(row.data, config.each)[0] for row in read.rows]
+        faults.append(_nothing_fits(table, where, lines))
         return None
     digest = _digest(read.rows, ids)
     return Seeds(tasks, rows, table.path, len(read.rows), table.unit, table.format, digest)
@@ -144,13 +147,13 @@ def _ids(read: Sequence[Row], unit: str, wrong: RowFaults) -> list[str]:
 
 
 def _records(
-    read: Sequence[Row], ids: Sequence[str], config: SeedsConfig
+    read: Sequence[Row], ids: Sequence[str], each: str | None, where: Where, text: bool
 ) -> tuple[list[Record], list[Record]]:
     """The tasks that are taken, and the instances of them all."""
     tasks, rows = list[Record](), list[Record]()
     for row, id in zip(read, ids, strict=True):
-        instances = flatten(row.data, config.each)
-        if _taken(instances[0], config.where):
+        instances = flatten(row.data, each)
+        if _fitting(instances[0], where, text):
             tasks.append(Record(id, SEED_STAGE, row.number, 0, instances[0], fate=ACCEPTED))
             rows += [
                 Record(f"{id}-{place}", SEED_STAGE, row.number, place, data, fate=ACCEPTED)
@@ -216,10 +219,44 @@ def _digest(read: Sequence[Row], ids: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _taken(data: dict[str, Any], where: dict[str, Any]) -> bool:
-    return all(key in data and _same(data[key], value) for key, value in where.items())
+def _fitting(data: dict[str, Any], where: Where, text: bool) -> bool:
+    """Whether a line is taken.
+
+    Args:
+        data: its fields.
+        where: the conditions.
+        text: whether each cell of the file is text, which is read as what it is compared with.
+    """
+    if text:
+        cells = {key: _read_as(where[key], data[key]) for key in where if key in data}
+        data = {**data, **cells}
+    return where.fits(data)
 
 
-def _same(value: Any, wanted: Any) -> bool:
-    """Whether a value is the wanted one; a cell of a CSV file is text, whatever it stands for."""
-    return bool(value == wanted or (isinstance(value, str) and value.strip().lower() == str(wanted).lower()))
+def _read_as(condition: Condition, cell: Any) -> Any:
+    """A cell of text as a boolean or a number, where the condition names one."""
+    if not isinstance(cell, str):
+        return cell
+    said, named = cell.strip(), [*condition.named, *condition.bounds.values()]
+    if any(isinstance(one, bool) for one in named) and said.lower() in ("true", "false"):
+        return said.lower() == "true"
+    if any(isinstance(one, int | float) and not isinstance(one, bool) for one in named):
+        try:
+            return float(said)
+        except ValueError:
+            return said
+    return said
+
+
+def _nothing_fits(table: Table, where: Where, rows: Sequence[Mapping[str, Any]]) -> Fault:
+    """No line is taken; what there is instead."""
+    what = f"no {table.unit} of {table.path} fits: {where}"
+    for key, condition in where.items():
+        found = list(dict.fromkeys(shown(row[key])[:40] for row in rows if key in row))
+        if not found:
+            names = ", ".join(dict.fromkeys(name for row in rows for name in row))
+            return Fault("seeds.where", f"{what}; no {table.unit} has {key!r}", f"there are: {names}")
+        if not any(condition.fits(row[key]) for row in rows if key in row):
+            few = ", ".join(found[:8]) + (", …" if len(found) > 8 else "")
+            return Fault("seeds.where", what, f"the values of {key!r} are: {few}")
+    return Fault("seeds.where", what, f"no {table.unit} fits all of them together")

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "selfinstruct"
 WINGS = (
     *("cli", "sweeps", "api", "runner", "replay", "report", "plan", "run_folder", "describe", "recipe"),
     *("stages", "filters", "export", "llm", "prompts", "parse", "text", "registry", "monitor"),
-    *("sources", "plugins", "journal", "schema", "project", "config", "records", "safety", "errors"),
+    *("sources", "plugins", "journal", "schema", "project", "config", "where", "records", "safety", "errors"),
 )
 PAGE = ROOT / "docs/architecture.md"
 ASIDE = {"__init__", "__main__", "novelty", "tokenizers"}  # the front door, and names of before
