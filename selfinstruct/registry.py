@@ -58,11 +58,6 @@ class Registry(Generic[T]):
         self._load()
         return sorted(self._factories)
 
-    def summary(self, name: str) -> str:
-        """The first line of an entry's docstring."""
-        self._load()
-        return (inspect.getdoc(self._factories[name]) or "").split("\n")[0]
-
     def known(self) -> list[str]:
         """All names that a recipe may use, sorted: of built-in entries and of plug-ins."""
         return sorted({*self.names(), *plugins.found(self.group)})
@@ -104,14 +99,8 @@ class Registry(Generic[T]):
         return PluginError(what, f"uninstall what you do not need of: {', '.join(origins)}; or rename one")
 
     def options(self, name: str) -> Any:
-        """A pydantic model of the options that an entry takes."""
-        self._load()
-        return _options(self._factories[name])
-
-    def doc(self, name: str) -> str:
-        """An entry's docstring."""
-        self._load()
-        return inspect.getdoc(self._factories[name]) or ""
+        """A pydantic model of the options that a built-in entry takes."""
+        return options_of(self.factory(name))
 
     def marked(self, marker: type) -> set[str]:
         """The options whose annotation carries a marker, of all built-in entries and the plug-ins in use."""
@@ -179,7 +168,7 @@ def bind_options(
     factory: Callable[..., Any], options: dict[str, Any], where: str
 ) -> tuple[dict[str, Any], list[Fault]]:
     """`options` as keyword arguments of `factory`, bound by its annotations, and every fault of them."""
-    model = _options(factory)
+    model = options_of(factory)
     bound, faults = validate(model, options, where)
     return {name: getattr(bound, name) for name in model.model_fields} if bound is not None else {}, faults
 
@@ -191,7 +180,7 @@ def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=512)
-def _options(factory: Callable[..., Any]) -> Any:
+def options_of(factory: Callable[..., Any]) -> Any:
     """A model with a field for each keyword argument of a factory; to make one takes a millisecond."""
     from pydantic import ConfigDict, create_model
 

@@ -279,11 +279,15 @@ def test_the_list(project: Path, example: Path) -> None:
     assert ["rouge_l", "built", "in"] in [row[:3] for row in rows]
     assert "Makes children of each record; a child has the fields of its parent and its own." in out
     brought = [row[0] for row in rows if row[1:3] == ["selfinstruct-example", "0.3.1"]]
-    assert brought == ["sentence_length", "squad", "bigrams", "table", "label_long", "countdown"]
+    assert brought == ["label_long", "table", "sentence_length", "squad", "countdown", "bigrams"]
     for words in (["--list", "stages"], ["--list=stages"]):
         status, out, _ = typed(project, ["check", *words], example)
         names = [line.split()[0] for line in out.splitlines()]
         assert names == ["stages", "bootstrap", "derive", "documents", "expand", "label", "label_long"]
+    status, out, _ = typed(project, ["check", "--list", "filters.sentence_length"], example)
+    assert status == 0
+    assert out.startswith("filters.sentence_length (selfinstruct-example 0.3.1)\n")
+    assert "\n  most: whole number, at least 1; " in out
 
 
 def test_the_list_tells_what_cannot_be_used(project: Path, broken: Path) -> None:
@@ -297,6 +301,8 @@ def test_the_list_tells_what_cannot_be_used(project: Path, broken: Path) -> None
     assert "No module named 'surely_not_installed'" in err
     assert "'astray' of odd-objects 1.2: unknown group 'selfinstruct.filter'\n" in err
     assert "did you mean 'selfinstruct.filters'?" in err
+    status, _, err = typed(project, ["check", "--list", "filters.twin"], broken)
+    assert (status, "2 filters are named 'twin': of one-twin 1.2" in err) == (1, True)
 
 
 def test_a_wrong_word_after_list(project: Path) -> None:

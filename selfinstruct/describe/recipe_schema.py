@@ -1,9 +1,9 @@
 """The JSON Schema of the recipe format, for editors: keys complete, and typos are underlined while typing.
 
-It is made from the types in `config` and the factories of the registries, and shipped as
-`conf/recipe.schema.json`. After a change to either, write it anew with
-`python -m selfinstruct.describe.recipe_schema`; a test fails until then.
-It is of draft 7, which editors know best.
+It is made from `description`, and shipped as `conf/recipe.schema.json`. After a change to the types in
+`config` or to a factory, write it anew with `python -m selfinstruct.describe.recipe_schema`; a test fails
+until then. It is of draft 7, which editors know best. What several places have in common is defined once, and
+the others refer to it: to a definition, or to a key of one (`#/definitions/Stage/properties/model`).
 
 Recipes are partial, since they override: no key is required. What a part without `kind` is cannot be seen in
 the file, so it may have the options of any kind, all of one. Anything may be `${another.key}` instead.
@@ -11,24 +11,18 @@ the file, so it may have the options of any kind, all of one. Anything may be `$
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Iterable
 from typing import Any
 
-from selfinstruct.config import ExportConfig, RecipeConfig, StageConfig
-from selfinstruct.export import EXPORTS
-from selfinstruct.filters import FILTERS
-from selfinstruct.llm import MODELS
-from selfinstruct.parse import PARSERS
+from selfinstruct.describe import description
+from selfinstruct.describe.description import REGISTRIES, Entry, Key, Offer, Schema, Section
+from selfinstruct.describe.json_text import json_text
 from selfinstruct.project import configfiles
 from selfinstruct.project.layout import GROUPS, listing, packaged
-from selfinstruct.registry import Registry
-from selfinstruct.stages import STAGES
 
 FILE = "conf/recipe.schema.json"
-Schema = dict[str, Any]
+OFFERS = {offer.word: offer for offer in REGISTRIES if offer.word}
 
-_REF = "#/definitions/{model}"
 _LINK = r"\$\{"  # ${another.key}
 _OPEN: Schema = {
     "type": ["object", "string"],
@@ -58,35 +52,17 @@ _JSON_SCHEMA: Schema = {  # as far as it helps while typing; check has the whole
 
 def recipe_schema() -> Schema:
     """The schema, made anew."""
-    whole = _loosened(RecipeConfig.model_json_schema(ref_template=_REF))
-    known: Schema = whole.pop("$defs")
-    for name in ("Component", "ExportConfig", "StageConfig"):  # replaced by what their registries know
-        del known[name]
-    known["JsonSchema"] = _JSON_SCHEMA
-    known["Filter"] = _parts(FILTERS, {}, known, "null")  # which takes a filter away
-    known["Parser"] = _parts(PARSERS, {}, known)
-    known["Stage"] = _parts(STAGES, _own(StageConfig), known)
-    known["Export"] = _parts(EXPORTS, _own(ExportConfig), known)
-    known["Stage"]["properties"]["model"] = _model("a model of its own: a name from conf/model, or the keys")
-    for name in STAGES.names():
-        known[f"Stage.{name}"]["properties"]["model"] = known["Stage"]["properties"]["model"]
-    for prompt in ("PromptConfig", "VariantConfig"):
-        known[prompt]["properties"]["parse"] = _to("Parser", "how the reply is read")
+    there = description.sections()
+    top = there.pop("")
+    known: Schema = {"JsonSchema": _JSON_SCHEMA}
+    for offer in OFFERS.values():
+        known |= _parts(offer, there.pop(offer.section) if offer.section else None)
+    for place, section in there.items():
+        known[section.name] = _section(section, place, there.get(section.base or ""))
+    known["Checks"] = {"type": ["object", "string"], "pattern": _LINK, **_by_name(OFFERS["Filter"])}
+    known["PromptConfig"]["properties"]["parse"]["anyOf"] = [_ref("Parser"), {"type": "null"}]
+    known["Stage"]["properties"]["model"]["anyOf"] = _A_MODEL
     _options_of_models(known)
-    groups: Schema = whole["properties"]
-    groups["filters"]["additionalProperties"] = _by_name(FILTERS, "Filter")
-    groups["export"] |= {
-        key: _by_name(EXPORTS, "Export")[key] for key in ("properties", "additionalProperties")
-    }
-    groups["pipeline"]["additionalProperties"] = _ref("Stage")
-    groups["schema"]["additionalProperties"] = _ref("JsonSchema")
-    groups["cache"]["anyOf"].append({"enum": [False, "off"]})
-    for group in ("pipeline", "prompts", "filters", "schema"):
-        groups[group]["properties"] = dict.fromkeys(_stages(), groups[group]["additionalProperties"])
-    groups["pipeline"]["propertyNames"] = {"pattern": r"^\w[\w-]*$", "not": {"enum": ["seeds", "rejected"]}}
-    for group in GROUPS:  # a mapping in a recipe; a file for it is chosen in the defaults list
-        groups[group] = _mapping(groups[group], known)
-    groups["defaults"] = _defaults()
     about = "A selfinstruct recipe: what differs from the recipes and groups that its defaults list names."
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -94,7 +70,7 @@ def recipe_schema() -> Schema:
         "title": "selfinstruct recipe",
         "description": about,
         "type": "object",
-        "properties": groups,
+        "properties": {**_groups(top, known), "defaults": _defaults()},
         "additionalProperties": False,
         "definitions": dict(sorted(known.items())),
     }
@@ -102,94 +78,96 @@ def recipe_schema() -> Schema:
 
 def written() -> str:
     """The schema as it is shipped."""
-    return json.dumps(recipe_schema(), indent=1, ensure_ascii=False) + "\n"
+    return json_text(recipe_schema())
 
 
-def _parts(registry: Registry[Any], base: Schema, known: Schema, *also: str) -> Schema:
-    """A part that `kind` picks from a registry, or a value of another type; without it, any one's options."""
-    refs = []
-    for name in registry.names():
-        title = f"{registry.kind.split()[0].capitalize()}.{name}"
-        known[title] = {**_entry(registry, name, base, known), "type": ["object", "string", *also]}
-        refs.append((name, _ref(title)))
-    picked = [{"if": _has("kind", {"const": name}), "then": ref} for name, ref in refs]
-    kinds = {"description": f"which {registry.kind}", **_interpolated({"enum": [name for name, _ in refs]})}
-    return {
-        "type": ["object", "string", *also],
+def _groups(top: Section, known: Schema) -> Schema:
+    """The keys at the top; those that hold a section for each stage complete the names of our stages."""
+    groups = {key.name: _key(key) for key in top.keys}
+    of_stages = {"pipeline": "Stage", "prompts": "PromptConfig", "filters": "Checks", "schema": "JsonSchema"}
+    for name, part in of_stages.items():
+        groups[name]["properties"] = dict.fromkeys(_stages(), _ref(part))
+        groups[name]["additionalProperties"] = _ref(part)
+    groups["pipeline"]["propertyNames"] = {"pattern": r"^\w[\w-]*$", "not": {"enum": ["seeds", "rejected"]}}
+    groups["export"] |= _by_name(OFFERS["Export"])
+    groups["cache"]["anyOf"].append({"enum": [False, "off"]})
+    for name in GROUPS:  # a mapping in a recipe; a file for it is chosen in the defaults list
+        whole = groups[name].get("allOf")
+        kept = {key: value for key, value in groups[name].items() if not key.startswith("pattern")}
+        groups[name] = whole[0] if whole else {**kept, "type": "object"}
+    return groups
+
+
+def _section(section: Section, place: str, base: Section | None) -> Schema:
+    """A section; one that is a group is a mapping, in whose place no other key can be named."""
+    inherited = {key.name: _ref(f"{base.name}/properties/{key.name}") for key in base.keys} if base else {}
+    keys = {**inherited, **{key.name: _key(key) for key in section.keys}}
+    made = {"description": section.words, "type": "object", "properties": keys, "additionalProperties": False}
+    return made if place in GROUPS else _interpolated(made)
+
+
+def _parts(offer: Offer, section: Section | None) -> Schema:
+    """A part that `kind` picks from a registry (without it, any one's options), and each of these."""
+    made = description.entries(offer.registry)
+    refs = {entry.name: _ref(f"{offer.word}.{entry.name}") for entry in made}
+    picked = [{"if": {"properties": {"kind": {"const": name}}}, "then": ref} for name, ref in refs.items()]
+    own = {key.name: _key(key) for key in section.keys} if section else {}
+    kind = {"description": f"which {offer.registry.kind}", **_interpolated({"enum": list(refs)})}
+    part = {
+        "type": ["object", "string", *offer.instead],
         "pattern": _LINK,
-        "properties": {"kind": kinds, **base},
+        "properties": {**own, "kind": kind},
         "if": _has("kind"),
         "then": {"allOf": picked},
-        "else": {"anyOf": [ref for _, ref in refs]},
+        "else": {"anyOf": list(refs.values())},
     }
+    known = {offer.word: part}
+    for entry in made:
+        known |= {name: _loosened(shape) for name, shape in entry.shapes.items()}
+        known[f"{offer.word}.{entry.name}"] = _entry(entry, offer, ["kind", *own])
+    return known
 
 
-def _entry(registry: Registry[Any], name: str, base: Schema, known: Schema) -> Schema:
-    """The options of one entry, described as in its docstring."""
-    made = _loosened(registry.options(name).model_json_schema(ref_template=_REF))
-    known.update(made.pop("$defs", {}))
-    summary, options = _described(registry.doc(name))
-    for option, words in options.items():
-        made["properties"][option] = {**made["properties"][option], "description": words}
-    own = {"kind": {"type": "string"}, **base}
-    made["properties"] = {**{key: own[key] for key in own}, **made.get("properties", {})}
-    return {"description": summary, **made}
-
-
-def _described(doc: str) -> tuple[str, dict[str, str]]:
-    """A docstring's first paragraph, and what it says of each argument."""
-    before, _, after = doc.partition("Args:\n")
-    found: dict[str, str] = {}
-    for name, words in re.findall(r"^    (\w+): ((?:.|\n(?!    \w+: |\S))*)", after, re.MULTILINE):
-        found[name] = " ".join(words.split())
-    return " ".join(before.split()), found
-
-
-def _by_name(registry: Registry[Any], title: str) -> Schema:
-    """Parts whose key names their kind unless they have one."""
-    entries = {
-        name: {
-            "description": registry.summary(name),
-            "if": _has("kind"),
-            "then": _ref(title),
-            "else": _ref(f"{title}.{name}"),
-        }
-        for name in registry.names()
-    }
+def _entry(entry: Entry, offer: Offer, own: Iterable[str]) -> Schema:
+    """The options of one entry, and what all of its registry have."""
+    shared = {name: _ref(f"{offer.word}/properties/{name}") for name in own}
     return {
-        "type": ["object", "string"],
+        "description": " ".join(entry.words.split()),
+        "type": ["object", "string", *offer.instead],
         "pattern": _LINK,
-        "properties": entries,
-        "additionalProperties": _ref(title),
+        "additionalProperties": False,
+        "properties": {**shared, **{key.name: _key(key) for key in entry.keys}},
     }
+
+
+def _by_name(offer: Offer) -> Schema:
+    """Parts whose key names their kind unless they have one."""
+    part = _ref(offer.word)
+    there = {
+        entry.name: {
+            "description": entry.summary,
+            "if": _has("kind"),
+            "then": part,
+            "else": _ref(f"{offer.word}.{entry.name}"),
+        }
+        for entry in description.entries(offer.registry)
+    }
+    return {"properties": there, "additionalProperties": part}
 
 
 def _options_of_models(known: Schema) -> None:
     """A model's options are those of its kind."""
-    options = _parts(MODELS, {}, known)
-    model = known["ModelConfig"]
-    names = MODELS.names()
-    for name in names:  # they stand in `options`, which has no kind
-        del known[f"Kind.{name}"]["properties"]["kind"]
-    model["properties"]["kind"] = {**model["properties"]["kind"], **options["properties"]["kind"]}
+    kinds = known.pop("Model")
+    for ref in kinds["else"]["anyOf"]:  # they are in `options`, which has no kind
+        del known[_name(ref)]["properties"]["kind"]
     picked = [
-        {"if": _has("kind", {"const": name}), "then": {"properties": {"options": _ref(f"Kind.{name}")}}}
-        for name in names
+        {"if": one["if"], "then": {"properties": {"options": one["then"]}}} for one in kinds["then"]["allOf"]
     ]
-    anyone = {"properties": {"options": {"anyOf": [_ref(f"Kind.{name}") for name in names]}}}
-    model |= {"if": _has("kind"), "then": {"allOf": picked}, "else": anyone}
-    model["properties"]["fallbacks"]["items"] = _model("a name from conf/model, or the keys that differ")
-
-
-def _model(words: str) -> Schema:
-    return {"description": words, "anyOf": [{"type": ["string", "null"]}, _ref("ModelConfig")]}
-
-
-def _mapping(group: Schema, known: Schema) -> Schema:
-    """A group as it stands in a recipe, where its whole cannot be another key's."""
-    for whole in [*group.pop("allOf", []), *([{"$ref": group.pop("$ref")}] if "$ref" in group else [])]:
-        group = {**known[whole["$ref"].rpartition("/")[2]], **group}
-    return {**{key: value for key, value in group.items() if not key.startswith("pattern")}, "type": "object"}
+    anyone = {"properties": {"options": kinds["else"]}}
+    model = known["ModelConfig"]
+    model["properties"]["kind"] |= {"anyOf": kinds["properties"]["kind"]["anyOf"]}
+    model["properties"]["fallbacks"]["items"] = {"anyOf": _A_MODEL}
+    model |= {"if": kinds["if"], "then": {"allOf": picked}, "else": anyone}
 
 
 def _defaults() -> Schema:
@@ -230,7 +208,9 @@ def _loosened(node: Any) -> Any:
         elif key not in _OF_ONE:
             made[key] = value
     if "$ref" in made:  # draft 7 heeds nothing beside it
-        made = {"allOf": [{"$ref": made.pop("$ref")}], **made} if len(made) > 1 else made
+        whole = _ref(_name(made))
+        del made["$ref"]
+        made = {"allOf": [whole], **made} if made else whole
     if made.get("additionalProperties") is True:
         made = {**made, **_OPEN}
         del made["additionalProperties"]
@@ -245,27 +225,30 @@ def _interpolated(node: Schema) -> Schema:
         rest = {key: value for key, value in node.items() if key not in (*plain, "type")}
         return {**rest, "anyOf": [plain, {"type": "string", "pattern": _LINK}]}
     if kind in ("integer", "number", "boolean", "object", "array"):
-        told = f"Expected {kind}, or ${{another.key}}."
-        return {**node, "type": [kind, "string"], "pattern": _LINK, "patternErrorMessage": told}
+        words = f"Expected {kind}, or ${{another.key}}."
+        return {**node, "type": [kind, "string"], "pattern": _LINK, "patternErrorMessage": words}
     return node
 
 
-def _own(config: Any) -> Schema:
-    """The keys that a part has beside its options."""
-    properties: Schema = _loosened(config.model_json_schema(ref_template=_REF))["properties"]
-    return {key: value for key, value in properties.items() if key != "kind"}
+def _key(key: Key) -> Schema:
+    """The values of a key, and what it is."""
+    made = _loosened(key.schema)
+    return {"description": key.words, **({"allOf": [made]} if "$ref" in made else made)}
 
 
-def _has(key: str, value: Schema | None = None) -> Schema:
-    return {"type": "object", "required": [key], **({"properties": {key: value}} if value else {})}
+def _has(key: str) -> Schema:
+    return {"type": "object", "required": [key]}
 
 
 def _ref(name: str) -> Schema:
-    return {"$ref": _REF.format(model=name)}
+    return {"$ref": f"#/definitions/{name}"}
 
 
-def _to(name: str, words: str) -> Schema:
-    return {"description": words, "anyOf": [_ref(name), {"type": "null"}]}
+def _name(ref: Schema) -> str:
+    return str(ref["$ref"].rpartition("/")[2])
+
+
+_A_MODEL = [{"type": ["string", "null"]}, _ref("ModelConfig")]  # a name from conf/model, or the keys
 
 
 def _ours(folder: str) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import test_check
 import yaml
 from jsonschema import Draft7Validator
 
+from selfinstruct.describe.description import SECTIONS
 from selfinstruct.describe.recipe_schema import FILE, written
 from selfinstruct.project.layout import GROUPS, headline, packaged
 
@@ -173,6 +176,55 @@ def test_a_typo_is_underlined_where_it_stands(text: str, where: str) -> None:
 def test_what_may_be_written_is_not_underlined(text: str) -> None:
     """Partial parts, open mappings, links to other keys, and parts of one's own."""
     assert faults(yaml.safe_load(text)) == []
+
+
+def references(node: Any) -> Iterator[str]:
+    """What the parts of a schema refer to."""
+    if isinstance(node, dict) and isinstance(node.get("$ref"), str):
+        yield node["$ref"]
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from references(inner)
+
+
+def referred(node: Any) -> Any:
+    """A part of the schema, or the one that it refers to."""
+    while set(node) == {"$ref"}:
+        names = node["$ref"].removeprefix("#/").split("/")
+        node = SCHEMA
+        for name in names:
+            node = node[name]
+    return node
+
+
+def parts(node: Any) -> Iterator[str]:
+    """A schema and all parts of it, as text."""
+    if isinstance(node, dict | list):
+        yield json.dumps(node)
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from parts(inner)
+
+
+def test_what_is_alike_is_defined_once() -> None:
+    """The file stays small enough to review: no longer part of it comes twice."""
+    times = Counter(part for part in parts(SCHEMA) if len(part) > 400)
+    assert times.total() > 50
+    assert [part for part, count in times.items() if count > 1] == []
+
+
+def test_references_lead_somewhere() -> None:
+    """To a definition, or to a key of one; and each definition is used."""
+    used = set(references(SCHEMA))
+    assert all(referred({"$ref": reference}) for reference in used)
+    assert {f"#/definitions/{name}" for name in SCHEMA["definitions"]} <= used
+
+
+def test_every_key_has_a_text_to_hover_over() -> None:
+    """Its own, or that of what it refers to."""
+    sections = {section.__name__ for section in SECTIONS.values()}
+    parts = [schema for name, schema in SCHEMA["definitions"].items() if "." in name or name in sections]
+    assert len(parts) > 60
+    keys = [item for part in (SCHEMA, *parts) for item in part["properties"].items()]
+    assert [name for name, schema in keys if not referred(schema).get("description")] == []
 
 
 def test_options_come_with_their_docstrings() -> None:

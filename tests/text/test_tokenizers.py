@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score import tokenize
 
+from selfinstruct.describe.description import entries
 from selfinstruct.text.tokenizers import TOKENIZERS, comparing, counting, tokenizer, unspaced
 
 many = settings(max_examples=2000, deadline=None, derandomize=True)
@@ -90,6 +91,6 @@ def test_unspaced() -> None:
 def test_names() -> None:
     """There are these and no others; each has a line that says what it does."""
     assert TOKENIZERS.names() == ["characters", "rouge", "spaces", "unicode"]
-    assert all(TOKENIZERS.summary(name) for name in TOKENIZERS.names())
+    assert all(entry.summary for entry in entries(TOKENIZERS))
     with pytest.raises(ValueError, match="known: characters, rouge, spaces, unicode"):
         tokenizer("words")
