@@ -45,7 +45,7 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct check recipe=alpaca                         what would it do?
   selfinstruct check --list filters                        what can it name? also exports, tokenizers, ...
   selfinstruct new garden --from chat                      start a domain of your own
-  selfinstruct -m recipe=chat mix.machine=0,2,4            a sweep: a run for each value, and how they compare
+  selfinstruct -m recipe=chat mix.generated=0,2,4            a sweep: a run for each value, and how they compare
   selfinstruct replay runs/chat filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
 """
 REPLAY_HELP = """\

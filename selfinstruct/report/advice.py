@@ -150,8 +150,8 @@ def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) 
     examples = config.mix.examples
     if stage.kind.draws and examples > 1:
         names["fewer_examples"] = f"mix.examples={examples // 2}"
-        if config.mix.machine > examples // 2:
-            names["fewer_examples"] += f" mix.machine={examples // 2}"
+        if config.mix.generated > examples // 2:
+            names["fewer_examples"] += f" mix.generated={examples // 2}"
     return names
 
 

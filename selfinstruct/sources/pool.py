@@ -61,7 +61,7 @@ class Pool:
             rng: the request's own random stream.
         """
         size = self._sizes[after] if after > 0 else 0
-        machine = [self.made[place] for place in rng.sample(range(size), min(mix.machine, size))]
+        machine = [self.made[place] for place in rng.sample(range(size), min(mix.generated, size))]
         drawn = machine + rng.sample(self.seeds, mix.examples - len(machine))
         rng.shuffle(drawn)
         return drawn
@@ -116,7 +116,7 @@ def load_seeds(
     notes += [*read.notes, *content_notes(table)]
     wrong = RowFaults(table.path, table.unit)
     for row in read.rows if not read.lost else ():  # each would lack what the missing column holds
-        _check(row, read, config.each, validate, wrong)
+        _check(row, read, config.instances_key, validate, wrong)
     ids = _ids(read.rows, table.unit, wrong)
     found += wrong.faults()
     faults.extend(found)
@@ -149,7 +149,7 @@ def _records(
     """The tasks that are taken, and the instances of them all."""
     tasks, rows = list[Record](), list[Record]()
     for row, id in zip(read, ids, strict=True):
-        instances = flatten(row.data, config.each)
+        instances = flatten(row.data, config.instances_key)
         if _taken(instances[0], config.where):
             tasks.append(Record(id, SEED_STAGE, row.number, 0, instances[0], fate=ACCEPTED))
             rows += [
