@@ -181,7 +181,9 @@ class PlacedConfig(Component):
     after: Annotated[str | None, SinceSet] = Field(
         None, description="goes right after the one of this name, whatever file names it first"
     )
-    before: Annotated[str | None, SinceSet] = Field(None, description="goes right before the one of this name")
+    before: Annotated[str | None, SinceSet] = Field(
+        None, description="goes right before the one of this name"
+    )
 
 
 class FilterConfig(PlacedConfig):

@@ -15,13 +15,15 @@ import json
 import re
 from typing import Any
 
-from selfinstruct.config import ExportConfig, RecipeConfig, StageConfig
+from selfinstruct.config import ExportConfig, FilterConfig, RecipeConfig, StageConfig
 from selfinstruct.export import EXPORTS
 from selfinstruct.filters import FILTERS
 from selfinstruct.llm import MODELS
 from selfinstruct.parse import PARSERS
 from selfinstruct.project import configfiles
-from selfinstruct.project.layout import GROUPS, listing, packaged
+from selfinstruct.project.layout import FOLDERS, GROUPS, listing, packaged
+from selfinstruct.project.parts import PARTS
+from selfinstruct.project.renamed import options as renamed_options
 from selfinstruct.registry import Registry
 from selfinstruct.stages import STAGES
 
@@ -60,10 +62,10 @@ def recipe_schema() -> Schema:
     """The schema, made anew."""
     whole = _loosened(RecipeConfig.model_json_schema(ref_template=_REF))
     known: Schema = whole.pop("$defs")
-    for name in ("Component", "ExportConfig", "StageConfig"):  # replaced by what their registries know
+    for name in ("Component", "ExportConfig", "FilterConfig", "StageConfig"):  # their registries know more
         del known[name]
     known["JsonSchema"] = _JSON_SCHEMA
-    known["Filter"] = _parts(FILTERS, {}, known, "null")  # which takes a filter away
+    known["Filter"] = _parts(FILTERS, _own(FilterConfig), known, "null")  # which takes a filter away
     known["Parser"] = _parts(PARSERS, {}, known)
     known["Stage"] = _parts(STAGES, _own(StageConfig), known)
     known["Export"] = _parts(EXPORTS, _own(ExportConfig), known)
@@ -87,6 +89,11 @@ def recipe_schema() -> Schema:
     for group in GROUPS:  # a mapping in a recipe; a file for it is chosen in the defaults list
         groups[group] = _mapping(groups[group], known)
     groups["defaults"] = _defaults()
+    adds = "files of conf/parts, each of which adds a stage or a filter"
+    groups[PARTS] = {**_names_of(PARTS), "description": adds}
+    for group, model in (("seeds", "SeedsConfig"), ("mix", "MixConfig")):
+        for keys in (known[model], groups[group]):
+            keys["properties"] = {**keys["properties"], **_renamed(group)}
     about = "A selfinstruct recipe: what differs from the recipes and groups that its defaults list names."
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -132,8 +139,23 @@ def _entry(registry: Registry[Any], name: str, base: Schema, known: Schema) -> S
     for option, words in options.items():
         made["properties"][option] = {**made["properties"][option], "description": words}
     own = {"kind": {"type": "string"}, **base}
-    made["properties"] = {**{key: own[key] for key in own}, **made.get("properties", {})}
+    section = {"stages": "pipeline"}.get(registry.group, registry.group)
+    made["properties"] = {**own, **made.get("properties", {}), **_renamed(section, name)}
     return {"description": summary, **made}
+
+
+def _renamed(section: str, kind: str = "") -> Schema:
+    """The old names of keys, so that an editor strikes them through rather than underlines them."""
+    return {
+        old: {"description": f"called {new} now", "deprecated": True}
+        for old, new in renamed_options(section, kind).items()
+    }
+
+
+def _names_of(folder: str) -> Schema:
+    """One or several names of files of ours; there may be others."""
+    name: Schema = {"anyOf": [{"enum": sorted(_ours(f"conf/{folder}"))}, {"type": "string"}]}
+    return {"anyOf": [name, {"type": "array", "items": name}]}
 
 
 def _described(doc: str) -> tuple[str, dict[str, str]]:
@@ -199,7 +221,8 @@ def _defaults() -> Schema:
         f"override /{group}": {"anyOf": [{"enum": sorted(_ours(f"conf/{group}"))}, file]} for group in GROUPS
     }
     stages_own = r"^/model@pipeline\.[\w-]+\.model$"  # a file of conf/model for one stage
-    own = rf"^(optional )?/(?!({'|'.join(GROUPS)}|hydra)($|[/@]))"
+    choices[f"/{PARTS}"] = _names_of(PARTS)
+    own = rf"^(optional )?/(?!({'|'.join(FOLDERS)}|hydra)($|[/@]))"
     chosen = {
         "type": "object",
         "minProperties": 1,

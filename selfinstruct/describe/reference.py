@@ -48,6 +48,7 @@ SECTIONS: dict[str, type[BaseModel]] = {  # where a model's keys stand in a reci
     "model.price.": config.PriceConfig,
     "mix.": config.MixConfig,
     "pipeline.STAGE.": config.StageConfig,
+    "filters.STAGE.NAME.": config.FilterConfig,
     "prompts.STAGE.": config.PromptConfig,
     "prompts.STAGE.variants.VARIANT.": config.VariantConfig,
     "export.NAME.": config.ExportConfig,

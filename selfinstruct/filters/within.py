@@ -40,15 +40,16 @@ def within_passage(
         sources: the fields in which its words may stand.
         threshold: the share of its content words that has to stand there at least; an answer that has none,
             such as "yes", passes.
-        prefix_length: words are the same where so many first letters are, since their endings differ; 0 compares
-            whole words. A number is compared whole.
+        prefix_length: words are the same where so many first letters are, since their endings differ; 0
+            compares whole words. A number is compared whole.
         stop_words: words that say nothing by themselves, between spaces.
     """
     tokens = tokenizer("unicode")
     stops = {token for word in stop_words.split() for token in tokens(word)}
 
     def each(record: Record) -> Rejection | None:
-        there = {_stem(word, prefix_length) for name in sources for word in _content(tokens(_text(record, name)), set())}
+        given = (word for name in sources for word in _content(tokens(_text(record, name)), set()))
+        there = {_stem(word, prefix_length) for word in given}
         said = list(_content(tokens(_text(record, field)), stops))
         missing = [word for word in said if _stem(word, prefix_length) not in there]
         share = round(1 - len(missing) / len(said), 3) if said else 1.0

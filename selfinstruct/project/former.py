@@ -1,7 +1,7 @@
 """The files of an earlier version's conf/ whose content is elsewhere now, by the names that they had.
 
-Recipes of before choose them (`override /pipeline: [paper, judge]`), so Hydra finds them in its store. To let go
-of one, take its line out of `OF_JUDGE`.
+Recipes of before choose them (`override /pipeline: [paper, judge]`), so Hydra finds them in its store. To let
+go of one, take it out of `OF_JUDGE`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from selfinstruct.project import configfiles
 from selfinstruct.project.parts import PARTS
 
-# By group, what was a file of it in an earlier version: a section of parts/judge now.
+# By group, the name of what is a section of parts/judge now.
 JUDGE = "judge"
 OF_JUDGE = {"pipeline": "judge", "prompts": "judge_en", "filters": "judge", "schema": "judge"}
 

@@ -19,7 +19,7 @@ from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
-FOLDERS = (*GROUPS, parts.PARTS)  # of conf, that a recipe chooses files from; one of each group, and any of parts
+FOLDERS = (*GROUPS, parts.PARTS)  # of conf, from which a recipe chooses files
 LONGEST_NAME = 255  # bytes, on every usual file system
 FAULT_KEY = "_fault_"
 ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"

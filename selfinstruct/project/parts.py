@@ -1,9 +1,9 @@
 """Parts: files of conf/parts, each of which adds a stage or a filter with all that it needs to a recipe.
 
-A part has the keys of a recipe: the stage's entry in `pipeline`, its prompt, its checks and its schema. It is
-added by `+parts=judge` on the command line, or in a recipe by `/parts: judge` in its defaults list or by a key
-`parts: [personas, judge]`. A group of Hydra's is chosen once for the whole recipe. Parts add up instead: those
-of a recipe, of the one it is built on and of the command line. So `spread` makes entries of their own of them.
+A part has the keys of a recipe: the stage's entry in `pipeline`, its prompt, its checks and its schema. It
+is added by `+parts=judge` on the command line, or in a recipe by `/parts: judge` in its defaults list or by a
+key `parts: [personas, judge]`. One choice of a Hydra group holds for the whole recipe. Parts add up instead:
+those of a recipe, of the one it is built on and of the command line; so `spread` gives each an entry of its own.
 To add a part, write a file in conf/parts.
 """
 
@@ -26,7 +26,7 @@ def faults(node: Any) -> list[str]:
 
 
 def spread(node: Any) -> Any:
-    """The same config with each part as an entry of its own in the defaults list, before `override` and `_self_`.
+    """The config with each part as an entry of its own in the defaults list, before `override` and `_self_`.
 
     Args:
         node: the config in a recipe, or in a file of conf/parts; it is changed.

@@ -1,8 +1,8 @@
 """Keys that were called otherwise in an earlier version, and still go by that name in this one.
 
-What a recipe or an override says under an old name is put under the new one when the recipe is composed, with a
-note (`recipe.renaming`), and a run folder of before is compared under the new names (`now`). To rename a key,
-give it its new name where it is defined and add a line to `RENAMED`; to let an old name go, take the line out.
+What a recipe or an override says under an old name is put under the new one when the recipe is composed, with
+a note (`recipe.renaming`), and a run folder of before is compared under the new names (`now`). To rename a
+key, give it its new name where it is defined and add it to `RENAMED`; to let an old name go, take it out there.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def options(section: str, kind: str = "") -> dict[str, str]:
         section: the first part of the place, such as `filters`.
         kind: the kind; empty for a section that has none.
     """
-    return {
-        one.old: one.new for one in RENAMED if (one.place.split(".")[0], one.kind) == (section, kind)
-    }
+    return {one.old: one.new for one in RENAMED if (one.place.split(".")[0], one.kind) == (section, kind)}
 
 
 def kind_of(part: Mapping[str, Any], name: str) -> str:
@@ -82,9 +80,9 @@ def at(path: Sequence[str], kind: str) -> Renamed | None:
     for one in RENAMED:
         place = one.place.split(".")
         inside = len(path) > len(place) and path[len(place)] == one.old
-        if inside and all(mine in ("*", its) for mine, its in zip(place, path, strict=False)):
-            if one.kind in ("", kind):
-                return one
+        there = inside and all(mine in ("*", its) for mine, its in zip(place, path, strict=False))
+        if there and one.kind in ("", kind):
+            return one
     return None
 
 

@@ -1,8 +1,8 @@
 """Where a stage or a filter goes: `after: instances`, `before: rouge_l`.
 
 Hydra merges files, so what a file adds comes after all that is there. A stage or a filter that has `after` or
-`before` is put right beside the one it names. That is done once, to the composed config, so that the plan, the
-run, a replay and the `config.yaml` of a run folder have the same order. What has neither key stays where it is.
+`before` is put right beside the one it names. That is done once, to the composed config, so that the plan,
+the run, a replay and the `config.yaml` of a run folder have one order. What has neither key stays in its place.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def in_order(names: list[str], places: Places, where: str, kind: str, faults: li
     circle = [] if found else _circle(places)
     if circle:
         told = ", which goes beside ".join([*circle[1:], circle[0]])
-        found.append(Fault(f"{where}.{circle[0]}", f"goes beside {told}", "name one that is outside of this circle"))
+        what, remedy = f"goes beside {told}: that is a circle", "name one that is not in it"
+        found.append(Fault(f"{where}.{circle[0]}", what, remedy))
     if found:
         faults += found
         return names
@@ -73,7 +74,7 @@ def _sections(config: DictConfig) -> Iterator[tuple[str, str, DictConfig]]:
     """The sections whose order counts, each with its key and what it holds; not those that are another's."""
     from omegaconf import DictConfig
 
-    pipeline, filters = (config._get_node(name) if name in config else None for name in ("pipeline", "filters"))
+    pipeline, filters = (config._get_node(key) if key in config else None for key in ("pipeline", "filters"))
     if isinstance(pipeline, DictConfig) and _is_own(pipeline):
         yield "pipeline", "stage", pipeline
     if isinstance(filters, DictConfig) and _is_own(filters):
@@ -109,7 +110,8 @@ def _circle(places: Places) -> list[str]:
             return path[path.index(name) :]
         if name in done:
             return []
-        found = next((hit for other in places.get(name, {}).values() if (hit := walk(other, [*path, name]))), [])
+        beside = places.get(name, {}).values()
+        found = next((hit for other in beside if (hit := walk(other, [*path, name]))), [])
         done.add(name)
         return found
 
@@ -132,7 +134,7 @@ def _anchors_first(places: Places) -> list[str]:
 
 
 def _index(name: str, places: Places, ordered: list[str]) -> int:
-    """Where to put a name into a list: right before another, or right after it and those that went after it."""
+    """Where a name goes in a list: right before another, or right after it and those that went after it."""
     if AFTER not in places[name]:
         return ordered.index(places[name][BEFORE])
     index = ordered.index(places[name][AFTER]) + 1

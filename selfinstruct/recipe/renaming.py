@@ -74,7 +74,7 @@ def _moved(section: DictConfig, path: list[str], one: Renamed, said: Said) -> st
         elif there is None or nearer != one.new:
             section[one.new] = value
     before, after = (".".join([*path, name]) for name in (one.old, one.new))
-    values = [f"{was!r} {now!r}" for was, now in one.values.items() if was in _leaves(old)]
+    values = [f"{was!r} is {now!r}" for was, now in one.values.items() if was in _leaves(old)]
     words = f", and its value {', '.join(values)}" if values else ""
     return f"{before} is called {after} now{words}; the old name still works in this version"
 
@@ -84,7 +84,7 @@ def _leaves(node: Any) -> list[Any]:
 
 
 def _nearer(old: Sequence[str], new: Sequence[str], said: Said) -> str:
-    """Which of two names of a key was said nearer to the run; the old one where nobody is known to have said any."""
+    """Which of two names of a key was said nearer to the run; the old one where that is not known."""
     typed = [name for name, _ in said.typed]
     for key in reversed(typed):
         for path in (old, new):
