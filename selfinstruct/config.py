@@ -174,6 +174,11 @@ class MixConfig(Strict):
         2, ge=0, le=1_000, description="of these, how many that the model wrote, once there are so many"
     )
 
+    @property
+    def machine(self) -> int:
+        """What `generated` was called before, for plug-ins of then."""
+        return self.generated
+
 
 class PlacedConfig(Component):
     """A part that goes somewhere among others; what is not named here is an option of its kind."""

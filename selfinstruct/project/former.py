@@ -18,7 +18,7 @@ OF_JUDGE = {"pipeline": "judge", "prompts": "judge_en", "filters": "judge", "sch
 
 
 class JudgeSection(dict[str, Any]):
-    """A section of the judge under the name of the file that it was, for Hydra's store; read when it is chosen.
+    """A section of the judge, under the name of the file that it was; read when it is chosen.
 
     Args:
         group: the group.

@@ -3,7 +3,7 @@
 A part has the keys of a recipe: the stage's entry in `pipeline`, its prompt, its checks and its schema. It
 is added by `+parts=judge` on the command line, or in a recipe by `/parts: judge` in its defaults list or by a
 key `parts: [personas, judge]`. One choice of a Hydra group holds for the whole recipe. Parts add up instead:
-those of a recipe, of the one it is built on and of the command line; so `spread` gives each an entry of its own.
+those of a recipe, of the one it is built on and of the command line. So `spread` gives each its own entry.
 To add a part, write a file in conf/parts.
 """
 

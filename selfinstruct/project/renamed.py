@@ -2,7 +2,7 @@
 
 What a recipe or an override says under an old name is put under the new one when the recipe is composed, with
 a note (`recipe.renaming`), and a run folder of before is compared under the new names (`now`). To rename a
-key, give it its new name where it is defined and add it to `RENAMED`; to let an old name go, take it out there.
+key, give it its new name where it is defined and add it to `RENAMED`; to end an old name, take it out there.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Hydra merges files, so what a file adds comes after all that is there. A stage or a filter that has `after` or
 `before` is put right beside the one it names. That is done once, to the composed config, so that the plan,
-the run, a replay and the `config.yaml` of a run folder have one order. What has neither key stays in its place.
+the run, a replay and the `config.yaml` of a run folder have one order. What has neither key does not move.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _sections(config: DictConfig) -> Iterator[tuple[str, str, DictConfig]]:
     if isinstance(pipeline, DictConfig) and _is_own(pipeline):
         yield "pipeline", "stage", pipeline
     if isinstance(filters, DictConfig) and _is_own(filters):
-        for stage in filters:
+        for stage in map(str, filters):
             checks = filters._get_node(stage)
             if isinstance(checks, DictConfig) and _is_own(checks):
                 yield f"filters.{stage}", "filter", checks

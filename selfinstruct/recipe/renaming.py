@@ -1,7 +1,7 @@
 """Puts what a recipe or an override says under an old name of a key under its new one, and says so.
 
-The names are in `project.renamed`. Where both names have a value, the nearer one counts: what was typed before
-what a recipe says, a recipe before the one it is built on, and all of these before `conf/`.
+The names are in `project.renamed`. Where both names have a value, the nearer one counts: what was typed,
+then what a recipe says, then the recipe it is built on, then `conf/`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.project.renamed import RENAMED, Renamed, kind_of
-from selfinstruct.recipe.said import MISSING, Said
+from selfinstruct.recipe.said import Said
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -53,7 +53,7 @@ def _places(node: Any, place: Sequence[str], path: list[str]) -> Iterator[tuple[
 
 def _texts(section: DictConfig) -> Mapping[str, Any]:
     """The kind of a part, as it is written."""
-    node = section._get_node("kind") if "kind" in section else None
+    node: Any = section._get_node("kind") if "kind" in section else None
     return {"kind": node._value() if node is not None else None}
 
 
@@ -61,8 +61,8 @@ def _moved(section: DictConfig, path: list[str], one: Renamed, said: Said) -> st
     """Move what is under the old name; returns the note."""
     from omegaconf import DictConfig, OmegaConf, open_dict
 
-    old = section._get_node(one.old)
-    value = OmegaConf.to_container(old, resolve=False) if hasattr(old, "keys") else old._value()
+    old: Any = section._get_node(one.old)
+    value: Any = OmegaConf.to_container(old, resolve=False) if hasattr(old, "keys") else old._value()
     value = one.value(value)
     there = section._get_node(one.new) if one.new in section else None
     nearer = _nearer([*path, one.old], [*path, one.new], said)
@@ -90,10 +90,8 @@ def _nearer(old: Sequence[str], new: Sequence[str], said: Said) -> str:
         for path in (old, new):
             if key.split(".")[: len(path)] == [*path]:
                 return path[-1]
-    for recipe, path in product(said.recipes, (old, new)):
-        if _has(recipe, path):
-            return path[-1]
-    return old[-1]
+    here = (path[-1] for recipe, path in product(said.recipes, (old, new)) if _has(recipe, path))
+    return next(here, old[-1])
 
 
 def _has(keys: Any, path: Sequence[str]) -> bool:
@@ -101,4 +99,4 @@ def _has(keys: Any, path: Sequence[str]) -> bool:
         if not isinstance(keys, Mapping) or part not in keys:
             return False
         keys = keys[part]
-    return keys is not MISSING
+    return True
