@@ -203,6 +203,10 @@ def _apply(verb: str, arguments: list[str], project: Path) -> int:
         if verb == "run":
             return application.run_sweep(arguments, project)
         return application.check_sweep(arguments, project, do)
+    shown = [part for part in arguments if part not in ("--cfg", "job")]
+    if len(shown) == len(arguments) - 2 and not any(part.startswith(("-", "hydra")) for part in shown):
+        print(compose(shown, project).saved["config.yaml"], end="")  # Hydra knows neither order nor old names
+        return 0
     if any(part.startswith(("-", "hydra")) for part in arguments):
         return application.single(arguments, project, do)
     composed = compose(arguments, project)  # a Hydra application composes twice

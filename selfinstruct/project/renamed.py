@@ -86,9 +86,9 @@ def at(path: Sequence[str], kind: str) -> Renamed | None:
     return None
 
 
-def may_be_old(override: str) -> bool:
-    """Whether an override sets what may be a key of before, which the composed recipe does not have."""
-    return bool(_OLD.match(override))
+def may_be_missing(override: str) -> bool:
+    """Whether an override sets a key that the composed recipe may only have by its other name."""
+    return bool(_EITHER.match(override))
 
 
 def now(shape: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def now(shape: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pattern(one: Renamed) -> str:
-    return one.place.replace(".", r"\.").replace("*", r"[\w-]+") + rf"\.{one.old}"
+    return one.place.replace(".", r"\.").replace("*", r"[\w-]+") + rf"\.(?:{one.old}|{one.new})"
 
 
-_OLD = re.compile(rf"(?:{'|'.join(dict.fromkeys(map(_pattern, RENAMED)))})(?:\.[\w-]+)*=")
+_EITHER = re.compile(rf"(?:{'|'.join(dict.fromkeys(map(_pattern, RENAMED)))})(?:\.[\w-]+)*=")

@@ -78,6 +78,10 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     group = re.search(
         r"Could not (?:override|delete)\D*'(?:override )?/?([^'@]*)[^']*'.*\n?No match in the def", text
     )
+    if group and group[1] == PARTS:
+        return UserError(
+            "~parts: a recipe's own parts cannot be taken out; take the recipe that it is built on"
+        )
     if group:
         return UserError("; ".join(unknown("config group", group[1], (*FOLDERS, "recipe"))))
     key = re.search(r"Could not (?:override|append to config\.|delete from config\.) ?'?([\w.-]*)", text)

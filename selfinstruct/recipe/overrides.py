@@ -16,7 +16,7 @@ from selfinstruct.errors import UserError, unknown
 from selfinstruct.project.expansion import limited
 from selfinstruct.project.layout import FOLDERS, packaged, register
 from selfinstruct.project.parts import PARTS
-from selfinstruct.project.renamed import may_be_old
+from selfinstruct.project.renamed import may_be_missing
 from selfinstruct.project.yaml_limits import DEEP
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def opened(overrides: Sequence[str]) -> list[str]:
             raise UserError(f"{part[:40]!r} … is nested deeper than {DEEP} levels; take brackets out")
     plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
     plain = [f"+{part}" if part.startswith(f"{PARTS}=") else part for part in plain]  # always added to others
-    added = [f"++{part}" if OPEN.match(part) or may_be_old(part) else part for part in plain]
+    added = [f"++{part}" if OPEN.match(part) or may_be_missing(part) else part for part in plain]
     return [_named(part) for part in added]
 
 
