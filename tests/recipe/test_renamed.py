@@ -77,7 +77,10 @@ def test_a_recipe_of_before_says_the_same(typed: Typed, project: Path) -> None:
     notes = [line for line in out.splitlines() if "the old name still works in this version" in line]
     assert len(notes) == 7
     assert out.count("mix.machine is called mix.generated now;") == 1
-    assert "filters.instances.echo.of is called filters.instances.echo.sources now, 'letters' is" in out
+    assert (
+        f"filters.instances.echo.of is called filters.instances.echo.sources now, and its value 'letters' is '{same}'"
+        in out
+    )
 
 
 @pytest.mark.parametrize(
