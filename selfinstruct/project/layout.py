@@ -220,6 +220,16 @@ def register(project: Path) -> None:
     store |= {group: former.JudgeSection(group, packaged()) for group in former.OF_JUDGE}
 
 
+def parts_of(name: str, project: Path) -> list[str]:
+    """The parts that a recipe brings: its own, and those of the recipes that it is built on."""
+    known, found, waiting = listing("recipes", project), list[str](), [name]
+    for one in waiting:
+        for entry in _load(known[one], _version(known[one])).get("defaults") or [] if one in known else []:
+            found += [str(entry).removeprefix(parts.ENTRY)] if str(entry).startswith(parts.ENTRY) else []
+            waiting += [str(entry)] if str(entry) in known and str(entry) not in waiting else []
+    return found
+
+
 class _Recipes(dict[str, Any]):
     """The recipes by the names of their files, in Hydra's store; each is read when Hydra asks for it."""
 

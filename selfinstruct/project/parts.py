@@ -14,7 +14,8 @@ from typing import Any
 
 PARTS = "parts"
 FORM = f"'{PARTS}' is the name of a file of conf/{PARTS}, or a list of such names"
-_ENTRY = re.compile(rf"(?:optional\s+)?/?{PARTS}")
+ENTRY = f"/{PARTS}/"  # how a part's own entry in a defaults list begins
+_CHOICE = re.compile(rf"(?:optional\s+)?/?{PARTS}")
 
 
 def faults(node: Any) -> list[str]:
@@ -39,7 +40,7 @@ def spread(node: Any) -> Any:
     found = [name for entry in entries for name in _names(entry)] + _listed(node.pop(PARTS, None))
     rest = [entry for entry in entries if not _names(entry)]
     first = next((place for place, entry in enumerate(rest) if _ends(entry)), len(rest))
-    rest[first:first] = [f"/{PARTS}/{name}" for name in dict.fromkeys(found)]
+    rest[first:first] = [f"{ENTRY}{name}" for name in dict.fromkeys(found)]
     node["defaults"] = rest
     return node
 
@@ -48,7 +49,7 @@ def _names(entry: Any) -> list[str]:
     """The parts that an entry of a defaults list chooses by the group's name."""
     if not isinstance(entry, dict):
         return []
-    return [name for key, value in entry.items() if _ENTRY.fullmatch(str(key)) for name in _listed(value)]
+    return [name for key, value in entry.items() if _CHOICE.fullmatch(str(key)) for name in _listed(value)]
 
 
 def _listed(value: Any) -> list[str]:

@@ -18,11 +18,13 @@ from selfinstruct.project.layout import (
     FAULT_KEY,
     listing,
     no_path,
+    parts_of,
     path_below,
     plain_list,
     resolved,
     value_of,
 )
+from selfinstruct.project.parts import PARTS
 from selfinstruct.recipe.explain import explain
 from selfinstruct.recipe.order import arrange
 from selfinstruct.recipe.overrides import composed
@@ -197,7 +199,22 @@ def from_hydra(config: DictConfig, hydra: DictConfig, project: Path) -> Composed
     typed = plain_list(hydra.overrides.task)
     broken = FAULT_KEY in config  # of which there is nothing to be known
     said = Said() if broken else said_of(str(name), config, typed, project)
+    _refuse_twice(str(name), said, project)
     with closed(), limited():
         notes = [] if broken else rename(config, said)
         faults = [] if broken else arrange(config)
     return Composed(str(name), config, project, typed, choices, said, faults, notes)
+
+
+def _refuse_twice(name: str, said: Said, project: Path) -> None:
+    """Refuse a part that the recipe has already: put on top once more, it would undo what the recipe changed.
+
+    Raises:
+        UserError: naming it.
+    """
+    typed = [value for key, value in said.typed if key == PARTS]
+    added = [str(part) for value in typed for part in ([value] if isinstance(value, str) else value)]
+    there = parts_of(name, project) if added else []
+    for part in added:
+        if part in there:
+            raise UserError(f"+{PARTS}={part}: recipe {name} has this part already; leave it out here")

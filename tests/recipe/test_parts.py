@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import Typed, lines
 
-from selfinstruct.errors import Fault
+from selfinstruct.errors import Fault, UserError
 from selfinstruct.project.layout import packaged, resolved
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.order import in_order
@@ -77,6 +77,8 @@ def test_parts_add_up(project: Path) -> None:
     assert made["filters"]["judge"]["low_score"]["minimum"] == 5  # a recipe's own keys are over its parts
     assert made["seeds"]["path"] == "seeds/starter_en.jsonl"
     assert "parts" not in made
+    with pytest.raises(UserError, match="recipe mine has this part already"):  # it would set 5 back to 4
+        compose(["recipe=mine", "+parts=[personas,judge]"], project)
 
 
 def test_the_recipe_of_the_judge_is_the_part(project: Path) -> None:

@@ -51,7 +51,7 @@ def write(project: Path, name: str, text: str) -> None:
 def test_the_new_names_are_there_and_the_old_ones_are_not() -> None:
     """Each line of the table is about a key that exists, so that none is forgotten in it."""
     sections: dict[str, Any] = {name: field.annotation for name, field in RecipeConfig.model_fields.items()}
-    registries = {"pipeline": STAGES, "filters": FILTERS}
+    registries: dict[str, Any] = {"pipeline": STAGES, "filters": FILTERS}
     for one in RENAMED:
         section = one.place.split(".")[0]
         model = registries[section].options(one.kind) if one.kind else sections[section]
@@ -77,10 +77,8 @@ def test_a_recipe_of_before_says_the_same(typed: Typed, project: Path) -> None:
     notes = [line for line in out.splitlines() if "the old name still works in this version" in line]
     assert len(notes) == 7
     assert out.count("mix.machine is called mix.generated now;") == 1
-    assert (
-        f"filters.instances.echo.of is called filters.instances.echo.sources now, and its value 'letters' is '{same}'"
-        in out
-    )
+    words = f"filters.instances.echo.sources now, and its value 'letters' is '{same}'"
+    assert f"filters.instances.echo.of is called {words}" in out
 
 
 @pytest.mark.parametrize(
