@@ -23,6 +23,13 @@ class OnDisk:
     """Marks a key that names a file or a folder; in a recipe it is one of the project (`paths`)."""
 
 
+class SinceSet:
+    """Marks a key that an earlier version did not have: it belongs to a run's shape only where it is set."""
+
+
+AFTER, BEFORE = "after", "before"  # the keys of a stage or a filter that say where it goes
+
+
 class Strict(BaseModel):
     """Refuses unknown keys and does not convert between types."""
 
@@ -152,7 +159,7 @@ class SeedsConfig(Strict):
         "that may, the first that is there; messages: the column that holds a list of turns",
     )
     language: str = Field("en", description="language of the seeds, as a BCP 47 tag; picks what a word is")
-    each: str | None = Field(
+    instances_key: str | None = Field(
         None,
         description="the list in a line that holds its instances: a prompt shows the first, an export all",
     )
@@ -166,13 +173,33 @@ class MixConfig(Strict):
     """How many examples a prompt shows, and from where."""
 
     examples: int = Field(8, ge=1, le=1_000, description="few-shot examples in a prompt")
-    machine: int = Field(
-        2, ge=0, le=1_000, description="of these, how many machine-made ones once there are so many"
+    generated: int = Field(
+        2, ge=0, le=1_000, description="of these, how many that the model wrote, once there are so many"
+    )
+
+    @property
+    def machine(self) -> int:
+        """What `generated` was called before, for plug-ins of then."""
+        return self.generated
+
+
+class PlacedConfig(Component):
+    """A part that goes somewhere among others; what is not named here is an option of its kind."""
+
+    after: Annotated[str | None, SinceSet] = Field(
+        None, description="goes right after the one of this name, whatever file names it first"
+    )
+    before: Annotated[str | None, SinceSet] = Field(
+        None, description="goes right before the one of this name"
     )
 
 
-class StageConfig(Component):
-    """One stage of the pipeline; what is not `kind` or `model` is an option of its kind."""
+class FilterConfig(PlacedConfig):
+    """One check; what is not named here is an option of its kind."""
+
+
+class StageConfig(PlacedConfig):
+    """One stage of the pipeline; what is not named here is an option of its kind."""
 
     model: str | dict[str, Any] | None = Field(
         None, description="a model of its own: a name from conf/model, or the keys that differ"
@@ -278,7 +305,7 @@ class RecipeConfig(Strict):
     mix: MixConfig
     pipeline: dict[str, StageConfig] = Field(min_length=1, description="the stages, in order")
     prompts: dict[str, PromptConfig] = Field(description="one section a stage")
-    filters: dict[str, dict[str, Component | None]] = Field(
+    filters: dict[str, dict[str, FilterConfig | None]] = Field(
         default_factory=dict, description="one section a stage: its checks by name, in order; null drops one"
     )
     schemas: dict[str, dict[str, Any]] = Field(
@@ -336,6 +363,7 @@ def _flatten(value: Any, prefix: str, into: dict[str, Any]) -> None:
             field.alias or name: getattr(value, name)
             for name, field in fields.items()
             if Machine not in field.metadata
+            and not (SinceSet in field.metadata and getattr(value, name) is None)
         }
         value = {**items, **(value.model_extra or {})}
     if isinstance(value, dict) and value:

@@ -25,13 +25,14 @@ class RecipeError(UserError):
 
     Attributes:
         faults: the faults, in the order in which the recipe names what is wrong.
+        notes: what helps to understand them.
     """
 
     def __init__(self, faults: Iterable[Fault], name: str = "", notes: Iterable[str] = ()) -> None:
-        self.faults = list(faults)
+        self.faults, self.notes = list(faults), list(notes)
         count = f"{len(self.faults)} faults" if len(self.faults) > 1 else "1 fault"
         title = f"recipe {name}: {count}" if name else count
-        noted = (f"  note: {note}" for note in notes)
+        noted = (f"  note: {note}" for note in self.notes)
         super().__init__("\n".join([title, *_folded(self.faults), *noted]))
 
 

@@ -25,6 +25,7 @@ from selfinstruct.journal.repair import OTHER, looked_into
 from selfinstruct.journal.store import FINISHED, REPLAYED, Journal
 from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
+from selfinstruct.project.renamed import now
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record, Reply, Request
 from selfinstruct.run_folder.folder import JOURNAL, in_use, shape_of
@@ -166,7 +167,7 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
         raise RunFolderError(
             f"replay: the run in {path} has received no reply yet; there is nothing to replay"
         )
-    old, new = journal.meta("shape", {}), json.loads(json.dumps(shape_of(recipe)))
+    old, new = now(journal.meta("shape", {})), json.loads(json.dumps(shape_of(recipe)))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     changed = {key: [old.get(key), new.get(key)] for key in keys}
     asked = [key for key in keys if not FREE.match(key)]

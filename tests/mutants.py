@@ -141,7 +141,9 @@ def _reading(file: str, rng: random.Random) -> tuple[str, dict[str, Any]]:
     else:
         keys["seeds"]["path"] = file
         keys["seeds"].update(
-            rng.choice(({}, {}, {"columns": {"output": "a"}}, {"where": {"id": None}}, {"each": "x"}))
+            rng.choice(
+                ({}, {}, {"columns": {"output": "a"}}, {"where": {"id": None}}, {"instances_key": "x"})
+            )
         )
     return base, keys
 

@@ -112,9 +112,9 @@ def test_each_call_sees_its_own_project_alone(tmp_path: Path) -> None:
         (tmp_path / name / "conf/mix").mkdir(parents=True)
         (tmp_path / name / f"recipes/only_{name}.yaml").write_text(keys)
         (tmp_path / name / "conf/mix/mine.yaml").write_text(
-            f"examples: {4 if name == 'a' else 5}\nmachine: 0\n"
+            f"examples: {4 if name == 'a' else 5}\ngenerated: 0\n"
         )
-    (tmp_path / "a/conf/mix/other.yaml").write_text("examples: 4\nmachine: 0\n")
+    (tmp_path / "a/conf/mix/other.yaml").write_text("examples: 4\ngenerated: 0\n")
     assert compose(["recipe=only_a", "mix=mine"], tmp_path / "a").config.mix.examples == 4
     assert compose(["recipe=only_b", "mix=mine"], tmp_path / "b").config.mix.examples == 5
     for override in (["recipe=only_a"], ["recipe=only_b", "mix=other"]):

@@ -498,7 +498,7 @@ def test_a_normal_run_takes_a_replays_folder_up(typed: Typed, project: Path) -> 
         (["nowhere"], ["nowhere holds no run", "replay takes the folder of one"]),
         (["run.sqlite"], ["run.sqlite holds no run"]),
         ([], ["replay takes the folder of a run: selfinstruct replay runs/NAME"]),
-        (["run", "mix.machine=5"], ["mix.machine: 2 → 5", "start a run"]),
+        (["run", "mix.generated=5"], ["mix.generated: 2 → 5", "start a run"]),
         (["run", "seed=4"], ["seed: 3 → 4", "start a run"]),
         (["run", "model.sampling.temperature=1"], ["model.sampling.temperature: not set → 1", "start a run"]),
         (["run", "model.name=other"], ['model.name: "scripted" → "other"', "start a run"]),

@@ -132,7 +132,7 @@ class TestSeeds:
     def test_the_lines_taken(self, typed: Typed, seeds: Path, where: str, count: int) -> None:
         """As many as fit."""
         command = ["check", *PAPER, "seeds.path=seeds/mine.jsonl", f"seeds.where={where}", "mix.examples=1"]
-        status, out, err = typed(*command, "mix.machine=0")
+        status, out, err = typed(*command, "mix.generated=0")
         assert status == 0, err
         assert f"{count} of 12 tasks" in out
 
@@ -161,7 +161,7 @@ class TestSeeds:
         (project / "mine.csv").write_text("\n".join(["instruction,output,level,checked", *rows]) + "\n")
         for where, count in (("{level: 3}", 2), ("{checked: true}", 4), ("{level: {at_least: 2}}", 4)):
             command = ["check", *PAPER, "seeds.path=mine.csv", f"seeds.where={where}", "mix.examples=1"]
-            _, out, err = typed(*command, "mix.machine=0")
+            _, out, err = typed(*command, "mix.generated=0")
             assert f"{count} of 8 tasks" in out, err
 
 

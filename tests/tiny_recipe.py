@@ -43,7 +43,7 @@ seeded: false
 sampling: {}
 options: {}
 """,
-    "conf/mix/tiny.yaml": "{examples: 1, machine: 0}",
+    "conf/mix/tiny.yaml": "{examples: 1, generated: 0}",
     "conf/pipeline/tiny.yaml": "ideas: {kind: bootstrap, model: null, window: 8, patience: 20}",
     "conf/prompts/tiny.yaml": """\
 ideas:

@@ -31,7 +31,7 @@ from selfinstruct.monitor.outside import stopping
 from selfinstruct.monitor.terminal import console, screened
 from selfinstruct.project.expansion import limited
 from selfinstruct.project.interpolation import close
-from selfinstruct.project.layout import GROUPS, listing, packaged, path_below, plain_list, register
+from selfinstruct.project.layout import FOLDERS, listing, packaged, path_below, plain_list, register
 from selfinstruct.recipe.compose import Composed, from_hydra
 from selfinstruct.recipe.explain import explain
 from selfinstruct.recipe.objectives import check_names
@@ -260,7 +260,7 @@ def _match_something(arguments: Sequence[str], project: Path) -> None:
         except OverrideParseException:  # which Hydra will tell
             continue
         group, names = override.key_or_group, override.value()
-        if not isinstance(names, Glob) or group not in (*GROUPS, "recipe"):
+        if not isinstance(names, Glob) or group not in (*FOLDERS, "recipe"):
             continue
         known = listing("recipes" if group == "recipe" else f"conf/{group}", project)
         if not names.filter(list(known)):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from selfinstruct.errors import MISSED_STATUS, Interrupted, UserError, unknown
 from selfinstruct.monitor.outside import outlast_the_terminal, stopping
 from selfinstruct.monitor.terminal import console, screen, screened
-from selfinstruct.project.layout import GROUPS, headline, listing
+from selfinstruct.project.layout import FOLDERS, headline, listing
+from selfinstruct.project.parts import PARTS
 from selfinstruct.recipe.overrides import refuse_options, refuse_spaces
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct check recipe=alpaca                         what would it do?
   selfinstruct check --list filters                        what can it name? also exports, tokenizers, ...
   selfinstruct new garden --from chat                      start a domain of your own
-  selfinstruct -m recipe=chat mix.machine=0,2,4            a sweep: a run for each value, and how they compare
+  selfinstruct -m recipe=chat mix.generated=0,2,4          a sweep: a run for each value, and how they compare
   selfinstruct replay runs/chat filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
 """
 REPLAY_HELP = """\
@@ -72,6 +73,7 @@ keys used most
   seeds.path=…    a seed file of your own               seed=N        the seed of every random choice
   filters.instructions.rouge_l.threshold=0.6            change any filter's option
   '~filters.instructions.banned_words'                  leave a filter out
+  +parts=judge                                          add a stage with its prompt, checks and schema
 
 options
   --cfg job       print the composed recipe             -m            one run for each combination: a=1,2
@@ -177,9 +179,10 @@ def help_text(project: Path) -> str:
     lines = [USAGE, "verbs", *_table(VERBS)]
     recipes = {name: headline(path) for name, path in listing("recipes", project).items()}
     lines += ["", "recipes (recipe=NAME)", *_table(recipes)]
-    for group in GROUPS:
+    for group in FOLDERS:
         names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
-        lines += ["", f"{group} ({group}=NAME)", *_table(names)]
+        chosen = f"+{PARTS}=NAME, '+{PARTS}=[NAME,NAME]'" if group == PARTS else f"{group}=NAME"
+        lines += ["", f"{group} ({chosen})", *_table(names)]
     for group, what in PRESETS.items():
         names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
         lines += ["", f"{what} ({group}=NAME)", *_table(names)]
@@ -200,6 +203,10 @@ def _apply(verb: str, arguments: list[str], project: Path) -> int:
         if verb == "run":
             return application.run_sweep(arguments, project)
         return application.check_sweep(arguments, project, do)
+    shown = [part for part in arguments if part not in ("--cfg", "job")]
+    if len(shown) == len(arguments) - 2 and not any(part.startswith(("-", "hydra")) for part in shown):
+        print(compose(shown, project).saved["config.yaml"], end="")  # Hydra knows neither order nor old names
+        return 0
     if any(part.startswith(("-", "hydra")) for part in arguments):
         return application.single(arguments, project, do)
     composed = compose(arguments, project)  # a Hydra application composes twice

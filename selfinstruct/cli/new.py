@@ -179,7 +179,7 @@ def load(name: str, project: Path) -> Base:
     taken = sum(map(where.fits, tasks))
     if not taken:  # fields that the examples do not have
         tasks, taken = [{**task, **where.example()} for task in tasks], len(tasks)
-    each = seeds.get("each")
+    each = seeds.get("instances_key")
     return Base(name, keys, [_shaped(task, each) for task in tasks], taken)
 
 
@@ -252,12 +252,12 @@ def _prompts(base: Base, topic: str) -> Iterator[str]:
 
 def _mix(base: Base) -> Iterator[str]:
     mix = base.keys["mix"]
-    examples, machine = mix["examples"], mix["machine"]
+    examples, machine = mix["examples"], mix["generated"]
     if examples > base.taken:
         yield f"# {base.name} shows {examples} examples; with more seeds, so can this."
-        yield f"mix: {{examples: {base.taken}, machine: {min(machine, base.taken)}}}"
+        yield f"mix: {{examples: {base.taken}, generated: {min(machine, base.taken)}}}"
     else:
-        yield f"#mix: {{examples: {examples}, machine: {machine}}}   # in a prompt; of these, machine-made"
+        yield f"#mix: {{examples: {examples}, generated: {machine}}}   # in a prompt; of these, machine-made"
 
 
 def _suggestions(base: Base) -> Iterator[str]:

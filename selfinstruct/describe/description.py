@@ -40,6 +40,7 @@ SECTIONS: dict[str, type[BaseModel]] = {  # by their place in a recipe
     "model.price": config.PriceConfig,
     "mix": config.MixConfig,
     "pipeline.STAGE": config.StageConfig,
+    "filters.STAGE.NAME": config.FilterConfig,
     "prompts.STAGE": config.PromptConfig,
     "prompts.STAGE.variants.VARIANT": config.VariantConfig,
     "export.NAME": config.ExportConfig,
@@ -89,6 +90,7 @@ REGISTRIES = (
         "`filters.STAGE.NAME`. The name of a check is its kind too, unless `kind` says another. "
         "Options stand beside `kind`; null in the place of a check drops it.",
         word="Filter",
+        section="filters.STAGE.NAME",
         instead=("null",),
     ),
     Offer(

@@ -18,7 +18,9 @@ from selfinstruct.describe import description
 from selfinstruct.describe.description import REGISTRIES, Entry, Key, Offer, Schema, Section
 from selfinstruct.describe.json_text import json_text
 from selfinstruct.project import configfiles
-from selfinstruct.project.layout import GROUPS, listing, packaged
+from selfinstruct.project.layout import FOLDERS, GROUPS, listing, packaged
+from selfinstruct.project.parts import PARTS
+from selfinstruct.project.renamed import options as renamed_options
 
 FILE = "conf/recipe.schema.json"
 OFFERS = {offer.word: offer for offer in REGISTRIES if offer.word}
@@ -70,7 +72,7 @@ def recipe_schema() -> Schema:
         "title": "selfinstruct recipe",
         "description": about,
         "type": "object",
-        "properties": {**_groups(top, known), "defaults": _defaults()},
+        "properties": {**_groups(top, known), PARTS: _added(), "defaults": _defaults()},
         "additionalProperties": False,
         "definitions": dict(sorted(known.items())),
     }
@@ -101,7 +103,7 @@ def _groups(top: Section, known: Schema) -> Schema:
 def _section(section: Section, place: str, base: Section | None) -> Schema:
     """A section; one that is a group is a mapping, in whose place no other key can be named."""
     inherited = {key.name: _ref(f"{base.name}/properties/{key.name}") for key in base.keys} if base else {}
-    keys = {**inherited, **{key.name: _key(key) for key in section.keys}}
+    keys = {**inherited, **{key.name: _key(key) for key in section.keys}, **_renamed(place)}
     made = {"description": section.words, "type": "object", "properties": keys, "additionalProperties": False}
     return made if place in GROUPS else _interpolated(made)
 
@@ -136,7 +138,19 @@ def _entry(entry: Entry, offer: Offer, own: Iterable[str]) -> Schema:
         "type": ["object", "string", *offer.instead],
         "pattern": _LINK,
         "additionalProperties": False,
-        "properties": {**shared, **{key.name: _key(key) for key in entry.keys}},
+        "properties": {
+            **shared,
+            **{key.name: _key(key) for key in entry.keys},
+            **_renamed(offer.section.split(".")[0], entry.name),
+        },
+    }
+
+
+def _renamed(section: str, kind: str = "") -> Schema:
+    """The old names of keys, so that an editor strikes them through rather than underlines them."""
+    return {
+        old: {"description": f"called {new} now", "deprecated": True}
+        for old, new in renamed_options(section, kind).items()
     }
 
 
@@ -170,6 +184,17 @@ def _options_of_models(known: Schema) -> None:
     model |= {"if": kinds["if"], "then": {"allOf": picked}, "else": anyone}
 
 
+def _added() -> Schema:
+    """The parts that a recipe adds."""
+    return {"description": "files of conf/parts, each of which adds a stage or a filter", **_names_of(PARTS)}
+
+
+def _names_of(folder: str) -> Schema:
+    """One or several names of files of ours; there may be others."""
+    name: Schema = {"anyOf": [{"enum": sorted(_ours(f"conf/{folder}"))}, {"type": "string"}]}
+    return {"anyOf": [name, {"type": "array", "items": name}]}
+
+
 def _defaults() -> Schema:
     """The list of what a recipe starts from: recipes, and files for groups."""
     file = {"type": ["string", "array"]}
@@ -177,7 +202,8 @@ def _defaults() -> Schema:
         f"override /{group}": {"anyOf": [{"enum": sorted(_ours(f"conf/{group}"))}, file]} for group in GROUPS
     }
     stages_own = r"^/model@pipeline\.[\w-]+\.model$"  # a file of conf/model for one stage
-    own = rf"^(optional )?/(?!({'|'.join(GROUPS)}|hydra)($|[/@]))"
+    choices[f"/{PARTS}"] = _names_of(PARTS)
+    own = rf"^(optional )?/(?!({'|'.join(FOLDERS)}|hydra)($|[/@]))"
     chosen = {
         "type": "object",
         "minProperties": 1,

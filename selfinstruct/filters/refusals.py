@@ -24,7 +24,7 @@ def refusal(
     *,
     field: str,
     beginnings: Patterns,
-    talk: Patterns,
+    self_references: Patterns,
     asked: Patterns,
     instruction: str | None = "instruction",
 ) -> Filter:
@@ -33,13 +33,13 @@ def refusal(
     Args:
         field: the field to look at.
         beginnings: name: how a refusal begins, matched at the start of the text.
-        talk: name: how a model talks about itself, matched at the start of any sentence.
+        self_references: name: how a model talks about itself, matched at the start of any sentence.
         asked: name: words of an instruction that asks for a text which may begin so, such as an answer to a
             customer; `beginnings` is then left out.
         instruction: the field of the instruction; null where a record has none.
     """
-    begins, asking, says = compiled(beginnings), compiled(asked), compiled(talk)
-    speaks = any_of(talk).match  # a text has many sentences, so they are tried together first
+    begins, asking, says = compiled(beginnings), compiled(asked), compiled(self_references)
+    speaks = any_of(self_references).match  # a text has many sentences, so they are tried together first
 
     def each(record: Record) -> Rejection | None:
         text = value(record, field)
@@ -97,7 +97,7 @@ def placeholder(
 def echo(
     *,
     field: str,
-    of: dict[str, Literal["letters", "spacing"]],
+    sources: dict[str, Literal["ignore_case_and_punctuation", "ignore_spacing"]],
     threshold: Annotated[float, Field(gt=0, le=1)] | None = None,
     language: str = "en",
 ) -> Filter:
@@ -105,17 +105,18 @@ def echo(
 
     Args:
         field: the field to look at.
-        of: field: what makes the two the same. `letters`: their letters and digits; `spacing`: all but the
-            spacing, since to mend case and punctuation may be the task.
+        sources: field that it may repeat: how the two are compared. `ignore_case_and_punctuation`: by their
+            letters and digits; `ignore_spacing`: by all but the spacing, since to mend case and punctuation
+            may be the task.
         threshold: also reject where the ROUGE-L F-measure is at least this; null to compare no further.
         language: of the texts, as a BCP 47 tag; the recipe's unless it is set.
     """
-    folds = {"letters": _letters, "spacing": _spacing}
+    folds = {"ignore_case_and_punctuation": _letters, "ignore_spacing": _spacing}
     tokens = tokenizer(comparing(language))
 
     def each(record: Record) -> Rejection | None:
         text = value(record, field)
-        for other, same in of.items():
+        for other, same in sources.items():
             source = value(record, other)
             if not source or not text:
                 continue
@@ -126,7 +127,7 @@ def echo(
                 return Rejection(f"ROUGE-L {score:.3f} of {field} to {other}, {threshold} or more")
         return None
 
-    return Filter(each=each, fields=(field, *of))
+    return Filter(each=each, fields=(field, *sources))
 
 
 def _same_start(first: str, second: str) -> bool:

@@ -200,18 +200,18 @@ def has_value(*, field: str, values: Annotated[list[Any], Field(min_length=1)]) 
 
 
 @FILTERS.register
-def below(*, field: str, least: Annotated[float, Field(ge=-(10**15), le=10**15)]) -> Filter:
+def below(*, field: str, minimum: Annotated[float, Field(ge=-(10**15), le=10**15)]) -> Filter:
     """Rejects a record in which a number is too low; what is no number passes.
 
     Args:
         field: the field to look at.
-        least: the lowest that passes.
+        minimum: the lowest that passes.
     """
 
     def each(record: Record) -> Rejection | None:
         found = record.data.get(field)
-        if isinstance(found, bool) or not isinstance(found, int | float) or found >= least:
+        if isinstance(found, bool) or not isinstance(found, int | float) or found >= minimum:
             return None
-        return Rejection(f"{field} is {found:g}, below {least:g}", {"score": found})
+        return Rejection(f"{field} is {found:g}, below {minimum:g}", {"score": found})
 
     return Filter(each=each, fields=(field,))

@@ -23,9 +23,9 @@ TOLD = {
 def within_passage(
     *,
     field: str = "output",
-    of: list[str] = ["passage"],  # noqa: B006  # options are read, never changed
+    sources: list[str] = ["passage"],  # noqa: B006  # options are read, never changed
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
-    letters: Annotated[int, Field(ge=0, le=1_000_000)] = 4,
+    prefix_length: Annotated[int, Field(ge=0, le=1_000_000)] = 4,
     stop_words: str = "",
 ) -> Filter:
     """Rejects an answer of whose content words too few stand in the passage.
@@ -37,20 +37,21 @@ def within_passage(
 
     Args:
         field: the field that holds the answer.
-        of: the fields in which its words may stand.
+        sources: the fields in which its words may stand.
         threshold: the share of its content words that has to stand there at least; an answer that has none,
             such as "yes", passes.
-        letters: words are the same where so many first letters are, since their endings differ; 0 compares
-            whole words. A number is compared whole.
+        prefix_length: words are the same where so many first letters are, since their endings differ; 0
+            compares whole words. A number is compared whole.
         stop_words: words that say nothing by themselves, between spaces.
     """
     tokens = tokenizer("unicode")
     stops = {token for word in stop_words.split() for token in tokens(word)}
 
     def each(record: Record) -> Rejection | None:
-        there = {_stem(word, letters) for name in of for word in _content(tokens(_text(record, name)), set())}
+        given = (word for name in sources for word in _content(tokens(_text(record, name)), set()))
+        there = {_stem(word, prefix_length) for word in given}
         said = list(_content(tokens(_text(record, field)), stops))
-        missing = [word for word in said if _stem(word, letters) not in there]
+        missing = [word for word in said if _stem(word, prefix_length) not in there]
         share = round(1 - len(missing) / len(said), 3) if said else 1.0
         detail: dict[str, Any] = {"within_passage": share}
         if missing:
@@ -62,7 +63,7 @@ def within_passage(
         record.detail.update(detail)
         return None
 
-    return Filter(each=each, fields=(field, *of), tells=TOLD)
+    return Filter(each=each, fields=(field, *sources), tells=TOLD)
 
 
 def _text(record: Record, name: str) -> str:

@@ -31,7 +31,7 @@ def plan(recipe: Recipe, path: Path) -> str:
     config, seeds = recipe.config, recipe.seeds
     taken = f"{len(seeds.tasks)} of {seeds.count}" if len(seeds.tasks) != seeds.count else f"{seeds.count}"
     read_as = [seeds.format] if seeds.format != JSON_LINES else []
-    mix = f"{config.mix.examples} examples, up to {config.mix.machine} of them machine-made"
+    mix = f"{config.mix.examples} examples, up to {config.mix.generated} of them machine-made"
     draws = any(stage.kind.draws for stage in recipe.stages)
     known = [] if draws else ["known to the filters only"]
     lines = [

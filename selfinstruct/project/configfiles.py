@@ -14,6 +14,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.project.parts import PARTS, spread
+
 
 def load(path: Path) -> Any:
     """The config in a YAML file, as `OmegaConf.load` reads it; the caller's own, to change.
@@ -40,8 +42,10 @@ def use_in_hydra() -> None:
             if not path.is_file():
                 return super().load_config(config_path)  # which says that there is none
             text = path.read_text(encoding="utf-8")
-            header = ConfigSource._get_header_dict(text[:512])
-            return ConfigResult(self.provider, self.full_path(), _parsed(path, text), header)
+            header, config = ConfigSource._get_header_dict(text[:512]), _parsed(path, text)
+            if path.parent == Path(self.path, PARTS):  # which has the keys of a recipe
+                header, config = {**header, "package": "_global_"}, spread(config)
+            return ConfigResult(self.provider, self.full_path(), config, header)
 
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 

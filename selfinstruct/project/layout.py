@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError
-from selfinstruct.project import configfiles, defaults_list, textfiles
+from selfinstruct.project import configfiles, defaults_list, former, parts, textfiles
 from selfinstruct.project.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, install_files, limited
 from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
+FOLDERS = (*GROUPS, parts.PARTS)  # of conf, from which a recipe chooses files
 LONGEST_NAME = 255  # bytes, on every usual file system
 FAULT_KEY = "_fault_"
 ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
@@ -214,9 +215,19 @@ def register(project: Path) -> None:
     install_files()
     _check_conf(project)
     _search_path().conf = project / "conf"
-    ConfigStore.instance().repo["recipe"] = _Recipes(
-        (f"{name}.yaml", path) for name, path in listing("recipes", project).items()
-    )
+    store = ConfigStore.instance().repo
+    store["recipe"] = _Recipes((f"{name}.yaml", path) for name, path in listing("recipes", project).items())
+    store |= {group: former.JudgeSection(group, packaged()) for group in former.OF_JUDGE}
+
+
+def parts_of(name: str, project: Path) -> list[str]:
+    """The parts that a recipe brings: its own, and those of the recipes that it is built on."""
+    known, found, waiting = listing("recipes", project), list[str](), [name]
+    for one in waiting:
+        for entry in _load(known[one], _version(known[one])).get("defaults") or [] if one in known else []:
+            found += [str(entry).removeprefix(parts.ENTRY)] if str(entry).startswith(parts.ENTRY) else []
+            waiting += [str(entry)] if str(entry) in known and str(entry) not in waiting else []
+    return found
 
 
 class _Recipes(dict[str, Any]):
@@ -252,7 +263,8 @@ def _load(path: Path, version: tuple[int, ...]) -> Any:
     faults = _unreadable(path)
     try:
         node = None if faults else _without_empty(configfiles.load(path), path)
-        faults = faults or _forbidden(node) or _moved(node) or _unlike(node)
+        faults = faults or _forbidden(node) or _moved(node) or parts.faults(node) or _unlike(node)
+        node = node if faults else parts.spread(node)
     except Exception as error:  # yaml's and omegaconf's own errors share no base
         faults = [_told(error)]
     if faults:
@@ -360,7 +372,7 @@ def _check_conf(project: Path) -> None:
     conf = project / "conf"
     if conf.resolve() == packaged() / "conf":
         return
-    for group in GROUPS:
+    for group in FOLDERS:
         listing(f"conf/{group}", project)
     for path in sorted(conf.rglob("*.yaml")):
         group = path.relative_to(conf).parts[0]
@@ -376,7 +388,8 @@ def _check_conf_file(path: Path, group: str) -> None:
         raise UserError(f"{path}: {'; '.join(unreadable)}")
     text = path.read_text(encoding="utf-8")
     header = re.search(r"^#\s*@package\s+(\S+)", text, re.MULTILINE)
-    if header and header[1] not in ("_group_", group):
+    own = "_global_" if group == parts.PARTS else group
+    if header and header[1] not in ("_group_", own):
         raise UserError(f"{path}: '@package {header[1]}' is not for a file of this folder; remove it")
     try:
         faults = _forbidden(configfiles.load(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.project import textfiles
+from selfinstruct.project.expansion import limited
 from selfinstruct.project.interpolation import closed
 from selfinstruct.project.layout import (
     FAULT_KEY,
     listing,
     no_path,
+    parts_of,
     path_below,
     plain_list,
     resolved,
     value_of,
 )
+from selfinstruct.project.parts import PARTS
 from selfinstruct.recipe.explain import explain
+from selfinstruct.recipe.order import arrange
 from selfinstruct.recipe.overrides import composed
+from selfinstruct.recipe.renaming import rename
 from selfinstruct.recipe.said import Said, said_of
 
 if TYPE_CHECKING:
@@ -43,6 +48,8 @@ class Composed:
         overrides: what was typed.
         choices: the file chosen for each group.
         said: who said what of it.
+        faults: what is wrong with the places of its stages and filters.
+        notes: what the user should know of how it was composed.
     """
 
     name: str
@@ -51,6 +58,8 @@ class Composed:
     overrides: list[str] = field(default_factory=list)
     choices: dict[str, Any] = field(default_factory=dict)
     said: Said = field(default_factory=Said)
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def saved(self) -> dict[str, str]:
@@ -76,10 +85,13 @@ class Composed:
         if broken:
             raise UserError(broken.decode())
         try:
-            keys = resolved(self.config)
+            recipe = build(self.name, resolved(self.config), self.project, self.said)
         except RecipeError as error:
-            raise RecipeError(error.faults, self.name) from error
-        return build(self.name, keys, self.project, self.said)
+            faults = [*self.faults, *error.faults]
+            raise RecipeError(faults, self.name, [*self.notes, *error.notes]) from error
+        if self.faults:
+            raise RecipeError(self.faults, self.name, self.notes)
+        return replace(recipe, warnings=[*self.notes, *recipe.warnings])
 
     def run_dir(self) -> Path:
         """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
@@ -187,4 +199,22 @@ def from_hydra(config: DictConfig, hydra: DictConfig, project: Path) -> Composed
     typed = plain_list(hydra.overrides.task)
     broken = FAULT_KEY in config  # of which there is nothing to be known
     said = Said() if broken else said_of(str(name), config, typed, project)
-    return Composed(str(name), config, project, typed, choices, said)
+    _refuse_twice(str(name), said, project)
+    with closed(), limited():
+        notes = [] if broken else rename(config, said)
+        faults = [] if broken else arrange(config)
+    return Composed(str(name), config, project, typed, choices, said, faults, notes)
+
+
+def _refuse_twice(name: str, said: Said, project: Path) -> None:
+    """Refuse a part that the recipe has already: put on top once more, it would undo what the recipe changed.
+
+    Raises:
+        UserError: naming it.
+    """
+    typed = [value for key, value in said.typed if key == PARTS]
+    added = [str(part) for value in typed for part in ([value] if isinstance(value, str) else value)]
+    there = parts_of(name, project) if added else []
+    for part in added:
+        if part in there:
+            raise UserError(f"+{PARTS}={part}: recipe {name} has this part already; leave it out here")

@@ -45,7 +45,7 @@ def crosscheck(
             made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
             tasks = [seed.data for seed in seeds.tasks] if seeds else []
             lines = {name: one.texts[0] for name, one in stage.lines.items()}
-            names = {"examples": [*tasks, made] if config.mix.machine else tasks, **lines}
+            names = {"examples": [*tasks, made] if config.mix.generated else tasks, **lines}
             if config.prompts[stage.name].variants:
                 what = "a stage that asks about no record has no field to pick a variant by"
                 faults.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
@@ -197,7 +197,7 @@ def _drawn(stage: Stage, names: dict[str, Any], faults: list[Fault]) -> None:
         faults.append(Fault(where, what, "give a variant without where a weight above 0"))
     if any(stage.kind.sets in prompt.parse.fields for prompt in stage.prompts):
         what = f"{stage.kind.sets!r} is read from the replies too"
-        faults.append(Fault(f"pipeline.{stage.name}.sets", what, "give it another name"))
+        faults.append(Fault(f"pipeline.{stage.name}.variant_field", what, "give it another name"))
 
 
 def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) -> None:
@@ -215,10 +215,10 @@ def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) 
 
 
 def _mix(mix: MixConfig, seeds: Seeds, faults: list[Fault]) -> None:
-    if mix.machine > mix.examples:
-        what = f"is {mix.machine}, more than the {mix.examples} examples of a prompt"
-        faults.append(Fault("mix.machine", what, "set it lower, or mix.examples higher"))
+    if mix.generated > mix.examples:
+        what = f"is {mix.generated}, more than the {mix.examples} examples of a prompt"
+        faults.append(Fault("mix.generated", what, "set it lower, or mix.examples higher"))
     if len(seeds.tasks) < mix.examples:
         what = f"asks for {mix.examples} examples but there are {len(seeds.tasks)} seeds"
-        remedy = f"add seeds to {seeds.path}, loosen seeds.where, or set mix.examples and mix.machine"
+        remedy = f"add seeds to {seeds.path}, loosen seeds.where, or set mix.examples and mix.generated"
         faults.append(Fault("mix.examples", what, remedy))

@@ -11,7 +11,8 @@ from typing import Any
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.llm.naming import full_names
 from selfinstruct.project.interpolation import refusal
-from selfinstruct.project.layout import GROUPS, listing
+from selfinstruct.project.layout import FOLDERS, GROUPS, listing
+from selfinstruct.project.parts import PARTS
 from selfinstruct.recipe.overrides import composed, meant
 
 DIGITS = re.compile(r"\d{1000}")
@@ -66,7 +67,7 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     if plugin:
         return UserError(_no_plugin(plugin[1], plugin[2], project))
     missing = re.search(r"Could not (?:find|load) '([\w-]+)/([^']*)'", text)
-    if missing and missing[1] in (*GROUPS, "recipe"):
+    if missing and missing[1] in (*FOLDERS, "recipe"):
         return UserError(_no_choice(missing[1], missing[2], project))
     twice = re.search(r"Multiple values for ([\w/]+)\..*'override \1: ([^']*)'", text)
     if twice:
@@ -77,8 +78,12 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     group = re.search(
         r"Could not (?:override|delete)\D*'(?:override )?/?([^'@]*)[^']*'.*\n?No match in the def", text
     )
+    if group and group[1] == PARTS:
+        return UserError(
+            "~parts: a recipe's own parts cannot be taken out; take the recipe that it is built on"
+        )
     if group:
-        return UserError("; ".join(unknown("config group", group[1], (*GROUPS, "recipe"))))
+        return UserError("; ".join(unknown("config group", group[1], (*FOLDERS, "recipe"))))
     key = re.search(r"Could not (?:override|append to config\.|delete from config\.) ?'?([\w.-]*)", text)
     if (key and "not in struct" in text) or "does not exist" in text:
         named = re.search(r"full_key: ([\w.-]+)", text) or re.search(r"'([\w.-]+)'", text)
@@ -105,7 +110,8 @@ def _text(error: BaseException) -> str:
 
 def _no_choice(group: str, name: str, project: Path) -> str:
     folder = "recipes" if group == "recipe" else f"conf/{group}"
-    what, known = unknown(group if group == "recipe" else f"{group} config", name, listing(folder, project))
+    kind = {"recipe": "recipe", PARTS: "part"}.get(group, f"{group} config")
+    what, known = unknown(kind, name, listing(folder, project))
     if group == "recipe" and name.split("/")[0] in GROUPS:  # Hydra looks beside the recipe that says so
         known = f"to choose it in a recipe's defaults list, write 'override /{name.replace('/', ': ')}'"
     own = {
@@ -158,7 +164,8 @@ def _clash(mine: Any, usual: Any, path: str = "") -> str:
 
 def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
     """Words for a key that does not exist, with the nearest among those of the recipe without overrides."""
-    chosen = [part for part in overrides if re.fullmatch(rf"(recipe|{'|'.join(GROUPS)})=[\w/-]+", part)]
+    choices = re.compile(rf"(recipe|\+?{PARTS}|{'|'.join(GROUPS)})=[\w/,\[\]-]+")
+    chosen = [part for part in overrides if choices.fullmatch(part)]
     typed = next((part for part in overrides if part.lstrip("+~").startswith(name)), name)
     full = typed.lstrip("+~").partition("=")[0]
     if full in RENAMED:

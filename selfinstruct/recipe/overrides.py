@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.project.expansion import limited
-from selfinstruct.project.layout import GROUPS, packaged, register
+from selfinstruct.project.layout import FOLDERS, packaged, register
+from selfinstruct.project.parts import PARTS
+from selfinstruct.project.renamed import may_be_missing
 from selfinstruct.project.yaml_limits import DEEP
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ OPEN = re.compile(
     r"|seeds\.columns(\.[\w-]+)?="
 )
 # The choice of a recipe, or of a file of conf/, by a name without quotes.
-CHOICE = re.compile(rf"(\+{{0,2}}(?:recipe|hydra/\w+|{'|'.join(GROUPS)})(?:@[\w.]+)?)=([\w.+,-]+)")
+CHOICE = re.compile(rf"(\+{{0,2}}(?:recipe|hydra/\w+|{'|'.join(FOLDERS)})(?:@[\w.]+)?)=([\w.+,-]+)")
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 LONG = re.compile(r"--([\w.@/]+)")
 
@@ -124,7 +126,9 @@ def opened(overrides: Sequence[str]) -> list[str]:
         if _depth(part) > DEEP:
             raise UserError(f"{part[:40]!r} … is nested deeper than {DEEP} levels; take brackets out")
     plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
-    return [f"++{part}" if OPEN.match(part) else _named(part) for part in plain]
+    plain = [f"+{part}" if part.startswith(f"{PARTS}=") else part for part in plain]  # always added to others
+    added = [f"++{part}" if OPEN.match(part) or may_be_missing(part) else part for part in plain]
+    return [_named(part) for part in added]
 
 
 def _depth(text: str) -> int:
@@ -148,7 +152,7 @@ def _named(override: str) -> str:
 def _refuse_outside(override: str) -> None:
     """Refuse what would bring something from outside into the composition, before Hydra begins it."""
     key, _, value = override.lstrip("+~").partition("=")
-    chooses = key in (*GROUPS, "recipe", "sweep_dir") or bool(re.search(r"[/@$]", key))
+    chooses = key in (*FOLDERS, "recipe", "sweep_dir") or bool(re.search(r"[/@$]", key))
     if "${" in key or (chooses and "${" in value):
         raise UserError(f"{override!r}: write the name itself; ${{…}} stands for another key in values only")
     if key.startswith("hydra") and "env_copy" in override:

@@ -105,7 +105,7 @@ HELP: dict[str, Help] = {
         "were in another language", ("{prompt} in the language wanted", ANOTHER, "change {section}")
     ),
     "below": Help(
-        "were below the least allowed", ("a stronger model for what is judged", "change {section}.least")
+        "were below the minimum", ("a stronger model for what is judged", "change {section}.minimum")
     ),
     "has_value": Help("have a value that is not wanted", (LARGER, "change {section}.values")),
     "schema": Help(
@@ -150,8 +150,8 @@ def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) 
     examples = config.mix.examples
     if stage.kind.draws and examples > 1:
         names["fewer_examples"] = f"mix.examples={examples // 2}"
-        if config.mix.machine > examples // 2:
-            names["fewer_examples"] += f" mix.machine={examples // 2}"
+        if config.mix.generated > examples // 2:
+            names["fewer_examples"] += f" mix.generated={examples // 2}"
     return names
 
 

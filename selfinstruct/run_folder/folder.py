@@ -25,6 +25,7 @@ from selfinstruct.llm import MODELS
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
+from selfinstruct.project.renamed import now
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.safety.blot import blotted
@@ -209,7 +210,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         return
     if name not in (None, recipe.name):
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
-    old, new = journal.meta("shape", {}), json.loads(json.dumps(shape_of(recipe)))
+    old, new = now(journal.meta("shape", {})), json.loads(json.dumps(shape_of(recipe)))
     changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
     if {"model.kind", "model.name"} & set(changed):  # another model: what else it brings is no news
         changed = [

@@ -62,7 +62,7 @@ class Pool:
             rng: the request's own random stream.
         """
         size = self._sizes[after] if after > 0 else 0
-        machine = [self.made[place] for place in rng.sample(range(size), min(mix.machine, size))]
+        machine = [self.made[place] for place in rng.sample(range(size), min(mix.generated, size))]
         drawn = machine + rng.sample(self.seeds, mix.examples - len(machine))
         rng.shuffle(drawn)
         return drawn
@@ -117,16 +117,16 @@ def load_seeds(
     notes += [*read.notes, *content_notes(table)]
     wrong = RowFaults(table.path, table.unit)
     for row in read.rows if not read.lost else ():  # each would lack what the missing column holds
-        _check(row, read, config.each, validate, wrong)
+        _check(row, read, config.instances_key, validate, wrong)
     ids = _ids(read.rows, table.unit, wrong)
     found += wrong.faults()
     faults.extend(found)
     if found:
         return None
     where = Where.of(config.where)
-    tasks, rows = _records(read.rows, ids, config.each, where, text=table.header)
+    tasks, rows = _records(read.rows, ids, config.instances_key, where, text=table.header)
     if not tasks:
-        lines = [flatten(row.data, config.each)[0] for row in read.rows]
+        lines = [flatten(row.data, config.instances_key)[0] for row in read.rows]
         faults.append(_nothing_fits(table, where, lines))
         return None
     digest = _digest(read.rows, ids)

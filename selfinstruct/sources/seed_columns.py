@@ -157,7 +157,7 @@ class _Columns:
         made = {key: self._typed(key, value) for key, value in made.items()}
         if INPUT in self.fields and OUTPUT in made:
             made.setdefault(INPUT, "")
-        return self._nested(made, self.config.each) if self.config.each else made
+        return self._nested(made, self.config.instances_key) if self.config.instances_key else made
 
     def _renamed(self, data: dict[str, Any]) -> dict[str, Any]:
         """The row with the names of fields for those of columns."""
@@ -185,7 +185,7 @@ class _Columns:
         return {**rest, **system, INSTRUCTION: found.question, OUTPUT: found.answer}
 
     def _typed(self, key: str, value: Any) -> Any:
-        if key == self.config.each:
+        if key == self.config.instances_key:
             return instances(list_in(value, key), self.numbers)
         return typed(key, value, self.fields.get(key), self.numbers)
 
@@ -232,14 +232,14 @@ class _Columns:
         parts = [f"{', '.join(words)} ({how})" for words, how in ((found, "found"), (told, "set")) if words]
         if left:
             parts.append(f"left as they are: {', '.join(left)}")
-        answered = {OUTPUT, TURNS} & {key for _, key in self.used} or self.config.each in self.filled
+        answered = {OUTPUT, TURNS} & {key for _, key in self.used} or self.config.instances_key in self.filled
         if left and not answered:
             parts.append("no output; seeds.columns.output=NAME says which column is the output")
         yield f"seeds: {'; '.join(parts)}"
 
     def _left(self) -> list[str]:
         """The columns that no field was read from, but those that the project's own form has."""
-        used = {*OWN, self.config.each, *(column for column, _ in self.used)}
+        used = {*OWN, self.config.instances_key, *(column for column, _ in self.used)}
         used |= {name for key in self.fields for name in self.sources[key] if plain(name) == plain(key)}
         return [name for name, count in self.filled.items() if count and name not in used]
 

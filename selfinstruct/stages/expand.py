@@ -26,7 +26,7 @@ def expand(
     share: Share = 0.5,
     expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 1.0,
     draw: dict[str, Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]] | None = None,
-    sets: str | None = None,
+    variant_field: str | None = None,
     keep: bool = False,
     patience: Endurance = PATIENCE,
 ) -> Kind:
@@ -39,15 +39,15 @@ def expand(
         share: of the records, how many `where` is expected to pick, in the plan that check prints.
         expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
         draw: variant: its weight, where variants are drawn instead; 0 switches one off.
-        sets: the field of a child that gets the name of the variant drawn, or `kept`.
+        variant_field: the field of a child that gets the name of the variant drawn, or `kept`.
         keep: a record of which no child was accepted goes on as it is, as its own child.
         patience: stop after so many replies in a row that could not be used, or half as many from the start;
             may change when a run goes on.
     """
     if draw is not None:
         _check(draw, by)
-    elif sets is not None:
-        raise ValueError("sets names the field for the variant drawn, but there is no draw")
+    elif variant_field is not None:
+        raise ValueError("variant_field names the field for the variant drawn, but there is no draw")
     allowed = conditions(where or {})
     return Kind(
         open=asking(patience),
@@ -57,7 +57,7 @@ def expand(
         share=share if allowed else 1.0,
         expected=expected,
         draw=draw or {},
-        sets=sets,
+        sets=variant_field,
         keep=keep,
     )
 

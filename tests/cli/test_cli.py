@@ -76,7 +76,7 @@ def test_replay_has_help_of_its_own(typed: Typed) -> None:
 @pytest.mark.parametrize("options", [["-m"], ["--multirun"], ["--cfg", "job"]])
 def test_a_verb_may_stand_after_options(typed: Typed, project: Path, options: list[str]) -> None:
     """`-m check` checks each job; the value of an option is no verb."""
-    status, out, err = typed(*options, "check", *PAPER, "mix.machine=0")
+    status, out, err = typed(*options, "check", *PAPER, "mix.generated=0")
     assert status == 0, err
     assert "no fault found" in out or "target: 100" in out
     assert not (project / "runs").exists()
@@ -98,7 +98,7 @@ def test_any_parameter_of_a_request_may_be_set(typed: Typed, project: Path) -> N
 
 def test_a_sweep_makes_a_run_folder_a_job(typed: Typed, project: Path) -> None:
     """`-m` runs each combination in a folder of its own."""
-    status, _, err = typed("-m", *PAPER, "target=3", "mix.machine=0,2")
+    status, _, err = typed("-m", *PAPER, "target=3", "mix.generated=0,2")
     assert status == 0, err
     (sweep,) = (project / "sweeps").iterdir()
     for job in ("0", "1"):

@@ -37,7 +37,7 @@ BEYOND = {
         "pipeline.instances.by=topic",
         "pipeline.instances.by=instruction",
         "pipeline.instances.of=instruction",
-        "mix.machine=9",
+        "mix.generated=9",
         "export.alpaca.of=instance",
         "export.chat.file=alpaca.jsonl",
     ],
@@ -157,7 +157,7 @@ def test_a_typo_is_underlined_where_it_stands(text: str, where: str) -> None:
     "text",
     [
         "target: ${seed}",
-        "mix: {examples: '${oc.select:mix.machine,3}'}",
+        "mix: {examples: '${oc.select:mix.generated,3}'}",
         "model: {mode: '${mode}', sampling: '${prompts.a.sampling}'}",
         "filters: {instructions: {rouge_l: {threshold: '${seed}'}, banned_words: null}}",
         "filters: {instructions: {write_a_program: {ignore_case: false}}}",

@@ -21,7 +21,6 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = FENCED.findall(PAGE)
 FILES = dict(code[2:].split("\n", 1) for language, code in BLOCKS if language in ("python", "yaml"))
 COMMANDS = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
-PARTS = (ROOT / "conf/parts").is_dir()
 LISTED = {  # by the file, a line of its list, and the one that the page adds
     "filters/__init__.py": ('"selfinstruct.filters.text",', '"selfinstruct.filters.capitals",'),
     "parse/__init__.py": ('"numbered",', '"lines",'),
@@ -85,7 +84,7 @@ def typed(tree: Path, *commands: str) -> str:
 
 def test_its_commands(added: Path) -> None:
     """A filter, a format, a model, a recipe and a part are found by name, and do what they say."""
-    out = typed(added, *(one for one in COMMANDS if PARTS or "+parts" not in one))
+    out = typed(added, *COMMANDS)
     assert "filters.capitals (built in)\n\nRejects a text that is mostly in capitals.\n" in out
     assert "parsers.line_by_line (built in)\n\nEach line of a reply is a candidate;" in out
     assert "exports.question_answer (built in)\n\nRows of question and answer.\n" in out

@@ -578,7 +578,7 @@ prompts:
     template: 'Say {{{{ examples[0].instruction }}}}'
     parse: {parse}
 schema: {{ideas: {{type: object, properties: {{output: {{type: string}}}}}}}}
-mix: {{examples: 1, machine: 0}}
+mix: {{examples: 1, generated: 0}}
 """
     )
     seed_file(project / "seeds/mine.jsonl")

@@ -620,7 +620,7 @@ def test_a_run_says_the_same_however_it_goes_on(typed: Typed, project: Path) -> 
 def test_a_replay_looks_at_what_was_really_shown(typed: Typed, project: Path) -> None:
     """A check that is new changes the pool, and so what would be drawn; the replies answer what was sent."""
     words = scripted(project)
-    off = ["filters.instructions.copied=null", "filters.instances.repeated_output=null", "mix.machine=6"]
+    off = ["filters.instructions.copied=null", "filters.instances.repeated_output=null", "mix.generated=6"]
     status, _, err = typed(*words, *off, "target=16", "run_dir=before")
     assert status == 0, err
     check = "filters.instructions.copied={fields: [instruction], least: 4}"

@@ -107,7 +107,7 @@ def test_options() -> None:
     """How many letters count, which fields a word may stand in, and the threshold itself passes."""
     said = {"passage": "It was cleaned.", "instruction": "Which valve?", "output": "Cleaning valve"}
     assert judged(made(), **said)[1] == {"within_passage": 0.5, "not_in_passage": ["valve"]}
-    assert judged(made(of=["passage", "instruction"]), **said)[1] == {"within_passage": 1.0}
-    assert judged(made(letters=0), **said)[0] is not None
+    assert judged(made(sources=["passage", "instruction"]), **said)[1] == {"within_passage": 1.0}
+    assert judged(made(prefix_length=0), **said)[0] is not None
     assert judged(made(threshold=0.51), **said)[0] is not None
-    assert judged(made(letters=2), passage="1812", output="1813")[0] is not None
+    assert judged(made(prefix_length=2), passage="1812", output="1813")[0] is not None

@@ -68,5 +68,5 @@ def test_a_changed_file_is_read_again(project: Path) -> None:
         )
         mix.write_text(f"human: 6\nmachine: {number}\n", encoding="utf-8")
         config = compose(["recipe=mine"], project).config
-        told.append((config.target, config.mix.machine))
+        told.append((config.target, config.mix.generated))
     assert told == [(3, 3), (4, 4), (5, 5)]

@@ -135,7 +135,7 @@ def test_a_seed_file_that_cannot_be_used(
         ([*PAPER, "target=0"], ["target: should be greater than or equal to 1, not 0"]),
         ([*PAPER, "model.concurrency=-1"], ["model.concurrency: should be greater"]),
         ([*PAPER, "model.mode=chatty"], ["model.mode: should be 'chat' or 'completion', not 'chatty'"]),
-        ([*PAPER, "mix.machine=9"], ["mix.machine: is 9, more than the 8 examples"]),
+        ([*PAPER, "mix.generated=9"], ["mix.generated: is 9, more than the 8 examples"]),
         ([*PAPER, "schema.instances.type=objekt"], ["schema.instances.type: is no valid JSON Schema"]),
         (
             [*PAPER, "prompts.classification.template='{{ instrction }}'"],
@@ -193,7 +193,7 @@ def test_a_reference_that_leads_nowhere(
         project,
         f"defaults: [paper, _self_]\nschema: {{{stage}: {{properties: {{input: {{$ref: '{ref}'}}}}}}}}\n",
     )
-    result = typed("check", "recipe=mine", "model=scripted", "seeds.each=null")
+    result = typed("check", "recipe=mine", "model=scripted", "seeds.instances_key=null")
     refused(result, f"schema.{stage}: ", words)
 
 
@@ -219,7 +219,7 @@ def test_all_faults_are_told_at_once(typed: Typed, project: Path) -> None:
         *PAPER,
         "seeds.path=none.jsonl",
         "model.mode=chatty",
-        "mix.machine=9",
+        "mix.generated=9",
         "filters.instructions.rouge_l.threshold=2",
         "prompts.classification.template='{{ instrction }}'",
         "schema.instances.type=objekt",

@@ -16,7 +16,6 @@ import yaml
 from conftest import Typed, lines
 from killing import data, start, stored
 
-from selfinstruct.project.layout import packaged
 from selfinstruct.recipe.compose import compose
 
 REPLIES = Path(__file__).parents[1] / "replies/en.jsonl"
@@ -39,13 +38,13 @@ KEYS: dict[str, Any] = {
         "evolve_1": {
             "kind": "expand",
             "draw": {"longer": 3, "shorter": 1, "off": 0},
-            "sets": "round_1",
+            "variant_field": "round_1",
             "keep": True,
         },
         "evolve_2": {
             "kind": "expand",
             "draw": {"longer": 1, "shorter": 1, "off": 0},
-            "sets": "round_2",
+            "variant_field": "round_2",
             "keep": True,
         },
     },
@@ -167,7 +166,7 @@ def test_where_a_record_came_from(typed: Typed, project: Path, mine: Callable[..
         assert row["round_1"] == parent["round_1"]
         assert row["round_2"] == ("kept" if "kept" in row else second[row["request"]])
         assert known[parent["parent"]]["id"].startswith("instructions-")
-    ran(typed, *MINE, "pipeline.evolve_2.sets=round_1", "run_dir=one_field")
+    ran(typed, *MINE, "pipeline.evolve_2.variant_field=round_1", "run_dir=one_field")
     for row in lines(project / "one_field/evolve_2.jsonl"):  # the last round has the last word
         assert row["round_1"] == ("kept" if "kept" in row else second[row["request"]])
 
@@ -272,25 +271,20 @@ def test_an_input_is_added_only_where_there_is_none(typed: Typed, project: Path)
 
 
 def test_three_rounds(typed: Typed, project: Path) -> None:
-    """As the header of the recipe says: a pipeline file, and a section each that is that of the first."""
-    pipeline = yaml.safe_load((packaged() / "conf/pipeline/evolve.yaml").read_text(encoding="utf-8"))
-    third = {**pipeline["evolve_2"], "of": "evolve_2", "sets": "round_3"}
-    last = {**pipeline.pop("instances"), "of": "evolve_3"}
-    (project / "conf/pipeline").mkdir(parents=True)
-    text = yaml.safe_dump({**pipeline, "evolve_3": third, "instances": last}, sort_keys=False)
-    (project / "conf/pipeline/rounds.yaml").write_text(text, encoding="utf-8")
-    header = (packaged() / "recipes/evolve.yaml").read_text(encoding="utf-8").split("A recipe of yours")[1]
-    given = [line.removeprefix("#   ") for line in header.splitlines() if line.startswith("#   ")]
-    (project / "recipes").mkdir()
-    recipe = "\n".join(given).replace("NAME", "rounds") + "\n"
-    (project / "recipes/rounds.yaml").write_text(recipe, encoding="utf-8")
+    """As the header of the recipe says: a part, which goes between the second one and the outputs."""
     more = project / "more.jsonl"
     third_round = json.dumps({"instruction": "What does it say in the middle of page {}?", "input": "Page."})
     more.write_text(
         REPLIES.read_text(encoding="utf-8") + json.dumps({"stage": "evolve_3", "reply": third_round}) + "\n",
         encoding="utf-8",
     )
-    words = ("recipe=rounds", *RECIPE[1:-1], "model.options.replies=more.jsonl", "target=10", "run_dir=run")
+    words = (
+        *RECIPE[:-1],
+        "+parts=third_round",
+        "model.options.replies=more.jsonl",
+        "target=10",
+        "run_dir=run",
+    )
     ran(typed, *words)
     rows = lines(project / "run/instances.jsonl")
     assert {"round_1", "round_2", "round_3"} <= set(rows[0])
@@ -328,11 +322,11 @@ def test_one_round_differs(project: Path) -> None:
         ("~pipeline.evolve_1.draw.off", "variant 'off' has no weight"),
         ("pipeline.evolve_1.draw.longer=-1", "greater than or equal to 0"),
         ("pipeline.evolve_1.draw={longer: 0, shorter: 0, off: 0}", "gives no variant a weight above 0"),
-        ("~pipeline.evolve_1.draw", "pipeline.evolve_1: sets names the field for the variant drawn"),
+        ("~pipeline.evolve_1.draw", "pipeline.evolve_1: variant_field names the field for the variant drawn"),
         ("+pipeline.evolve_1.by=instruction", "by and draw both pick the prompt's variant"),
         (
-            "pipeline.evolve_1.sets=instruction",
-            "pipeline.evolve_1.sets: 'instruction' is read from the replies",
+            "pipeline.evolve_1.variant_field=instruction",
+            "pipeline.evolve_1.variant_field: 'instruction' is read from the replies",
         ),
         ("+pipeline.evolve_1.draw.kept=1", "no variant can be named 'kept'"),
         ("~prompts.evolve_1.variants", "pipeline.evolve_1.draw: draws a variant but the prompt has none"),
@@ -344,7 +338,7 @@ def test_one_round_differs(project: Path) -> None:
             "+schema.evolve_1={properties: {instruction: {}}, additionalProperties: false}",
             "schema.evolve_1: shuts out 'round_1', which stage evolve_1 gives",
         ),
-        ("~pipeline.evolve_1.draw ~pipeline.evolve_1.sets", "pipeline.evolve_1.by: is missing"),
+        ("~pipeline.evolve_1.draw ~pipeline.evolve_1.variant_field", "pipeline.evolve_1.by: is missing"),
         ("+filters.evolve_1.gone={kind: dropped, field: instruction, pattern: '('}", "no regular expression"),
     ],
 )

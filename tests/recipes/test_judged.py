@@ -51,7 +51,7 @@ prompts:
 filters:
   judge: {low_score: null}
   judge_again: {low_score: null, undecided: null}
-  verdict: {low_score: {kind: below, field: verdict, least: 4}}
+  verdict: {low_score: {kind: below, field: verdict, minimum: 4}}
 schema:
   judge_b: {properties: {score_b: {}}}
   judge_c: {properties: {score_c: {}}}
@@ -195,7 +195,7 @@ def test_kills_change_no_byte(project: Path) -> None:
 
 def test_another_scale(typed: Typed, project: Path) -> None:
     """A recipe that scores from 0 to 9 says so in two places, and 9 is on the scale."""
-    write(project, "filters: {judge: {low_score: {least: 9}}}")
+    write(project, "filters: {judge: {low_score: {minimum: 9}}}")
     done(typed, "recipe=mine", "prompts.judge.parse.fields.score.scale={lowest: 0, highest: 9}")
     kept = lines(project / "runs/mine/instances.jsonl")
     assert {row["score"] for row in kept} == {9}

@@ -505,10 +505,13 @@ def test_switched_off(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("filters.instances.refusal.talk.maker=3", "maker is neither a regular expression nor false"),
+        (
+            "filters.instances.refusal.self_references.maker=3",
+            "maker is neither a regular expression nor false",
+        ),
         ("filters.instances.secret.patterns.jwt='('", "jwt is no regular expression"),
         ("+filters.instances.echo.threshold=2", "filters.instances.echo.threshold"),
-        ("filters.instances.echo.of.input=words", "filters.instances.echo.of.input"),
+        ("filters.instances.echo.sources.input=words", "filters.instances.echo.sources.input"),
         ("filters.instances.refusal.field=otput", "unknown field 'otput'"),
         ("+filters.instances.repetition.times=2", "filters.instances.repetition.times"),
     ],

@@ -169,7 +169,7 @@ def test_every_key_that_is_advised_can_be_typed(project: Path, name: str, mode: 
     assert any(".sampling.max_tokens=" in key for key in keys)
     one_each = {key.partition("=")[0]: key for key in sorted(keys)}
     one_each["model.sampling.n"] = "model.sampling.temperature=1.0"  # n is not for every stage
-    changed = compose([*base, *one_each.values(), "mix.machine=0"], project).recipe()
+    changed = compose([*base, *one_each.values(), "mix.generated=0"], project).recipe()
     assert changed.config.mix.examples == recipe.config.mix.examples // 2
 
 

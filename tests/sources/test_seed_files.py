@@ -70,7 +70,7 @@ def declared(path: str) -> dict[str, Any]:
 def read(path: Path | str, schema: str = "paper", columns: dict[str, Any] | None = None, **keys: Any) -> Read:
     """Read a seed file as a recipe with this schema does."""
     known = {**declared("seeds/common/columns.yaml")["columns"], **(columns or {})}
-    given = {"path": str(path), "columns": known, "each": "instances", **keys}
+    given = {"path": str(path), "columns": known, "instances_key": "instances", **keys}
     config = SeedsConfig.model_validate(given)
     rules = declared(f"schema/{schema}.yaml")["seeds"]
     faults: list[Fault] = []

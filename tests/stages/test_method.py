@@ -129,7 +129,7 @@ class TestInstructions:
     def test_mix(self, recipes: Recipes, name: str) -> None:
         """A prompt holds 8 examples, 2 of them machine-made; 5 requests are in flight."""
         config = recipes(name).config
-        assert (config.mix.examples, config.mix.machine) == (8, 2)
+        assert (config.mix.examples, config.mix.generated) == (8, 2)
         assert config.pipeline["instructions"].options["window"] == 5
         assert config.pipeline["instructions"].options["batched"] is (name in PAPER)
 
@@ -379,7 +379,7 @@ class TestAlpaca:
         """One bootstrap stage makes whole records; a prompt holds 3 seed tasks and nothing machine-made."""
         recipe = recipes(name)
         assert [(one.name, one.kind.draws) for one in recipe.stages] == [("tasks", True)]
-        assert (recipe.config.mix.examples, recipe.config.mix.machine) == (3, 0)
+        assert (recipe.config.mix.examples, recipe.config.mix.generated) == (3, 0)
         assert prompt(recipe, "tasks").parse.fields == ("instruction", "input", "output")
 
     def test_sampling(self, recipes: Recipes) -> None:

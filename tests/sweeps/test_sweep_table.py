@@ -36,7 +36,7 @@ def shown(jobs: list[Outcome], width: int) -> list[str]:
 def test_a_narrow_terminal_shows_fewer_figures_and_folds_no_word(width: int, last: str) -> None:
     """Job, settings and objective stay; the figures end where the room does."""
     jobs = [
-        Outcome(place, [f"mix.machine={place}"], FINISHED, None, OBJECTIVE, place / 4, "", FIGURES)
+        Outcome(place, [f"mix.generated={place}"], FINISHED, None, OBJECTIVE, place / 4, "", FIGURES)
         for place in range(3)
     ]
     title, head, *rows = shown(jobs, width)

@@ -1,0 +1,163 @@
+"""Where a stage or a filter goes: `after: instances`, `before: rouge_l`.
+
+Hydra merges files, so what a file adds comes after all that is there. A stage or a filter that has `after` or
+`before` is put right beside the one it names. That is done once, to the composed config, so that the plan,
+the run, a replay and the `config.yaml` of a run folder have one order. What has neither key does not move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.config import AFTER, BEFORE
+from selfinstruct.errors import Fault, unknown
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Places = Mapping[str, Mapping[str, str]]  # by name, the names it is to go after or before
+
+
+def arrange(config: DictConfig) -> list[Fault]:
+    """Put the stages and the filters of a composed config into their order, and say what is wrong with it.
+
+    Args:
+        config: the config; it is changed.
+    """
+    faults: list[Fault] = []
+    for where, kind, section in _sections(config):
+        names = [str(name) for name in section]
+        places = {str(name): place for name in section if (place := _place(section, name))}
+        ordered = in_order(names, places, where, kind, faults)
+        if ordered != names:
+            _reorder(section, ordered)
+    return faults
+
+
+def in_order(names: list[str], places: Places, where: str, kind: str, faults: list[Fault]) -> list[str]:
+    """The names in their order; several that go after the same one stay in the order in which they came.
+
+    Args:
+        names: all names, in the order in which the files have them.
+        places: of those that say it, where they go.
+        where: the section's key, for messages.
+        kind: what the names are of ("stage").
+        faults: receives what is wrong; what has a fault stays where it is.
+    """
+    found: list[Fault] = []
+    for name, place in places.items():
+        found += [
+            Fault(f"{where}.{name}.{side}", *unknown(kind, other, [one for one in names if one != name]))
+            for side, other in place.items()
+            if other not in names or other == name
+        ]
+    circle = [] if found else _circle(places)
+    if circle:
+        told = ", which goes beside ".join([*circle[1:], circle[0]])
+        what, remedy = f"goes beside {told}: that is a circle", "name one that is not in it"
+        found.append(Fault(f"{where}.{circle[0]}", what, remedy))
+    if found:
+        faults += found
+        return names
+    ordered = [name for name in names if name not in places]
+    for name in _anchors_first(places):
+        ordered.insert(_index(name, places, ordered), name)
+    for name, place in places.items():
+        if {AFTER, BEFORE} <= set(place) and ordered.index(place[AFTER]) > ordered.index(place[BEFORE]):
+            what = f"it cannot go after {place[AFTER]!r} and before {place[BEFORE]!r}, which comes first"
+            faults.append(Fault(f"{where}.{name}", what, "leave one of the two out"))
+    return ordered
+
+
+def _sections(config: DictConfig) -> Iterator[tuple[str, str, DictConfig]]:
+    """The sections whose order counts, each with its key and what it holds; not those that are another's."""
+    from omegaconf import DictConfig
+
+    pipeline, filters = (config._get_node(key) if key in config else None for key in ("pipeline", "filters"))
+    if isinstance(pipeline, DictConfig) and _is_own(pipeline):
+        yield "pipeline", "stage", pipeline
+    if isinstance(filters, DictConfig) and _is_own(filters):
+        for stage in map(str, filters):
+            checks = filters._get_node(stage)
+            if isinstance(checks, DictConfig) and _is_own(checks):
+                yield f"filters.{stage}", "filter", checks
+
+
+def _is_own(node: DictConfig) -> bool:
+    """Whether a node has keys of its own: it is neither null nor another key's."""
+    return not (node._is_none() or node._is_interpolation() or node._is_missing())
+
+
+def _place(section: DictConfig, name: Any) -> dict[str, str]:
+    """Where an entry is to go; another type than text is a fault that the recipe's types report."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        entry = section.get(name)
+        given = {side: entry.get(side) for side in (AFTER, BEFORE)} if hasattr(entry, "keys") else {}
+    except OmegaConfBaseException:  # a `${…}` that cannot be made out, which is reported with its place
+        return {}
+    return {side: other for side, other in given.items() if isinstance(other, str)}
+
+
+def _circle(places: Places) -> list[str]:
+    """Names of which each goes beside the next, and the last beside the first; empty where there are none."""
+    done: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return path[path.index(name) :]
+        if name in done:
+            return []
+        beside = places.get(name, {}).values()
+        found = next((hit for other in beside if (hit := walk(other, [*path, name]))), [])
+        done.add(name)
+        return found
+
+    return next((hit for name in places if (hit := walk(name, []))), [])
+
+
+def _anchors_first(places: Places) -> list[str]:
+    """The names that have a place, each after those that it goes beside."""
+    ordered: list[str] = []
+
+    def enter(name: str) -> None:
+        if name in places and name not in ordered:
+            for other in places[name].values():
+                enter(other)
+            ordered.append(name)
+
+    for name in places:
+        enter(name)
+    return ordered
+
+
+def _index(name: str, places: Places, ordered: list[str]) -> int:
+    """Where a name goes in a list: right before another, or right after it and those that went after it."""
+    if AFTER not in places[name]:
+        return ordered.index(places[name][BEFORE])
+    index = ordered.index(places[name][AFTER]) + 1
+    while index < len(ordered) and _follows(ordered[index], places[name][AFTER], places):
+        index += 1
+    return index
+
+
+def _follows(name: str, other: str, places: Places) -> bool:
+    """Whether one goes after another, or after one that does."""
+    while AFTER in places.get(name, {}):
+        name = places[name][AFTER]
+        if name == other:
+            return True
+    return False
+
+
+def _reorder(section: DictConfig, names: list[str]) -> None:
+    from omegaconf import open_dict
+
+    nodes = {str(key): (key, section._get_node(key)) for key in section}
+    with open_dict(section):
+        for name in names:
+            key, node = nodes[name]
+            del section[key]
+            section[key] = node
