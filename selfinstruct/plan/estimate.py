@@ -162,25 +162,37 @@ class _Estimator:
         cost = _cost(price, prompt, completion) * requests if price else None
         own = StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
         accepted = requests.expected * yields.expected
-        return [own, *self._of_filters(stage, requests, accepted)]
+        return [own, *self._of_filters(stage, requests, accepted, bool(shown))]
 
-    def _of_filters(self, stage: Stage, replies: Range, accepted: float) -> Iterator[StageEstimate]:
-        """What the filters of a stage have left to ask of models of their own."""
-        before = self._journal.stats(stage.name).embeddings if self._journal else None
-        seeds = [] if before else self._recipe.seeds.tasks
-        for name, check in stage.judge.checks:
-            if check.asks is None or check.sends is None:
-                continue
-            sample = [check.sends(record) for record in self._recipe.seeds.tasks[:LAST]]
-            texts = around(accepted, TRIED)
-            sent = exactly(mean(map(tokens.count, sample)) if sample else 0.0) * (texts + exactly(len(seeds)))
-            most = replies.high + texts.high / check.batch  # a reply with more texts than a batch takes
-            first = exactly(-(-len(seeds) // check.batch))
-            requests = (Range(replies.low, replies.expected, most) if replies.high else Range()) + first
+    def _of_filters(
+        self, stage: Stage, replies: Range, accepted: float, shown: bool
+    ) -> Iterator[StageEstimate]:
+        """What the filters of a stage have left to ask of models of their own.
+
+        Each asks about the seed tasks once, and about the candidates of each reply together.
+        """
+        checks = [(name, check) for name, check in stage.judge.checks if check.asks and check.sends]
+        seeds = self._recipe.seeds.tasks
+        done = self._journal.stats(stage.name) if self._journal and checks else None
+        before = done.embeddings if done else None
+        texts = around(accepted, TRIED)
+        if done and before and shown:
+            each = max(0.0, before["texts"] / len(checks) - len(seeds)) / done.replies
+            texts = around(each * replies.expected, SHOWN)
+            self._shown.append(
+                f"{stage.name}: {each:.2g} texts a reply sent by each filter that asks a model"
+            )
+        for name, check in checks:
+            assert check.asks and check.sends
+            sample = [tokens.count(check.sends(record)) for record in seeds[:LAST]]
+            first = 0 if before else len(seeds)
+            sent = exactly(mean(sample) if sample else 0.0) * (texts + exactly(first))
+            more = Range(0, 0, texts.high / check.batch)  # where a reply has more texts than a batch takes
+            requests = (replies + more + exactly(-(-first // check.batch))).whole()
             price = price_of(check.asks)
             cost = _cost(price, sent, Range()) if price else None
-            yield StageEstimate(f"{stage.name}.{name}", requests.whole(), sent, Range(), cost)
-            self._tried = True
+            yield StageEstimate(f"{stage.name}.{name}", requests, sent, Range(), cost)
+            self._tried |= not (before and shown)
 
     def _requests(self, stage: Stage, yields: Range) -> Range:
         """Requests still to send; notes how many records there are once they are answered."""

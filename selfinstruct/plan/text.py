@@ -123,8 +123,9 @@ def _filters_models(stage: Stage) -> Iterator[str]:
         if check.asks:
             kind = MODELS.build(check.asks.kind, check.asks.options, "", [])
             note = f" — {kind.note}" if kind and kind.note else ""
-            yield f"           {name} asks {check.asks.name}, {check.asks.concurrency} at once{note}"
-            yield from _terms(check.asks)
+            price = price_of(check.asks)
+            paid = f", ${price.input:,.2f} a million tokens" if price and price.input else ""
+            yield f"           {name} asks {check.asks.name}, {check.asks.concurrency} at once{paid}{note}"
 
 
 def _unasked(recipe: Recipe, stage: Stage) -> str:

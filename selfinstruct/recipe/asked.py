@@ -43,10 +43,10 @@ def with_models(
         if given is Parameter.empty:  # which `build` reports
             continue
         left = _of_before(bound, registry.options(kind).model_fields)
-        if isinstance(given, str) and (left or "/" in given):
+        if isinstance(given, str) and ("/" in given or (left and given == default)):
             model = _as_before(models, asks, given, left, (*path, option))
         else:
-            bound |= left  # unknown keys, where the model has keys of its own
+            bound |= left  # which are unknown keys then: the model has its own
             model = _looked_up(models, asks, given, (*path, option))
         if model is None:
             return None
@@ -98,9 +98,8 @@ def _as_before(
 ) -> ModelConfig | None:
     """A model whose name and keys are given as in 0.1.0: the name LiteLLM knows, and its keys beside it."""
     where, above = ".".join(path), ".".join(path[:-1])
-    if "/" not in name:
-        names = ", ".join(left)
-        models.notes.append(f"{above}: {names}: leave out, since {where}={name} has keys of its own")
+    if "/" not in name:  # of which they said nothing in 0.1.0 either
+        models.notes.append(f"{above}: leave out {', '.join(left)}; {where}={name} has keys of its own")
         return _looked_up(models, asks, name, path)
     keys = {"name": name, **{key: value for key, value in left.items() if value is not None}}
     if "price" in keys:
