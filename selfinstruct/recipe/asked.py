@@ -105,9 +105,7 @@ def _as_before(
     if "price" in keys:
         keys["price"] = {"input": keys["price"], "output": 0.0}
     written = json.dumps(keys, ensure_ascii=False).replace('"', "")
-    models.notes.append(
-        f"{where}: write {written}; the way it is written now works in this version only"
-    )
+    models.notes.append(f"{where}: write {written}; the way it is written now works in this version only")
     model = models.named({**BEFORE_DEFAULTS, **keys}, None, where, asks.group)
     if model is None:
         return None
