@@ -3,9 +3,8 @@
 A model is made by a factory whose keyword arguments are `model.options`; it opens on a `ModelConfig` and
 answers requests, as many at once as asked. Prompts go through `client` (the cache, fallbacks, the journal),
 texts whose vectors are wanted through `embedding`, and both as a `Call` to an `endpoint` (concurrency, rates,
-the budget, retries). The model only says which failures are worth another attempt. Heavy packages are
-imported when a model opens, so a recipe can be checked without them. To ask a model for something else, write
-another `Call`.
+the budget, retries); see `calls`. The model only says which failures are worth another attempt. Heavy packages
+are imported when a model opens, so a recipe can be checked without them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from selfinstruct.config import ModelConfig
-    from selfinstruct.journal.store import Journal
 
 
 class TransientError(Exception):
@@ -125,54 +123,6 @@ class EmbeddingModel(Opened, Protocol):
             RefusedError: for one that may be about these texts, or about all.
             ModelError: for one that no attempt will mend.
         """
-
-
-class Call(Protocol):
-    """What goes out as one request, and how it is sent; `client.Prompts` and `embedding.Texts` are two."""
-
-    @property
-    def stage(self) -> str:
-        """The stage that asks."""
-
-    @property
-    def number(self) -> int | None:
-        """The request's number in its stage; None where it has none."""
-
-    @property
-    def name(self) -> str:
-        """What it is, in words."""
-
-    @property
-    def counts(self) -> int:
-        """How many requests it is to the budget."""
-
-    @property
-    def several(self) -> bool:
-        """Whether each of its parts may be asked alone, which shows which of them was refused."""
-
-    @property
-    def shapes(self) -> Sequence[str]:
-        """For each of its replies, all about the request but its texts.
-
-        If one of a shape was answered, the way to ask is right.
-        """
-
-    @property
-    def characters(self) -> int:
-        """How long its texts are."""
-
-    @property
-    def longest(self) -> float:
-        """The tokens that all its replies may have, where the request says so."""
-
-    def plain(self) -> Call:
-        """The same request with a plain text, for one reply; see `plain`."""
-
-    def note(self, journal: Journal) -> None:
-        """Store that it is sent."""
-
-    async def send(self, model: Any) -> list[Reply | None]:
-        """Ask the model, once; None for a part that has to be asked alone."""
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 
 from selfinstruct.errors import BudgetReached, ModelError
-from selfinstruct.journal.store import Journal
-from selfinstruct.llm import Model, TransientError
+from selfinstruct.llm import TransientError
+from selfinstruct.llm.calls import Prompts
 from selfinstruct.llm.endpoint import Endpoint, RunContext, given_up
-from selfinstruct.llm.plain import plain, shape_of
 from selfinstruct.parse.replies import CONTEXT
 from selfinstruct.records import Reply, Request, storable
 from selfinstruct.safety.blot import blotted
@@ -25,71 +24,6 @@ SHORTER = 0.8  # of max_tokens, where prompt and reply are too long together (th
 
 Waiting = tuple[Request, "asyncio.Future[Reply | None]"]
 Asked = tuple[Request, Reply | None]  # what was asked in the end, and what came back
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """Prompts of the same sampling, sent as one request; see `Call`.
-
-    Attributes:
-        requests: as the stage asks them.
-        adapted: as the model gets them.
-    """
-
-    requests: Sequence[Request]
-    adapted: Sequence[Request]
-
-    @property
-    def stage(self) -> str:
-        """See `Call`."""
-        return self.requests[0].stage
-
-    @property
-    def number(self) -> int:
-        """See `Call`."""
-        return self.requests[0].number
-
-    @property
-    def name(self) -> str:
-        """See `Call`."""
-        return f"{self.stage} request {self.number}"
-
-    @property
-    def counts(self) -> int:
-        """See `Call`."""
-        return len(self.requests)
-
-    @property
-    def several(self) -> bool:
-        """See `Call`."""
-        return len(self.requests) > 1
-
-    @property
-    def shapes(self) -> list[str]:
-        """See `Call`."""
-        return [shape_of(request) for request in self.requests]
-
-    @property
-    def characters(self) -> int:
-        """See `Call`."""
-        return sum(len(request.prompt) + len(request.system or "") for request in self.requests)
-
-    @property
-    def longest(self) -> float:
-        """See `Call`."""
-        return float(self.requests[0].sampling.get("max_tokens") or 0) * len(self.requests)
-
-    def plain(self) -> Prompts:
-        """See `Call`."""
-        return Prompts(self.requests[:1], [plain(self.adapted[0])])
-
-    def note(self, journal: Journal) -> None:
-        """See `Call`."""
-        journal.sent(self.requests)
-
-    async def send(self, model: Model) -> list[Reply | None]:
-        """See `Call`."""
-        return await model.complete(self.adapted)
 
 
 class Client:

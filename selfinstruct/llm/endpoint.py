@@ -15,9 +15,10 @@ from pathlib import Path
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.journal.store import Journal
-from selfinstruct.llm import MODELS, Call, DoubtedError, EndingError, Opened, RefusedError, TransientError
+from selfinstruct.llm import MODELS, DoubtedError, EndingError, Opened, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
+from selfinstruct.llm.calls import Call
 from selfinstruct.llm.limits import Gate, Pace, TokenPace, pause, within
 from selfinstruct.llm.prices import price_of
 from selfinstruct.monitor.events import Events

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from selfinstruct.llm import Call, TransientError
+from selfinstruct.llm import TransientError
+from selfinstruct.llm.calls import Call
 from selfinstruct.records import Reply
 
 MINUTE = 60.0

@@ -499,7 +499,11 @@ def test_the_keys_of_before(typed: Typed, project: Path) -> None:
     """They go on working, with a note that says what to write; what that says is the same run."""
     with ModelServer(both()) as server:
         assert typed(*at(server, "cache=off", run="new"))[0] == 0
-        before = {"model": "openai/fake-embedding", "api_base": server.base, "api_key_env": "TINY_KEY"}
+        before: dict[str, Any] = {
+            "model": "openai/fake-embedding",
+            "api_base": server.base,
+            "api_key_env": "TINY_KEY",
+        }
         old = at(server, "cache=off", **before, price=1.0, retries=1, timeout=30, concurrency=2)
         code, out, err = typed("check", *old)
         assert code == 0, err
@@ -512,7 +516,7 @@ def test_the_keys_of_before(typed: Typed, project: Path) -> None:
         assert typed(*old, "target=8")[0] == 0
         code, _, err = typed(*at(server, "cache=off"))
         assert code == 0, err
-        code, out, err = typed("check", *at(server, model="local", timeout=30))
+        code, out, err = typed("check", *at(server, run="other", model="local", timeout=30))
         assert (code, f"note: {FILTER}: leave out timeout" in out) == (0, True), err
     assert data(project / "run") == data(project / "new")
 
