@@ -3,8 +3,8 @@
 A model is made by a factory whose keyword arguments are `model.options`; it opens on a `ModelConfig` and
 answers requests, as many at once as asked. Prompts go through `client` (the cache, fallbacks, the journal),
 texts whose vectors are wanted through `embedding`, and both as a `Call` to an `endpoint` (concurrency, rates,
-the budget, retries); see `calls`. The model only says which failures are worth another attempt. Heavy packages
-are imported when a model opens, so a recipe can be checked without them.
+the budget, retries); see `calls`. The model only says which failures are worth another attempt. Heavy
+packages are imported when a model opens, so a recipe can be checked without them.
 """
 
 from __future__ import annotations
