@@ -7,6 +7,7 @@ field here: `check`, the refusal to continue a changed run and the documentation
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,20 @@ class SinceSet:
 
 
 AFTER, BEFORE = "after", "before"  # the keys of a stage or a filter that say where it goes
+
+
+@dataclass(frozen=True)
+class Asks:
+    """Marks an option that says which model a part asks; the part gets its `ModelConfig`.
+
+    Attributes:
+        group: below `conf/`, the folder whose files a recipe may name; it may give a model's keys instead:
+            those that differ from the recipe's model for one of `model`, else all that it needs.
+        vectors: whether it is asked for the vectors of texts.
+    """
+
+    group: str = "model"
+    vectors: bool = False
 
 
 class Strict(BaseModel):
@@ -270,7 +285,9 @@ class BudgetConfig(Strict):
 
     usd: float | None = Field(None, gt=0, le=1_000_000_000, description="US dollars")
     tokens: int | None = Field(None, gt=0, le=10**15, description="tokens sent and received")
-    requests: int | None = Field(None, gt=0, le=10**12, description="prompts sent, each attempt counted")
+    requests: int | None = Field(
+        None, gt=0, le=10**12, description="prompts and requests for vectors sent, each attempt counted"
+    )
 
 
 class CacheConfig(Strict):

@@ -169,6 +169,7 @@ class Reply:
         attempts: requests sent for it; 0 where it came from the cache, for nothing.
         error: the provider's words where it refused this one request.
         others: text and finish reason of each choice after the first, where `n` asked for several.
+        vectors: in reply to texts, one vector a text; they are not stored with the reply.
     """
 
     text: str
@@ -183,6 +184,7 @@ class Reply:
     others: tuple[tuple[str, str], ...] = ()
     counted: bool = False
     doubtful: bool = False
+    vectors: Sequence[Any] = field(default=(), compare=False, repr=False)
 
     @property
     def choices(self) -> list[Reply]:
@@ -202,7 +204,7 @@ class Spent:
     Attributes:
         usd: US dollars, of the replies whose price is known.
         tokens: of prompts and replies.
-        requests: prompts sent, each attempt counted.
+        requests: prompts and requests for vectors sent, each attempt counted.
     """
 
     usd: float = 0.0

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from selfinstruct import plugins
+from selfinstruct.config import Asks
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.plugins import Plugin, PluginError
 from selfinstruct.safety.expressions import made_for
@@ -110,6 +111,20 @@ class Registry(Generic[T]):
             for factory in [*self._factories.values(), *self._brought.values()]
             for option, hint in _hints(factory).items()
             if marker in getattr(hint, "__metadata__", ())
+        }
+
+    def models(self, name: str) -> dict[str, tuple[Asks, Any]]:
+        """The options of an entry that say which model it asks: where they look, and the default."""
+        try:
+            factory = self.find(name)
+        except (KeyError, PluginError):  # which `build` reports
+            return {}
+        parameters = inspect.signature(factory).parameters
+        return {
+            option: (mark, parameters[option].default)
+            for option, hint in _hints(factory).items()
+            for mark in getattr(hint, "__metadata__", ())
+            if isinstance(mark, Asks)
         }
 
     def build(

@@ -15,10 +15,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 
 from selfinstruct.errors import Interrupted
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
+from selfinstruct.llm import NotSentError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import Client
@@ -91,7 +93,8 @@ def _context(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[
         events.tell("run", recipe=recipe.name, state="begins")
         finished = False
         try:
-            yield RunContext(journal, progress, events, Budget(config.budget, journal.spent()), cache)
+            budget = Budget(config.budget, journal.spent())
+            yield RunContext(journal, progress, events, budget, cache, recipe.project, asyncio.Event())
             finished = True
         finally:
             events.tell("run", recipe=recipe.name, state="ends", finished=finished)
@@ -101,6 +104,7 @@ async def _run_stage(
     recipe: Recipe, stage: Stage, context: RunContext, stop: Stop, source: Recording | None
 ) -> None:
     journal = context.journal
+    context = replace(context, closing=asyncio.Event())
 
     def rows() -> dict[int, Record]:
         found = view.rows(recipe, journal, stage.of or "", before=stage.name)
@@ -179,10 +183,16 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
 
 
 async def _answer(work: StageRun, client: Client, request: Request, context: RunContext) -> Reply | None:
-    """The reply to a request, and what judging it needs."""
+    """The reply to a request, and what judging it needs; None where the run stops before that is there.
+
+    Such a reply stays in the journal, and is taken in at the next start.
+    """
     reply = await client.reply_to(request)
-    if reply:
-        await work.prepare(request.number, reply, context)
+    try:
+        if reply:
+            await work.prepare(request.number, reply, context)
+    except NotSentError:
+        return None
     return reply
 
 
@@ -206,16 +216,15 @@ def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
 @asynccontextmanager
 async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIterator[Client]:
     """The stage's model, open for as long as the stage runs, and those that take over from it."""
-    winding_down = asyncio.Event()
     endpoints = [
-        Endpoint(config, recipe.project, context, winding_down, takes_over=place > 0)
+        Endpoint(config, context, takes_over=place > 0)
         for place, config in enumerate([stage.model, *stage.fallbacks])
     ]
     names = [other.name for other in recipe.stages]
     before = names[: names.index(stage.name) + 1]
     try:
         await endpoints[0].open()
-        yield Client(endpoints, context, winding_down, before)
+        yield Client(endpoints, context, before)
     finally:
         for endpoint in endpoints:
             await endpoint.close()
@@ -228,7 +237,7 @@ async def _checkpoints(name: str, context: RunContext, stop: Stop) -> AsyncItera
     async def checkpoint() -> None:
         await asyncio.to_thread(context.journal.checkpoint)
         stats = context.journal.stats(name)
-        facts = {"replies": stats.replies, "accepted": stats.accepted, "cost_usd": stats.cost_usd}
+        facts = {"replies": stats.replies, "accepted": stats.accepted, "cost_usd": stats.paid_usd}
         context.events.tell("checkpoint", stage=name, **facts)
 
     async def repeat() -> None:

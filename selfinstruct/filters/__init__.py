@@ -41,7 +41,10 @@ class Filter:
             rest on nothing but the candidates; told too what the run works with, the stage's name and the
             filter's. It may be told of a candidate that an earlier check will reject.
         close: gives back what `prepare` holds.
-        asks: the model that `prepare` asks, whose key and price are checked before a run.
+        asks: the model that `prepare` asks, whose key and price are checked before a run. The factory has it
+            from an option that is marked with `config.Asks`.
+        sends: the text that it sends of a record, for the plan.
+        batch: how many candidates of a reply one request to the model takes.
         fields: the fields it reads, checked against the record's when a recipe is checked.
         tells: the details that it keeps with a record it lets pass, and what each means; an export may have
             them as columns.
@@ -56,6 +59,8 @@ class Filter:
     prepare: Callable[[Sequence[Record], RunContext, str, str], Awaitable[None]] | None = None
     close: Callable[[], Awaitable[None]] | None = None
     asks: ModelConfig | None = None
+    sends: Callable[[Record], str] | None = None
+    batch: int = 1
     fields: tuple[str, ...] = ()
     tells: Mapping[str, str] = field(default_factory=dict)
     tells_with: str | None = None

@@ -1,6 +1,7 @@
 """The filter of texts that mean what another one means, by their embeddings.
 
-A local model and the approximate index come with pip install 'selfinstruct[embedding]'.
+A local model and the approximate index come with pip install 'selfinstruct[embedding]'. For another filter
+that asks a model, take the option `model` and the fields `asks`, `sends` and `batch` from here.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfinstruct.config import Machine, ModelConfig
+from selfinstruct.config import Asks, Machine, ModelConfig
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.records import Record, Rejection
 from selfinstruct.sources.pool import SEED_STAGE
 from selfinstruct.text.similarity import Approximate, Exact, Index
 
 if TYPE_CHECKING:
-    from selfinstruct.llm.embedding import Embedder, EmbeddingModel
+    from selfinstruct.llm.embedding import Embedder
     from selfinstruct.llm.endpoint import RunContext
 
 SHORTEST = 1e-3  # of a vector that still has a direction, after rounding
@@ -34,19 +35,13 @@ def embedding_similarity(
     *,
     field: str,
     threshold: Annotated[float, Field(gt=0, lt=1)],
-    model: str = "local",
+    model: Annotated[ModelConfig | str, Asks("embedding", vectors=True)] = "local",
     index: Literal["exact", "approximate"] = "exact",
     centered: bool = True,
     keep_nearest: bool = False,
     characters: Annotated[int, Field(ge=1, le=10_000_000)] = 4000,
     dimensions: Annotated[int | None, Field(ge=1, le=100_000)] = None,
-    api_base: Annotated[str | None, Machine] = None,
-    api_key_env: Annotated[str | None, Machine] = None,
-    price: Annotated[float | None, Field(ge=0, le=1_000_000), Machine] = None,
     batch: Annotated[int, Field(ge=1, le=10_000), Machine] = 64,
-    concurrency: Annotated[int, Field(ge=1, le=10_000), Machine] = 4,
-    timeout: Annotated[float, Field(gt=0, le=86_400), Machine] = 60,
-    retries: Annotated[int, Field(ge=0, le=1_000), Machine] = 8,
 ) -> Filter:
     """Rejects a text whose embedding is too near that of a seed or an accepted text.
 
@@ -56,30 +51,21 @@ def embedding_similarity(
     Args:
         field: the field to compare.
         threshold: a cosine strictly above it is too similar; which one is right depends on the model.
-        model: local (inside an optional package), or a name that LiteLLM knows, provider first.
+        model: the embedding model: the name of a file of conf/embedding (local, which an optional package
+            has; openai; vllm), or a model's keys, such as {name: openai/text-embedding-3-large, api_key_env:
+            OPENAI_API_KEY}.
         index: how the nearest text is found; approximate is quicker from some 50,000 texts on.
         centered: take the mean of the seeds' vectors from each first, so that what all texts have in common
             does not count (arXiv 1702.01417); off for a threshold that was found for plain cosines.
         keep_nearest: keep the nearest text and the cosine with each text that passes, to find a threshold.
         characters: how much of a text is compared, from its beginning.
         dimensions: how many numbers a vector has, for a model that lets one choose.
-        api_base: address of the model's server.
-        api_key_env: environment variable that holds its key.
-        price: in US dollars for a million tokens, for a model whose price LiteLLM does not know.
         batch: texts in one request, at most.
-        concurrency: requests at once, at most.
-        timeout: seconds to wait for vectors.
-        retries: attempts after the first.
     """
     from selfinstruct.llm.embedding import Embedder
 
-    config = None
-    if model != "local":
-        keys = {"name": model, "api_base": api_base, "api_key_env": api_key_env, "timeout": timeout}
-        paid = None if price is None else {"input": price, "output": 0.0}
-        config = ModelConfig.model_validate({**keys, "retries": retries, "price": paid})
-    source = _remote(config, dimensions) if config else _local()
-    embedder = Embedder(source, batch, concurrency if config else 1)
+    assert isinstance(model, ModelConfig), "a recipe's was looked up"
+    embedder = Embedder(model, dimensions, batch)
     space = _Space(embedder, centered, characters)
     check = _Similarity(field, threshold, keep_nearest, space, _index(index))
     return Filter(
@@ -87,7 +73,9 @@ def embedding_similarity(
         learn=check.learn,
         prepare=check.prepare,
         close=embedder.close,
-        asks=config,
+        asks=model,
+        sends=lambda record: space.text(record, field),
+        batch=batch,
         fields=(field,),
         tells=TOLD,
         tells_with=None if keep_nearest else "keep_nearest",
@@ -141,14 +129,14 @@ class _Similarity:
 
     async def prepare(self, records: Sequence[Record], context: RunContext, stage: str, name: str) -> None:
         """The vectors of a reply's texts; before the first of them those of all that is there already."""
-        where, fetch = f"filters.{stage}.{name}", self._space.embedder.fetch
+        fetch = self._space.embedder.fetch
         async with self._opening:
             if not self._open:
-                await fetch([text for _, text in self._learned], context, stage, where)
-                with context.progress.busy(f"{where}: taking in {len(self._learned):,} texts"):
+                await fetch([text for _, text in self._learned], context, stage)
+                with context.progress.busy(f"filters.{stage}.{name}: taking in {len(self._learned):,} texts"):
                     await asyncio.to_thread(self._begin)
                 self._open = True
-        await fetch([self._space.text(record, self._field) for record in records], context, stage, where)
+        await fetch([self._space.text(record, self._field) for record in records], context, stage)
 
     def each(self, record: Record) -> Rejection | None:
         """The rejection of a text that is too near another, or that has no vector."""
@@ -182,27 +170,6 @@ class _Similarity:
         if known:
             self._index.add([id for id, _ in known], np.stack([vector for _, vector in known]))
         self._learned.clear()
-
-
-def _remote(config: ModelConfig, dimensions: int | None) -> EmbeddingModel:
-    from selfinstruct.llm.embedding import RemoteEmbedding
-
-    return RemoteEmbedding(config, dimensions)
-
-
-def _local() -> EmbeddingModel:
-    """The local model.
-
-    Raises:
-        ValueError: where it is not installed.
-    """
-    from selfinstruct.llm.embedding_local import LocalEmbedding
-
-    try:
-        return LocalEmbedding()
-    except ImportError:
-        remedy = f"{INSTALL}, or set model to one that LiteLLM knows"
-        raise ValueError(f"model=local needs an embedding model: {remedy}") from None
 
 
 def _index(name: str) -> Index:

@@ -37,14 +37,27 @@ class StageStats:
     embeddings: dict[str, Any] | None = None
     tokens_counted: int = 0
 
+    @property
+    def paid_tokens(self) -> int:
+        """Tokens of replies and of embedded texts."""
+        return self.tokens + (self.embeddings["tokens"] if self.embeddings else 0)
 
-def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
+    @property
+    def paid_usd(self) -> float | None:
+        """What replies and embedded texts cost; None where no price is known."""
+        costs = [self.cost_usd, self.embeddings["cost_usd"] if self.embeddings else None]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known else None
+
+
+def stats_of(db: sqlite3.Connection, stage: str, seconds: float, asked: int) -> StageStats:
     """What a stage has done so far, by its run's journal.
 
     Args:
         db: the journal's file.
         stage: name of the stage.
         seconds: that it has taken.
+        asked: requests for vectors that it has sent.
     """
     one = db.execute
     requests = one("SELECT COUNT(*) FROM request WHERE stage = ?", (stage,)).fetchone()[0]
@@ -69,7 +82,7 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float) -> StageStats:
         cost,
         worth,
         seconds,
-        _embeddings(db, stage),
+        _embeddings(db, stage, asked),
         counted,
     )
 
@@ -141,11 +154,11 @@ def read_from(db: sqlite3.Connection, stage: str, checks: Iterable[str]) -> set[
     return {number for (number,) in rows}
 
 
-def _embeddings(db: sqlite3.Connection, stage: str) -> dict[str, Any] | None:
+def _embeddings(db: sqlite3.Connection, stage: str, asked: int) -> dict[str, Any] | None:
     texts, cached, tokens, cost = db.execute(
         "SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT paid), COALESCE(SUM(tokens), 0),"
         " SUM(cost_usd) FILTER (WHERE paid) FROM vector WHERE stage = ?",
         (stage,),
     ).fetchone()
-    figures = {"texts": texts, "cached": cached, "tokens": tokens, "cost_usd": cost}
-    return figures if texts else None
+    figures = {"requests": asked, "texts": texts, "cached": cached, "tokens": tokens, "cost_usd": cost}
+    return figures if texts or asked else None

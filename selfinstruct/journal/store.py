@@ -45,6 +45,7 @@ from selfinstruct.safety.blot import blotted
 FINISHED = "finished"  # the meta key of whether the run came to its end
 GAVE_UP = "gave_up"  # of the stage that stopped early, since its replies came to nothing, and why
 SUMMED_UP = "summary"  # the digests of the summary that was written last, and of the events up to then
+ASKED = "vectors/"  # before the name of a stage, of how many requests for vectors it has sent
 SETTINGS = "settings"  # the digests of what is in .hydra/, by name; two where a start ended while it wrote
 REPLAYED = "replay"  # and of what a replay has to say of itself
 
@@ -195,7 +196,14 @@ class Journal:
         requests = self._db.execute("SELECT COALESCE(SUM(sends), 0) FROM request").fetchone()[0]
         of_vectors = "SELECT COALESCE(SUM(cost_usd), 0.0), COALESCE(SUM(tokens), 0) FROM vector"
         more_usd, more_tokens = self._db.execute(of_vectors).fetchone()
+        for _, asked in self._rows.read("meta", "key LIKE ?", (f"{ASKED}%",)):
+            requests += json.loads(str(asked))
         return Spent(usd + more_usd, tokens + more_tokens, requests)
+
+    def sent_for_vectors(self, stage: str) -> None:
+        """Count a request for vectors as it is sent; each attempt counts."""
+        self._rows.begin()
+        self._rows.put("meta", (f"{ASKED}{stage}", _json(self.meta(f"{ASKED}{stage}", 0) + 1)))
 
     def keep_vectors(self, stage: str, vectors: Iterable[StoredVector]) -> None:
         """Store vectors of texts as they arrive; one that is there stays."""
@@ -272,7 +280,8 @@ class Journal:
 
     def stats(self, stage: str) -> StageStats:
         """What a stage has done so far."""
-        return stats_of(self._db, stage, round(self.meta(f"seconds/{stage}", 0.0), 3))
+        seconds, asked = self.meta(f"seconds/{stage}", 0.0), self.meta(f"{ASKED}{stage}", 0)
+        return stats_of(self._db, stage, round(seconds, 3), asked)
 
     def fates(self, stage: str, after: int = 0) -> tuple[int, dict[str, int]]:
         """How many candidates were accepted and rejected, by check, of the requests after a number."""

@@ -1,10 +1,10 @@
 """Models: what answers a request.
 
 A model is made by a factory whose keyword arguments are `model.options`; it opens on a `ModelConfig` and
-answers requests, as many at once as asked. A request goes through `client` (the cache, fallbacks, the
-journal) to an `endpoint` (concurrency, rates, the budget, retries) and from there to the model, which only
-says which failures are worth another attempt. Heavy packages are imported when a model opens, so a recipe can
-be checked without them.
+answers requests, as many at once as asked. Prompts go through `client` (the cache, fallbacks, the journal),
+texts whose vectors are wanted through `embedding`, and both as a `Call` to an `endpoint` (concurrency, rates,
+the budget, retries); see `calls`. The model only says which failures are worth another attempt. Heavy
+packages are imported when a model opens, so a recipe can be checked without them.
 """
 
 from __future__ import annotations
@@ -69,8 +69,12 @@ class RefusedError(ModelError):
         self.words, self.access = words, access
 
 
-class Model(Protocol):
-    """An open model.
+class NotSentError(Exception):
+    """A request that was not sent, since the run is stopping; it is sent when the run goes on."""
+
+
+class Opened(Protocol):
+    """An open model, whatever it answers.
 
     Attributes:
         identity: what shapes its replies besides its kind, name and mode, as JSON can say it; None where
@@ -78,17 +82,6 @@ class Model(Protocol):
     """
 
     identity: Any
-
-    async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
-        """The replies to some requests of the same sampling, sent as one where there are several.
-
-        None for one of several that has to be asked on its own.
-
-        Raises:
-            TransientError: for a failure worth another attempt.
-            RefusedError: for one that may be about this one prompt, or about all.
-            ModelError: for one that no attempt will mend.
-        """
 
     async def prepare(self) -> None:
         """Whatever takes a while before a request can go out; called once, and only if one does.
@@ -101,6 +94,37 @@ class Model(Protocol):
         """Give back connections and processes."""
 
 
+class Model(Opened, Protocol):
+    """An open model that answers prompts."""
+
+    async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
+        """The replies to some requests of the same sampling, sent as one where there are several.
+
+        None for one of several that has to be asked on its own.
+
+        Raises:
+            TransientError: for a failure worth another attempt.
+            RefusedError: for one that may be about this one prompt, or about all.
+            ModelError: for one that no attempt will mend.
+        """
+
+
+class EmbeddingModel(Opened, Protocol):
+    """An open model that gives a text a vector."""
+
+    def space(self, dimensions: int | None) -> Any:
+        """What shapes its vectors, as JSON can say it; only vectors of one space can be compared."""
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Reply:
+        """A reply with the vectors of some texts, in order; one with an error where they were refused.
+
+        Raises:
+            TransientError: for a failure worth another attempt.
+            RefusedError: for one that may be about these texts, or about all.
+            ModelError: for one that no attempt will mend.
+        """
+
+
 @dataclass(frozen=True)
 class ModelKind:
     """A kind of model with its options.
@@ -109,16 +133,25 @@ class ModelKind:
         open: makes it ready; gets the model's keys and the user's folder. May raise ModelError.
         note: what `check` says about it; empty where there is nothing to say.
         free: whether asking it costs nothing.
+        writes: whether it answers prompts, so that `open` makes a `Model`.
+        embeds: whether it gives texts vectors, so that `open` makes an `EmbeddingModel`.
     """
 
-    open: Callable[[ModelConfig, Path], Model]
+    open: Callable[[ModelConfig, Path], Opened]
     note: str = ""
     free: bool = False
+    writes: bool = True
+    embeds: bool = False
 
 
 MODELS: Registry[ModelKind] = Registry(
     "kind of model",
-    ("selfinstruct.llm.providers", "selfinstruct.llm.local", "selfinstruct.llm.scripted"),
+    (
+        "selfinstruct.llm.providers",
+        "selfinstruct.llm.local",
+        "selfinstruct.llm.embedding_local",
+        "selfinstruct.llm.scripted",
+    ),
     "models",
     ModelKind,
 )

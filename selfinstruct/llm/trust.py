@@ -43,8 +43,8 @@ class Model:
     typed: frozenset[str]
 
     def key(self, name: str) -> str:
-        """The place of one of its keys; a filter has its name at `model`."""
-        return f"{self.where}.{'model' if name == 'name' and self.where.startswith('filters.') else name}"
+        """The place of one of its keys."""
+        return f"{self.where}.{name}"
 
     @property
     def provider(self) -> str:

@@ -6,7 +6,8 @@ A line has `at` (UTC), `event` and what belongs to it:
     request     a reply arrived: stage, number, model, attempts (0: from the cache), seconds, prompt_tokens,
                 completion_tokens, cost_usd, finish_reason, tokens_counted (whether the tokens
                 were counted here, since the provider gave no sane number)
-    embedding   the vectors of some texts arrived: stage, model, texts, prompt_tokens, cost_usd, seconds
+    embedding   the vectors of some texts arrived: stage, model, texts, attempts, prompt_tokens, cost_usd,
+                seconds
     retry       an attempt failed: stage, number, model, attempt, wait (seconds until the next), why
     plain       a prompt was refused in words that nobody knows, and a plain one was answered: stage, number,
                 model, why

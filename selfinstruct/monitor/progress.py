@@ -102,7 +102,14 @@ class Progress:
             done = goal = stats.accepted
         self._by_replies, self._remark = taken is not None, remark
         self._tally = Tally(
-            name, goal, done, stats.accepted, stats.candidates, stats.tokens, stats.cost_usd, done_before=done
+            name,
+            goal,
+            done,
+            stats.accepted,
+            stats.candidates,
+            stats.paid_tokens,
+            stats.paid_usd,
+            done_before=done,
         )
         with self._bar_of(self._tally) if self._stream.isatty() and not self._quiet else self._lines():
             yield

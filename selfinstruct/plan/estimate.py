@@ -28,16 +28,17 @@ ENOUGH = 20  # replies of a stage that tell more than an assumption does
 LAST = 200  # the replies that count: the fuller the pool, the fewer records are new
 SHOWN = (0.8, 1.0, 1.25)  # what a run has shown may turn out so much lower or higher
 ASSUMED = (0.5, 1.0, 2.0)
+TRIED = (1.0, 1.5, 3.0)  # candidates that come to a filter which asks a model, for each accepted record
 KEPT = (1.0, 1.0, 2.0)  # where a record without a child goes on itself
 
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What a stage has left to take.
+    """What a stage has left to take, or a filter of it.
 
     Attributes:
-        name: the stage.
-        requests: prompts to send.
+        name: the stage, or the stage and its filter that asks a model.
+        requests: prompts to send, or requests for vectors.
         prompt_tokens, completion_tokens: of all of them together.
         cost: in US dollars; None where no price is known.
     """
@@ -137,18 +138,18 @@ class _Estimator:
         self._yields: list[str] = []
         self._thirds: list[str] = []
         self._unbounded: list[str] = []
-        self._counted = False
+        self._counted = self._tried = False
 
     def estimate(self) -> Estimate:
         stages = []
         for stage in self._recipe.stages:
             if stage.kind.asks:
-                stages.append(self._stage(stage))
+                stages += self._stage(stage)
             elif stage.material:
                 self._records[stage.name] = self._of_material(stage, len(stage.material.rows))
         return Estimate(stages, self._spent(), self._assumed(), self._shown)
 
-    def _stage(self, stage: Stage) -> StageEstimate:
+    def _stage(self, stage: Stage) -> list[StageEstimate]:
         shown = self._look(stage)
         yields = self._yield(stage, shown)
         requests = self._requests(stage, yields).whole()
@@ -159,7 +160,39 @@ class _Estimator:
             self._shown.append(f"{stage.name}: {each}{length}, in its last {shown.replies} replies")
         price = price_of(stage.model)
         cost = _cost(price, prompt, completion) * requests if price else None
-        return StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
+        own = StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
+        accepted = requests.expected * yields.expected
+        return [own, *self._of_filters(stage, requests, accepted, bool(shown))]
+
+    def _of_filters(
+        self, stage: Stage, replies: Range, accepted: float, shown: bool
+    ) -> Iterator[StageEstimate]:
+        """What the filters of a stage have left to ask of models of their own.
+
+        Each asks about the seed tasks once, and about the candidates of each reply together.
+        """
+        checks = [(name, check) for name, check in stage.judge.checks if check.asks and check.sends]
+        seeds = self._recipe.seeds.tasks
+        done = self._journal.stats(stage.name) if self._journal and checks else None
+        before = done.embeddings if done else None
+        texts = around(accepted, TRIED)
+        if done and before and shown:
+            each = max(0.0, before["texts"] / len(checks) - len(seeds)) / done.replies
+            texts = around(each * replies.expected, SHOWN)
+            self._shown.append(
+                f"{stage.name}: {each:.2g} texts a reply sent by each filter that asks a model"
+            )
+        for name, check in checks:
+            assert check.asks and check.sends
+            sample = [tokens.count(check.sends(record)) for record in seeds[:LAST]]
+            first = 0 if before else len(seeds)
+            sent = exactly(mean(sample) if sample else 0.0) * (texts + exactly(first))
+            more = Range(0, 0, texts.high / check.batch)  # where a reply has more texts than a batch takes
+            requests = (replies + more + exactly(-(-first // check.batch))).whole()
+            price = price_of(check.asks)
+            cost = _cost(price, sent, Range()) if price else None
+            yield StageEstimate(f"{stage.name}.{name}", requests, sent, Range(), cost)
+            self._tried |= not (before and shown)
 
     def _requests(self, stage: Stage, yields: Range) -> Range:
         """Requests still to send; notes how many records there are once they are answered."""
@@ -247,12 +280,18 @@ class _Estimator:
         if self._journal is None:
             return Spent()
         stats = [self._journal.stats(stage.name) for stage in self._recipe.stages]
+        embedded = [stage.embeddings for stage in stats if stage.embeddings]
         costs = [stage.cost_usd for stage in stats if stage.replies]
+        costs += [figures["cost_usd"] for figures in embedded if figures["texts"] > figures["cached"]]
         usd = None if None in costs else sum(cost for cost in costs if cost is not None)
-        return Spent(sum(stage.requests for stage in stats), sum(stage.tokens for stage in stats), usd)
+        requests = sum(stage.requests for stage in stats) + sum(figures["requests"] for figures in embedded)
+        return Spent(requests, sum(stage.paid_tokens for stage in stats), usd)
 
     def _assumed(self) -> list[str]:
         lines = list(self._yields)
+        if self._tried:
+            low, usual, high = TRIED
+            lines.append(f"filters: {usual:g} texts sent for each accepted record ({low:g} - {high:g})")
         if self._counted:
             lines.append(f"prompts: as counted in {SAMPLES} of them for each stage ({tokens.method()})")
         if self._thirds:

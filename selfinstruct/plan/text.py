@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from selfinstruct.config import ModelConfig
@@ -90,6 +90,7 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         *_terms(model),
         f"  sampling {shown}",
         f"  filters  {filters}",
+        *_filters_models(stage),
     ]
     if stage.fallbacks:
         lines.insert(2, f"  then     {', '.join(other.name for other in stage.fallbacks)}")
@@ -114,6 +115,17 @@ def _terms(model: ModelConfig) -> list[str]:
     limits = {"requests": model.requests_per_minute, "tokens": model.tokens_per_minute}
     known = [f"{limit:,.15g} {what}" for what, limit in limits.items() if limit is not None]
     return [*lines, f"  limits   {', '.join(known)} a minute"] if known else lines
+
+
+def _filters_models(stage: Stage) -> Iterator[str]:
+    """The models that filters of a stage ask."""
+    for name, check in stage.judge.checks:
+        if check.asks:
+            kind = MODELS.build(check.asks.kind, check.asks.options, "", [])
+            note = f" — {kind.note}" if kind and kind.note else ""
+            price = price_of(check.asks)
+            paid = f", ${price.input:,.2f} a million tokens" if price and price.input else ""
+            yield f"           {name} asks {check.asks.name}, {check.asks.concurrency} at once{paid}{note}"
 
 
 def _unasked(recipe: Recipe, stage: Stage) -> str:

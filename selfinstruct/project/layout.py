@@ -99,13 +99,13 @@ def headline(path: Path) -> str:
     return ""
 
 
-def model_config(name: str, project: Path) -> dict[str, Any] | None:
-    """The keys of `conf/model/<name>.yaml`, or None where there is no such file.
+def model_config(name: str, project: Path, group: str = "model") -> dict[str, Any] | None:
+    """The keys of `conf/<group>/<name>.yaml`, or None where there is no such file.
 
     Raises:
         UserError: if a value in it cannot be made out.
     """
-    files = listing("conf/model", project)
+    files = listing(f"conf/{group}", project)
     if name not in files:
         return None
     try:

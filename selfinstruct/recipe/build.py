@@ -23,6 +23,7 @@ from selfinstruct.prompts import templates as prompting
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe import objectives, paths
 from selfinstruct.recipe import size as spending
+from selfinstruct.recipe.asked import with_models
 from selfinstruct.recipe.crosscheck import crosscheck, known_fields
 from selfinstruct.recipe.exports import checked
 from selfinstruct.recipe.fields import Sample
@@ -173,7 +174,7 @@ class _Builder:
         exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {})
         objectives.check(self.config, stages, self.faults)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
-        self.warnings += self.models.trust.notes
+        self.warnings += [*self.models.notes, *self.models.trust.notes]
         if self.faults or seeds is None:
             return None
         return Recipe(
@@ -291,14 +292,12 @@ class _Builder:
             if part is None:
                 continue
             where = f"filters.{name}.{key}"
-            check = FILTERS.build(part.kind or key, part.options, where, self.faults, implied)
+            kind = part.kind or key
+            options = with_models(self.models, FILTERS, kind, part.options, ("filters", name, key))
+            check = None if options is None else FILTERS.build(kind, options, where, self.faults, implied)
             if check:
                 known_fields(self.config, check.fields, name, where, self.faults)
-                made[key] = replace(check, kind=part.kind or key)
-                if check.asks:
-                    self.models.asked(check.asks, "filters", name, key)
-                    told = f"{where}: sends texts to {check.asks.name} too, which the plan does not count"
-                    self.warnings.append(told)
+                made[key] = replace(check, kind=kind)
         return made
 
     def _styles(self, name: str, prompts: list[Prompt], model: ModelConfig) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageCo
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.llm import MODELS
 from selfinstruct.llm.keys import is_set
-from selfinstruct.llm.naming import misplaced_parameters, name_faults, sampling_faults
+from selfinstruct.llm.naming import full_names, misplaced_parameters, name_faults, sampling_faults
 from selfinstruct.llm.trust import Model, trust_of
 from selfinstruct.project.layout import listing, model_config
 from selfinstruct.recipe import size as spending
@@ -36,64 +38,90 @@ class Models:
 
     Attributes:
         wanting: what a run needs and a plan does not: the models' keys.
+        notes: what the user should know of them.
     """
 
     def __init__(self, config: RecipeConfig, project: Path, faults: list[Fault], said: Said) -> None:
         self.config, self.project, self.faults, self.said = config, project, faults, said
         self.wanting: list[Fault] = []
+        self.notes: list[str] = []
         self.trust = trust_of(config.trust, faults)
 
     def of(self, name: str, stage: StageConfig) -> tuple[ModelConfig, list[ModelConfig]]:
         """The stage's model, which is the recipe's unless it has its own, and what takes over from it."""
         model, where = self.config.model, "model"
-        places: Places = _places("model")
+        places: Places = places_of("model")
         if stage.model is not None:
             where = f"pipeline.{name}.model"
-            own = self._named(stage.model, model, where)
+            own = self.named(stage.model, model, where)
             if own is None:
                 return model, []
-            model, places = own, _moved(places, stage.model, "pipeline", name, "model")
+            model, places = own, moved(places, stage.model, "pipeline", name, "model")
         self.ready(model, where, places)
+        self._writes(model, where)
         fallbacks = []
         holder = spending.place(self.config, name, "fallbacks")
         path = ("model",) if holder == "model" else ("pipeline", name, "model")
         for number, given in enumerate(model.fallbacks):
             where = f"{holder}.fallbacks.{number}"
-            other = self._named(given, model, where)
+            other = self.named(given, model, where)
             if other:
                 of_conf = isinstance(stage.model, str) and holder != "model"
-                theirs = {} if of_conf else _moved(places, given, *path, "fallbacks", str(number))
+                theirs = {} if of_conf else moved(places, given, *path, "fallbacks", str(number))
                 self.ready(other, where, theirs)
+                self._writes(other, where)
                 fallbacks.append(other.model_copy(update={"fallbacks": []}))  # one list, no tree
         return model, fallbacks
 
-    def _named(self, given: str | dict[str, Any], base: ModelConfig, where: str) -> ModelConfig | None:
-        """A model from conf/model by its name, or another one with the keys that differ."""
+    def named(
+        self, given: str | dict[str, Any], base: ModelConfig | None, where: str, group: str = "model"
+    ) -> ModelConfig | None:
+        """A model by the name of its file, or by its keys; None where there is a fault, which is added.
+
+        Args:
+            given: the name, or the keys.
+            base: the model from which the keys differ; None where they are all there is.
+            where: its place in the recipe.
+            group: the folder of its file, below `conf/`.
+        """
         if isinstance(given, str):
-            keys = model_config(given, self.project)
+            keys = model_config(given, self.project, group)
             if keys is None:
-                known = listing("conf/model", self.project)
-                self._tell([Fault(where, *unknown("model", given, known))])
+                self.tell([Fault(where, *self._unknown(given, group))])
                 return None
         else:
-            keys = _differing(base, given)
+            keys = _differing(base, given) if base else given
         model: ModelConfig | None
         model, found = validate(ModelConfig, keys, where)
-        self._tell(found)
+        self.tell(found)
         return model
 
-    def _tell(self, found: list[Fault]) -> None:
+    def _unknown(self, name: str, group: str) -> tuple[str, str]:
+        """What is wrong with a name, and what to write for it; it may be one that LiteLLM knows."""
+        kind = "model" if group == "model" else f"{group} model"
+        what, remedy = unknown(kind, name, listing(f"conf/{group}", self.project))
+        known = [] if group == "model" else full_names(name)
+        return what, f"write {{name: {known[0]}}}; or of conf/{group}, {remedy}" if known else remedy
+
+    def _writes(self, model: ModelConfig, where: str) -> None:
+        """A stage's model answers prompts."""
+        kind = MODELS.build(model.kind, model.options, "", [])
+        if kind and not kind.writes:
+            what = f"a model of kind {model.kind} answers no prompts"
+            self.tell([Fault(f"{where}.kind", what, "choose another: model=NAME, with a name of conf/model")])
+
+    def tell(self, found: list[Fault]) -> None:
         """Add faults that stages may share, once."""
         self.faults.extend(fault for fault in found if fault not in self.faults)
 
-    def asked(self, model: ModelConfig, *path: str) -> None:
-        """A filter's model is right; its name is at `model` there."""
-        places = {
-            "name": (*path, "model"),
-            "api_base": (*path, "api_base"),
-            "api_key_env": (*path, "api_key_env"),
-        }
-        self.ready(model, ".".join(path), places)
+    @contextmanager
+    def renamed(self, places: Mapping[str, str]) -> Iterator[None]:
+        """Say of what is found meanwhile that it is at other places."""
+        marks = [(found, len(found)) for found in (self.faults, self.wanting)]
+        yield
+        for found, mark in marks:
+            for place, fault in enumerate(found[mark:], mark):
+                found[place] = replace(fault, where=places.get(fault.where, fault.where))
 
     def ready(self, model: ModelConfig, where: str, places: Places) -> None:
         """The model's options are right, its key may go where it would, and is there or told of."""
@@ -112,7 +140,7 @@ class Models:
         typed = frozenset(key for key, path in places.items() if self.said.was_typed(path)) - said
         found += self.trust.clear(Model(model, where, said, typed))
         key = model.api_key_env
-        self._tell(found)
+        self.tell(found)
         what = f"the environment variable {key} is not set"
         if key and not is_set(key) and what not in [fault.what for fault in self.wanting]:
             remedy = f"set it: export {key}=…  (model=local needs no key)"
@@ -124,18 +152,19 @@ class Models:
         found = list(check(prompt.sampling, f"{where}.sampling"))
         for name, variant in prompt.variants.items():
             found += check(variant.sampling, f"{where}.variants.{name}.sampling")
-        self._tell(found)
+        self.tell(found)
 
 
-def _places(*path: str) -> dict[str, Sequence[str]]:
+def places_of(*path: str) -> dict[str, Sequence[str]]:
+    """The places of a model's keys that decide where a key of the user's goes."""
     return {key: (*path, key) for key in PLACED}
 
 
-def _moved(base: Places, given: str | dict[str, Any], *path: str) -> Places:
-    """The places of a model's keys that has a name in conf/model, or that differs from another one."""
+def moved(base: Places, given: str | dict[str, Any], *path: str) -> Places:
+    """The places of the keys of a model that has a name in conf/model, or that differs from another one."""
     if isinstance(given, str):
         return {}
-    return {**base, **{key: place for key, place in _places(*path).items() if key in given}}
+    return {**base, **{key: place for key, place in places_of(*path).items() if key in given}}
 
 
 def _differing(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:

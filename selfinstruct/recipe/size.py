@@ -97,7 +97,7 @@ def unpriced(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, str]:
                 found.setdefault(model.name, _remedy(config, stage, where))
         for name, check in stage.judge.checks:
             if check.asks and price_of(check.asks) is None:
-                found.setdefault(check.asks.name, f"give filters.{stage.name}.{name}.price")
+                found.setdefault(check.asks.name, _remedy_of_filter(config, stage.name, name))
     return found
 
 
@@ -142,6 +142,14 @@ def _remedy(config: RecipeConfig, stage: Stage, where: str) -> str:
     if number:
         return f"give price: {{input: …, output: …}} in {where}"
     return f"give {where}.price.input and {where}.price.output"
+
+
+def _remedy_of_filter(config: RecipeConfig, stage: str, name: str) -> str:
+    """How to give a price to the model of a filter."""
+    where, part = f"filters.{stage}.{name}.model", config.filters[stage][name]
+    if part and isinstance(part.options.get("model"), dict):
+        return f"give {where}.price.input and {where}.price.output"
+    return f"give price: {{input: …, output: 0}} in {where}, with the model's other keys"
 
 
 def _together(config: RecipeConfig, stage: Stage) -> Iterator[Fault]:

@@ -57,7 +57,8 @@ def _figures(stats: dict[str, Any], paid: bool) -> list[str]:
 
 def _embedded(figures: dict[str, Any], paid: bool) -> list[str]:
     cost = [f"${figures['cost_usd'] or 0:.4f}"] if paid else []
-    return ["", f"{figures['texts']:,}", "", "", f"{figures['tokens']:,}", "", *cost]
+    texts, tokens = f"{figures['texts']:,}", f"{figures['tokens']:,}"
+    return [f"{figures.get('requests', 0):,}", texts, "", "", tokens, "", *cost]
 
 
 def draw_samples(records: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:

@@ -16,16 +16,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import Machine, shaping
+from selfinstruct.config import Machine, ModelConfig, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.filters import FILTERS
 from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import SETTINGS, Journal
 from selfinstruct.llm import MODELS
+from selfinstruct.llm.embedding_local import NAME as LOCAL
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
 from selfinstruct.project.renamed import now
+from selfinstruct.recipe.asked import BEFORE
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.safety.blot import blotted
@@ -256,6 +258,10 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
         for name in checks:
             for option in of_filters:
                 shape.pop(f"filters.{section}.{name}.{option}", None)
+    for stage in recipe.stages:
+        for name, check in stage.judge.checks:
+            if check.asks:
+                _put_model(shape, f"filters.{stage.name}.{name}", check.asks)
     shape = dict(json.loads(blotted(json.dumps(shape))))  # as it is stored
     shape["seeds (contents)"] = recipe.seeds.digest
     for stage in recipe.stages:
@@ -269,6 +275,21 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
             shape.pop(key, None)
             shape[f"{key} (contents)"] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return shape
+
+
+def _put_model(shape: dict[str, Any], filter: str, model: ModelConfig) -> None:
+    """The model of a filter as it was looked up, by its name where nothing else shapes what it says.
+
+    So it is the same however the recipe writes it, and as 0.1.0 wrote it; one that leaves it out has none.
+    """
+    given = [key for key in shape if key == f"{filter}.model" or key.startswith(f"{filter}.model.")]
+    for key in [*given, *(f"{filter}.{option}" for option in BEFORE)]:
+        shape.pop(key, None)
+    facts, plain = shaping(model), shaping(ModelConfig.model_validate({"name": model.name}))
+    if given and (facts == plain or model.name == LOCAL):
+        shape[f"{filter}.model"] = model.name
+    elif given:
+        shape.update({f"{filter}.model.{key}": value for key, value in facts.items()})
 
 
 def _short(shape: dict[str, Any], key: str) -> str:

@@ -10,11 +10,13 @@ A filter that mends does so when its turn comes, so those after it see the mende
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from selfinstruct.errors import Fault
+from selfinstruct.errors import Fault, ModelError
 from selfinstruct.filters import Filter
 from selfinstruct.records import ACCEPTED, WAITING, Record
 from selfinstruct.schema.validation import Validate
@@ -78,7 +80,8 @@ class Judge:
             for record in inside:
                 _mend(check, record)
             if check.prepare:
-                await check.prepare(inside, context, stage, name)
+                with _placed(f"filters.{stage}.{name}.model"):
+                    await check.prepare(inside, context, stage, name)
             elif check.each and not check.learn:
                 inside = [record for record in inside if not check.each(record)]
 
@@ -117,6 +120,17 @@ class Judge:
         remedy = "move it to the end of its section"
         late = [name for name, check in self._whole if check.learn or check.prepare]
         return [Fault(f"{where}.{name}", what, remedy) for name in late]
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Say of a filter's model what is said of a recipe's, with its place."""
+    try:
+        yield
+    except ModelError as error:
+        words = str(error).replace("model.name, model.mode and model.sampling", "model.name")
+        placed = re.sub(r"(?<![.\w])model\.(?=[a-z])", f"{where}.", words)
+        raise ModelError(f"{where.removesuffix('.model')}: {placed}") from error
 
 
 def _mend(check: Filter, record: Record) -> None:

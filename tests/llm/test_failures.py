@@ -777,7 +777,7 @@ def test_a_run_with_replies_keeps_its_patience(typed: Typed, monkeypatch: pytest
         ("pipeline.ideas.model={name:gpt-4o}", ("pipeline.ideas.model.name", "write openai/gpt-4o;")),
         (
             "+filters.ideas.near={kind:embedding_similarity,field:instruction,threshold:0.9,model:text-embedding-3-small}",
-            ("filters.ideas.near.model", "write openai/text-embedding-3-small;"),
+            ("filters.ideas.near.model", "write {name: openai/text-embedding-3-small};"),
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -128,7 +128,8 @@ def ask(tmp_path: Path) -> Ask:
         folder = Path(mkdtemp(dir=tmp_path))
         journal, progress = Journal(folder / "run.sqlite"), Progress(quiet=True)
         budget, cache = Budget(BudgetConfig.model_validate({}), Spent()), Cache(None, tmp_path, progress.say)
-        return RunContext(journal, progress, Events(folder / "events.jsonl"), budget, cache)
+        events = Events(folder / "events.jsonl")
+        return RunContext(journal, progress, events, budget, cache, tmp_path, asyncio.Event())
 
     async def one(client: Client, context: RunContext, requests: Sequence[Request]) -> Outcome:
         outcome = Outcome([], [], [])
@@ -165,9 +166,8 @@ def ask(tmp_path: Path) -> Ask:
         for config in configs.values():
             config.clear()
         contexts = {way: context(way) for way in servers}
-        closing = {way: asyncio.Event() for way in servers}
-        endpoints = {way: Endpoint(configs[way], tmp_path, contexts[way], closing[way]) for way in servers}
-        clients = {way: Client([endpoints[way]], contexts[way], closing[way], ["ideas"]) for way in servers}
+        endpoints = {way: Endpoint(configs[way], contexts[way]) for way in servers}
+        clients = {way: Client([endpoints[way]], contexts[way], ["ideas"]) for way in servers}
         sent = await asyncio.gather(*(one(clients[way], contexts[way], requests) for way in servers))
         for way in servers:
             await endpoints[way].close()

@@ -91,6 +91,8 @@ filters:
   ideas:
     a.b: {kind: embedding_similarity, field: instruction, threshold: 0.9, model: openai/x, api_base: BASE,
       api_key_env: MY_OTHER_SECRET}
+    c.d: {kind: embedding_similarity, field: instruction, threshold: 0.9,
+      model: {name: openai/x, api_base: BASE, api_key_env: MY_OTHER_SECRET}}
 """,
         [
             "model.api_base",
@@ -100,6 +102,7 @@ filters:
             "model.fallbacks.2.sampling.extra_headers",
             "prompts.ideas.sampling.api_base",
             "filters.ideas.a.b.api_base",
+            "filters.ideas.c.d.model.api_base",
         ],
     ),
     "a stage's model": (

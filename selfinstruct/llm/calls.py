@@ -1,0 +1,130 @@
+"""What an endpoint asks a model: how it is sent, how it counts, and what of it may be asked alone.
+
+To ask a model for something else, write another `Call`; limits, retries, the budget and prices come with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from selfinstruct.llm import Model
+from selfinstruct.llm.plain import plain, shape_of
+from selfinstruct.records import Reply, Request
+
+if TYPE_CHECKING:
+    from selfinstruct.journal.store import Journal
+
+
+class Call(Protocol):
+    """What goes out as one request, and how it is sent; `Prompts` and `embedding.Texts` are two."""
+
+    @property
+    def stage(self) -> str:
+        """The stage that asks."""
+
+    @property
+    def number(self) -> int | None:
+        """The request's number in its stage; None where it has none."""
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+
+    @property
+    def counts(self) -> int:
+        """How many requests it is to the budget."""
+
+    @property
+    def several(self) -> bool:
+        """Whether each of its parts may be asked alone, which shows which of them was refused."""
+
+    @property
+    def shapes(self) -> Sequence[str]:
+        """For each of its replies, all about the request but its texts.
+
+        If one of a shape was answered, the way to ask is right.
+        """
+
+    @property
+    def characters(self) -> int:
+        """How long its texts are."""
+
+    @property
+    def longest(self) -> float:
+        """The tokens that all its replies may have, where the request says so."""
+
+    def plain(self) -> Call:
+        """The same request with a plain text, for one reply; see `plain`."""
+
+    def note(self, journal: Journal) -> None:
+        """Store that it is sent."""
+
+    async def send(self, model: Any) -> list[Reply | None]:
+        """Ask the model, once; None for a part that has to be asked alone."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts of the same sampling, sent as one request; see `Call`.
+
+    Attributes:
+        requests: as the stage asks them.
+        adapted: as the model gets them.
+    """
+
+    requests: Sequence[Request]
+    adapted: Sequence[Request]
+
+    @property
+    def stage(self) -> str:
+        """See `Call`."""
+        return self.requests[0].stage
+
+    @property
+    def number(self) -> int:
+        """See `Call`."""
+        return self.requests[0].number
+
+    @property
+    def name(self) -> str:
+        """See `Call`."""
+        return f"{self.stage} request {self.number}"
+
+    @property
+    def counts(self) -> int:
+        """See `Call`."""
+        return len(self.requests)
+
+    @property
+    def several(self) -> bool:
+        """See `Call`."""
+        return len(self.requests) > 1
+
+    @property
+    def shapes(self) -> list[str]:
+        """See `Call`."""
+        return [shape_of(request) for request in self.requests]
+
+    @property
+    def characters(self) -> int:
+        """See `Call`."""
+        return sum(len(request.prompt) + len(request.system or "") for request in self.requests)
+
+    @property
+    def longest(self) -> float:
+        """See `Call`."""
+        return float(self.requests[0].sampling.get("max_tokens") or 0) * len(self.requests)
+
+    def plain(self) -> Prompts:
+        """See `Call`."""
+        return Prompts(self.requests[:1], [plain(self.adapted[0])])
+
+    def note(self, journal: Journal) -> None:
+        """See `Call`."""
+        journal.sent(self.requests)
+
+    async def send(self, model: Model) -> list[Reply | None]:
+        """See `Call`."""
+        return await model.complete(self.adapted)
