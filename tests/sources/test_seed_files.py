@@ -525,8 +525,8 @@ def test_without_pyarrow_the_fault_has_the_command(project: Path, monkeypatch: p
     saved(project / "saved", FLAT)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     command = "and reading it needs pyarrow\n      pip install 'selfinstruct[parquet]'"
-    assert f"seeds.parquet: is a Parquet file, which {command}" in read("seeds.parquet").said
-    assert f"saved: is a folder saved by datasets, which {command}" in read("saved").said
+    assert f"seeds.parquet: is a Parquet file, {command}" in read("seeds.parquet").said
+    assert f"saved: is a folder saved by datasets, {command}" in read("saved").said
 
 
 def test_a_path_that_is_not_a_file(project: Path) -> None:
