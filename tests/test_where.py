@@ -181,9 +181,8 @@ class TestExport:
         assert 0 < len(fitting) < len(records)
         assert [row["instruction"] for row in rows] == [record["instruction"] for record in fitting]
         assert len(left_out) == len(records) - len(fitting)
-        reason = (
-            "is_classification is true; export.alpaca.where takes those whose is_classification is not true"
-        )
+        rule = "export.alpaca.where takes only records in which is_classification is not true"
+        reason = f"is_classification is true; {rule}"
         assert {row["reason"] for row in left_out} == {reason}
 
     def test_it_may_change_between_two_starts(self, typed: Typed, project: Path) -> None:

@@ -1,8 +1,9 @@
-"""Exports: from records to the rows of a training format.
+"""Exports: turn records into the rows of a training format.
 
-A format is made by a factory whose keyword arguments are its options in `export.<name>`. It turns one record
-at a time into a row, with a random stream of that record's own; writing, exact duplicates, shuffling and the
-check against the format's JSON Schema are the same for all. To add a format, write a module and list it here.
+A factory makes a format; the factory's keyword arguments are the options in `export.<name>`. A format turns
+one record at a time into a row, with a separate random stream for each record. Writing, exact duplicates,
+shuffling and the check against the format's JSON Schema are the same for all formats. To add a format, write
+a module and list it here.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from selfinstruct.where import Where, shown
 
 @dataclass(frozen=True)
 class Export:
-    """A format ready to use, and what to write in it.
+    """A format ready to use, and the records to write in it.
 
     Attributes:
-        convert: from a record's fields to a row of the format.
-        schema: JSON Schema of a row.
-        fields: the record fields it reads.
-        templates: the Jinja templates it fills in with a record's fields.
-        of: the stage whose records are written.
-        where: the conditions that a record has to fit.
+        convert: a function from a record's fields to a row of the format.
+        schema: the JSON Schema of a row.
+        fields: the record fields that it reads.
+        templates: the Jinja templates that it fills in with a record's fields.
+        of: the stage with the records to write.
+        where: the conditions that a record must fit.
         seed_tasks: whether the seed tasks are written too.
         shuffle: whether the rows are shuffled.
-        file: name of the file in `dataset/`.
-        columns: what goes into the rows besides: fields of the records, and what is known of these.
-        origins: those of the columns that no field of the records has the name of.
+        file: the name of the file in `dataset/`.
+        columns: additional columns of the rows: fields of the records, and facts about the records.
+        origins: the columns that are not fields of the records.
     """
 
     convert: Callable[[dict[str, Any], random.Random], dict[str, Any]]
@@ -70,22 +71,22 @@ def convert(
     seed: int,
     origin: Callable[[Record], Mapping[str, Any]] = lambda record: {},
 ) -> tuple[list[Any], list[Record]]:
-    """The rows of a format and the records it had to leave out.
+    """Turn records into the rows of a format; also return the records left out.
 
     Args:
         name: the export's name in the recipe.
         export: the format.
         records: the records to write, in order.
         seed: the run's seed.
-        origin: what is known of a record besides its fields: where it comes from, what the checks found out.
+        origin: returns facts about a record other than its fields: its origin, the results of the checks.
 
     Returns:
         The rows, and the records left out, rejected by `where` (the record does not fit the conditions),
-        `schema` (the row does not satisfy the format's schema) or `duplicate` (an exact duplicate of an
-        earlier row, whatever the columns hold).
+        `schema` (the row does not satisfy the format's schema) or `duplicate` (the row is an exact duplicate
+        of an earlier row; additional columns do not count).
     """
     validate = compile_schema(export.schema, f"export.{name}", [])
-    assert validate, "a format's own schema is valid"
+    assert validate, "the schema of a format is not valid"
     rows, rejected, first = [], [], dict[str, str]()
     for record in records:
         row = export.convert(record.data, stream(seed, "export", name, record.id))
@@ -108,16 +109,16 @@ def convert(
 
 
 def _unfit(name: str, where: Where, record: Record) -> Rejection | None:
-    """Why a record does not fit the conditions; a seed task is asked only about the fields that it has."""
+    """The reason why a record does not fit the conditions; a seed task is checked only for its own fields."""
     key = (where.among(record.data) if record.stage == SEED_STAGE else where).unfit(record.data)
     if key is None:
         return None
-    said = f"{key} is {shown(record.data[key])[:80]}" if key in record.data else f"it has no {key}"
-    return Rejection(f"{said}; export.{name}.where takes those whose {key} is {where[key]}")
+    fact = f"{key} is {shown(record.data[key])[:80]}" if key in record.data else f"it has no {key}"
+    return Rejection(f"{fact}; export.{name}.where takes only records in which {key} is {where[key]}")
 
 
 def _columns(export: Export, record: Record, origin: Callable[[Record], Mapping[str, Any]]) -> dict[str, Any]:
-    """What a row has besides; a field of the records comes before what is known of them by the same name."""
+    """The additional columns of a row; a field of the record hides a fact with the same name."""
     if not export.columns:
         return {}
     known = origin(record)

@@ -12,7 +12,7 @@ SCHEMA = {
     "type": "object",
     "properties": {
         "instruction": {**FILLED, "description": "the task"},
-        "input": {"type": "string", "description": "what the task is about; empty where it needs nothing"},
+        "input": {"type": "string", "description": "what the task is about; empty if it needs nothing"},
         "output": {**FILLED, "description": "the answer"},
     },
     "required": ["instruction", "input", "output"],
@@ -25,9 +25,9 @@ def alpaca(*, instruction: str = "instruction", input: str = "input", output: st
     """Rows of instruction, input and output.
 
     Args:
-        instruction: the record field that is the instruction.
-        input: the field that is the input; a record without it has an empty one.
-        output: the field that is the output.
+        instruction: the record field for the instruction.
+        input: the field for the input; it is empty for a record without the field.
+        output: the field for the output.
     """
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:

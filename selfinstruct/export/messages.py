@@ -11,7 +11,7 @@ from selfinstruct.prompts.templates import TemplateFault, render
 FILLED = {"type": "string", "pattern": r"\S"}
 
 
-# The plus keeps the line break after the block, which templates here drop otherwise.
+# The plus keeps the line break after the block; otherwise our templates drop it.
 USER = "{{ instruction }}{% if input +%}\n\n{{ input }}{% endif %}"
 
 
@@ -20,9 +20,9 @@ def chat(*, user: str = USER, output: str = "output", system: str = "") -> Expor
     """Rows of messages with role and content.
 
     Args:
-        user: Jinja template of the user's message; `input` is empty in a record that has none.
-        output: the record field that is the assistant's message.
-        system: the system message; none where it is empty.
+        user: Jinja template for the user's message; `input` is empty for a record that has none.
+        output: the record field for the assistant's message.
+        system: the system message; if empty, there is none.
     """
     return _conversation("messages", "role", "content", ["system", "user", "assistant"], user, output, system)
 
@@ -32,9 +32,9 @@ def sharegpt(*, user: str = USER, output: str = "output", system: str = "") -> E
     """Rows of conversations with from and value.
 
     Args:
-        user: Jinja template of the user's turn; `input` is empty in a record that has none.
-        output: the record field that is the assistant's turn.
-        system: the system turn; none where it is empty.
+        user: Jinja template for the user's turn; `input` is empty for a record that has none.
+        output: the record field for the assistant's turn.
+        system: the system turn; if empty, there is none.
     """
     return _conversation("conversations", "from", "value", ["system", "human", "gpt"], user, output, system)
 
@@ -48,7 +48,7 @@ def _conversation(
         except TemplateFault as error:
             if not error.lacks:
                 raise
-            asked = None  # a seed without the field: the schema says which turn is missing
+            asked = None  # a seed without the field: the schema reports which turn is missing
         texts = zip(roles, [system or None, asked, data.get(output)], strict=True)
         return {name: [{who: role, what: text} for role, text in texts if text is not None]}
 
@@ -56,7 +56,7 @@ def _conversation(
 
 
 def _schema(name: str, who: str, what: str, roles: list[str]) -> dict[str, Any]:
-    """Schema of a row: turns under one key, at least one of each of the last two roles."""
+    """The schema of a row: turns under one key, with at least one turn of each of the last two roles."""
     turn = {
         "type": "object",
         "properties": {who: {"enum": roles}, what: FILLED},

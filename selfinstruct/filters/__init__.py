@@ -1,14 +1,18 @@
-"""Filters: the checks that a candidate has to pass, by name.
+"""Filters: the checks that a candidate must pass, by name.
 
-A filter is made by a factory whose keyword arguments are its options in `filters.<stage>.<name>`. Three
-sorts of check make one: `each` sees one candidate; `together` sees all the candidates of one reply that
-are still in; and one with `learn` is told of every accepted record and every seed, and of each record that
-a stage rewrites before its rewriting. One with `mend` replaces fields before it looks: every later check,
-the schema, the exports and the journal see what it put there, and `detail["mended"]` keeps what the model
-wrote. Judging is done at once, a candidate after the other; what takes a while (to ask a model) is done
-before, in `prepare`, for many replies at a time. What the prompt said that a candidate answers is in
-`record.asked`. To add a filter, write a factory in the module of its family (or a new one, listed here) and
-name it in `conf/filters/`.
+A factory makes a filter; the factory's keyword arguments are the options in `filters.<stage>.<name>`. A
+filter has one or more of these functions:
+
+- `each` checks one candidate.
+- `together` checks all the candidates of one reply that earlier checks accepted.
+- `learn` receives every accepted record and every seed, and each record that a stage is about to rewrite.
+- `mend` replaces fields before the check. Every later check, the schema, the exports and the journal see the
+  new values; `detail["mended"]` keeps the model's own.
+- `prepare` does slow work (such as asking a model) in advance, for many replies at a time; the checks
+  themselves run one candidate after the other.
+
+The prompt that a candidate answers is in `record.asked`. To add a filter, write a factory in the module of
+its family (or in a new one, listed here) and name it in `conf/filters/`.
 """
 
 from __future__ import annotations
@@ -28,28 +32,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filter:
-    """A check ready to use; `each` or `together` is set, or `mend`, which may go with either.
+    """A check ready to use; `each` or `together` is set, or `mend`, alone or together with one of them.
 
     Attributes:
-        each: a rejection of one candidate, or None where it passes.
-        together: rejections of the candidates of one reply, by their place in the list; it gets a random
-            stream of its own.
-        mend: the fields of one candidate to replace, before `each` or `together`; empty where none is;
-            it may be called again for a candidate that it has mended, and then leaves it alone.
-        learn: told of each record that joins the pool, or that is about to be rewritten.
-        prepare: what `each` needs of some candidates, done before their turn and in any order, so it may
-            rest on nothing but the candidates; told too what the run works with, the stage's name and the
-            filter's. It may be told of a candidate that an earlier check will reject.
-        close: gives back what `prepare` holds.
-        asks: the model that `prepare` asks, whose key and price are checked before a run. The factory has it
+        each: returns the rejection of one candidate, or None if it passes.
+        together: returns the rejections of the candidates of one reply, by their index in the list; it gets a
+            separate random stream.
+        mend: returns the fields of one candidate to replace, before `each` or `together`; empty if there are
+            none. It may be called again with a candidate that it has mended, and must then change nothing.
+        learn: receives each record that joins the pool, or that is about to be rewritten.
+        prepare: does the work that `each` needs for some candidates, before their turn and in any order, so
+            it may depend only on the candidates. It also gets the run's context, the stage's name and the
+            filter's name. An earlier check may still reject some of the candidates.
+        close: releases the resources that `prepare` holds.
+        asks: the model that `prepare` asks; its key and price are checked before a run. The factory gets it
             from an option that is marked with `config.Asks`.
-        sends: the text that it sends of a record, for the plan.
+        sends: returns the text that it sends for a record, for the plan.
         batch: how many candidates of a reply one request to the model takes.
-        fields: the fields it reads, checked against the record's when a recipe is checked.
-        tells: the details that it keeps with a record it lets pass, and what each means; an export may have
-            them as columns.
-        tells_with: the option that has to be set for that, where it is not; None where it tells.
-        kind: the name of its factory, whatever a recipe calls it; set when a recipe is built.
+        fields: the fields that it reads, checked against the record's fields when a recipe is checked.
+        tells: the details that it keeps with a record that passes, and the meaning of each; an export may
+            have them as columns.
+        tells_with: the option that must be set for these details, if it is not set; None if they are kept.
+        kind: the name of its factory, which a recipe may give another name; set when a recipe is built.
     """
 
     each: Callable[[Record], Rejection | None] | None = None

@@ -1,8 +1,8 @@
-"""The filter of characters that no reader sees and no text needs: controls, halves, marks without a script.
+"""The filter of invisible characters that no text needs: controls, half characters, marks without a script.
 
-The rule is the same for a reply in JSON and a plain one, since both end as the fields of a record. The
-characters are data (`conf/filters/common/clean.yaml`), each sort with a name that a recipe switches off.
-To add a sort, add a pattern there, and what needs it under `needed`.
+The rule is the same for JSON and plain replies, since both become the fields of a record. The characters are
+data (`conf/filters/common/clean.yaml`); a recipe can switch off each sort by its name. To add a sort, add a
+pattern there, and under `needed` the pattern of texts that need it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _CONTROLS = {**dict(enumerate(_LOW.split())), 0x1B: "ESC", 0x7F: "DEL", 0x9B: "C
 
 @FILTERS.register
 def stray_characters(*, fields: list[str], patterns: Patterns, needed: Patterns) -> Filter:
-    """Rejects a text with a character that nobody wrote on purpose, and names the character and its place.
+    """Rejects a text with a character that nobody writes on purpose, and names the character and its place.
 
     Args:
         fields: the fields to look at.
         patterns: name: the characters of a sort; a pattern matches one character.
-        needed: name: what needs them. Under the name of a sort, a text in which this is found may have that
-            sort; under any other name, what this matches is left alone wherever it is.
+        needed: name: a pattern for exceptions. Under the name of a sort, a text that contains a match may
+            have that sort; under any other name, the matched text itself may have any sort.
     """
     sorts = _Sorts(compiled(patterns))
     scripts = {name: Expression(needed[name]) for name in patterns if name in needed}
@@ -37,20 +37,20 @@ def stray_characters(*, fields: list[str], patterns: Patterns, needed: Patterns)
     def check(text: str) -> str | None:
         odd = {character for character in set(text) if sorts[character]}
         if not odd:
-            return None  # as in almost every text
+            return None  # the usual case
         free = {name for name, script in scripts.items() if script.search(text)}
         strays = {character for character in odd if set(sorts[character]) - free}
         left_alone = {place for match in sequences.finditer(text) for place in range(*match.span())}
         for place, character in enumerate(text):
             if character in strays and place not in left_alone:
-                return f"has {_told(character)} at character {place + 1}"
+                return f"has {_named(character)} at character {place + 1}"
         return None
 
     return fields_filter(fields, check)
 
 
 class _Sorts(dict[str, tuple[str, ...]]):
-    """The sorts that a character is of, remembered: texts have few different ones."""
+    """The sorts of each character, remembered, since texts have few different characters."""
 
     def __init__(self, patterns: Compiled) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class _Sorts(dict[str, tuple[str, ...]]):
         return self[character]
 
 
-def _told(character: str) -> str:
-    """The number of a character, and its name where it has one."""
+def _named(character: str) -> str:
+    """The number of a character, and its name if it has one."""
     code = ord(character)
     name = _CONTROLS.get(code) or unicodedata.name(character, "")
     return f"U+{code:04X} ({name})" if name else f"U+{code:04X}"

@@ -1,10 +1,10 @@
-"""The filter of control tokens: what chat templates put between texts, and models leave in them.
+"""The filter of control tokens, which chat templates put between texts and models sometimes leave in them.
 
-A tokenizer reads such a token as its own wherever it is, so a record with one inside ends its own turn and
-opens another. Those at the start and at the end of a text are left over from generation and are cut off;
-one inside is a sign that more than one turn was taken for a text, and the record is rejected. The tokens
-are data, by family, in `conf/filters/common/clean.yaml`. To add a family, add a pattern there; let it
-begin with the very character that the token begins with, which makes the search quick.
+A tokenizer recognizes such a token anywhere, so a record with one inside ends its own turn and opens another.
+Tokens at the start and the end of a text are left over from generation and are cut off. A token inside a text
+is a sign that it holds more than one turn, and the record is rejected. The tokens are data, by family, in
+`conf/filters/common/clean.yaml`. To add a family, add a pattern there; begin it with the literal first
+character of the token, which makes the search fast.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ def control_tokens(
 
     Args:
         fields: the fields to look at, each after those that it follows.
-        tokens: name: tokens that mean nothing else, such as `<|im_end|>`.
-        also_text: name: tokens that may be text, such as `[MASK]`. They are left alone where one of the same
-            name is in a field that is `given`.
-        pairs: name: what is text with `also_text` in it, such as `<s>old</s>`, unless there is nothing else.
-        asked: name of a pattern in `also_text` or `pairs`: words of an instruction that is about it; such
-            tokens are then left alone, and such pairs may be all of the field.
-        given: the fields that others follow.
-        instruction: the field of the instruction; null where a record has none.
+        tokens: name: tokens that have no other meaning, such as `<|im_end|>`.
+        also_text: name: tokens that may be ordinary text, such as `[MASK]`. They are kept if a token of the
+            same name is in a `given` field.
+        pairs: name: text that contains `also_text` tokens, such as `<s>old</s>`; such tokens are kept, unless
+            the field has no other text.
+        asked: name of a pattern in `also_text` or `pairs`: words of an instruction about it; such tokens are
+            then kept, and a field may consist of such pairs only.
+        given: fields that the other fields answer or use.
+        instruction: the field of the instruction; null if records have none.
     """
     sought = _Sought(tokens, also_text, pairs)
     asking = compiled(asked)
@@ -88,11 +89,11 @@ class _Sought:
         return self._names[int(str(match.lastgroup)[1:])]
 
     def text_in(self, text: str) -> set[str]:
-        """The names of the tokens in a text that may be text."""
+        """The names of the `also_text` tokens in a text."""
         return {self.name(match) for match in self.any.finditer(text)} & self._also_text
 
     def found(self, text: str, meant: set[str]) -> Iterator[re.Match[str]]:
-        """The tokens of a text, without those that are text or meant."""
+        """The control tokens of a text, without those that are ordinary text."""
         free: set[int] = set()
         for name, pattern in self._pairs:
             if name in meant or pattern.sub("", text).strip():
@@ -104,7 +105,7 @@ class _Sought:
 
 
 def _without_ends(text: str, spans: list[Span]) -> str:
-    """The text without the tokens that only white space parts from its start or its end."""
+    """The text without the tokens at its start and its end; white space around them is cut off too."""
     begin, end = 0, len(text)
     for first, last in spans:
         if text[begin:first].strip():

@@ -1,7 +1,7 @@
-"""The filter of texts that a model copied from its prompt, where they are no answer to anything.
+"""The filter of texts that a model copied from its prompt instead of writing an answer.
 
-A model that does not know what to write hands back what it reads: the examples, the rules, the words that
-stand for an answer in the form of the reply.
+A model that does not know what to write repeats parts of the prompt: the examples, the rules, the
+placeholders in the form of the reply.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from selfinstruct.text.copies import Copies, Words
 
 SHOWN = 100  # characters of a copied text in a detail
 FORM = "the form of the reply"
-PIECES = 2  # times as many words where they are from several parts, which have many stock phrases
-_ANY = ""  # the word of a form that counts: first, second, ...
+PIECES = 2  # times as many words if they are from several parts, which share many stock phrases
+_ANY = ""  # in a form, matches the word that counts: first, second, ...
 
 
 @FILTERS.register
@@ -37,22 +37,22 @@ def copied(
     run: Annotated[int, Field(ge=2, le=1_000_000)] = 4,
     stand_ins: dict[str, bool] = {},  # noqa: B006  # options are read, never changed
 ) -> Filter:
-    """Rejects a record with a field that is in the prompt it answers, whole or for most of its length.
+    """Rejects a record if one of its fields is copied from its prompt, wholly or mostly.
 
-    That is text of the examples, the rules, the prompt's own lines or its system message. A record may quote
-    what it is about: the fields of the record that the prompt asks about, and the fields before it in
-    `fields`. It may also be an answer that a rule gives in quotation marks. Words that stand for an answer in
-    the form of the reply ("the answer") are rejected at any length. Case, punctuation and spacing make no
-    difference. In scripts without spaces two characters are a word.
+    The prompt's text is its examples, its rules, its own lines and its system message. A record may quote its
+    subject: the fields of the record that the prompt asks about, and the fields before it in `fields`. It may
+    also be an answer that a rule gives in quotation marks. Placeholders in the form of the reply ("the
+    answer") are rejected at any length. Case, punctuation and spacing make no difference. In scripts without
+    spaces two characters are a word.
 
     Args:
         fields: the fields to look at.
-        share: of a field's words, how many have to be in the prompt.
-        least: a field with fewer words is free, such as a label, a number or a name; and so is one whose
-            words from the prompt are not so many more than its others.
-        run: how many words in a row have to be the same; fewer are taken for chance.
-        stand_ins: words: whether they stand for an answer in any prompt's form, so that they are rejected
-            where this prompt's own form has others.
+        share: the share of a field's words that must be in the prompt for a rejection.
+        least: a field with fewer words passes, such as a label, a number or a name. So does a field if its
+            words from the prompt do not outnumber its other words by at least this many.
+        run: how many words in a row must be the same; a shorter match counts as chance.
+        stand_ins: words: whether they are a placeholder in any prompt's form; if so, they are rejected even
+            if this prompt's own form has other ones.
     """
     usual = [words for words, on in stand_ins.items() if on]
     check = _Check(fields, share, 2 * least, run, usual)
@@ -61,17 +61,17 @@ def copied(
 
 @dataclass(frozen=True)
 class _Text:
-    """Parts of a prompt, ready to be compared with."""
+    """Parts of a prompt, prepared for comparison."""
 
     parts: Sequence[Part]
     copies: Copies
 
 
 class _Form:
-    """The words that stand for an answer in a prompt's form of the reply.
+    """The placeholders in a prompt's form of the reply.
 
-    The record may have a few more of them, all from the prompt ("the first task of the set"), or go on to
-    count ("the third task").
+    A record's text also counts as one if it adds a few words from the prompt ("the first task of the set"),
+    or continues the count ("the third task").
     """
 
     def __init__(self, groups: Iterable[list[str]], known: set[str]) -> None:
@@ -86,7 +86,7 @@ class _Form:
                     self._forms += [form] if form.count(_ANY) == 1 else []
 
     def has(self, tokens: tuple[str, ...]) -> bool:
-        """Whether a text of these words is only that."""
+        """Whether a text of these words is only a placeholder."""
         return any(self._is(tokens, form) for form in self._forms)
 
     def _is(self, tokens: tuple[str, ...], form: tuple[str, ...]) -> bool:
@@ -100,7 +100,10 @@ class _Form:
 
 @dataclass(frozen=True)
 class _Fixed:
-    """What all requests of a prompt share, ready to be compared with; kept with it, so that it lives on."""
+    """The parts that all requests of a prompt share, prepared for comparison.
+
+    It holds the prompt too, so that the prompt's identity stays unique.
+    """
 
     prompt: Prompt
     text: _Text
@@ -109,13 +112,13 @@ class _Fixed:
 
 
 class _Check:
-    """The check at work."""
+    """The check, with its options and its caches."""
 
     def __init__(self, fields: list[str], share: float, least: int, run: int, usual: list[str]) -> None:
         self._fields, self._share, self._least, self._run = fields, share, least, run
         self._usual = usual
         self._fixed: dict[int, _Fixed] = {}  # by a prompt's identity, since it holds lists
-        self._drawn: tuple[Asked, _Text] | None = None  # of the reply that is being judged
+        self._drawn: tuple[Asked, _Text] | None = None  # for the reply that is being checked
 
     def each(self, record: Record) -> Rejection | None:
         """See `Filter`."""
@@ -140,7 +143,7 @@ class _Check:
     def _found(
         self, words: Words, sources: tuple[_Text, ...], quotable: Mapping[str, object]
     ) -> tuple[str, float] | None:
-        """Where the words are from, and their share; None where too few are from the prompt."""
+        """The place in the prompt that the words are from, and their share; None if too few are from it."""
         found = [
             (source.parts[number], source.copies.texts[number], mask)
             for source in sources
@@ -167,7 +170,7 @@ class _Check:
         return copied >= self._share * words.length and surplus >= times * self._least
 
     def _quoted(self, words: Words, quotable: Mapping[str, object]) -> int:
-        """The words that are in what may be quoted."""
+        """A mask of the words that are in the texts that may be quoted."""
         texts = Copies([str(text) for text in quotable.values()], self._run)
         return reduce(or_, texts.masks(words).values(), 0)
 
@@ -190,9 +193,9 @@ class _Check:
 
 
 def _within(words: Words, texts: Mapping[str, object]) -> bool:
-    """Whether one of the texts has the words, in a row."""
-    told = f" {' '.join(words.tokens)} "
-    return any(told in f" {' '.join(Words(str(text)).tokens)} " for text in texts.values())
+    """Whether one of the texts contains the words in a row."""
+    phrase = f" {' '.join(words.tokens)} "
+    return any(phrase in f" {' '.join(Words(str(text)).tokens)} " for text in texts.values())
 
 
 def _amount(words: Words, part: Words, copied: int) -> str:

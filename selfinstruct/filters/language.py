@@ -10,7 +10,7 @@ from pydantic import Field
 
 from selfinstruct.filters import FILTERS, Filter, text_filter
 
-# What the identifier may call a text of a language in which it sees a relative.
+# For each language, the related languages that the identifier may mistake its texts for.
 _KIN = {
     "zh": {"wuu", "yue"},
     "de": {"als", "bar", "nds"},
@@ -21,13 +21,13 @@ _KIN = {
     "id": {"ms"},
     "ms": {"id"},
 }
-# A word, or a character in the scripts of Thai, Lao, Burmese, Khmer, Chinese and Japanese; quicker than the
-# tokenizers, and near enough to tell a short text.
+# A word, or a character in the scripts of Thai, Lao, Burmese, Khmer, Chinese and Japanese; faster than the
+# tokenizers, and accurate enough to recognize a short text.
 _WORD = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
     "|[^\\W\\d_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+"
 )
-_LONGEST = 2000  # characters that are looked at
+_LONGEST = 2000  # characters examined
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`", re.DOTALL)
 _QUOTED = re.compile(
     r"https?://\S+|\"[^\"\n]*\"|“[^”\n]*”|„[^“”\n]*[“”]|«[^»\n]*»|「[^」\n]*」|『[^』\n]*』|《[^》\n]*》"
@@ -48,14 +48,14 @@ def wrong_language(
 ) -> Filter:
     """Rejects a text that is in another language than the recipe's.
 
-    Code, addresses and quotations are left out first. What is left passes where it is short, or looks like
-    code, or a sentence of it is in the language.
+    Code, addresses and quotations are left out first. The rest passes if it is short, looks like code, or has
+    a sentence in the language.
 
     Args:
-        field: the field to look at; of the outputs many may be right in another language.
-        threshold: how sure the identifier has to be.
-        words: a text with fewer words is not judged; in scripts without spaces a character is a word.
-        language: of the texts, as a BCP 47 tag; the recipe's unless it is set.
+        field: the field to look at; many outputs are rightly in another language.
+        threshold: how sure the identifier must be.
+        words: a text with fewer words is not checked; in scripts without spaces a character is a word.
+        language: the language of the texts, as a BCP 47 tag; the recipe's by default.
     """
     language = re.split("[-_]", language)[0].lower()
     identify = _identifier(language)
@@ -78,7 +78,7 @@ def wrong_language(
 
 
 def _by_script(text: str) -> set[str]:
-    """What a text with Chinese characters may be in; the identifier takes the languages for each other."""
+    """The languages that a text with Chinese characters may be in; the identifier confuses them."""
     if not _CHINESE_CHARACTER.search(text) or _HANGUL.search(text):
         return set()
     return {"ja"} if _KANA.search(text) else {"ja", "zh"}
@@ -99,7 +99,7 @@ def _identifier(language: str) -> Callable[[str], tuple[str, float]]:
     detector = LangDetector(LangDetectConfig(model="lite", max_input_length=_LONGEST))
     known = {found["lang"] for found in detector.detect("a", model="lite", k=200)}
     if language not in known:
-        raise ValueError(f"the language identifier knows no language {language!r}")
+        raise ValueError(f"the language identifier does not know the language {language!r}")
 
     def identify(text: str) -> tuple[str, float]:
         found = detector.detect(text.replace("\n", " "), model="lite", k=1)

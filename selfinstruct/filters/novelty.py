@@ -11,7 +11,7 @@ from selfinstruct.records import Record, Rejection
 from selfinstruct.text.novelty import RougeLIndex
 from selfinstruct.text.tokenizers import TokenizerName, comparing
 
-# What `rouge_l` tells of a text that passes; the first two are the best of `most_similar`.
+# The details that `rouge_l` keeps with a text that passes; the first two are the best of `most_similar`.
 SIMILAR = {
     "nearest": "the id of the seed task or earlier record that its text is most like, by ROUGE-L",
     "score": "how much its text is like that one, by ROUGE-L: 0 to 1",
@@ -21,10 +21,10 @@ SIMILAR = {
 
 @FILTERS.register
 def exact_duplicate(*, field: str) -> Filter:
-    """Rejects a text that equals a seed or an accepted text, case and spacing aside.
+    """Rejects a text that equals a seed or an accepted text, except for case and spacing.
 
-    It is quicker than `rouge_l`, and also sees texts that have no token. Wherever it rejects a text that has
-    one, `rouge_l` would too, with the score 1.
+    It is faster than `rouge_l`, and also compares texts without any token. If it rejects a text with a token,
+    `rouge_l` would reject it too, with the score 1.
 
     Args:
         field: the field to compare.
@@ -52,17 +52,18 @@ def rouge_l(
     tokenizer: TokenizerName | None = None,
     language: str = "en",
 ) -> Filter:
-    """Rejects a text whose ROUGE-L F-measure to a seed or an accepted text is above a threshold.
+    """Rejects a text if its ROUGE-L F-measure to a seed or an accepted text is above a threshold.
 
     Args:
         field: the field to compare.
-        threshold: strictly above it is too similar; 0.7 itself stays (arXiv 2212.10560, section 2.2).
-        keep_similar: keep that many most similar texts and the average similarity with each text that passes;
-            for that it is compared with every text, which takes 0.1 us each: docs/novelty.md.
-        except_parent: a rewriting may be as near as it likes to the one record that it was made from, and to
-            no other; `exact_duplicate` still rejects one that is the same.
-        tokenizer: what counts as a word; null for what the language says.
-        language: of the texts, as a BCP 47 tag; the recipe's unless it is set.
+        threshold: a score above it is too similar; a score of exactly 0.7 passes (arXiv 2212.10560, section
+            2.2).
+        keep_similar: keep this many most similar texts and the average similarity with each text that passes;
+            for that, the text is compared with every other, which takes 0.1 us each: docs/novelty.md.
+        except_parent: a rewritten record may be as similar as it likes to its original, but to no other
+            record; `exact_duplicate` still rejects one that is the same.
+        tokenizer: how words are counted; null for the language's way.
+        language: the language of the texts, as a BCP 47 tag; the recipe's by default.
     """
     index = RougeLIndex(threshold, tokenizer or comparing(language))
 
@@ -88,5 +89,5 @@ def rouge_l(
 
 
 def _plain(value: object) -> str:
-    """A text in lower case, with one space wherever there is any."""
+    """A text in lower case, with its white space collapsed."""
     return " ".join(str(value).lower().split())

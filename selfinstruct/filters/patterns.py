@@ -1,8 +1,8 @@
-"""What the filters that look for patterns share: patterns by name, each of which a recipe can switch off.
+"""Helpers for filters that search for patterns: patterns by name, each of which a recipe can switch off.
 
-A pattern meets texts of any length and make, so it must take linear time: no repetition inside another that
-can match the same text, and a bound or a lookbehind where a long run could be tried from each of its
-characters. `tests/recipes/test_text_quality.py` holds ours to it.
+A pattern meets texts of any length and form, so it must take linear time: no repetition inside another that
+can match the same text, and a bound or a lookbehind if a long run could be tried from each of its characters.
+`tests/recipes/test_text_quality.py` checks this for our own patterns.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from selfinstruct.safety.expressions import Expression, fault_of
 
 
 def _patterns(value: Any) -> Any:
-    """A mapping of names to regular expressions, without those that are false; bound from YAML."""
+    """A mapping of names to regular expressions from YAML, without those that are false."""
     if not isinstance(value, dict):
-        return value  # pydantic says what is wrong with it
+        return value  # pydantic reports the fault
     for name, pattern in value.items():
         if pattern is not False and not isinstance(pattern, str):
             raise ValueError(f"{name} is neither a regular expression nor false")
@@ -43,18 +43,18 @@ def compiled(patterns: Mapping[str, str]) -> Compiled:
 
 
 def any_of(patterns: Mapping[str, str]) -> Expression:
-    """One pattern that matches wherever one of them does; they must not refer to groups."""
+    """One pattern that matches where any of the patterns does; they must not refer to groups."""
     return Expression("|".join(map(_scoped, patterns.values())) or r"(?!)")
 
 
 def which_of(patterns: Mapping[str, str]) -> Expression:
-    """As `any_of`; a match says by its `lastgroup`, `p` and a number from 0, which of them it is."""
+    """Like `any_of`; the `lastgroup` of a match (`p` and a number from 0) shows which pattern matched."""
     grouped = (f"(?P<p{number}>{_scoped(one)})" for number, one in enumerate(patterns.values()))
     return Expression("|".join(grouped) or r"(?!)")
 
 
 def _scoped(pattern: str) -> str:
-    """A pattern that can be a part of another one."""
+    """A pattern that can become part of another one."""
     return f"(?i:{pattern[4:]})" if pattern.startswith("(?i)") else pattern
 
 
@@ -64,7 +64,7 @@ def found_in(patterns: Compiled, text: str) -> bool:
 
 
 def fields_filter(fields: list[str], check: Callable[[str], str | None]) -> Filter:
-    """A filter that looks at several fields; `check` says what is wrong with a text, or None."""
+    """A filter that looks at several fields; `check` returns the fault of a text, or None."""
 
     def each(record: Record) -> Rejection | None:
         for field in fields:
@@ -78,7 +78,7 @@ def fields_filter(fields: list[str], check: Callable[[str], str | None]) -> Filt
 
 
 def finder(patterns: Mapping[str, str], passes: Callable[[str], bool]) -> Callable[[str], str | None]:
-    """A check that names the first match of a pattern; a match may be one that `passes`."""
+    """A check that names the first match of a pattern, except matches that `passes` accepts."""
     searched = compiled(patterns)
 
     def check(text: str) -> str | None:
@@ -94,5 +94,5 @@ def finder(patterns: Mapping[str, str], passes: Callable[[str], bool]) -> Callab
 
 
 def value(record: Record, field: str | None) -> str:
-    """A field's text; an empty one where the record has none."""
+    """A field's text; empty if the record has none."""
     return str(record.data.get(field, "")) if field else ""

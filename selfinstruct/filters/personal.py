@@ -1,7 +1,7 @@
-"""Filters of what should not get into a dataset: mail addresses, telephone numbers, keys and passwords.
+"""Filters of private data: mail addresses, telephone numbers, keys and passwords.
 
-A handful of patterns with fixed prefixes, and no library: those that look for secrets by entropy reject
-hashes and UUIDs, which instruction data is full of.
+They use a few patterns with fixed prefixes instead of a library: libraries that find secrets by their entropy
+reject hashes and UUIDs, which are common in instruction data.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import re
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import Patterns, compiled, fields_filter, finder, found_in
 
-_LETTER = (
-    "A-Za-z0-9\u00c0-\u024f"  # with the accents of Europe; a Japanese word may stand right before an address
-)
+_LETTER = "A-Za-z0-9\u00c0-\u024f"  # with European accents; a Japanese word may be right before an address
 _ADDRESS = re.compile(
     rf"(?<![{_LETTER}_.+%-])[{_LETTER}_+%-][{_LETTER}_.+%-]{{0,63}}@(?!\d+x\.)"  # icon@2x.png
     rf"((?:[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?\.){{1,8}}[A-Za-z]{{2,24}})(?![{_LETTER}_])"
@@ -27,7 +25,7 @@ def email_address(*, fields: list[str], allowed: dict[str, bool]) -> Filter:
 
     Args:
         fields: the fields to look at.
-        allowed: domain: whether its addresses pass, with those of the domains below it.
+        allowed: domain: whether its addresses pass, and those of its subdomains.
     """
     passing = {domain.lower() for domain, on in allowed.items() if on}
 
@@ -37,7 +35,7 @@ def email_address(*, fields: list[str], allowed: dict[str, bool]) -> Filter:
             if match[0].startswith("git@") or _IN_URL.search(
                 text[max(0, match.start() - 80) : match.start()]
             ):
-                continue  # where a repository is, or who logs in there
+                continue  # the address of a repository or a login
             if not any(".".join(labels[place:]) in passing for place in range(len(labels))):
                 return f"has the mail address {match[0][:60]!r}"
         return None
@@ -51,9 +49,9 @@ def phone_number(*, fields: list[str], patterns: Patterns, made_up: Patterns) ->
 
     Args:
         fields: the fields to look at.
-        patterns: name: how the telephone numbers of a country are written.
-        made_up: name: digits, without what stands between them, that no subscriber has or that anybody sees
-            to be invented; numbers with them pass.
+        patterns: name: the form of a country's telephone numbers.
+        made_up: name: digits (without separators) that no subscriber has, or that are obviously invented;
+            numbers with them pass.
     """
     invented = compiled(made_up)
     return fields_filter(
@@ -67,8 +65,8 @@ def secret(*, fields: list[str], patterns: Patterns, made_up: Patterns) -> Filte
 
     Args:
         fields: the fields to look at.
-        patterns: name: what a kind of secret looks like.
-        made_up: name: what shows that one is an example; secrets with it pass.
+        patterns: name: the form of a kind of secret.
+        made_up: name: a sign that a secret is only an example; secrets with it pass.
     """
     examples = compiled(made_up)
     return fields_filter(fields, finder(patterns, lambda text: found_in(examples, text)))

@@ -1,4 +1,4 @@
-"""Filters of outputs that are no answer: refusals, placeholders left open, echoes of the question."""
+"""Filters of outputs that do not answer: refusals, unfilled placeholders, echoes of the question."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, 
 from selfinstruct.records import Record, Rejection
 from selfinstruct.text.tokenizers import comparing, tokenizer
 
-# A sentence begins after this, or at the start. After a speaker's name or a quotation mark it is somebody's
-# words in a story.
+# A sentence begins after this, or at the start. After a speaker's name or a quotation mark, it is speech in a
+# story.
 _SENTENCE = re.compile(r"(?:\n|[.!?] |[。！？])[ *_]{0,3}")
 _LETTER = re.compile(r"[^\W_]")
 _START = re.compile(r"[\s\"“”„«»'‘’「『*_#>-]{0,20}")
@@ -28,15 +28,15 @@ def refusal(
     asked: Patterns,
     instruction: str | None = "instruction",
 ) -> Filter:
-    """Rejects a text that refuses, or whose writer talks about being a model.
+    """Rejects a text in which the model refuses, or talks about being a model.
 
     Args:
         field: the field to look at.
-        beginnings: name: how a refusal begins, matched at the start of the text.
-        self_references: name: how a model talks about itself, matched at the start of any sentence.
-        asked: name: words of an instruction that asks for a text which may begin so, such as an answer to a
-            customer; `beginnings` is then left out.
-        instruction: the field of the instruction; null where a record has none.
+        beginnings: name: the beginning of a refusal, matched at the start of the text.
+        self_references: name: a model's words about itself, matched at the start of any sentence.
+        asked: name: words of an instruction that asks for a text which may begin like a refusal, such as an
+            answer to a customer; `beginnings` is then ignored.
+        instruction: the field of the instruction; null if records have none.
     """
     begins, asking, says = compiled(beginnings), compiled(asked), compiled(self_references)
     speaks = any_of(self_references).match  # a text has many sentences, so they are tried together first
@@ -67,13 +67,14 @@ def placeholder(
     asked: Patterns,
     instruction: str | None = "instruction",
 ) -> Filter:
-    """Rejects a text with a gap that somebody else was to fill in.
+    """Rejects a text with a placeholder that somebody still has to fill in.
 
     Args:
-        fields: field: the fields that it follows; where one of them has a placeholder, it may have some too.
-        patterns: name: what a placeholder looks like.
+        fields: field: the fields that it answers or uses; if one of them has a placeholder, it may have some
+            too.
+        patterns: name: the form of a placeholder.
         asked: name: words of an instruction that asks for a template.
-        instruction: the field of the instruction; null where a record has none.
+        instruction: the field of the instruction; null if records have none.
     """
     searched, asking = compiled(patterns), compiled(asked)
 
@@ -105,11 +106,11 @@ def echo(
 
     Args:
         field: the field to look at.
-        sources: field that it may repeat: how the two are compared. `ignore_case_and_punctuation`: by their
-            letters and digits; `ignore_spacing`: by all but the spacing, since to mend case and punctuation
-            may be the task.
-        threshold: also reject where the ROUGE-L F-measure is at least this; null to compare no further.
-        language: of the texts, as a BCP 47 tag; the recipe's unless it is set.
+        sources: field that it may repeat: how the two are compared. `ignore_case_and_punctuation`: only by
+            their letters and digits; `ignore_spacing`: by everything except spacing, since the task may be to
+            correct case and punctuation.
+        threshold: also reject a text with at least this ROUGE-L F-measure; null for no such comparison.
+        language: the language of the texts, as a BCP 47 tag; the recipe's by default.
     """
     folds = {"ignore_case_and_punctuation": _letters, "ignore_spacing": _spacing}
     tokens = tokenizer(comparing(language))
@@ -131,7 +132,7 @@ def echo(
 
 
 def _same_start(first: str, second: str) -> bool:
-    """Whether the first letters agree, which most texts do not; it spares them the rest."""
+    """Whether the first letters agree: a fast check that spares most texts the full comparison."""
     starts = [_LETTER.search(text) for text in (first, second)]
     return len({start[0].casefold() if start else "" for start in starts}) == 1
 

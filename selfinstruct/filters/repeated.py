@@ -1,4 +1,4 @@
-"""The filter of outputs that a model gives again and again, whatever it is asked."""
+"""The filter of outputs that a model gives again and again for different instructions."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def repeated_output(
     label: str | None = None,
     instruction: str = "instruction",
 ) -> Filter:
-    """Rejects an output that seeds and accepted records have for so many other instructions already.
+    """Rejects an output that seeds and accepted records already have for too many other instructions.
 
-    The same, or nearly: an output counts with the first one to which its ROUGE-L F-measure is above a
-    threshold. Several records of one instruction count once.
+    Nearly equal outputs count as the same: an output belongs to the first earlier one to which its ROUGE-L
+    F-measure is above a threshold. Several records with one instruction count once.
 
     Args:
         field: the field that holds the output.
-        most: how many different instructions may have it.
-        threshold: strictly above it two outputs are nearly the same.
-        least: an output with fewer words is free, as a label is; in scripts without spaces two characters
+        most: how many different instructions may have the same output.
+        threshold: two outputs with a score above it count as the same.
+        least: an output with fewer words passes, as a label does; in scripts without spaces two characters
             are a word.
-        label: a field that is true where the output is a label, and so is free; a record need not have it.
+        label: a field that is true if the output is a label, which passes; a record may lack the field.
         instruction: the field of the instruction.
     """
     outputs = _Outputs(threshold)
 
     def judged(record: Record) -> str | None:
-        """The output of a record, None where it is free."""
+        """The output of a record; None if it passes without a check."""
         text = value(record, field)
         is_label = label is not None and record.data.get(label) is True
         return None if is_label or Words(text).length < 2 * least else text
@@ -59,7 +59,7 @@ def repeated_output(
         if len(ids) < most:
             return None
         more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-        reason = f"{field} is that of {len(ids)} other instructions: {', '.join(ids[:NAMED])}{more}"
+        reason = f"{field} is the same for {len(ids)} other instructions: {', '.join(ids[:NAMED])}{more}"
         return Rejection(reason, {"nearest": same.id, "score": round(score, 4), "instructions": len(ids)})
 
     def learn(record: Record) -> None:
@@ -75,8 +75,8 @@ class _Same:
     """Outputs that are nearly the same.
 
     Attributes:
-        id: the record that had it first.
-        first: by the instruction, the first record that had it.
+        id: the first record with such an output.
+        first: by the instruction, the first record with such an output.
     """
 
     id: str
@@ -84,14 +84,14 @@ class _Same:
 
 
 class _Outputs:
-    """The outputs learnt, each under the first that it nearly is."""
+    """The outputs learned, grouped by the first one that they nearly equal."""
 
     def __init__(self, threshold: float) -> None:
         self._index = RougeLIndex(threshold, "unicode")
         self._by_id: dict[str, _Same] = {}
 
     def near(self, text: str) -> tuple[_Same, float] | None:
-        """What a text is nearly the same as, and the score."""
+        """The group of outputs that a text nearly equals, and the score; None if there is none."""
         match = self._index.nearest(text)
         return (self._by_id[match.id], match.score) if match else None
 

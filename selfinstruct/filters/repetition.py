@@ -1,4 +1,4 @@
-"""Filters of texts that went wrong while they were written: they go round in circles, or stop too early."""
+"""Filters of texts that went wrong during generation: they repeat themselves, or stop too early."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selfinstruct.text.tokenizers import unspaced
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
 _TAG = re.compile(r"<[^<>\n]{1,200}>")
 _TABLE_ROW = re.compile(r"^[ \t]*\|.*$", re.MULTILINE)
-_GRAM = 4  # so many words in common make a place where a phrase may repeat
+_GRAM = 4  # a run of this many words that occurs twice may be part of a repeated phrase
 
 
 @FILTERS.register
@@ -24,19 +24,20 @@ def repetition(
     words: Annotated[int, Field(ge=10, le=1_000_000)] = 30,
     language: str = "en",
 ) -> Filter:
-    """Rejects a text in which a phrase stands again and again in a row.
+    """Rejects a text that repeats a phrase many times in a row.
 
     Numbers between the repetitions do not hide them, and code, tables and tags are left out.
 
     Args:
         field: the field to look at.
         times: a phrase is repeated too often if it occurs this many times in a row ...
-        words: ... where that makes this many words; a refrain or a laugh is shorter.
-        language: of the texts, as a BCP 47 tag; it says what a word is; the recipe's unless it is set.
+        words: ... and the repetitions have this many words together; a refrain or a laugh is shorter.
+        language: the language of the texts, as a BCP 47 tag, which decides what a word is; the recipe's by
+            default.
     """
     space = "" if _is_unspaced(language) else " "
     unit = re.compile(r"[^\W\d_]+" if space else r"[^\W\d_]").findall
-    again = words - words // times  # so many words of a loop have stood before
+    again = words - words // times  # this many words of a loop occurred before
 
     def check(text: str) -> str | None:
         if len(text) < words:
@@ -56,7 +57,7 @@ def _is_unspaced(language: str) -> bool:
 
 
 def _duplicates(tokens: list[str]) -> int:
-    """How many runs of a few words stand for another time; near zero in almost every text, and quick."""
+    """How many runs of a few words occur again: a fast check, and near zero for almost every text."""
     grams = list(zip(*(tokens[start:] for start in range(_GRAM)), strict=False))
     return len(grams) - len(set(grams))
 
@@ -68,7 +69,7 @@ def _prose(text: str) -> str:
 
 
 def _loop(tokens: list[str], times: int, words: int) -> tuple[list[str], int] | None:
-    """The first phrase that stands `times` in a row and makes `words` words, and how often it stands."""
+    """The first phrase that occurs `times` in a row and makes `words` words, and how often it occurs."""
     import numpy as np
 
     numbers = {token: place for place, token in enumerate(dict.fromkeys(tokens))}
@@ -84,7 +85,7 @@ def _loop(tokens: list[str], times: int, words: int) -> tuple[list[str], int] | 
     return None
 
 
-# A bracket after one of these is a smiley, or what is spoken of.
+# A bracket after one of these is a smiley, or is only mentioned.
 _SPEAKS_OF_IT = (":", ";", "-", "\\", "'", '"', "`", "‘", "“")
 _CLOSED = re.compile(r"[.!?…。！？:;)\]}>|\"”“’'»«」』）】*_`~%°€$£¥™®/\\=+-]\Z")
 _MARKED = re.compile(r"[ \t]*(?:[-*•+#>|–·]|\(?\w{1,3}[.)]|\S{1,30}:)[ \t]")
@@ -104,16 +105,16 @@ def unfinished(
 ) -> Filter:
     """Rejects a text that stops in the middle.
 
-    That is one that ends with code, a bracket or a quotation still open, in a comma, or in a word that ends
-    no sentence; or whose last paragraph is made of sentences and the last of them has no end. Labels, titles,
-    lists, tables and verse need no closing mark.
+    Such a text ends with open code, an open bracket or quotation, a comma, or a word that cannot end a
+    sentence; or its last paragraph consists of sentences and the last one has no closing mark. Labels,
+    titles, lists, tables and verse need no closing mark.
 
     Args:
         field: the field to look at.
-        last_words: word: whether a text that ends in it is unfinished.
-        words: a last paragraph with fewer words is not judged by its closing mark or its last word.
-        language: of the texts, as a BCP 47 tag; where its script has no spaces only open marks and commas
-            count; the recipe's unless it is set.
+        last_words: word: whether a text that ends with it is unfinished.
+        words: a last paragraph with fewer words is not checked for its closing mark or its last word.
+        language: the language of the texts, as a BCP 47 tag; the recipe's by default. In a script without
+            spaces, only open marks and commas count.
     """
     lasting = {word for word, on in last_words.items() if on}
     spaced = not _is_unspaced(language)
@@ -135,7 +136,7 @@ def unfinished(
 
 
 def _open_end(line: str) -> str | None:
-    """Why a last line is unfinished whatever it is, if it is."""
+    """The reason why a last line of any kind is unfinished; None if it is not."""
     if line.endswith((",", "、", "，")) and len(line) > 1:
         return f"ends in {line[-1]!r}"
     opened = max(line.rfind(mark) for mark in "([{（【")
@@ -151,7 +152,7 @@ def _open_end(line: str) -> str | None:
 
 
 def _unclosed(line: str, last_words: set[str], words: int) -> str | None:
-    """Why a last line of prose is unfinished, if it is one."""
+    """The reason why a last line of prose is unfinished; None if it is not, or is not prose."""
     if _CLOSED.search(line) or _MARKED.match(line) or len(line.split()) < words:
         return None
     word = _LAST_WORD.search(line[-30:])

@@ -1,4 +1,4 @@
-"""Filters that see the candidates of one reply together."""
+"""Filters that check the candidates of one reply together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def contradicting(*, same: str, differs: str) -> Filter:
     """Rejects all candidates of a reply if two share a non-empty field and differ in another.
 
     Args:
-        same: the field that two share.
+        same: the field that the two share.
         differs: the field in which they differ.
     """
 
@@ -37,7 +37,7 @@ def contradicting(*, same: str, differs: str) -> Filter:
 
 @FILTERS.register
 def duplicate(*, fields: list[str]) -> Filter:
-    """Rejects a candidate that an earlier one of the same reply equals in all of the fields.
+    """Rejects a candidate that has the same values in all of the fields as an earlier one of the same reply.
 
     Args:
         fields: the fields to compare.
@@ -61,10 +61,10 @@ def duplicate(*, fields: list[str]) -> Filter:
 
 @FILTERS.register
 def at_most(*, count: Annotated[int, Field(ge=1, le=1_000_000)]) -> Filter:
-    """Keeps a sample of so many of the candidates of a reply, drawn at random.
+    """Keeps at most this many candidates of a reply, drawn at random.
 
     Args:
-        count: how many stay.
+        count: how many are kept.
     """
 
     def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
@@ -78,5 +78,5 @@ def at_most(*, count: Annotated[int, Field(ge=1, le=1_000_000)]) -> Filter:
 
 
 def _written(record: Record, field: str) -> str:
-    """A field's value as JSON, since a list cannot be looked up."""
+    """A field's value as JSON text, since a list cannot be a dictionary key."""
     return json.dumps(record.data.get(field, ""), sort_keys=True)

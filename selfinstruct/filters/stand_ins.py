@@ -1,8 +1,8 @@
-"""Filters of fields that hold nothing: words for nothing, notes on what is not there, the instruction again.
+"""Filters of fields without content: words for nothing, notes on missing things, the instruction again.
 
-An empty input is what a task without one should have, so an input that only says so becomes empty. An
-output that says nothing, or a note in the place of something that the task needs, cannot be mended, so the
-record is rejected. The words are data, by language, in `conf/filters/common/clean.yaml`; add yours there.
+A task without an input should have an empty one, so an input that only says "none" becomes empty. An output
+without content, or a note in place of something that the task needs, cannot be repaired, so the record is
+rejected. The words are data, by language, in `conf/filters/common/clean.yaml`; add yours there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from selfinstruct.records import Record, Rejection
 from selfinstruct.safety.expressions import Expression
 from selfinstruct.where import Conditions, Where
 
-LONGEST = 240  # characters; what is longer says something
+LONGEST = 240  # characters; a longer text has content
 _AROUND = " \t\r\n*_`\"'“”„‘’«».。…!！"
 _BRACKETS = "()<>[]{}（）［］【】〈〉《》「」『』＜＞〔〕"
 _NOT_SAID = re.compile(r"[\W_]+")
@@ -35,31 +35,31 @@ def stand_in(
 ) -> Filter:
     """Empties an input that says there is none, and rejects a note about something that is missing.
 
-    A pattern has to match all of a field, without the quotation marks, emphasis and stops around it; or
-    without its brackets too. What a field that is `given` names, such as "if none, say None", passes.
+    A pattern must match the whole field, with or without the quotation marks, emphasis, stops and brackets
+    around it. A text that a `given` field names, such as "None" in "if none, say None", passes.
 
     Args:
         nothing: name: words for nothing, such as `N/A`.
-        absent: name: a note on something that is not there, such as `[Image of a cat]` or `see above`.
-        asked: name: words in a field that is `given` with which such an answer may be right.
-        empty: the fields in which a word for nothing is replaced by nothing, and what is `absent` rejected.
+        absent: name: a note on something that is missing, such as `[Image of a cat]` or `see above`.
+        asked: name: words in a `given` field that make such an answer possible.
+        empty: the fields in which a word for nothing becomes an empty text, and an `absent` note is rejected.
         reject: the fields in which both are rejected.
-        given: the fields that the others are about.
-        except_where: field: condition, as in a stage's `where`; in a record that fits, such as one whose
-            output is a label, the fields to `reject` pass.
+        given: the fields that the others answer or use.
+        except_where: field: condition, as in a stage's `where`; in a record that fits, such as one with a
+            label as its output, the `reject` fields pass.
     """
     none, notes, both = _Forms(nothing), _Forms(absent), _Forms({**nothing, **absent})
     asking, excepted = compiled(asked), Where.of(except_where)
 
     def found(record: Record, field: str, words: _Forms) -> str | None:
-        """The name of the pattern that all of a field matches, unless that is right there."""
+        """The name of the pattern that matches a whole field, unless a `given` field names the text."""
         text = record.data.get(field)
         if not isinstance(text, str) or not text or len(text) > LONGEST:
             return None
-        said = text.strip()
-        whole = said.strip(_AROUND) or said
+        stripped = text.strip()
+        whole = stripped.strip(_AROUND) or stripped
         bare = whole.strip(_BRACKETS + _AROUND) or whole
-        name = words.name({said, whole, bare})
+        name = words.name({stripped, whole, bare})
         if name is None:
             return None
         others = [value(record, other) for other in given if other != field]
@@ -80,20 +80,20 @@ def stand_in(
 
 
 class _Forms:
-    """Patterns of which one may match all of a text, tried together first since almost none does."""
+    """Patterns for a whole text, tried together first, since almost no text matches one."""
 
     def __init__(self, patterns: dict[str, str]) -> None:
         self._any, self._named = any_of(patterns), compiled(patterns)
 
     def name(self, forms: set[str]) -> str | None:
-        """The name of the first pattern that matches all of one of the forms of a text."""
+        """The name of the first pattern that matches one of the forms of a text completely."""
         if not any(map(self._any.fullmatch, forms)):
             return None
         return next(name for name, pattern in self._named if any(map(pattern.fullmatch, forms)))
 
 
 def _names(text: str, word: str) -> bool:
-    """Whether a text has a word, or several, apart from others."""
+    """Whether a text contains a word or a phrase, not as a part of other words."""
     before, after = (r"(?<!\w)" if word[:1].isascii() else "", r"(?!\w)" if word[-1:].isascii() else "")
     return bool(text and re.search(f"{before}{re.escape(word)}{after}", text, re.IGNORECASE))
 
@@ -104,7 +104,7 @@ def input_repeats_instruction(
 ) -> Filter:
     """Empties an input that only repeats the instruction.
 
-    The two are the same where their letters and digits are, whatever comes before it as a label or a number.
+    Only letters and digits are compared, and a label or a number before the instruction does not count.
 
     Args:
         prefixes: name: a label before the instruction, such as `Task`, matched with the colon after it.
@@ -117,7 +117,7 @@ def input_repeats_instruction(
     def mend(record: Record) -> dict[str, Any]:
         text, task = value(record, field), value(record, instruction)
         if not text or _last(text) != _last(task) or len(text) > 2 * len(task) + 100:
-            return {}  # as for almost every input
+            return {}  # the usual case
         said = {_folded(task), _folded(_after(label, task))}
         repeats = {_folded(text), _folded(_after(label, text))} & said - {""}
         return {field: ""} if repeats else {}

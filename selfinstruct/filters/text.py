@@ -38,12 +38,12 @@ def word_count(
 
     Args:
         field: the field to look at.
-        minimum: of words; this many pass.
-        maximum: of words; this many pass.
-        tokenizer: what counts as a word; null for what the language says: in English what stands between
-            spaces, as in the original; elsewhere what `rouge_l` compares, so a character where a script has
-            no spaces.
-        language: of the texts, as a BCP 47 tag; the recipe's unless it is set.
+        minimum: the fewest words that pass.
+        maximum: the most words that pass.
+        tokenizer: how words are counted; null for the language's way: in English the text between spaces, as
+            in the original; in other languages the words that `rouge_l` compares, which are single characters
+            in a script without spaces.
+        language: the language of the texts, as a BCP 47 tag; the recipe's by default.
     """
     if minimum > maximum:
         raise ValueError(f"minimum ({minimum}) is more than maximum ({maximum})")
@@ -60,13 +60,13 @@ def word_count(
 
 @FILTERS.register
 def banned_words(*, field: str, words: dict[str, bool]) -> Filter:
-    """Rejects a text that has one of the words as a whole word, whatever its case.
+    """Rejects a text that has one of the words as a whole word, in upper or lower case.
 
-    In scripts that put no spaces between words it need not stand apart.
+    In scripts without spaces between words, it may be anywhere.
 
     Args:
         field: the field to look at.
-        words: word: whether it is banned; a word is let through again with `words.map=false`.
+        words: word: whether it is banned; `words.map=false` allows a word again.
     """
     banned = [word for word, on in words.items() if on]
     if not banned:
@@ -81,19 +81,19 @@ def banned_words(*, field: str, words: dict[str, bool]) -> Filter:
 
 
 def _whole(word: str) -> str:
-    """A pattern of the word that begins and ends where words do, as far as its script shows it."""
+    """A pattern that matches the word only as a whole word, if its script separates words."""
     before, after = ("" if unspaced(end) else r"\b" for end in (word[:1], word[-1:]))
     return f"{before}{re.escape(word)}{after}"
 
 
 @FILTERS.register
 def starts_with(*, field: str, text: str, ignore_case: bool = True) -> Filter:
-    """Rejects a text that begins with another.
+    """Rejects a text that begins with a given text.
 
     Args:
         field: the field to look at.
-        text: what it must not begin with.
-        ignore_case: whether capitals make no difference.
+        text: the text with which it must not begin.
+        ignore_case: whether upper and lower case are the same.
     """
     flags = re.IGNORECASE if ignore_case else 0
     begins = re.compile(re.escape(text), flags).match
@@ -102,7 +102,7 @@ def starts_with(*, field: str, text: str, ignore_case: bool = True) -> Filter:
 
 @FILTERS.register
 def first_character_punctuation(*, field: str) -> Filter:
-    """Rejects a text whose first character is ASCII punctuation.
+    """Rejects a text that begins with ASCII punctuation.
 
     Args:
         field: the field to look at.
@@ -116,7 +116,7 @@ def first_character_punctuation(*, field: str) -> Filter:
 
 @FILTERS.register
 def first_character_ascii(*, field: str) -> Filter:
-    """Rejects a text whose first character is not ASCII; for English only.
+    """Rejects a text that begins with a character outside ASCII; only for English.
 
     Args:
         field: the field to look at.
@@ -130,10 +130,10 @@ def first_character_ascii(*, field: str) -> Filter:
 
 @FILTERS.register
 def ends_with(*, text: str, fields: list[str]) -> Filter:
-    """Rejects a record in which one of the fields ends with a text.
+    """Rejects a record if one of the fields ends with a given text.
 
     Args:
-        text: what none of them may end with.
+        text: the text with which no field may end.
         fields: the fields to look at.
     """
 
@@ -148,12 +148,12 @@ def ends_with(*, text: str, fields: list[str]) -> Filter:
 
 @FILTERS.register
 def matches(*, field: str, pattern: Pattern, reject: bool = True) -> Filter:
-    """Rejects a text in which a regular expression is found, or with `reject: false` one in which not.
+    """Rejects a text in which a regular expression is found; with `reject: false`, one in which it is not.
 
     Args:
         field: the field to look at.
-        pattern: the regular expression, Python's; it may match anywhere in the text.
-        reject: false turns the check round: a text without a match is rejected.
+        pattern: a Python regular expression; it may match anywhere in the text.
+        reject: false reverses the check: a text without a match is rejected.
     """
     search = Expression(pattern).search
 
@@ -168,7 +168,7 @@ def matches(*, field: str, pattern: Pattern, reject: bool = True) -> Filter:
 
 @FILTERS.register
 def equal(*, fields: Annotated[list[str], Field(min_length=2, max_length=2)]) -> Filter:
-    """Rejects a record whose two fields are the same.
+    """Rejects a record if two of its fields are the same.
 
     Args:
         fields: the two fields.
@@ -184,11 +184,11 @@ def equal(*, fields: Annotated[list[str], Field(min_length=2, max_length=2)]) ->
 
 @FILTERS.register
 def has_value(*, field: str, values: Annotated[list[Any], Field(min_length=1)]) -> Filter:
-    """Rejects a record in which a field has one of some values.
+    """Rejects a record in which a field has one of the given values.
 
     Args:
         field: the field to look at.
-        values: what it must not be.
+        values: the values that it must not have.
     """
 
     def each(record: Record) -> Rejection | None:
@@ -201,11 +201,11 @@ def has_value(*, field: str, values: Annotated[list[Any], Field(min_length=1)]) 
 
 @FILTERS.register
 def below(*, field: str, minimum: Annotated[float, Field(ge=-(10**15), le=10**15)]) -> Filter:
-    """Rejects a record in which a number is too low; what is no number passes.
+    """Rejects a record in which a number is too low; a value that is not a number passes.
 
     Args:
         field: the field to look at.
-        minimum: the lowest that passes.
+        minimum: the lowest number that passes.
     """
 
     def each(record: Record) -> Rejection | None:

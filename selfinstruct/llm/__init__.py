@@ -1,10 +1,11 @@
-"""Models: what answers a request.
+"""Models: the parts that answer requests.
 
-A model is made by a factory whose keyword arguments are `model.options`; it opens on a `ModelConfig` and
-answers requests, as many at once as asked. Prompts go through `client` (the cache, fallbacks, the journal),
-texts whose vectors are wanted through `embedding`, and both as a `Call` to an `endpoint` (concurrency, rates,
-the budget, retries); see `calls`. The model only says which failures are worth another attempt. Heavy
-packages are imported when a model opens, so a recipe can be checked without them.
+A factory makes a kind of model; the factory's keyword arguments are `model.options`. A model opens on a
+`ModelConfig` and answers requests, several at once if asked. Prompts go through `client` (the cache,
+fallbacks, the journal), and texts that need vectors go through `embedding`. Both go as a `Call` to an
+`endpoint` (concurrency, rates, the budget, retries); see `calls`. The model only decides which failures are
+worth another attempt. Heavy packages are imported when a model opens, so a recipe can be checked without
+them.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class TransientError(Exception):
-    """A failure that another attempt may not meet.
+    """A failure that another attempt may avoid.
 
     Attributes:
-        wait: seconds the server asked to wait, None where it did not say.
-        slower: whether the server asked to go slower.
-        last: what the request comes to if every attempt ends like this; None where that stops the run.
+        wait: the seconds that the server asked to wait; None if it gave no number.
+        slower: whether the server asked for fewer requests.
+        last: the reply to store if every attempt fails like this; None if that stops the run.
         silent: whether no server answered at all.
-        misled: whether the address may be wrong, so that it stops the run where nothing was ever answered.
+        misled: whether the address may be wrong; such a failure stops the run if nothing was ever answered.
     """
 
     def __init__(
@@ -49,18 +50,18 @@ class TransientError(Exception):
 
 
 class DoubtedError(TransientError):
-    """A refusal that is believed when it is said twice: keys and filters fail for a moment, as servers do."""
+    """A refusal that counts only if it comes twice, since keys and filters can fail for a moment."""
 
 
 class EndingError(ModelError):
-    """A refusal that ends the run, whatever was asked, such as that of the key."""
+    """A refusal that ends the run, whatever the prompt was, such as a refused key."""
 
 
 class RefusedError(ModelError):
-    """A refusal in words that nobody knows: it is about this one prompt if the model answers another.
+    """A refusal with an unknown message; it concerns only this prompt if the model answers another one.
 
     Attributes:
-        words: the provider's.
+        words: the provider's message.
         access: whether it may be about the key, which can lose its rights at any time.
     """
 
@@ -77,21 +78,21 @@ class Opened(Protocol):
     """An open model, whatever it answers.
 
     Attributes:
-        identity: what shapes its replies besides its kind, name and mode, as JSON can say it; None where
-            replies are not worth keeping for other runs.
+        identity: a JSON value with all that shapes its replies in addition to its kind, name and mode; None
+            if replies are not worth caching for other runs.
     """
 
     identity: Any
 
     async def prepare(self) -> None:
-        """Whatever takes a while before a request can go out; called once, and only if one does.
+        """Do slow work before the first request; called once, and only if there is a request.
 
         Raises:
-            ModelError: where it cannot be done.
+            ModelError: if that is not possible.
         """
 
     async def close(self) -> None:
-        """Give back connections and processes."""
+        """Close connections and processes."""
 
 
 class Model(Opened, Protocol):
@@ -130,9 +131,9 @@ class ModelKind:
     """A kind of model with its options.
 
     Attributes:
-        open: makes it ready; gets the model's keys and the user's folder. May raise ModelError.
-        note: what `check` says about it; empty where there is nothing to say.
-        free: whether asking it costs nothing.
+        open: opens the model; gets the model's keys and the user's folder. May raise ModelError.
+        note: a note that `check` prints about it; may be empty.
+        free: whether requests cost nothing.
         writes: whether it answers prompts, so that `open` makes a `Model`.
         embeds: whether it gives texts vectors, so that `open` makes an `EmbeddingModel`.
     """

@@ -1,7 +1,8 @@
-"""Addresses of servers as one who does not trust them reads them.
+"""Read server addresses from untrusted sources.
 
 HTTP clients, URL parsers and people read some addresses differently: `http://api.openai.com@evil.com`,
-`http://evil.com#@api.openai.com`, a backslash, `http://2130706433`. Only what all read alike is one here.
+`http://evil.com#@api.openai.com`, a backslash, `http://2130706433`. This module accepts only addresses that
+all of them read in the same way.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Address:
-    """What a client would connect to.
+    """The host and port that a client connects to.
 
     Attributes:
-        host: in lower case; of an IPv6 address without the brackets.
-        port: the port, None where it may be any.
-        scheme: http or https; empty where it may be either.
+        host: the host in lower case; an IPv6 address has no brackets.
+        port: the port; None if it may be any.
+        scheme: http or https; empty if it may be either.
     """
 
     host: str
@@ -48,16 +49,16 @@ class Address:
 
     @property
     def bare(self) -> bool:
-        """Whether whoever is on the way can read what is sent."""
+        """Whether others on the network can read the data sent to it."""
         return self.scheme == "http" and not self.local
 
     def covers(self, other: Address) -> bool:
-        """Whether another one is here: the same host, and the same port where this says one."""
+        """Whether another address has the same host, and the same port if this one has a port."""
         return self.host == other.host and self.port in (None, other.port)
 
 
 def read(text: str) -> Address | None:
-    """The address that a URL is of; None where it is not one, or not one that everybody reads alike."""
+    """The address of a URL; None if it is not a URL, or not one that every program reads in the same way."""
     scheme, _, rest = text.partition("://")
     place, slash, path = rest.partition("/")
     found = read_place(place)
@@ -77,7 +78,7 @@ def read_place(text: str) -> Address | None:
 
 
 def _canonical(host: str) -> str | None:
-    """A host as it is compared; None for a number that is not written as an IP address is."""
+    """A host in the form used for comparison; None for a number that is not written as an IP address."""
     last = host.rpartition(".")[2]
     if host[0] != "[" and not re.match(r"\d|0x", last):
         return host

@@ -1,7 +1,7 @@
-"""OpenAI's client, which most servers can be asked with; who asks it tells OpenAI alone.
+"""OpenAI's client, which works with most servers, changed to identify the user only to OpenAI.
 
-It sends the organization, the project and the headers that it finds in the environment, whatever server it
-asks, and so do those that LiteLLM makes for itself.
+The original client sends the organization, the project and the headers that it finds in the environment to
+any server, and so do the clients that LiteLLM makes for itself.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ HOST = "api.openai.com"
 
 
 class Once(AsyncOpenAI):
-    """A client that asks once."""
+    """A client that sends each request only once, without retries."""
 
     max_retries = property(lambda self: 0, lambda self, retries: None)  # LiteLLM sets 2 for some
 
 
 class Anonymous(Once):
-    """One that sends nothing that it, or LiteLLM, finds in the environment."""
+    """A client that sends nothing from the environment."""
 
     def __init__(self, **keys: Any) -> None:
         super().__init__(**keys)
-        self._custom_headers = {}  # of OPENAI_CUSTOM_HEADERS
+        self._custom_headers = {}  # from OPENAI_CUSTOM_HEADERS
 
     @property
     def default_headers(self) -> Any:
-        """What goes with each request."""
+        """The headers of each request."""
         return {**super().default_headers, "OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 
 
 def install() -> None:
-    """Let LiteLLM make such clients too, where another server is asked than OpenAI's."""
+    """Make LiteLLM use such clients too, for all servers except OpenAI's."""
     chat.AsyncOpenAI = completion.AsyncOpenAI = _client
 
 

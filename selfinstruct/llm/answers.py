@@ -1,7 +1,7 @@
-"""What a provider answered where it did not do what it was asked, out of the errors of a dozen libraries.
+"""Extract a provider's error message from the errors of a dozen libraries.
 
-Whatever LiteLLM makes of it, the HTTP answer itself is at the end of the chain of errors: its status, its
-codes and its words are taken from there. Without one, as for an error in a reply of status 200, they are
+Whatever error LiteLLM raises, the HTTP answer itself is at the end of the chain of errors, and its status,
+codes and words are taken from there. If there is none, as for an error in a reply with status 200, they are
 taken from the error.
 """
 
@@ -17,32 +17,32 @@ from selfinstruct.llm.reach import chain
 from selfinstruct.llm.signs import MADE_UP, Sign, plainly
 from selfinstruct.safety.blot import blotted
 
-MOST_READ = 20_000  # characters of an answer that are looked at
+MOST_READ = 20_000  # characters of an answer that are examined
 MOST_WORDS = 300
 DEEPEST = 6
-# The keys of an answer that say what is wrong, compared without case and punctuation, and those that repeat
-# the prompt or the reply.
+# The keys of an answer that hold the error message, compared without case and punctuation, and the keys that
+# repeat the prompt or the reply.
 CODES = {"code", "type", "status", "errorcode", "errortype", "reason", "blockreason", "finishreason"}
 WORDS = {"message", "msg", "error", "errormsg", "errormessage", "errordescription", "detail", "details"} | {
     *("title", "description", "raw", "reason", "reasons")
 }
 OF_PROMPT = {"input", "flaggedinput", "failedgeneration", "prompt", "messages"}
-# What LiteLLM puts before the provider's words, and the advice that it puts after them.
+# The text that LiteLLM puts before the provider's words, and the advice that it puts after them.
 PREFIX = re.compile(r"([\w.]*(Error|Timeout)( Error)?: )*([\w-]+Exception - )?(Error code: \d+ - )?")
 ADVICE = " To drop "
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a provider said.
+    """A provider's error message.
 
     Attributes:
-        status: the HTTP status; None where it gave none.
+        status: the HTTP status; None if there is none.
         words: its message, on one line.
         codes: its codes, in lower case and without punctuation.
         messages: all its messages in lower case.
-        headers: of its answer.
-        body: its answer as JSON, where it is.
+        headers: the headers of its answer.
+        body: its answer as JSON, if it is JSON.
     """
 
     status: int | None
@@ -53,14 +53,14 @@ class Said:
     body: Any = None
 
     def is_like(self, sign: Sign) -> bool:
-        """Whether it has a code of the sign, or its words."""
+        """Whether it has one of the sign's codes, or matches its words."""
         return not self.codes.isdisjoint(map(plainly, sign.codes)) or any(
             re.search(words, self.messages) for words in sign.words
         )
 
 
 def said_in(error: Exception) -> Said:
-    """What the provider said, by the error that was made of it."""
+    """The provider's message, extracted from the error that a library raised."""
     names = {plainly(type(one).__name__) for one in chain(error)}
     answer = _answer(error)
     if answer is None:
@@ -85,12 +85,12 @@ def said_in(error: Exception) -> Said:
 
 
 def _answer(error: Exception) -> Any:
-    """The HTTP answer behind an error: that of the innermost error which has a real one."""
+    """The HTTP answer behind an error, from the innermost error that has a real one."""
     for one in reversed(list(chain(error))):
         answer = getattr(one, "response", None)
         try:
             if answer is not None and answer.status_code >= 400 and (_from_client(one) or answer.text):
-                answer.text  # noqa: B018  may not have been read
+                answer.text  # noqa: B018  fails if it was not read
                 return answer
         except (AttributeError, RuntimeError, TypeError):
             continue
@@ -98,7 +98,7 @@ def _answer(error: Exception) -> Any:
 
 
 def _from_client(error: BaseException) -> bool:
-    """Whether it is an HTTP client's own; those of LiteLLM's come with made-up answers."""
+    """Whether an HTTP client raised it; LiteLLM's own errors have made-up answers."""
     return type(error).__module__.split(".")[0] in ("httpx", "openai")
 
 
@@ -110,7 +110,7 @@ def _json(text: str) -> Any:
 
 
 def _leaves(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The keys and texts of an answer, also those of JSON inside a text, as OpenRouter has it."""
+    """The keys and texts of an answer, including JSON inside a text, as OpenRouter sends it."""
     if depth > DEEPEST:
         return
     if isinstance(value, dict):
@@ -131,7 +131,7 @@ def _leaves(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, st
 
 
 def _longest_first(found: list[tuple[str, str]]) -> str:
-    """The message of an answer: that of its first key for one, the most telling first."""
+    """The message of an answer, from the most informative key that has one."""
     for wanted in ("message", "msg", "errormsg", "detail", "error", "description", "title", "reason"):
         for key, value in found:
             if key == wanted and value.strip():
@@ -140,9 +140,9 @@ def _longest_first(found: list[tuple[str, str]]) -> str:
 
 
 def _without_library(text: str) -> str:
-    """An error's text without what LiteLLM puts around the provider's words."""
+    """An error's text without the words that LiteLLM puts around the provider's."""
     return PREFIX.sub("", " ".join(text.split()), count=1).split(ADVICE)[0]
 
 
 def _one_line(text: str) -> str:
-    return blotted(" ".join(text.split()))[:MOST_WORDS]  # before it is cut, which leaves part of a key
+    return blotted(" ".join(text.split()))[:MOST_WORDS]  # before the cut, which may split a key

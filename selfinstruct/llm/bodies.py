@@ -1,7 +1,7 @@
-"""Bodies of answers: read in whatever encoding, and cut to what LiteLLM can take.
+"""Read the bodies of answers in any encoding, and cut them to a size that LiteLLM can handle.
 
-It looks for keys and for the names of models with regular expressions that stand still for minutes on a
-megabyte, and with them every other request.
+LiteLLM searches for keys and model names with regular expressions that take minutes for a megabyte, and block
+every other request meanwhile.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import math
 from typing import Any
 
 LARGEST_ERROR = 16_384  # bytes
-LONGEST_NAME = 200  # characters of a text that is no content: a model's name, an id, a finish reason
+LONGEST_NAME = 200  # characters of a text that is not content: a model's name, an id, a finish reason
 LONGEST_NUMBER = 400  # digits
-# How an error is cut, the second where the first leaves too much, and so on: how long a text may be, how many
-# entries a list or an object may have, and how deep they may nest.
+# The limits for cutting an error: the length of a text, the number of entries in a list or an object, and the
+# depth of nesting. Each line applies if the one before leaves too much.
 CUTS = ((2000, 50, 8), (500, 10, 4), (40, 3, 3))
 TELLING = ("error", "message", "code", "type", "status", "detail", "reason")  # keys that are kept first
-OF_HOSTS = ("idna", "punycode")  # which are no encodings of a text, and slow
+OF_HOSTS = ("idna", "punycode")  # not encodings of texts, and slow
 
 
 def parsed(content: bytes, charset: str | None = None) -> Any:
-    """What a body says, which is in UTF-8 as JSON has to be, or else in the encoding that the answer names.
+    """Parse a JSON body in UTF-8, as JSON must be, or else in the encoding that the answer names.
 
     Raises:
-        ValueError: where it is not JSON.
-        RecursionError: where it nests too deeply.
+        ValueError: if it is not JSON.
+        RecursionError: if it is nested too deeply.
     """
     try:
         return json.loads(content, parse_int=_whole)
@@ -38,7 +38,7 @@ def parsed(content: bytes, charset: str | None = None) -> Any:
 
 
 def cut_error(content: bytes, charset: str | None = None) -> bytes:
-    """The body of an error; a large one is cut, and is JSON where it was."""
+    """The body of an error; a large one is cut, and JSON stays valid JSON."""
     if len(content) <= LARGEST_ERROR:
         return content
     try:
@@ -50,12 +50,12 @@ def cut_error(content: bytes, charset: str | None = None) -> bytes:
 
 
 def named(value: Any) -> Any:
-    """A part of an answer that is no content, with its texts cut, but for the arguments of a call."""
+    """A part of an answer that is not content, with all its texts cut except the arguments of a call."""
     return _cut(value, LONGEST_NAME, 1000, 5, whole=("arguments",))
 
 
 def _cut(value: Any, longest: int, most: int, depth: int, whole: tuple[str, ...] = ()) -> Any:
-    if isinstance(value, str):  # blanks go first, so that what is shown of a message is not near the cut
+    if isinstance(value, str):  # first remove blanks, so that the shown part of a message is not near the cut
         return value if len(value) <= longest else " ".join(value.split())[:longest]
     if not isinstance(value, dict | list):
         return value

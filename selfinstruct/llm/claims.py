@@ -1,7 +1,7 @@
-"""Which prompts are being asked right now by runs that share a cache, so that no two pay for the same one.
+"""Claims on prompts: they keep two runs that share a cache from paying for the same prompt at the same time.
 
-A claim is a row in the cache's file. Its owner holds a lock file for as long as it lives, which the operating
-system lets go of however the process ends; so a claim whose owner is gone is known as such at once, and taken
+A claim is a row in the cache's file. Its owner holds a lock file as long as it runs, and the operating system
+releases the lock however the process ends. So a claim without a living owner is recognized at once, and taken
 over.
 """
 
@@ -20,8 +20,8 @@ class Claims:
     """The claims of one run.
 
     Args:
-        db: the cache's file, open, with `TABLE` in it.
-        folder: where owners have their lock files.
+        db: the cache's open file, with `TABLE` in it.
+        folder: the folder for the owners' lock files.
 
     Raises:
         OSError: if the folder cannot be used.
@@ -37,7 +37,7 @@ class Claims:
         self._lock.acquire(timeout=0)
 
     def take(self, key: bytes) -> bool:
-        """Whether this run is now the one to ask; False while another is at it."""
+        """Claim a prompt; False if another run is asking it."""
         taken = self._db.execute("INSERT OR IGNORE INTO claim VALUES (?, ?)", (key, self._owner)).rowcount
         if taken:
             return True
@@ -47,14 +47,14 @@ class Claims:
         return False
 
     def release(self, key: bytes) -> None:
-        """Let others ask; what there is to know is in the cache."""
+        """Release a claim; the cache has the reply, if there is one."""
         self._db.execute("DELETE FROM claim WHERE key = ? AND owner = ?", (key, self._owner))
 
     def close(self) -> None:
-        """Let go of all."""
+        """Release all claims."""
         self._db.execute("DELETE FROM claim WHERE owner = ?", (self._owner,))
         self._lock.release()
-        with suppress(OSError):  # one that is left over does no harm
+        with suppress(OSError):  # a leftover file does no harm
             self._file(self._owner).unlink()
 
     def _lives(self, owner: str) -> bool:

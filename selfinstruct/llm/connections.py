@@ -1,6 +1,6 @@
-"""Connections that stay open between requests; one on which a server spoke unasked is not used again.
+"""Connections that stay open between requests; one on which a server sent unrequested data is not used again.
 
-aiohttp would take what came in the meantime for the answer to the next request.
+aiohttp would take that data for the answer to the next request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiohttp.client_proto import ResponseHandler
 
 
 class Connections(TCPConnector):
-    """aiohttp's connections."""
+    """aiohttp's connections, without those that received unrequested data."""
 
     def __init__(self, **keys: Any) -> None:
         super().__init__(**keys)
@@ -31,21 +31,21 @@ class Connections(TCPConnector):
 
 
 class _Connection(ResponseHandler):
-    heard = False  # anything since its last answer was read
+    heard = False  # whether any data came since the last answer was read
 
     def data_received(self, data: bytes) -> None:
-        self.heard |= bool(data)  # it is called without any too; before the answer ends, which releases it
+        self.heard |= bool(data)  # also called with no data; called before the answer ends and releases it
         super().data_received(data)
 
 
 def _spoke(connection: Any) -> bool:
-    """Whether the server sent anything unasked, be it still unread, or hung up."""
+    """Whether the server sent unrequested data, read or not, or closed the connection."""
     return connection.heard or connection.should_close or _readable(connection.transport)
 
 
 def _readable(transport: Any) -> bool:
     socket = transport.get_extra_info("socket")
-    if not hasattr(select, "poll"):  # as on Windows
+    if not hasattr(select, "poll"):  # on Windows
         return bool(select.select([socket], [], [], 0)[0])
     poll = select.poll()
     poll.register(socket, select.POLLIN)

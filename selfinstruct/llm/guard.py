@@ -1,10 +1,10 @@
-"""The wire under LiteLLM, kept within bounds: no redirect is followed, no answer fills the memory.
+"""HTTP transports for LiteLLM with limits: they follow no redirect, and no answer can fill the memory.
 
-LiteLLM's clients follow redirects, with the prompt and some with the key, and read an answer to its end,
-however long. Whichever of them asks, ours or one that LiteLLM makes for itself, it sends through one of two
-transports; `install` puts those of this module in their place. An answer that comes through here is whole,
-decompressed, and such that LiteLLM can read it (see `wire`). How large a header may be is up to the HTTP
-libraries under it: 8 KB a line and 128 lines, or 100 KB together.
+LiteLLM's clients follow redirects, with the prompt and sometimes with the key, and read an answer to its end,
+however long it is. All clients, ours and those that LiteLLM makes for itself, use one of two transports;
+`install` replaces these by the ones in this module. An answer that passes them is complete, decompressed, and
+in a form that LiteLLM can read (see `wire`). The HTTP libraries limit the headers: 8 KB per line and 128
+lines, or 100 KB together.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from selfinstruct.llm.connections import Connections
 from selfinstruct.llm.wire import RedirectError, UnusableError, mended
 
 MB = 1_000_000
-# A reply of a million tokens has 4 MB, the vectors of 512 texts with 3,072 numbers each about 35.
+# A reply of a million tokens has 4 MB; the vectors of 512 texts with 3,072 numbers each have about 35 MB.
 LARGEST = 64 * MB
-# All the answers that are being read at one moment; beyond it only the small ones go on.
+# The limit for all answers that are being read at one time; beyond it only small ones continue.
 LARGEST_TOGETHER, SMALL = 4 * LARGEST, MB
 TOO_LARGE = f"its reply is larger than {LARGEST // MB} MB"
-MOST_PIECES = 100  # that were compressed one by one; each costs a copy of those after it
-GZIP = b"\x1f\x8b"  # no JSON begins like that
-# Headers that are not handed on: those of a body as it was sent, and cookies, which httpx would send back.
+MOST_PIECES = 100  # pieces compressed one by one; each costs a copy of all the pieces after it
+GZIP = b"\x1f\x8b"  # JSON never begins like this
+# Headers that are dropped: those about the encoding of the body, and cookies, which httpx would send back.
 LEFT_OUT = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
 
 
 class Room:
-    """The memory that answers take while they are read."""
+    """The memory that answers occupy while they are read."""
 
     def __init__(self) -> None:
         self._taken = 0
 
     async def read(self, response: httpx.Response) -> bytes:
-        """The body of an answer as it was sent.
+        """Read the body of an answer as it was sent.
 
         Raises:
-            UnusableError: where there is no room for it.
+            UnusableError: if there is no room for it.
         """
         body = bytearray()
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -64,7 +64,7 @@ ROOM = Room()
 
 
 class GuardedAiohttp(aiohttp_transport.LiteLLMAiohttpTransport):  # type: ignore[misc]
-    """LiteLLM's own transport, which does thrice as many requests a second as httpx's."""
+    """LiteLLM's own transport, which handles three times as many requests per second as httpx's."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the answer is whole."""
@@ -74,14 +74,14 @@ class GuardedAiohttp(aiohttp_transport.LiteLLMAiohttpTransport):  # type: ignore
         except httpx.ConnectError as error:
             if isinstance(error.__cause__, aiohttp.ClientConnectorError):
                 raise  # nothing was sent
-            raise httpx.ReadError(str(error)) from error  # else LiteLLM sends it again, uncounted
+            raise httpx.ReadError(str(error)) from error  # otherwise LiteLLM sends it again, uncounted
 
     async def _make_aiohttp_request(self, *args: Any, **keys: Any) -> Any:
         return _Ascii(await super()._make_aiohttp_request(*args, **keys))
 
 
 class GuardedHttpx(httpx.AsyncHTTPTransport):
-    """The transport of those who set DISABLE_AIOHTTP_TRANSPORT or LITELLM_HTTP2."""
+    """The transport if DISABLE_AIOHTTP_TRANSPORT or LITELLM_HTTP2 is set."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the answer is whole."""
@@ -93,7 +93,7 @@ class GuardedHttpx(httpx.AsyncHTTPTransport):
 
 
 class _Ascii:
-    """An answer of aiohttp's whose headers httpx can take: it takes no letter beyond ASCII."""
+    """An answer from aiohttp with headers in ASCII, since httpx accepts only these."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
@@ -107,7 +107,7 @@ class _Ascii:
 
 
 def install() -> None:
-    """Put the guarded transports in the place of LiteLLM's, for all clients that are made from now on."""
+    """Replace LiteLLM's transports by the guarded ones, for all clients that are made from now on."""
     aiohttp_transport.LiteLLMAiohttpTransport = GuardedAiohttp
     http_handler.TCPConnector = Connections
     http_handler.AsyncHTTPTransport = GuardedHttpx  # also behind a proxy
@@ -116,10 +116,10 @@ def install() -> None:
 
 
 async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Response:
-    """An answer that has been read.
+    """Read an answer completely and check it.
 
     Raises:
-        UnusableError: where it is too large, cannot be read, or points elsewhere.
+        UnusableError: if it is too large, cannot be read, or points elsewhere.
     """
     try:
         if 300 <= response.status_code < 400:
@@ -127,26 +127,26 @@ async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Re
         body = await ROOM.read(response)
     finally:
         await response.aclose()
-    if body[:2] == GZIP:  # whatever the headers say
+    if body[:2] == GZIP:  # even if the headers do not say so
         body = _unpacked(body)
     status, body = mended(request.url.path, response.status_code, body, response.charset_encoding)
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in LEFT_OUT]
     answer = httpx.Response(status, headers=headers, content=body, request=request)
     if body[:1] == b"{":
-        answer.headers["content-type"] = "application/json"  # whatever a proxy calls it
+        answer.headers["content-type"] = "application/json"  # even if a proxy sets another type
     return answer
 
 
 def _where(request: httpx.Request, response: httpx.Response) -> str:
     """The address that an answer points to."""
     place = str(response.headers.get("location", ""))
-    with suppress(httpx.InvalidURL, ValueError):  # then as it says it
+    with suppress(httpx.InvalidURL, ValueError):  # then the header as it is
         place = place and str(request.url.join(place))
     return place[:200] or "nowhere"
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """What was compressed, in one piece or several; what follows the last one is left."""
+    """Decompress a body of one or several pieces; data after the last piece is dropped."""
     body = b""
     for _ in range(MOST_PIECES):
         unpack = zlib.decompressobj(wbits=31)
@@ -157,7 +157,7 @@ def _unpacked(packed: bytes) -> bytes:
         if len(body) > LARGEST:
             raise UnusableError(TOO_LARGE)
         if not unpack.eof:
-            raise UnusableError("its reply is compressed, and cut short")
+            raise UnusableError("its reply is compressed and incomplete")
         packed = unpack.unused_data
         if packed[:2] != GZIP:
             return body
@@ -165,7 +165,7 @@ def _unpacked(packed: bytes) -> bytes:
 
 
 def _of_httpx() -> httpx.AsyncHTTPTransport:
-    """What httpx would make of the settings that LiteLLM hands it, guarded."""
+    """The guarded transport with the settings that LiteLLM would give to httpx."""
     address = "0.0.0.0" if http_handler.litellm.force_ipv4 else None
     verify, http2 = http_handler.get_ssl_configuration(), http_handler.http2_enabled()
     return GuardedHttpx(verify=verify, http2=http2, local_address=address)
@@ -175,7 +175,7 @@ _waiting = http_handler.HTTPHandler.create_client
 
 
 def _waiting_client(handler: Any) -> Any:
-    """A client in a thread that waits, which a few providers fetch a token with, without redirects."""
+    """A synchronous client without redirects; a few providers fetch a token with it."""
     client = _waiting(handler)
     client.follow_redirects = False
     return client

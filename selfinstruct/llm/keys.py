@@ -1,7 +1,8 @@
-"""Keys: which environment variables and hosts belong to a provider, and the one place where a key is read.
+"""Keys: the environment variables and hosts of each provider, and the only place where a key is read.
 
-What belongs to whom is read from LiteLLM's files, since importing it takes seconds. Whether a model may have
-its key is said in `trust`; one that was not cleared there gets none here. A plug-in asks here too.
+Providers' variables and hosts are read from LiteLLM's files, since importing it takes seconds. `trust`
+decides whether a model may have its key; a model that was not cleared there gets no key here. Plug-ins ask
+here too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.llm.addresses import Address, read
 
 ROUTES = "litellm_core_utils/get_llm_provider_logic.py"  # LiteLLM's file with keys and hosts of providers
-CHECKS = "utils.py"  # and the one that says whether a key is missing
+CHECKS = "utils.py"  # LiteLLM's file that checks whether a key is missing
 MORE = "llms/openai_like/providers.json"
 BRANCH = re.compile(r'^( +)(?:el)?if ([^\n]*custom_llm_provider[^\n]*"[^\n]*):\n((?:\1 +.*\n|\n)*)', re.M)
 KEY = r"[A-Z][A-Z0-9]*_[A-Z0-9_]*(?:KEY|TOKEN|SECRET|JWT|PASSWORD|CREDENTIALS|KEY_ID)"
@@ -26,7 +27,7 @@ NAMED = re.compile(rf'"({KEY})"')
 READ = re.compile(rf'(?:get_secret(?:_str)?|getenv|environ\.get|environ)[(\[]\s*"({KEY})"')
 URL = re.compile(r'"(https://[^"]+)"')
 BASE = re.compile(r'"([A-Z][A-Z0-9_]*_(?:API_BASE|BASE_URL|ENDPOINT))"')
-FAMILY = {  # providers that are another one under another name
+FAMILY = {  # other names of a provider
     "text-completion-openai": "openai",
     "custom_openai": "openai",
     "text-completion-codestral": "codestral",
@@ -43,14 +44,14 @@ FAMILY = {  # providers that are another one under another name
     "qwencloud": "dashscope",
     "qwen_ai_platform": "dashscope",
 }
-VARIABLES = {  # what its files do not say as the others do
+VARIABLES = {  # variables that LiteLLM's files do not name in the usual form
     "bedrock": ("AWS_BEARER_TOKEN_BEDROCK", "AWS_SESSION_TOKEN"),
     "huggingface": ("HF_TOKEN",),
     "hosted_vllm": ("HOSTED_VLLM_API_KEY",),
     "gemini": ("GOOGLE_API_KEY",),
     "vertex_ai": ("VERTEX_API_KEY", "GOOGLE_API_KEY"),
 }
-HOSTS = {  # as above
+HOSTS = {  # hosts that they do not name in the usual form
     "openai": ("api.openai.com",),
     "anthropic": ("api.anthropic.com",),
     "openrouter": ("openrouter.ai",),
@@ -67,13 +68,13 @@ BASES = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"), "azure": ("AZURE_API_
 
 
 def key_of(config: ModelConfig) -> str | None:
-    """The key that a model sends; None where there is none, or where it was not cleared for this address."""
+    """The key that a model sends; None if there is none, or if it was not cleared for this address."""
     if not config.cleared:
         return None
     if config.api_key_env:
         return os.environ.get(config.api_key_env) or None
     provider = config.name.partition("/")[0]
-    if config.api_base or not lends_openai(provider):  # LiteLLM finds what the others need
+    if config.api_base or not lends_openai(provider):  # LiteLLM finds the keys of the others
         return None
     return next((os.environ[name] for name in sorted(variables(provider)) if os.environ.get(name)), None)
 
@@ -84,10 +85,10 @@ def is_set(variable: str | None) -> bool:
 
 
 def lends_openai(provider: str) -> bool:
-    """Whether LiteLLM would send a provider OpenAI's key where it is given none."""
+    """Whether LiteLLM would send OpenAI's key to a provider if it gets no other key."""
     found = _source("constants.py").partition("\nopenai_compatible_providers")[2].partition("]\n")[0]
     listed = re.findall(r'"([\w.-]+)"', found)
-    of_text = provider.startswith("text-completion-")  # in a list of its own, and asked by OpenAI's client
+    of_text = provider.startswith("text-completion-")  # in a separate list, and used with OpenAI's client
     return of_text or FAMILY.get(provider, provider) == "openai" or provider in listed or provider in _more()
 
 
@@ -103,13 +104,13 @@ def variables(provider: str) -> frozenset[str]:
 
 
 def owner(variable: str) -> str | None:
-    """The provider whose variable this is, None where nobody is known to have it."""
+    """The provider that a variable belongs to; None if no provider is known to have it."""
     named = [name for name, found in _by_provider().items() if variable in found]
     return min(named, key=len, default=None)
 
 
 def hosts(provider: str) -> list[Address]:
-    """The addresses that are a provider's own: LiteLLM's, and what the user's environment says."""
+    """A provider's own addresses: those in LiteLLM, and those in the user's environment."""
     name = FAMILY.get(provider, provider)
     texts = [*_branches(name)]
     urls = [url for text in texts for url in URL.findall(text)]
@@ -136,7 +137,7 @@ def _branches(name: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def _parts() -> list[tuple[frozenset[str], str]]:
-    """What LiteLLM does for each provider, as far as it asks for it by name."""
+    """The parts of LiteLLM's code that handle a provider by its name."""
     routes = _source(ROUTES).partition("def _get_openai_compatible_provider_info(")[2]
     checks = _source(CHECKS).partition("\ndef validate_environment(")[2].partition("\ndef ")[0]
     found = BRANCH.findall(routes) + BRANCH.findall(checks)
@@ -150,7 +151,7 @@ def _more() -> dict[str, dict[str, str]]:
 
 
 def _folder(provider: str) -> Iterator[str]:
-    """The files that LiteLLM has for a provider."""
+    """The texts of LiteLLM's files for a provider."""
     root = _root()
     if root and re.fullmatch(r"[\w-]+", provider):
         for path in sorted((root / "llms" / provider).rglob("*.py")):

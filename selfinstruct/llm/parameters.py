@@ -1,8 +1,9 @@
-"""The parameters that a request may have, by who takes them.
+"""The parameters that a request may have, by the provider or server that accepts them.
 
-All are sent as they are; one that is not here is taken for a misspelling, and goes into `extra_body` if it is
-none. To add one, add it to the line of who takes it. What LiteLLM takes in the same place and is no parameter
-of sampling (an address, a key, headers, callbacks, a made-up reply) is in `ELSEWHERE`.
+All are sent unchanged. A parameter that is not listed here counts as a misspelling; if it is not one, it
+belongs in `extra_body`. To add one, add it to the line of its provider. `ELSEWHERE` lists the arguments that
+LiteLLM accepts in the same place but that are not sampling parameters: an address, a key, headers, callbacks,
+a made-up reply.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BY_TAKER = {
     " enable_thinking thinking_budget enable_search safe_prompt random_seed prompt_mode",
     "LiteLLM": "extra_body allowed_openai_params drop_params additional_drop_params",
 }
-MEANT = {  # what others call them
+MEANT = {  # other names for them
     "max_new_tokens": "max_tokens",
     "max_output_tokens": "max_tokens",
     "maxoutputtokens": "max_tokens",
@@ -38,8 +39,8 @@ MEANT = {  # what others call them
     "num_return_sequences": "n",
 }
 PARAMETERS = frozenset(name for names in BY_TAKER.values() for name in names.split())
-ENVIRONMENT = "the environment of whoever runs it, where LiteLLM reads it"
-ELSEWHERE = {  # where it belongs, by regular expressions of keys in small letters with _ for -
+ENVIRONMENT = "the environment of the run, where LiteLLM reads it"
+ELSEWHERE = {  # the right place: regular expressions of keys, in lower case with _ for -
     "model.api_base": r"api_?base|base_?url|(azure_)?endpoint|api_url",
     "model.api_key_env, the name of the variable that holds it": r"(\w+_)?api_?key(s|_env)?|auth(orization)?"
     r"|token|(?!max|min|stop|num)\w+_token(_file)?|\w*(secret|password|credential)\w*",
@@ -60,12 +61,12 @@ ELSEWHERE = {  # where it belongs, by regular expressions of keys in small lette
     r"|acompletion|aembedding|atext_completion",
 }
 NESTED = ("extra_body", "metadata", "litellm_metadata", "litellm_params", "provider_options")
-ONLY_IN_BODY = ("metadata", "tags", "cache", "guardrails", "roles", "disable_fallbacks")  # a gateway's own
+ONLY_IN_BODY = ("metadata", "tags", "cache", "guardrails", "roles", "disable_fallbacks")  # for a gateway
 
 
 @lru_cache(maxsize=1024)
 def elsewhere(key: str) -> str | None:
-    """Where a key belongs that is not a parameter of sampling, in any spelling; None where it may be one."""
+    """The right place for a key, in any spelling, that is not a sampling parameter; None if it may be one."""
     plain = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()).strip("_")
     if key in PARAMETERS:
         return None

@@ -1,8 +1,8 @@
-"""Whose fault a refusal is: that of one prompt, or that of the way to ask.
+"""Find out whether a refusal is caused by one prompt, or by the key or the parameters.
 
-A provider may refuse in words that nobody knows. The same request with a plain prompt shows which it is:
-where that is answered, the prompt was to blame, and its record is rejected; where it is refused too, the key
-or a parameter is, and the run ends. So a prompt never ends a run, first or last, whatever came before it.
+A provider may refuse with an unknown message. The same request with a plain prompt shows the cause: if that
+is answered, the prompt was the cause, and its record is rejected; if it is refused too, the key or a
+parameter is the cause, and the run ends. So no single prompt ever ends a run, whether it comes first or last.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import replace
 
 from selfinstruct.records import Request
 
-# Harmless, short, and with the word that OpenAI wants to see where JSON is asked for.
+# Harmless, short, and with the word that OpenAI requires for JSON replies.
 PLAIN = 'Say hello. If you are to answer in json, write {"hello": "world"}.'
 OWN = ("seed", "stop")  # parameters that differ from prompt to prompt
 
 
 def shape_of(request: Request) -> str:
-    """All about a request but its prompt: if one of a shape was answered, the way to ask is right."""
+    """All of a request except its prompt: if one of a shape was answered, its parameters are right."""
     sampling = {key: value for key, value in request.sampling.items() if key not in OWN}
     return json.dumps([request.stage, bool(request.system), sampling], sort_keys=True, default=str)
 
 
 def plain(request: Request) -> Request:
-    """The same request with a plain prompt; the system message stays, since some models take none."""
+    """The same request with a plain prompt; a system message stays, as some models refuse one."""
     return replace(request, prompt=PLAIN)

@@ -1,8 +1,8 @@
-"""What a model costs: the recipe's own word for it, else the price list that comes with LiteLLM.
+"""Find what a model costs: the price in the recipe, or else in the price list that comes with LiteLLM.
 
-The list is read from its file, since importing LiteLLM takes seconds, and looked up as LiteLLM does it: by
-the whole name, then without the provider where the entry is that provider's. To give a price that it does
-not have, set `model.price`.
+The list is read from its file, since importing LiteLLM takes seconds. A model is looked up as LiteLLM does
+it: by its whole name, then without the provider if the entry belongs to that provider. For a price that the
+list lacks, set `model.price`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from selfinstruct.llm import MODELS
 
 PRICES = "model_prices_and_context_window_backup.json"
 MILLION = 1_000_000
-# Providers that the list has under another name: what one is asked for, and whose entries serve it.
+# Providers with another name in the list: the provider asked for, and the providers with its entries.
 SAME = {"openai": ("text-completion-openai",), "bedrock": ("bedrock_converse",)}
 
 
@@ -29,23 +29,23 @@ class Price:
     """A price in US dollars for a million tokens.
 
     Attributes:
-        input: of what is sent.
-        output: of what comes back.
+        input: the price of tokens sent.
+        output: the price of tokens received.
     """
 
     input: float
     output: float
 
     def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """What so many tokens cost, in US dollars."""
+        """The cost of a number of tokens, in US dollars."""
         return (self.input * prompt_tokens + self.output * completion_tokens) / MILLION
 
 
 def price_of(config: ModelConfig) -> Price | None:
-    """The price of a model; None where nobody knows it.
+    """The price of a model; None if it is unknown.
 
-    A server of one's own (`api_base`) does not make a model free: what answers there may be a gateway that
-    charges for it. One that costs nothing has a price of 0 in the recipe.
+    The user's own server (`api_base`) does not make a model free, since it may be a gateway that charges for
+    it. For a free server, set a price of 0 in the recipe.
     """
     if config.price:
         return Price(config.price.input, config.price.output)
@@ -56,9 +56,9 @@ def price_of(config: ModelConfig) -> Price | None:
 
 
 def _listed(name: str) -> Price | None:
-    """The price in LiteLLM's list; it has a zero where nobody filled one in, so a zero says nothing."""
+    """The price in LiteLLM's list; None for a zero, which there means that nobody filled in a price."""
     entry = _entry(name)
-    tiers = entry.get("tiered_pricing") or [entry]  # of a longer prompt; the first is of a usual one
+    tiers = entry.get("tiered_pricing") or [entry]  # the first is for ordinary prompts
     price = Price(
         MILLION * (tiers[0].get("input_cost_per_token") or 0.0),
         MILLION * (tiers[0].get("output_cost_per_token") or 0.0),
@@ -77,7 +77,7 @@ def _entry(name: str) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=1)
 def price_list() -> dict[str, dict[str, Any]]:
-    """LiteLLM's price list by name in lower case; empty where a version of it comes without."""
+    """LiteLLM's price list by name in lower case; empty if this version of LiteLLM has none."""
     spec = find_spec("litellm")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / PRICES

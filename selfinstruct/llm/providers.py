@@ -1,6 +1,6 @@
-"""Any provider, through LiteLLM; the only module that imports it.
+"""Any provider, through LiteLLM; this is the only module that imports LiteLLM.
 
-What it raises is sorted in `failures`.
+`failures` sorts the errors that LiteLLM raises.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from selfinstruct.llm.usage import sane, tokens_of
 from selfinstruct.records import Reply, Request
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
-# Imported by the first request otherwise: those after it would wait, and then go out all at once.
+# Otherwise the first request imports these: later requests would wait, and then be sent all at once.
 NEEDED_FIRST = ("openai.resources.chat", "openai.resources.completions")
 OPENAI = ("openai", "text-completion-openai")
-ADDRESSED = ("hosted_vllm", "litellm_proxy", "lm_studio", "xinference")  # LiteLLM asks OpenAI without one
+ADDRESSED = ("hosted_vllm", "litellm_proxy", "lm_studio", "xinference")  # LiteLLM's default is OpenAI
 NO_ADDRESS = (
     "model.api_base is not set; set it to the address of your server, such as http://127.0.0.1:8000/v1"
 )
-# What it makes in another thread, and leaves there where the time for a reply is over by then.
+# LiteLLM makes this in another thread, and leaves it there if the time for a reply is over by then.
 GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
 
@@ -49,7 +49,7 @@ class LiteLLM:
     """A model behind LiteLLM; see `Model` and `EmbeddingModel`.
 
     Raises:
-        ModelError: where `api_base` names a server that does not answer, or is needed and not set.
+        ModelError: if `api_base` names a server that does not answer, or is needed but not set.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -66,7 +66,7 @@ class LiteLLM:
             self._fixed["api_base"] = config.api_base
         key = key_of(config)
         if key is None and (config.api_base or lends_openai(provider)):
-            key = "none"  # else LiteLLM takes what it finds in the environment, OpenAI's key for most
+            key = "none"  # otherwise LiteLLM takes a key from the environment, usually OpenAI's
         self._fixed["api_key"] = key
         self._library: Any = None
         self._pooled: Any = None
@@ -75,7 +75,7 @@ class LiteLLM:
         """See `Model`."""
         first, several = requests[0], len(requests) > 1
         wrong = next(misplaced_parameters(first.sampling, "sampling"), None)
-        if wrong:  # a recipe is checked before; this is for what a plug-in made
+        if wrong:  # recipes are checked before; this is for requests from a plug-in
             raise ModelError(str(wrong))
         try:
             if self._config.mode == "chat":
@@ -89,7 +89,7 @@ class LiteLLM:
                 )
         except Exception as error:  # LiteLLM raises the errors of a dozen libraries; all are sorted here
             refused = sort_failure(error, self._config)
-            return [None] * len(requests) if several else [refused]  # which of several it was is not said
+            return [None] * len(requests) if several else [refused]  # which one was refused is unknown
         return replies_of(response, self._config, requests)
 
     def space(self, dimensions: int | None) -> Any:
@@ -117,7 +117,7 @@ class LiteLLM:
         return replace(reply, prompt_tokens=tokens, cost_usd=hidden.get("response_cost"))
 
     async def prepare(self) -> None:
-        """See `Model`. LiteLLM's import takes seconds, in which nothing else should wait or lose its turn."""
+        """See `Model`. LiteLLM's import takes seconds, so it runs in a thread and other work goes on."""
         if self._config.api_base:
             await asyncio.to_thread(reach, self._config.api_base)
         self._library = await asyncio.to_thread(_library)
@@ -133,19 +133,21 @@ class LiteLLM:
         from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
         from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 
-        # Its task would be left over, and what it was yet to do told of in the next run; a request starts it.
+        # Otherwise its task stays, and logs its remaining work in the next run; a request starts it.
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(GLOBAL_LOGGING_WORKER.flush(), LONGEST_FLUSH)
         await GLOBAL_LOGGING_WORKER.stop()
         if self._pooled is not None:
             await self._pooled.close()
         await close_litellm_async_clients()
-        self._library.in_memory_llm_clients_cache.flush_cache()  # else the next stage gets a closed client
-        await asyncio.sleep(0)  # let closed connections say goodbye before the loop ends
+        self._library.in_memory_llm_clients_cache.flush_cache()  # or the next stage gets a closed client
+        await asyncio.sleep(0)  # so that connections finish closing before the loop ends
 
     def _client(self) -> dict[str, Any]:
-        """One pooled client of OpenAI's, where LiteLLM may take one from us: otherwise it opens a new one for
-        each text completion, and for some providers one that asks three times.
+        """One pooled OpenAI client, if LiteLLM accepts one from us.
+
+        Otherwise LiteLLM opens a new one for each text completion, and for some providers one that asks three
+        times.
         """
         if self._pooled is None:
             _, provider, key, base = self._library.get_llm_provider(
@@ -176,15 +178,15 @@ def _messages(request: Request) -> list[dict[str, str]]:
 
 
 def _library() -> Any:
-    """LiteLLM, imported at the first use since that takes seconds, without network and without a .env."""
+    """Import LiteLLM, without the network and without a .env; at the first use, since it takes seconds."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
-    os.environ["AIOHTTP_TRUST_ENV"] = "False"  # else ~/.netrc is sent along; proxies are found without it
+    os.environ["AIOHTTP_TRUST_ENV"] = "False"  # otherwise it sends ~/.netrc; proxies work without it
     for name in LOGGERS:
         logging.getLogger(name).setLevel(
             logging.ERROR
-        )  # it warns of each finish reason that it does not know
-    warnings.filterwarnings("ignore", module="pydantic")  # of its own response types, nothing of ours
+        )  # otherwise it warns about each finish reason that it does not know
+    warnings.filterwarnings("ignore", module="pydantic")  # about LiteLLM's response types, not ours
     warnings.filterwarnings("ignore", message=GIVEN_UP, category=RuntimeWarning)
     import litellm as library
 
@@ -196,5 +198,5 @@ def _library() -> Any:
     anonymous.install()
     library.suppress_debug_info = True
     library.telemetry = False
-    library.DEFAULT_MAX_RETRIES = 0  # which embedding takes where 0 was asked for
+    library.DEFAULT_MAX_RETRIES = 0  # embedding requests use this even if 0 is given
     return library

@@ -1,4 +1,4 @@
-"""Whether a server can be reached, and if not, why, in words."""
+"""Check whether a server can be reached, and if not, explain why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selfinstruct.errors import ModelError
 
 LONGEST_KNOCK = 5.0  # seconds
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
-REMEDIES = {  # by how a cause begins
+REMEDIES = {  # by the beginning of a cause
     "its name": "Look at the address, and whether this machine is online",
     "it refuses": "Start it, or set model.api_base",
     "there is no route": "Look at the network, a VPN or a proxy (HTTPS_PROXY)",
@@ -23,12 +23,12 @@ REMEDIES = {  # by how a cause begins
 
 
 def reach(api_base: str) -> None:
-    """Knock at a server before the first request, so that a wrong address is known at once.
+    """Connect to a server before the first request, so that a wrong address is found at once.
 
-    Behind a proxy the server need not be reachable from here, so nothing can be said.
+    Behind a proxy nothing is checked, since the server may not be reachable directly.
 
     Raises:
-        ModelError: where no server answers.
+        ModelError: if no server answers.
     """
     address = urlsplit(api_base)
     if getproxies() and not proxy_bypass(address.hostname or ""):
@@ -41,7 +41,7 @@ def reach(api_base: str) -> None:
 
 
 def why(error: BaseException) -> str:
-    """What kept a connection from being made."""
+    """The reason why a connection failed."""
     found = next(_causes(error), None)
     words = getattr(found, "strerror", None) or str(found or error)
     if isinstance(found, socket.gaierror):
@@ -58,7 +58,7 @@ def why(error: BaseException) -> str:
 
 
 def remedy(error: BaseException) -> str:
-    """What to do about it."""
+    """The remedy for a failed connection."""
     cause = why(error)
     return next(
         (words for begin, words in REMEDIES.items() if cause.startswith(begin)), REMEDIES["it refuses"]
@@ -66,7 +66,7 @@ def remedy(error: BaseException) -> str:
 
 
 def unreached(error: BaseException) -> str | None:
-    """The host and port that could not be reached, empty where they are not said; None where they were."""
+    """The host and port that could not be reached; empty if they are unknown, None if they were reached."""
     for one in chain(error):
         host, port = getattr(one, "host", None), getattr(one, "port", None)
         if isinstance(host, str) and host and isinstance(one, OSError):
@@ -78,7 +78,7 @@ def unreached(error: BaseException) -> str | None:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it came from."""
+    """An error, and the errors that caused it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -87,6 +87,6 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The system's own errors behind it, the first cause first."""
+    """The operating system's errors behind an error, the first cause first."""
     system = [one for one in chain(error) if isinstance(one, OSError)]
     yield from reversed(system)

@@ -1,7 +1,7 @@
-"""From LiteLLM's response to replies: each choice's text, its thought, why it ended, and what it cost.
+"""Turn LiteLLM's response into replies: each choice's text, its thought, why it ended, and its cost.
 
-A thought that a server hands on beside the text comes before it, between `<think>` and `</think>`, as models
-write it themselves, so that whoever reads a reply has one form to know.
+If a server returns a thought separately from the text, the thought is put before the text, between `<think>`
+and `</think>`, as models write it themselves, so that a reply has only one form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from selfinstruct.parse.replies import BROKEN_OFF, CONTENT_FILTER, NO_CHOICES
 from selfinstruct.records import Reply, Request
 
 LENGTH = "length"
-# Finish reasons of providers that LiteLLM takes for an end as it should be, or forgets.
+# Finish reasons of providers that LiteLLM takes for a normal end, or drops.
 MEANT = {
     BROKEN_OFF: "error network_error server_error insufficient_system_resource engine_overloaded failed"
     " timeout abort aborted cancelled canceled load unload error_limit malformed_response"
@@ -38,11 +38,11 @@ class Choice:
     """One choice of a response.
 
     Attributes:
-        place: among all of them.
-        text: its text, the thought before it.
+        place: its index among all choices.
+        text: its text, after its thought.
         finish_reason: why it ended, in OpenAI's words or ours.
         said: why it ended, in the provider's words.
-        error: what the model said when it refused.
+        error: the model's refusal, if it refused.
     """
 
     place: int
@@ -53,10 +53,10 @@ class Choice:
 
 
 def replies_of(response: Any, config: ModelConfig, requests: Sequence[Request]) -> list[Reply | None]:
-    """One reply a request, None for one of several without a choice; their usage is shared out by length.
+    """One reply for each request; None for one of several without a choice. Usage is divided by length.
 
     Raises:
-        TransientError: where the only one has no choice, or one that broke off.
+        TransientError: if the only request has no choice, or its choice broke off.
     """
     choices = sorted(_choices(response, config), key=lambda choice: choice.place)
     whole = [choice for choice in choices if choice.finish_reason != BROKEN_OFF]
@@ -91,7 +91,7 @@ def _choices(response: Any, config: ModelConfig) -> Iterator[Choice]:
             None if holder is None else getattr(holder, "content" if config.mode == "chat" else "text", None)
         )
         if holder is None or (content is None and config.mode == "completion"):
-            continue  # none was there; LiteLLM makes one up in completion mode
+            continue  # there was none; LiteLLM makes one up in completion mode
         said = _native(one)
         reason = MEANING.get(said.lower(), one.finish_reason or "stop")
         index = getattr(one, "index", None)
@@ -109,13 +109,13 @@ def _native(choice: Any) -> str:
 
 
 def _field(holder: Any, name: str) -> str | None:
-    """What a provider says that OpenAI's form has no place for."""
+    """A text of the provider in a field that OpenAI's form does not have."""
     found = (getattr(holder, "provider_specific_fields", None) or {}).get(name) or getattr(holder, name, None)
     return found if isinstance(found, str) and found else None
 
 
 def _thought(holder: Any) -> str:
-    """What the model thought before it answered, as a text."""
+    """The model's thought before its answer, as text."""
     for name in ("reasoning_content", "reasoning"):
         found = _field(holder, name)
         if found:
@@ -127,21 +127,21 @@ def _thought(holder: Any) -> str:
 def _with_thought(thought: str, content: str, reason: str) -> str:
     if not thought.strip():
         return content
-    begin = "<think>" + TAG.sub(r"(\1)", thought)  # no tag in it, so that it ends where it ends
+    begin = "<think>" + TAG.sub(r"(\1)", thought)  # without tags in it, which could end it early
     if content.strip():
         return f"{begin}</think>\n{content}"
     return begin if reason == LENGTH else f"{begin}</think>"
 
 
 def _arguments(holder: Any) -> str:
-    """What a model wrote as the arguments of a call, as some do with all JSON; they are its answer then."""
+    """The arguments of a model's tool calls; some models write all JSON there, as their answer."""
     calls: list[Any] = [getattr(call, "function", None) for call in getattr(holder, "tool_calls", None) or []]
     calls.append(getattr(holder, "function_call", None))
     return "\n".join(str(call.arguments) for call in calls if getattr(call, "arguments", None))
 
 
 def _failed(choices: list[Choice], usage: Usage, config: ModelConfig) -> TransientError:
-    """A reply that did not come, or not to its end."""
+    """The error for a missing or incomplete reply."""
     if not choices:
         last = Reply("", NO_CHOICES, config.name, error="the reply has no choices")
         return TransientError("the reply has no choices", last=last)
@@ -153,7 +153,7 @@ def _failed(choices: list[Choice], usage: Usage, config: ModelConfig) -> Transie
 def _reply(
     response: Any, config: ModelConfig, choices: list[Choice], usage: Usage, sent: float, said: float
 ) -> Reply:
-    """A reply of these choices, with its share of what was sent and of what was said."""
+    """A reply with these choices, and with its share of the tokens sent and received."""
     hidden = getattr(response, "_hidden_params", None) or {}
     cost = None if usage.counted else hidden.get("response_cost")
     name = getattr(response, "model", None) or config.name
@@ -165,13 +165,13 @@ def _reply(
         prompt_tokens=round(usage.sent * sent),
         completion_tokens=round(usage.said * said),
         cost_usd=None if cost is None else cost * (sent + said) / 2,
-        error=choices[0].error if len(choices) == 1 else None,  # else it would be that of all
+        error=choices[0].error if len(choices) == 1 else None,  # otherwise it would count for all
         others=tuple((choice.text, choice.finish_reason) for choice in choices[1:]),
         counted=usage.counted,
     )
 
 
 def _shares(lengths: list[int]) -> list[float]:
-    """Each one's share of the whole; equal ones of nothing."""
+    """Each length's share of the sum; equal shares if the sum is zero."""
     whole = sum(lengths)
     return [length / whole if whole else 1 / len(lengths) for length in lengths]

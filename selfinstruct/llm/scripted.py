@@ -1,7 +1,7 @@
-"""A stand-in for a model, for tests and examples only: it answers from a script and knows nothing.
+"""A substitute for a model, only for tests and examples: it answers from a script.
 
-It answers each prompt from a file of replies or by a rule, always the same for the same prompt, and fails
-loudly on a prompt that it was not scripted for.
+It answers each prompt from a file of replies or by a rule, always in the same way for the same prompt, and
+fails with an error for a prompt that the script does not cover.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from selfinstruct.prompts.templates import TemplateFault, render
 from selfinstruct.records import Reply, Request, stream
 from selfinstruct.safety.expressions import Expression, Pattern
 
-Line = dict[str, Any]  # of a file of replies
+Line = dict[str, Any]  # a line of a file of replies
 
 
 class Rule(BaseModel):
-    """Answers the prompts in which a regular expression is found, by a Jinja template.
+    """Answers the prompts in which a regular expression is found, with a Jinja template.
 
-    The template knows `match` (the groups found), `pick(list)`, `number(from, to)` and `words`, and every
-    draw depends on the prompt alone.
+    The template has `match` (the groups found), `pick(list)`, `number(from, to)` and `words`. Every draw
+    depends only on the prompt.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -51,14 +51,14 @@ def scripted(
     words: dict[str, list[str]] | None = None,
     delay: Annotated[float, Field(ge=0, le=3_600), Machine] = 0.0,
 ) -> ModelKind:
-    """Answers from a script; it is no model and serves tests and examples only.
+    """Answers from a script; it is not a model, and only for tests and examples.
 
     Args:
         replies: a JSONL file of {"stage", "number", "prompt", "match", "reply", "finish_reason"}; the first
-            line whose given keys fit answers. `match` is a regular expression.
-        rules: rules by name, tried in order where no reply of the file fits.
+            line with keys that fit the request answers it. `match` is a regular expression.
+        rules: rules by name, tried in order if no reply of the file fits.
         words: lists of words for the rules.
-        delay: the longest time in seconds that a reply takes; each takes a random part of it.
+        delay: the longest time in seconds that a reply takes; each reply takes a random part of it.
     """
 
     def open(config: ModelConfig, project: Path) -> Model:
@@ -66,7 +66,7 @@ def scripted(
         return Scripted(config.name, lines, rules or {}, words or {}, delay)
 
     return ModelKind(
-        open, note="answers from a script and is no model: for tests and examples only", free=True
+        open, note="answers from a script and is not a model: only for tests and examples", free=True
     )
 
 
@@ -79,9 +79,9 @@ class Scripted:
     rules: dict[str, Rule]
     words: dict[str, list[str]]
     delay: float
-    identity: None = None  # to ask a script again costs nothing
-    # Lines with their places: those for one request alone by its stage and number, so that a script of many
-    # thousands need not be read for each request; and all others.
+    identity: None = None  # asking a script again costs nothing
+    # Lines with their places. Lines for a single request are stored by its stage and number, so that a script
+    # of many thousands of lines is not searched for each request; the others are in a list.
     _numbered: dict[tuple[Any, Any], list[tuple[int, Line]]] = field(init=False, default_factory=dict)
     _others: list[tuple[int, Line]] = field(init=False, default_factory=list)
 
@@ -123,8 +123,8 @@ class Scripted:
         """See `Model`."""
 
     def _reply(self, prompt: str, text: str, finish_reason: str) -> Reply:
-        asked, said = len(prompt.split()), len(text.split())
-        return Reply(text, finish_reason, self.name, asked, said, 0.0)
+        sent, received = len(prompt.split()), len(text.split())
+        return Reply(text, finish_reason, self.name, sent, received, 0.0)
 
     def _fill(self, rule: Rule, found: re.Match[str], prompt: str) -> str:
         rng = stream(0, prompt)
@@ -156,7 +156,7 @@ def _read(replies: str, project: Path) -> list[Line]:
         try:
             line = json.loads(text)
         except ValueError as error:
-            raise ModelError(f"{path} line {number}: is no JSON: {error}") from error
+            raise ModelError(f"{path} line {number}: is not valid JSON: {error}") from error
         if not isinstance(line, dict) or not isinstance(line.get("reply"), str):
             raise ModelError(f"{path} line {number}: needs a 'reply' that is a string")
         lines.append(line)

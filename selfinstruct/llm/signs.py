@@ -1,8 +1,9 @@
-"""By what a provider's refusal is known: its codes, its words, its status. Data only; `failures` reads it.
+"""The codes, words and statuses that identify a provider's refusal: only data, which `failures` reads.
 
-A code is compared without case and punctuation, so `DataInspectionFailed` is `data_inspection_failed`. Words
-are regular expressions, looked for in the provider's messages in lower case, never in what it repeats of the
-prompt. To add a provider's way to refuse one prompt, add its code or its words to the line of the fate.
+A code is compared without case and punctuation, so `DataInspectionFailed` equals `data_inspection_failed`.
+Words are regular expressions; they are searched in the provider's messages in lower case, but never in text
+that it repeats from the prompt. If a provider refuses a prompt in a way that is not known yet, add its code
+or its words to the line of the fate.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from dataclasses import dataclass
 from selfinstruct.parse import UNREADABLE
 from selfinstruct.parse.replies import CONTENT_FILTER, CONTEXT
 
-KEY, MONEY, NO_MODEL = "key", "money", "no_model"  # what ends a run, whatever was asked
+KEY, MONEY, NO_MODEL = "key", "money", "no_model"  # the causes that end a run, whatever the prompt
 
 
 @dataclass(frozen=True)
 class Sign:
-    """What one meaning is known by.
+    """The codes and words that identify one meaning.
 
     Attributes:
-        meaning: the fate of the request, or what ends the run.
-        codes: values of `code`, `type`, `status` and the like.
-        words: regular expressions, one of which is in the message.
+        meaning: the fate of the request, or the cause that ends the run.
+        codes: values of `code`, `type`, `status` and similar keys.
+        words: regular expressions, of which one matches the message.
     """
 
     meaning: str
@@ -145,7 +146,7 @@ FATES = (
     ),
 )
 
-# What only the set-up can be to blame for, so that no other prompt needs to be tried.
+# Refusals that only the set-up can cause, so that no other prompt needs to be tried.
 SETUP = Sign(
     "setup",
     codes=(
@@ -167,11 +168,11 @@ SETUP = Sign(
     ),
 )
 
-# By status, where neither a code nor the words say it.
+# By status, if neither a code nor the words identify it.
 ENDING = {401: KEY, 402: MONEY, 404: NO_MODEL}
 PROMPTS = {413: CONTEXT, 414: CONTEXT, 431: CONTEXT, 451: CONTENT_FILTER}
 AGAIN = (408, 409, 423, 424, 425, 499)  # and all from 500 on
-# LiteLLM gives a reply that it cannot read a status of its own.
+# LiteLLM invents a status for a reply that it cannot read.
 MADE_UP = ("error in response object", "error converting to valid response")
 
 

@@ -1,4 +1,4 @@
-"""How many tokens a text has, nearly: enough for a plan, since each model counts by its own tokenizer."""
+"""Estimate how many tokens a text has: good enough for a plan, since each model has its own tokenizer."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pathlib import Path
 
 NAME = "cl100k_base"
 URL = f"https://openaipublic.blob.core.windows.net/encodings/{NAME}.tiktoken"
-# Folder in LiteLLM that holds tiktoken's files, each under the hash of the address it is from.
+# The folder in LiteLLM that holds tiktoken's files, each named by the hash of its address.
 FOLDER = "litellm_core_utils/tokenizers"
 
 
 def count(text: str) -> int:
-    """The tokens of a text."""
+    """The number of tokens of a text."""
     return _counter()[0](text)
 
 
 def method() -> str:
-    """What `count` goes by, in words."""
+    """The method that `count` uses, in words."""
     return _counter()[1]
 
 
 def by_rule(text: str) -> int:
-    """A token for four ASCII characters and for each other one, where there is no tokenizer."""
+    """The count without a tokenizer: one token for four ASCII characters or for one other character."""
     ascii_characters = sum(character.isascii() for character in text)
     return -(-ascii_characters // 4) + len(text) - ascii_characters
 
 
 @lru_cache(maxsize=1)
 def _counter() -> tuple[Callable[[str], int], str]:
-    """The tokenizer in the file that LiteLLM brings, without the network and without importing LiteLLM."""
+    """The tokenizer from the file that comes with LiteLLM; needs neither the network nor LiteLLM's import."""
     folder = _folder()
     try:
         if folder is None:
@@ -48,7 +48,7 @@ def _counter() -> tuple[Callable[[str], int], str]:
 
 
 def _folder() -> Path | None:
-    """The folder that has the file; tiktoken would download it where it is missing."""
+    """The folder that has the file; None if it is missing, since tiktoken would then download it."""
     spec = find_spec("litellm")
     for package in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(package) / FOLDER

@@ -1,9 +1,9 @@
-"""Which key may go to which server.
+"""Decide which key may go to which server.
 
-People share recipes, and a recipe names servers and the environment variables that hold keys. What the user
-has typed, has in `conf/` or in the environment is the user's own will. What a recipe's file says may be a
-stranger's: a key goes to its provider's own server only, unless the user trusts another with it, once
-(`trust=HOST`) or from then on (`selfinstruct trust HOST VARIABLE`).
+People share recipes, and a recipe names servers and the environment variables that hold keys. A value that
+the user has typed, or has in `conf/` or in the environment, is the user's own choice. A value from a recipe's
+file may come from a stranger: then a key goes only to its provider's own server, unless the user trusts
+another server with it, once (`trust=HOST`) or permanently (`selfinstruct trust HOST VARIABLE`).
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from selfinstruct.llm import addresses, keys
 from selfinstruct.llm.addresses import Address
 from selfinstruct.llm.trusted import remembered
 
-# Through these, LiteLLM sends the key that it is given and nothing else of the user's.
-# The others may sign in with what they find on the machine: cloud profiles, tokens, files of credentials.
+# For these, LiteLLM sends only the key that it is given.
+# Other providers may sign in with data on the machine: cloud profiles, tokens, credential files.
 PLAIN = ("openai", "text-completion-openai", "hosted_vllm", "ollama", "ollama_chat")
 OVER_LITELLM = "litellm"
-ASKS_NOBODY = ("local", "scripted")  # kinds that send nothing to an address that a recipe could name
+ASKS_NOBODY = ("local", "scripted")  # kinds that send nothing to an address that a recipe can name
 NAME = re.compile(r"[\w.:/@+~-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model, and who says what of it.
+    """A model, and the source of each of its keys.
 
     Attributes:
         config: its keys.
         where: its place in the recipe.
-        said: the keys that a recipe's file says.
-        typed: the keys that were typed.
+        said: the keys set in a recipe's file.
+        typed: the keys that the user typed.
     """
 
     config: ModelConfig
@@ -54,12 +54,12 @@ class Model:
 
 @dataclass
 class Trust:
-    """Where the user lets keys go.
+    """The servers to which the user allows keys to go.
 
     Attributes:
         here: the servers of `trust=`.
-        remembered: by server, the variables that it may have from now on.
-        notes: where prompts go, as far as a recipe says so.
+        remembered: by server, the variables that it may always have.
+        notes: notes on the servers that get prompts because a recipe names them.
     """
 
     here: Sequence[Address] = ()
@@ -67,7 +67,7 @@ class Trust:
     notes: list[str] = field(default_factory=list)
 
     def clear(self, model: Model) -> list[Fault]:
-        """What speaks against a model; where nothing does, it may have its key from now on."""
+        """The faults of a model; if there are none, the model may use its key from now on."""
         config = model.config
         if config.kind in ASKS_NOBODY:
             return []
@@ -77,7 +77,7 @@ class Trust:
         return faults
 
     def allows(self, place: Address, variable: str) -> bool:
-        """Whether the user lets a variable go to a server."""
+        """Whether the user allows a variable to go to a server."""
         others = ((addresses.read_place(host), names) for host, names in self.remembered.items())
         lasting = [host for host, names in others if host and variable in names]
         return any(host.covers(place) for host in (*self.here, *lasting))
@@ -86,7 +86,7 @@ class Trust:
         config = model.config
         if config.kind == OVER_LITELLM and "name" in model.said and "://" in config.name:
             what = f"{config.name!r} has an address in it"
-            yield Fault(model.key("name"), what, f"write it to {model.key('api_base')}")
+            yield Fault(model.key("name"), what, f"write the address in {model.key('api_base')}")
         elif config.kind == OVER_LITELLM and "name" in model.said and not _usual(model):
             yield Fault(
                 model.key("name"), f"no model has a name like {config.name!r}", "write PROVIDER/MODEL"
@@ -96,7 +96,7 @@ class Trust:
         else:
             place = addresses.read(config.api_base or "")
             if place is None:
-                what = f"{config.api_base!r} is not an address that every program reads alike"
+                what = f"{config.api_base!r} is not an address that every program reads in the same way"
                 yield Fault(model.key("api_base"), what, addresses.REMEDY)
             elif _at_home(model):
                 yield from self._of_variable(model)
@@ -104,7 +104,7 @@ class Trust:
                 yield from self._of_place(model, place)
 
     def _of_place(self, model: Model, place: Address) -> Iterator[Fault]:
-        """What would go to a server that a recipe names, and that is not its provider's."""
+        """The faults of a key that would go to a server named by a recipe that is not the provider's own."""
         variable = model.config.api_key_env
         if keys.is_set(variable):
             assert variable
@@ -112,7 +112,7 @@ class Trust:
             yield from self._unless_allowed(model.key("api_base"), what, place, variable)
         elif model.config.kind == OVER_LITELLM and model.provider not in PLAIN:
             what = (
-                f"models of {model.provider} sign in with what they find on this machine, which would go to "
+                f"models of {model.provider} sign in with credentials from this machine, which would go to "
                 f"{_plainly(place)}, a server that the recipe names"
             )
             yield from self._unless_allowed(model.key("api_base"), what, place, model.provider)
@@ -121,7 +121,7 @@ class Trust:
             self.notes.extend([note] * (note not in self.notes))
 
     def _of_variable(self, model: Model) -> Iterator[Fault]:
-        """A key that would go to a server which may have one, but not this one."""
+        """The fault of a key that would go to a server that may have a key, but not this one."""
         variable, provider = model.config.api_key_env, model.provider
         if not keys.is_set(variable) or "api_key_env" in model.typed:
             return
@@ -134,7 +134,7 @@ class Trust:
         elif _mixed(model):
             what = f"the value of {variable} would go to {_plainly(place)}, where the recipe's model is"
         elif _slipped(model):
-            what = f"{variable} is a key of {keys.owner(variable)}, and would go to {_plainly(place)}"
+            what = f"{variable} is a key of {keys.owner(variable)}, but would go to {_plainly(place)}"
         else:
             return
         own = " or ".join(sorted(keys.variables(provider)))
@@ -151,11 +151,11 @@ class Trust:
 
 
 def trust_of(hosts: Iterable[str], faults: list[Fault]) -> Trust:
-    """Whom the user trusts, as typed now and as remembered.
+    """The servers that the user trusts, typed now or remembered.
 
     Args:
-        hosts: what `trust` says.
-        faults: receives what is wrong there.
+        hosts: the values of `trust`.
+        faults: receives their faults.
     """
     here = []
     for text in hosts:
@@ -168,7 +168,7 @@ def trust_of(hosts: Iterable[str], faults: list[Fault]) -> Trust:
 
 
 def _named(model: Model) -> bool:
-    """Whether a recipe says where the model is."""
+    """Whether a recipe sets the model's address."""
     return bool(model.config.api_base) and "api_base" in model.said
 
 
@@ -179,7 +179,7 @@ def _at_home(model: Model) -> bool:
 
 
 def _place(model: Model) -> Address:
-    """Where a key would go: to the address that is set, to the provider's, or to what that is called."""
+    """The server that a key would go to: the address that is set, the provider's own, or just its name."""
     given = model.config.api_base and addresses.read(model.config.api_base)
     own = keys.hosts(model.provider) if model.config.kind == OVER_LITELLM else []
     named = model.provider if model.config.kind == OVER_LITELLM else model.config.kind
@@ -187,14 +187,14 @@ def _place(model: Model) -> Address:
 
 
 def _brought_together(model: Model) -> bool:
-    """Whether a recipe puts a model and its key at an address that the user has for another model."""
+    """Whether a recipe combines its model and key with an address that the user set for another model."""
     by_recipe = {"name", "api_key_env"} <= model.said and "api_base" not in model.typed
     return bool(model.config.api_base) and by_recipe and not _at_home(model)
 
 
 def _mixed(model: Model) -> bool:
-    """Whether the recipe has a key of the user's go somewhere else, by the name of another model."""
-    if model.config.kind != OVER_LITELLM:  # a plug-in's options may say where it asks
+    """Whether the recipe sends the user's key to another server by naming another model."""
+    if model.config.kind != OVER_LITELLM:  # a plug-in's options may contain its address
         texts = any(isinstance(value, str) for value in model.config.options.values())
         return "kind" in model.said or ("options" in model.said and texts)
     elsewhere = bool(model.said & {"name", "kind"})
@@ -202,14 +202,14 @@ def _mixed(model: Model) -> bool:
 
 
 def _slipped(model: Model) -> bool:
-    """Whether the user typed another provider's model and left the key as it was."""
+    """Whether the user typed another provider's model but did not change the key."""
     if model.config.kind != OVER_LITELLM or model.config.api_base or "name" not in model.typed:
         return False
     return keys.owner(model.config.api_key_env or "") is not None
 
 
 def _usual(model: Model) -> bool:
-    """Whether a name cannot lead a request elsewhere; where it is sent as it is, it may be any."""
+    """Whether a name cannot redirect a request; providers that get the name unchanged allow any name."""
     return model.provider in PLAIN or bool(NAME.fullmatch(model.config.name))
 
 

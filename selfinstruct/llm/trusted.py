@@ -1,7 +1,7 @@
-"""The servers that the user lets have keys for good, in the user's configuration folder, never in a project.
+"""The servers that the user trusts with keys permanently; the list is in the user's configuration folder.
 
-It says for each server which environment variables it may have the value of, so that another recipe cannot
-send another one there. How it counts is in `trust`.
+The list has, for each server, the environment variables that it may have, so that a recipe cannot send
+another one there. It is never part of a project. `trust` applies it.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from selfinstruct.llm import addresses
 
 FILE = "trusted.yaml"
 HELP = """\
-selfinstruct trust: which servers may have which keys, whatever recipe names them
+selfinstruct trust: which servers may have which keys, for all recipes
 
   selfinstruct trust                            list them
   selfinstruct trust HOST VARIABLE ...          HOST or HOST:PORT may have the value of VARIABLE from now on
-  selfinstruct trust --remove HOST [VARIABLE]   it may not any more
+  selfinstruct trust --remove HOST [VARIABLE]   HOST may no longer have it
 
-Without this a key goes to its provider's own server, and to one that you type, have in conf/ or in the
-environment. For a single run: trust=HOST
+Without this, a key goes only to its provider's own server, and to servers that you type, or have in conf/ or
+in the environment. For a single run: trust=HOST
 """
 
 
 def remembered() -> dict[str, list[str]]:
-    """The servers that may have keys from now on, each with the names of these."""
+    """The servers that may have keys, each with the names of the variables."""
     from omegaconf import OmegaConf
 
     path = _file()
     try:
         found = OmegaConf.to_container(OmegaConf.load(path), resolve=False) if path.is_file() else {}
-    except Exception as error:  # yaml's and omegaconf's own errors share no base
-        raise UserError(f"{path} cannot be read: {error}\n  Mend it, or delete it to start anew") from error
+    except Exception as error:  # the errors of yaml and omegaconf have no common base
+        raise UserError(f"{path} cannot be read: {error}\n  Repair or delete it") from error
     if not isinstance(found, dict) or not all(isinstance(names, list) for names in found.values()):
-        raise UserError(f"{path} is not a list of keys by host; delete it to start anew")
+        raise UserError(f"{path} is not a list of keys by host; delete it to start over")
     return {str(host): [str(name) for name in names] for host, names in found.items()}
 
 
 def remember(host: str, names: Sequence[str]) -> str:
-    """Let a server have keys from now on; returns what to say.
+    """Allow a server to have keys from now on; returns a message for the user.
 
     Raises:
-        UserError: where it is not a host, or a name cannot be a variable's.
+        UserError: if the host is not valid, or a name cannot be that of a variable.
     """
     place = addresses.read(host) or addresses.read_place(host)
     if place is None:
@@ -63,10 +63,10 @@ def remember(host: str, names: Sequence[str]) -> str:
 
 
 def forget(host: str, names: Sequence[str]) -> str:
-    """Take back what a server may have, all of it where no name is given; returns what to say.
+    """Remove keys that a server may have, or all of them if no name is given; returns a message for the user.
 
     Raises:
-        UserError: where it may not have that.
+        UserError: if the server may not have them anyway.
     """
     known = remembered()
     place = addresses.read(host) or addresses.read_place(host)
@@ -82,10 +82,10 @@ def forget(host: str, names: Sequence[str]) -> str:
 
 
 def listed() -> str:
-    """The servers that are trusted, a line each."""
+    """The trusted servers, one per line."""
     known = remembered()
     lines = [f"  {host:<40} {', '.join(names)}" for host, names in sorted(known.items())]
-    return "\n".join([f"servers that may have a key, by {_file()}", *(lines or ["  none"])])
+    return "\n".join([f"servers that may have a key, according to {_file()}", *(lines or ["  none"])])
 
 
 def _file() -> Path:
@@ -96,7 +96,7 @@ def _file() -> Path:
 
 def _write(known: Mapping[str, Sequence[str]]) -> None:
     path = _file()
-    lines = ["# Servers that may have a key of yours, whatever recipe names them. See `selfinstruct trust`."]
+    lines = ["# Servers that may have your keys, for all recipes. See `selfinstruct trust`."]
     lines += [f'"{host}": [{", ".join(names)}]' for host, names in sorted(known.items())]
     fresh = path.with_suffix(f".{os.getpid()}")
     try:

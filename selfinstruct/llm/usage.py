@@ -1,4 +1,4 @@
-"""How many tokens a reply took: as the provider counted, or counted here where it gave no sane number."""
+"""How many tokens a reply used: the provider's count, or our own if the provider's is missing or absurd."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from selfinstruct.llm.tokens import count
 
-# A provider's number may be larger than that of the text: templates, thinking that is not shown.
+# A provider's number may be larger than the text's own: it includes templates and hidden thinking.
 MOST_A_CHARACTER, SENT_BESIDES, THOUGHT_BESIDES = 100, 10_000, 300_000
-MOST_COUNTED = 20_000  # characters; of a longer text the rest is taken to be like its beginning
+MOST_COUNTED = 20_000  # characters; the rest of a longer text is assumed to be like its beginning
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a reply took.
+    """The tokens that a reply used.
 
     Attributes:
-        sent: tokens of the prompt.
-        said: tokens of the reply, its thinking included.
-        counted: whether one of them was counted here.
+        sent: the tokens of the prompt.
+        said: the tokens of the reply, including its thinking.
+        counted: whether we counted one of the two ourselves.
     """
 
     sent: int
@@ -31,9 +31,9 @@ def usage_of(response: Any, asked: str, answered: str) -> Usage:
     """The tokens of a response.
 
     Args:
-        response: LiteLLM's.
+        response: LiteLLM's response.
         asked: the text that was sent.
-        answered: the text that came back, of all choices.
+        answered: the text of all choices together.
     """
     given = getattr(response, "usage", None)
     sent = sane(getattr(given, "prompt_tokens", None), asked, SENT_BESIDES)
@@ -45,7 +45,7 @@ def usage_of(response: Any, asked: str, answered: str) -> Usage:
 
 
 def sane(number: Any, text: str, besides: int = 0) -> int | None:
-    """The number of a text's tokens, if it can be that; None if not."""
+    """The number, if it is a possible count of a text's tokens; otherwise None."""
     if not isinstance(number, int) or isinstance(number, bool):
         return None
     if not (bool(text) <= number <= MOST_A_CHARACTER * len(text) + besides):
@@ -54,7 +54,7 @@ def sane(number: Any, text: str, besides: int = 0) -> int | None:
 
 
 def tokens_of(text: str) -> int:
-    """The tokens of a text, nearly."""
+    """The approximate number of tokens of a text."""
     if len(text) <= MOST_COUNTED:
         return count(text)
     return round(count(text[:MOST_COUNTED]) * len(text) / MOST_COUNTED)

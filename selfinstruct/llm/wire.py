@@ -1,9 +1,9 @@
-"""What a server sends, made such that LiteLLM reads it.
+"""Change a server's answers so that LiteLLM can read them.
 
-LiteLLM refuses a whole reply for a number in `usage` that is not whole or for a text in parts, makes up a
-choice where there is none, and forgets the provider's own finish reason in completion mode. An error with
-status 200 it reads in one mode only. So of an answer in OpenAI's form only what is read is handed on, and
-only where it has the type that it should have. Each answer comes by here first (see `guard`).
+LiteLLM refuses a whole reply because of a number in `usage` that is not an integer or a text in parts. It
+makes up a choice if there is none, and drops the provider's own finish reason in completion mode. It reads an
+error with status 200 in only one mode. So of an answer in OpenAI's form only the values that LiteLLM reads
+are kept, and only if they have the right type. Each answer passes through here first (see `guard`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from selfinstruct.llm.bodies import cut_error, named, parsed
 
-OPENAI, ANTHROPIC = ("/completions", "/embeddings"), "/messages"  # how the paths of their forms end
+OPENAI, ANTHROPIC = ("/completions", "/embeddings"), "/messages"  # the ends of their paths
 TEXTS = ("text", "output_text")  # types of a part that is text
-NATIVE = "native_finish_reason"  # where LiteLLM keeps the provider's own in chat mode
+NATIVE = "native_finish_reason"  # LiteLLM keeps the provider's own reason here in chat mode
 FAILED = 502
-CUT = ("model_context_window_exceeded", "pause_turn")  # of Anthropic's, which LiteLLM takes for a good end
-MOST = 10**15  # what is larger is no number of tokens, no time and no index
-# What is handed on, by its types.
+CUT = ("model_context_window_exceeded", "pause_turn")  # Anthropic's, which LiteLLM takes for a normal end
+MOST = 10**15  # a larger number is not a number of tokens, a time or an index
+# The keys that are kept, with their types.
 ANSWER: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "object", "model", "service_tier", "system_fingerprint"), str),
     "created": int,
@@ -38,30 +38,30 @@ MESSAGE: Mapping[str, type | tuple[type, ...]] = {
     "function_call": dict,
     "thinking_blocks": list,
 }
-# What the model wrote, which is handed on whole; of all else only so much that no reader stands still.
+# The model's own text, which is kept whole; everything else is cut, so that no reader gets stuck.
 CONTENT = ("message", "text", "content", "refusal", "reasoning_content", "reasoning", "thinking_blocks")
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class UnusableError(Exception):
-    """An answer that is not read to its end, or of which nothing can be made; the words say why."""
+    """An answer was not read to its end, or cannot be used; the message says why."""
 
 
 class RedirectError(UnusableError):
-    """An answer that points to another address."""
+    """An answer points to another address."""
 
 
 def mended(path: str, status: int, content: bytes, charset: str | None = None) -> tuple[int, bytes]:
-    """The status and the body of an answer: an error cut, a good one mended where its form is known.
+    """The status and the body of an answer; an error is cut, a good one is repaired if its form is known.
 
     Args:
-        path: what was asked for, which tells the form.
-        status: of the answer.
+        path: the path of the request, which shows the form.
+        status: the status of the answer.
         content: its body.
-        charset: of the body, where the answer names one.
+        charset: the encoding of the body, if the answer names one.
 
     Raises:
-        UnusableError: where it cannot be read.
+        UnusableError: if it cannot be read.
     """
     if status >= 400:
         return status, cut_error(content, charset)
@@ -72,7 +72,7 @@ def mended(path: str, status: int, content: bytes, charset: str | None = None) -
         if body.get("stop_reason") in CUT:
             body["stop_reason"] = "max_tokens"
         body = {key: value if key == "content" else named(value) for key, value in body.items()}
-    elif isinstance(body.get("data"), list):  # vectors, which have their own reader
+    elif isinstance(body.get("data"), list):  # vectors have their own reader
         body = {key: value if key == "data" else named(value) for key, value in body.items()}
         body["usage"] = _usage(body.get("usage"))
     else:
@@ -83,13 +83,13 @@ def mended(path: str, status: int, content: bytes, charset: str | None = None) -
 
 
 def mend(body: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer in OpenAI's form with what is read of it."""
+    """An answer in OpenAI's form, with only the values that are read."""
     kept = _kept(body, ANSWER)
     kept["usage"] = _usage(kept.get("usage"))
     choices = enumerate(_dicts(body.get("choices")))
     kept["choices"] = [mended for place, choice in choices if (mended := _choice(choice, place))]
     if body.get("error") and not kept["choices"]:
-        kept["error"] = body["error"]  # which is cut as an error
+        kept["error"] = body["error"]  # cut later, as an error
     return kept
 
 
@@ -109,13 +109,13 @@ def _unreadable(why: str) -> str:
 
 
 def _status(error: Any) -> int:
-    """The status that an error with status 200 should have had."""
+    """The status that an error with status 200 should have."""
     code = error.get("code") if isinstance(error, dict) else None
     return code if type(code) is int and 400 <= code < 600 else FAILED
 
 
 def _kept(given: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
-    """What is known of a part of an answer and has one of its types."""
+    """The values of a part of an answer that have known keys and the right types."""
     return {
         key: given[key] if key in CONTENT else named(given[key])
         for key, kind in types.items()
@@ -128,7 +128,7 @@ def _sane(value: Any, kind: object) -> bool:
 
 
 def _usage(usage: Any) -> dict[str, Any] | None:
-    """A usage without what is not a number; None where it has no sane ones, and the tokens are counted."""
+    """A usage with only its numbers; None if they are not possible, and the tokens are counted instead."""
     if not isinstance(usage, dict):
         return None
     numbers = {key: value for key, value in usage.items() if _is_number(value)}
@@ -143,16 +143,16 @@ def _usage(usage: Any) -> dict[str, Any] | None:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < MOST  # which NaN is not
+    return type(value) in (int, float) and 0 <= value < MOST  # this excludes NaN
 
 
 def _choice(given: dict[str, Any], place: int) -> dict[str, Any] | None:
-    """A choice; None where it has no text, and nothing that says why."""
+    """A choice; None if it has no text and no reason for that."""
     choice = {"index": place, **_kept(given, CHOICE)}
     if "message" in choice:
         choice["message"] = message = _message(choice["message"])
-        said = any(value not in ([], {}) for key, value in message.items() if key != "role")
-        return choice if said or choice.get("finish_reason", "stop") != "stop" else None
+        filled = any(value not in ([], {}) for key, value in message.items() if key != "role")
+        return choice if filled or choice.get("finish_reason", "stop") != "stop" else None
     if "text" not in choice:
         return None
     if choice.get("finish_reason"):
@@ -175,7 +175,7 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _joined(parts: Any) -> str:
-    """The text of a text in parts."""
+    """The parts of a text, joined."""
     if isinstance(parts, str):
         return parts
     if isinstance(parts, dict):

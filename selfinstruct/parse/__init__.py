@@ -1,9 +1,10 @@
 """Parsers: from the text of a reply to candidates.
 
-A parser is made by a factory whose keyword arguments are its options in `prompts.<stage>.parse`. It gets the
-reply and how many examples the prompt showed, and loses nothing: a piece it cannot use is returned with the
-name of the check that rejects it, `cut` (the reply ended within it), `unreadable` or `undecided`. The thought
-of a model is taken off before (`thought`). To add a parser, add a factory to one of `MODULES`, or a module.
+A factory makes a parser; the factory's keyword arguments are the options in `prompts.<stage>.parse`. A parser
+gets the reply and the number of examples in the prompt, and loses nothing: it returns a piece that it cannot
+use with the name of the check that rejects it: `cut` (the reply ended within it), `unreadable` or
+`undecided`. The model's thought is removed first (`thought`). To add a parser, add a factory to one of
+`MODULES`, or add a module.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from selfinstruct.records import Reply
 from selfinstruct.registry import Registry
 
 CUT, UNREADABLE, UNDECIDED = "cut", "unreadable", "undecided"
-Marks = Literal["any", "original"]  # the marks a parser takes: as models write them, or the original's alone
+Marks = Literal["any", "original"]  # which marks count: all that models write, or only the original's
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A candidate as read.
+    """A candidate read from a reply.
 
     Attributes:
         data: the fields read.
-        check: name of the check that rejects it at once, None for a usable one.
-        reason: why, in words.
-        otherwise: the fields that a label stage sets all the same, where the recipe says what an answer means
-            that cannot be read; the reply still counts as rejected.
+        check: the check that rejects the candidate at once; None if it is usable.
+        reason: the reason for the rejection.
+        otherwise: fields that a label stage sets anyway, if the recipe gives values for an answer that cannot
+            be read; the reply still counts as rejected.
     """
 
     data: dict[str, Any]
@@ -39,12 +40,12 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a parser of JSON expects, for a provider that can hold a model to it.
+    """The JSON that a parser expects; some providers can make a model follow it.
 
     Attributes:
-        keys: field: its key in a reply's objects, in the order asked for.
+        keys: field: its key in a reply's objects, in the order of the prompt.
         items: the key that holds the list; None for a reply that is one object.
-        values: field: its closed set of values, where it has one.
+        values: field: its closed set of values, if it has one.
     """
 
     keys: Mapping[str, str]
@@ -57,15 +58,14 @@ class Parser:
     """Reads replies.
 
     Attributes:
-        read: from a reply and the number of examples shown to candidates.
-        fields: the fields that a candidate has.
-        values: field: its closed set of values, where it has one.
-        outline: the JSON that it expects, where that can be said beforehand.
-        refused: the fields of a record that the provider refuses to answer about; None to reject it.
-        unreadable: those of one whose reply is empty, cut or cannot be read; None to reject it.
-        decides: whether it reads the answer to a question of a closed set: where there is none, the record is
-            undecided.
-        prose: whether any line of a reply may be the model's own text.
+        read: a function from a reply and the number of examples shown to candidates.
+        fields: the fields of a candidate.
+        values: field: its closed set of values, if it has one.
+        outline: the JSON that it expects, if that is known beforehand.
+        refused: the fields to set if the provider refuses to answer; None to reject the record.
+        unreadable: the fields to set if the reply is empty, cut or unreadable; None to reject the record.
+        decides: whether it reads an answer from a closed set; a record without such an answer is undecided.
+        prose: whether any line of a reply may be free text.
     """
 
     read: Callable[[Reply, int], list[Parsed]]
@@ -85,17 +85,17 @@ PARSERS: Registry[Parser] = Registry(
 
 
 def lost(reply: Reply, reason: str, check: str = UNREADABLE) -> list[Parsed]:
-    """The whole reply as one candidate that is rejected."""
+    """The whole reply as one rejected candidate."""
     return [Parsed({"reply": reply.text}, check, reason)]
 
 
 def drop_last(pieces: list[Parsed], reply: Reply) -> list[Parsed]:
-    """Reject the last piece of a reply cut by length (METHOD: it loses its last instance)."""
+    """Reject the last piece of a reply that was cut by length, as the original does."""
     if reply.cut and pieces:
         pieces[-1] = Parsed(pieces[-1].data, CUT, "the reply reached max_tokens within this one")
     return pieces
 
 
 def answer(reply: Reply) -> str:
-    """The text of a reply, stripped; a parser gets it without the thought of the model."""
+    """The stripped text of a reply; the model's thought is already removed from it."""
     return reply.text.strip()

@@ -1,4 +1,4 @@
-"""Parsers of blocks under marks: the paper's input-first and output-first replies."""
+"""Parsers of blocks that begin with marks: the paper's input-first and output-first replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selfinstruct.parse.marks import Fences
 from selfinstruct.records import Reply
 from selfinstruct.safety.expressions import Expression, Pattern
 
-ANOTHER = "it has the mark of another task, and may be about that one"
+ANOTHER = "it has the mark of another task, and may belong to that one"
 
 
 @PARSERS.register
@@ -25,22 +25,23 @@ def sections(
     another: Pattern | None = None,
     marks: Marks = "any",
 ) -> Parser:
-    """Sections of two parts, an input and what follows it (arXiv 2212.10560, section 2.2, input-first).
+    """Sections of two parts, an input and an output (arXiv 2212.10560, section 2.2, input-first).
 
-    Without a `split` mark the reply is one section if it has a divider, and unreadable otherwise. A section
-    without a divider is all `after`.
+    A reply without a `split` mark is one section if it has a divider, and unreadable otherwise. A section
+    without a divider has only the second part.
 
     Args:
-        split: regular expression of the mark that starts a section.
-        divider: of the mark between the two parts; a second one ends the second part.
-        end: of a mark that ends the second part too.
-        lead: of a mark removed from the start of the first part.
-        before: the field that the first part becomes.
-        after: the field that the second part becomes.
-        another: of a mark that begins another task; a section that has it is rejected, and those after it.
-        marks: `any` that can be one: none in a code block; a `split` mark in the middle of a section only
-            with a divider of its own, or alone on its line under a higher number; and what stands before the
-            first one is no section. `original`: all that the expressions match.
+        split: regular expression for the mark that starts a section.
+        divider: regular expression for the mark between the two parts; a second one ends the second part.
+        end: regular expression for a mark that also ends the second part.
+        lead: regular expression for a mark that is removed from the start of the first part.
+        before: the field for the first part.
+        after: the field for the second part.
+        another: regular expression for a mark that begins another task; the section that has it is rejected,
+            and so are all sections after it.
+        marks: which matches count. `any`: matches outside code blocks; a `split` mark in the middle of a
+            section counts only if a divider follows it, or if it fills its line and has a higher number; text
+            before the first mark is not a section. `original`: all matches.
     """
     plain = marks == "original"
     splits, divides, ends_it = Expression(split), Expression(divider), Expression(end)
@@ -62,7 +63,7 @@ def sections(
             if foreign < stop:
                 found.append(Parsed({"reply": piece}, UNREADABLE, ANOTHER))
             elif place == 0 and starts and not plain and not _found(divides, piece, plain):
-                found.append(Parsed({"reply": piece}, UNREADABLE, "it stands before the first section"))
+                found.append(Parsed({"reply": piece}, UNREADABLE, "it comes before the first section"))
             else:
                 found.append(_section(piece))
         return drop_last(found, reply)
@@ -103,14 +104,15 @@ def sections(
 def headed(
     *, head: Pattern, first_line: str, rest: str, another: Pattern | None = None, marks: Marks = "any"
 ) -> Parser:
-    """Blocks under a head, the first line one field and the rest another (output-first).
+    """Blocks that begin with a head; the head's line is one field, the lines after it another (output-first).
 
     Args:
-        head: regular expression of the mark that starts a block; what comes before the first one is dropped.
-        first_line: the field of the rest of the head's line.
-        rest: the field of all lines after it, which may be empty.
-        another: of a mark that begins another task; a block that has it is rejected, and those after it.
-        marks: `any` but those in a code block; `original`: all that the expressions match.
+        head: regular expression for the mark that starts a block; text before the first one is dropped.
+        first_line: the field for the rest of the head's line.
+        rest: the field for all lines after it, which may be empty.
+        another: regular expression for a mark that begins another task; the block that has it is rejected,
+            and so are all blocks after it.
+        marks: which matches count. `any`: matches outside code blocks. `original`: all matches.
     """
     plain = marks == "original"
     heading, anothers = Expression(head), _optional(another)
@@ -139,7 +141,7 @@ def _optional(pattern: str | None) -> Expression | None:
 
 
 def _found(pattern: Expression, text: str, plain: bool) -> list[re.Match[str]]:
-    """The marks of a text; in plain reading those in code blocks too."""
+    """The marks in a text; plain reading includes those in code blocks."""
     found = list(pattern.finditer(text))
     if plain or not found:
         return found
@@ -148,6 +150,6 @@ def _found(pattern: Expression, text: str, plain: bool) -> list[re.Match[str]]:
 
 
 def _first(pattern: Expression | None, text: str, plain: bool) -> int:
-    """Where the first such mark is; the end of the text, and one more, without one."""
+    """The position of the first such mark; the length of the text plus one if there is none."""
     found = _found(pattern, text, plain) if pattern is not None else []
     return found[0].start() if found else len(text) + 1

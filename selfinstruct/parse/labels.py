@@ -1,4 +1,4 @@
-"""Parsers of one answer out of a closed set, and what an answer in words of its own means."""
+"""Parsers of one answer out of a closed set, also if the model words it differently."""
 
 from __future__ import annotations
 
@@ -31,40 +31,41 @@ class Choice(BaseModel):
 
 
 def answers(choices: dict[str, Choice]) -> dict[str, Any]:
-    """What each answer means.
+    """Map each answer to its value.
 
     Raises:
-        ValueError: where one answer means two labels.
+        ValueError: if one answer belongs to two labels.
     """
     table: dict[str, Any] = {}
     for label, one in choices.items():
-        for said in one.answers or [label]:
-            if said in table:
-                raise ValueError(f"the answer {said!r} belongs to two labels")
-            table[said] = one.meaning(label)
+        for answer in one.answers or [label]:
+            if answer in table:
+                raise ValueError(f"the answer {answer!r} belongs to two labels")
+            table[answer] = one.meaning(label)
     return table
 
 
 class Answers:
-    """What an answer means: `Yes.`, ` yes!`, `**Yes**`, `Yes, because ...`, `Answer: Yes`.
+    """Finds the value of an answer: `Yes.`, ` yes!`, `**Yes**`, `Yes, because ...`, `Answer: Yes`.
 
-    Case, quotes, emphasis and punctuation do not count. The first word counts where punctuation follows it.
-    An answer that goes on without ("Yes and no", "No idea"), or names a second one at once, is none of them.
+    Case, quotes, emphasis and punctuation do not count. The first word counts if punctuation follows it. An
+    answer that goes on without punctuation ("Yes and no", "No idea"), or that names a second answer right
+    away, has no value.
 
     Args:
-        table: what each answer means.
+        table: the value of each answer.
     """
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self._table: dict[str, Any] = {}
-        for said, value in table.items():
-            if self._table.setdefault(_plain(said) or said, value) != value:
-                raise ValueError(f"the answer {said!r} belongs to two labels")
+        for answer, value in table.items():
+            if self._table.setdefault(_plain(answer) or answer, value) != value:
+                raise ValueError(f"the answer {answer!r} belongs to two labels")
         self._longest = sorted(self._table, key=len, reverse=True)
 
-    def find(self, said: str) -> tuple[Any, ...]:
-        """Its meaning, in a tuple; empty where it has none."""
-        whole = normalize("NFKC", said[:1000]).casefold().strip()
+    def find(self, answer: str) -> tuple[Any, ...]:
+        """The value of an answer, in a tuple; empty if it has none."""
+        whole = normalize("NFKC", answer[:1000]).casefold().strip()
         if whole in self._table:
             return (self._table[whole],)
         text = whole.strip(_AROUND)
@@ -84,7 +85,7 @@ class Answers:
         return (self._table[first],)
 
     def _contradicts(self, rest: str, value: Any) -> bool:
-        """Whether another answer follows at once, and is all that follows: "Yes/No", "Yes. No."."""
+        """Whether a different answer follows, and nothing else: "Yes/No", "Yes. No."."""
         other = _JOINED.sub("", rest, count=1).strip(_AROUND)
         return other in self._table and self._table[other] != value
 
@@ -93,19 +94,19 @@ class Answers:
         return any(word in self._table for word in words)
 
 
-def _plain(said: str) -> str:
-    return normalize("NFKC", said).casefold().strip(_AROUND)
+def _plain(answer: str) -> str:
+    return normalize("NFKC", answer).casefold().strip(_AROUND)
 
 
 def _ends(rest: str) -> bool:
-    """Whether a word ends before this: at punctuation, or at the end of its line."""
+    """Whether the word before this text is complete: punctuation or the end of the line follows."""
     return re.match(r"[ \t　]*(?:\Z|\n|[^\w\s'’-]|[-–—](?!\w))", rest) is not None
 
 
-def unanswered(said: str, known: Iterable[str], cut: bool) -> str:
-    """Why an answer decides nothing."""
+def unanswered(answer: str, known: Iterable[str], cut: bool) -> str:
+    """The reason why an answer is undecided."""
     how = ", and the reply reached max_tokens" if cut else ""
-    return f"the answer {said[:80]!r} is none of {', '.join(known)}{how}"
+    return f"the answer {answer[:80]!r} is none of {', '.join(known)}{how}"
 
 
 @PARSERS.register
@@ -117,17 +118,17 @@ def choice(
     when_refused: Literal["reject", "otherwise"] = "reject",
     match: Literal["words", "exact"] = "words",
 ) -> Parser:
-    """Sets one field to one of a closed set of values, by the answer.
+    """Set one field to one of a closed set of values, according to the answer.
 
     Args:
         field: the field to set.
         choices: label: {answers: [...], value: ...}; both may be left out and are then the label itself.
-        otherwise: the label of any other answer, as in the original; without it such a record is rejected as
-            undecided.
-        when_refused: `reject` a record that the provider refuses to answer about, or give it the label of
+        otherwise: the label for any other answer, as in the original; without it, such a record is rejected
+            as undecided.
+        when_refused: if the provider refuses to answer, `reject` the record, or give it the label of
             `otherwise` as the original does.
-        match: `words`: an answer counts in any case and with what models put around it, such as "Yes.",
-            "**yes**", "Yes, because" or "Answer: Yes". `exact`: the whole answer, stripped.
+        match: `words`: an answer counts in any case and with the usual additions, such as "Yes.", "**yes**",
+            "Yes, because" or "Answer: Yes". `exact`: the whole stripped answer must be equal.
     """
     values = {label: one.meaning(label) for label, one in choices.items()}
     if otherwise is not None and otherwise not in values:
@@ -136,14 +137,14 @@ def choice(
     known = Answers(table) if match == "words" else None
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
-        said = reply.text.strip()
-        if said in table:
-            return [Parsed({field: table[said]})]
-        for value in known.find(said) if known else ():
+        answer = reply.text.strip()
+        if answer in table:
+            return [Parsed({field: table[answer]})]
+        for value in known.find(answer) if known else ():
             return [Parsed({field: value})]
         if otherwise is not None:
             return [Parsed({field: values[otherwise]})]
-        return [Parsed({"reply": reply.text}, UNDECIDED, unanswered(said, table, reply.cut))]
+        return [Parsed({"reply": reply.text}, UNDECIDED, unanswered(answer, table, reply.cut))]
 
     if when_refused == "otherwise" and otherwise is None:
         raise ValueError("when_refused: 'otherwise' needs a label in otherwise")

@@ -1,11 +1,11 @@
-"""JSON as models write it: read in one pass, what is whole kept, and nothing made up.
+"""Read JSON as models write it: in one pass, keeping all complete values and inventing none.
 
-It is read past Markdown fences and text around it, commas too many, JSON lines, line breaks and wrong escapes
-within strings. What ends in the middle or does not fit is marked as flawed, with all that holds it, and is
-for the caller to reject: no bracket or quote is ever added to make a value of it. So is an object in which a
-key has two values that differ; lists under one key are one list. After an object in which a quote is missing
-the next one is read. Each character is looked at a fixed number of times and nothing recurses, so no reply is
-too odd to read.
+The reader accepts Markdown fences and other text around the JSON, extra commas, JSON lines, and line breaks
+and wrong escapes within strings. It marks a value as flawed if it ends in the middle or is malformed, and
+with it every value that contains it; the caller rejects these. It never adds a bracket or a quote to complete
+a value. An object with two different values for one key is flawed too; several lists under one key are
+joined. After an object with a missing quote, it goes on with the next object. It looks at each character a
+fixed number of times and never recurses, so it can read any reply.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from typing import Any
 
 from selfinstruct.records import storable
 
-DEEPEST = 64  # levels; more is no answer to any prompt
-LONGEST_SHOWN = 2_000  # characters of a flawed piece
+DEEPEST = 64  # levels; no prompt asks for more
+LONGEST_SHOWN = 2_000  # characters shown of a flawed piece
 
 _OPENING = re.compile(r"[\[{]")
 _TOKEN = re.compile(r'"((?:[^"\\]+|\\.)*)("?)|([\[\]{}:,])|([^\s\[\]{}:,"]+)', re.DOTALL)
 _ESCAPE = re.compile(r"""\\(?:(["\\/bfnrt]|u[0-9a-fA-F]{4})|(.))""", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _FIGURES = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)  # 007, +5, .5
-_NEXT_OBJECT = re.compile(r"\}\s*,?\s*\{\s*\Z")  # where a string that lacks its end runs into the next object
+_NEXT_OBJECT = re.compile(r"\}\s*,?\s*\{\s*\Z")  # here a string without its end runs into the next object
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 
 
 @dataclass(frozen=True)
 class Flaw:
-    """Why a value cannot be used; it also stands in the place of a word that is no value.
+    """The reason why a value cannot be used; it also replaces a word that is not a value.
 
     Attributes:
-        reason: in words.
-        cut: whether the text ended within it.
-        source: the text of it.
+        reason: the reason, in words.
+        cut: whether the text ended within the value.
+        source: the text of the value.
     """
 
     reason: str
@@ -47,12 +47,12 @@ class Flaw:
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it is written, so that 1.10 keeps its digits.
+    """A number with its written form, so that 1.10 keeps its digits.
 
     Attributes:
         source: its text.
         value: its value.
-        json: whether JSON writes numbers so; 007 and +5 it does not.
+        json: whether its text is valid JSON; 007 and +5 are not.
     """
 
     source: str
@@ -66,17 +66,17 @@ class _Frame:
 
     value: Any
     start: int
-    key: str | None = None  # read, and its value not yet
+    key: str | None = None  # a key that was read and has no value yet
     colon: bool = False
-    ready: bool = True  # a comma, or the beginning, stands before the next one
+    ready: bool = True  # whether a comma or the beginning comes before the next value
     flaw: Flaw | None = None
 
     def wrong(self, reason: str) -> None:
-        """Mark it as flawed; the first reason counts."""
+        """Mark it as flawed; only the first reason counts."""
         self.flaw = self.flaw or Flaw(reason)
 
     def add(self, value: Any) -> None:
-        """The next value in it."""
+        """Add the next value."""
         if isinstance(self.value, list):
             self._add_element(value)
         elif self.key is not None and self.colon:
@@ -86,11 +86,11 @@ class _Frame:
             self.key = value
         else:
             shown = value.source if isinstance(value, Flaw) else str(value)
-            self.wrong(f"{shown[:40]!r} stands where none belongs")
+            self.wrong(f"{shown[:40]!r} is in the wrong place")
         self.ready = False
 
     def _add_pair(self, key: str, value: Any) -> None:
-        """A key may come again with the same value; two lists of objects are both read."""
+        """Add a pair; a key may occur again with the same value, and two lists of objects are joined."""
         if isinstance(value, Flaw):
             self.flaw = self.flaw or value
         before = self.value.get(key)
@@ -102,27 +102,27 @@ class _Frame:
         self.value[key] = value
 
     def _add_element(self, value: Any) -> None:
-        """Between objects a comma may be missing; beside a string that is a sign of stray quotes."""
+        """Add an element; a comma may be missing between objects, but next to a string this is a flaw."""
         if not self.ready and not isinstance(self.value[-1], list | dict | Flaw):
-            self.value[-1] = self.flaw = Flaw("no comma stands after it", source=str(self.value[-1]))
+            self.value[-1] = self.flaw = Flaw("there is no comma after it", source=str(self.value[-1]))
         if not self.ready and not isinstance(value, list | dict | Flaw):
-            value = Flaw("no comma stands before it", source=str(value))
+            value = Flaw("there is no comma before it", source=str(value))
         if isinstance(value, Flaw):
             self.flaw = self.flaw or value
         self.value.append(value)
 
     def mark(self, mark: str) -> None:
-        """A comma or a colon."""
+        """Take in a comma or a colon."""
         if mark == ":" and self.key is not None and not self.colon:
             self.colon = True
         elif mark == ":":
-            self.wrong("a colon stands where none belongs")
+            self.wrong("a colon is in the wrong place")
         else:
             self.end_of_pair()
             self.ready = True
 
     def end_of_pair(self) -> None:
-        """A key that got no value is a flaw."""
+        """Mark a key without a value as a flaw."""
         if self.key is not None:
             self.wrong(f"{self.key[:40]!r} has no value")
         self.key, self.colon = None, False
@@ -132,23 +132,23 @@ class Reading:
     """The lists and objects found in a text.
 
     Attributes:
-        values: those that stand within no other, in order.
+        values: the outermost lists and objects, in order.
     """
 
     def __init__(self, text: str) -> None:
         self.values: list[Any] = []
         self._text = text
-        self._flaws: dict[int, tuple[Any, Flaw]] = {}  # by id, which stays its own as the value is held
+        self._flaws: dict[int, tuple[Any, Flaw]] = {}  # by id, which stays unique while the value is held
         place = 0
         while opening := _OPENING.search(text, place):
             place = self._read(opening.start())
 
     def flaw(self, value: Any) -> Flaw | None:
-        """What is wrong with a value of it, or with anything inside."""
+        """The flaw of a value, or of anything inside it."""
         return value if isinstance(value, Flaw) else self._flaws.get(id(value), (None, None))[1]
 
     def _read(self, place: int) -> int:
-        """One value, from its opening bracket; the place after it."""
+        """Read one value from its opening bracket; return the position after it."""
         stack: list[_Frame] = []
         tokens = _TOKEN.finditer(self._text, place)
         while token := next(tokens, None):
@@ -177,13 +177,13 @@ class Reading:
         return self._give_up(stack, "the reply ends within this one", cut=True)
 
     def _runs_on(self, string: str, end: int, stack: list[_Frame]) -> bool:
-        """Whether a string lacks its end: it runs on to the quote before the first key of the next object."""
+        """Whether a string has no end: it runs on to the quote before the first key of the next object."""
         after = self._text[end : end + 1]
         inside = isinstance(stack[-1].value, dict) and after not in tuple(",:}] \t\r\n")
         return inside and _NEXT_OBJECT.search(string[-40:]) is not None
 
     def _next_object(self, stack: list[_Frame], token: re.Match[str]) -> int:
-        """Go on at the object after one in which a quote is missing."""
+        """Continue at the next object, after one with a missing quote."""
         start = self._text.rindex("{", token.start(), token.end())
         stack[-1].wrong("a quote is missing in it")
         self._pop(stack, start)
@@ -192,9 +192,9 @@ class Reading:
         return start
 
     def _close(self, stack: list[_Frame], kind: type, end: int) -> None:
-        """A closing bracket ends the nearest that it fits, and with it what was opened since."""
+        """Close the nearest value that a closing bracket fits, and all that were opened since."""
         if not any(isinstance(frame.value, kind) for frame in stack):
-            stack[-1].wrong("a bracket closes what was not opened")
+            stack[-1].wrong("a closing bracket has no opening bracket")
             return
         while not isinstance(stack[-1].value, kind):
             stack[-1].wrong("it is not closed")
@@ -214,7 +214,7 @@ class Reading:
             self.values.append(frame.value)
 
     def _give_up(self, stack: list[_Frame], reason: str, cut: bool) -> int:
-        """All that is open is flawed, and nothing after it is read."""
+        """Mark all open values as flawed, and read nothing after them."""
         for frame in stack:
             frame.flaw = Flaw(reason, cut)
         while stack:
@@ -223,7 +223,7 @@ class Reading:
 
 
 def _string(raw: str) -> str:
-    """A string's value; a backslash that escapes nothing is one that was meant."""
+    """The value of a string; a backslash that escapes nothing is kept."""
     if "\\" not in raw:
         return raw
     decoded: str = json.loads(f'"{_ESCAPE.sub(_escaped, raw)}"', strict=False)
@@ -247,11 +247,11 @@ def _word(word: str) -> Any:
                 return Number(word, value, _NUMBER.fullmatch(word) is not None)
     except (ValueError, OverflowError):  # more digits than Python converts
         pass
-    return Flaw(f"{word[:40]!r} is no value", source=word)
+    return Flaw(f"{word[:40]!r} is not a value", source=word)
 
 
 def plain(value: Any) -> Any:
-    """A value with its numbers as Python has them."""
+    """A value with its numbers as Python numbers."""
     if isinstance(value, list):
         return [plain(one) for one in value]
     if isinstance(value, dict):
@@ -260,12 +260,12 @@ def plain(value: Any) -> Any:
 
 
 def written(value: Any) -> str:
-    """A value as text: JSON with its numbers as they were written; a string as it is."""
+    """A value as text: JSON that keeps the written digits of its numbers; a string stays as it is."""
     return value if isinstance(value, str) else _json(value)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same, numbers as they are written."""
+    """Whether two values are the same; numbers are compared as written."""
     return type(one) is type(other) and bool(one == other)
 
 

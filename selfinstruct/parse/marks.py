@@ -1,6 +1,6 @@
 """Marks that models put before a text: the numbers, bullets and labels of lists; code blocks.
 
-The words of labels ("Task 3:") are a language's, so they come from the recipe.
+The words of labels ("Task 3:") depend on the language, so they come from the recipe.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SPLIT_FENCE = re.compile(r"\A\s*```[^\n`]*\n(.*?)\n?[ \t]*```\s*\Z", re.DOTALL)
 
 
 class Fences:
-    """The code blocks of a text, in which nothing is a mark."""
+    """The code blocks of a text; nothing in them is a mark."""
 
     def __init__(self, text: str) -> None:
         self._places = [found.start() for found in _FENCE.finditer(text)]
@@ -28,19 +28,19 @@ class Fences:
             self._places.pop()
 
     def cover(self, place: int) -> bool:
-        """Whether a place is in one of them."""
+        """Whether a position is in a code block."""
         return bisect_right(self._places, place) % 2 == 1
 
 
 def unfenced(text: str) -> str:
-    """The text without a fence that stands around all of it."""
+    """The text without a fence that encloses all of it."""
     found = _SPLIT_FENCE.match(text)
     return found[1] if found and "```" not in found[1] else text
 
 
 @lru_cache(maxsize=64)
 def numbers(labels: tuple[str, ...]) -> re.Pattern[str]:
-    """A number at the start of a line, in any of the ways that models write one before an item of a list."""
+    """The pattern of a number before a list item, at the start of a line, in all forms that models use."""
     names = f"(?:{_any(labels)})" if labels else r"(?!)"
     kinds = (
         rf"(?i:{names})[ \t]*(?:[#＃№]|[Nn][or]\.)?[ \t]*(\d{{1,4}})"
@@ -57,7 +57,7 @@ def numbers(labels: tuple[str, ...]) -> re.Pattern[str]:
 
 @lru_cache(maxsize=64)
 def bullets(labels: tuple[str, ...]) -> re.Pattern[str]:
-    """A bullet at the start of a line, or a label without a number."""
+    """The pattern of a bullet, or of a label without a number, at the start of a line."""
     names = rf"|(?i:{_any(labels)}){_BOLD}[:：]{_BOLD}" if labels else ""
     bullet = rf"[{re.escape(_BULLETS)}](?=[ \t　])|[•●▪・]"
     return re.compile(
@@ -67,7 +67,7 @@ def bullets(labels: tuple[str, ...]) -> re.Pattern[str]:
 
 @lru_cache(maxsize=64)
 def _leading(labels: tuple[str, ...], ordinals: tuple[str, ...], numbered: bool) -> re.Pattern[str]:
-    """A mark before a text that stands alone: stricter, as no neighbours say that it is one."""
+    """The pattern of a mark before a single text: stricter, since no other items confirm the mark."""
     kinds = []
     if labels:
         number = r"(?:[#＃№]|[Nn][or]\.)?\s*\d{1,3}"
@@ -91,13 +91,13 @@ def _leading(labels: tuple[str, ...], ordinals: tuple[str, ...], numbered: bool)
 def unmarked(
     text: str, labels: Sequence[str] = (), ordinals: Sequence[str] = (), numbered: bool = True
 ) -> str:
-    """A text without the mark of a list before it.
+    """A text without the list mark before it.
 
     Args:
         text: the text.
-        labels: words that are a label where a colon, or a number and a colon, follows.
-        ordinals: words before which a number is not the list's ("2. Weltkrieg").
-        numbered: whether numbers and bullets are marks, and not labels alone.
+        labels: words that are a label if a colon, or a number and a colon, follows.
+        ordinals: words before which a number is not a list number ("2. Weltkrieg").
+        numbered: whether numbers and bullets are marks too, rather than only labels.
     """
     pattern = _leading(tuple(labels), tuple(ordinals), numbered)
     for _ in range(MOST):
@@ -109,7 +109,7 @@ def unmarked(
 
 
 def closed(text: str, bold: str) -> str:
-    """A text without the end of an emphasis that began before it."""
+    """A text without the closing mark of an emphasis that began before it."""
     if not bold or text.count(bold) % 2 == 0:
         return text
     bare = text.rstrip()

@@ -1,8 +1,8 @@
 """The parser of numbered lists of texts, as in the paper's first stage.
 
-Models write such a list in many ways: `9.`, `9)`, `**9.**`, `Task 9:`, bullets. Which of the marks in a reply
-start an item is said by their numbers: they rise, from the one that the prompt ends with or from one of their
-own. What cannot be told apart is rejected, and never becomes one instruction.
+Models write such a list in many ways: `9.`, `9)`, `**9.**`, `Task 9:`, bullets. The numbers show which of the
+marks in a reply start an item: they rise from the prompt's last number, or from a first number of their own.
+Items that cannot be separated are rejected, and never become one instruction.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from selfinstruct.parse.marks import bullets, closed, numbers, unfenced, unmarke
 from selfinstruct.records import Reply
 
 LABELS = ("Task", "Instruction", "Question")
-WIDEST_GAP = 3  # between the numbers of two items
-FURTHEST = 20  # above the prompt's number, for a mark that is the only one
-MOST_LINES = 2  # of a text without any mark whose lines all begin like sentences
+WIDEST_GAP = 3  # the largest gap between the numbers of two items
+FURTHEST = 20  # how far above the prompt's number a single mark may be
+MOST_LINES = 2  # the most lines of a text without marks, if all its lines begin like sentences
 _ORIGINAL = r"\d+\s?\. "
 _OTHER_LISTS = re.compile(r"^[ \t]*(?:[ivxlc]{1,6}|[IVXLC]{1,6}|[a-z]|[A-Z])[.)][ \t]", re.MULTILINE)
 _INLINE = re.compile(r"(?<=[.!?。！？])[ \t]*\s(\d{1,4})[.)][ \t]+(?=\S)")
@@ -28,7 +28,7 @@ _COLON = re.compile(r"[:：][*_]*\s*\Z")
 
 @dataclass(frozen=True)
 class _Item:
-    """An item as it stands in a reply."""
+    """An item as written in a reply."""
 
     text: str
     number: int | None = None
@@ -45,19 +45,21 @@ def numbered_list(
     marks: Marks = "any",
     labels: list[str] | None = None,
 ) -> Parser:
-    """One candidate an item of a numbered list (arXiv 2212.10560, section 2.2).
+    """One candidate for each item of a numbered list (arXiv 2212.10560, section 2.2).
 
     Args:
-        field: the field that an item becomes.
-        capitals: after the first letter, which is made a capital, `keep` the model's or `lower` them all.
-        when_cut: what a reply cut by length loses: its last item, or everything as in the original.
+        field: the field for an item's text.
+        capitals: `keep` the model's capitals after the first letter, or `lower` all those letters; the first
+            letter always becomes a capital.
+        when_cut: the part that is rejected if the reply was cut by length: its last item, or all of it as in
+            the original.
         strip_first_number: remove a number before the first item; chat models repeat it.
-        marks: `any` of the marks that models put before an item: `9.`, `9)`, `(9)`, `9.` without a space,
-            `**9.**`, `### 9.`, `Task 9:`, full-width ones, bullets where there are no numbers. `original`:
-            a number, an optional space, a dot and a space alone, whatever the number; lines that start
-            otherwise become part of the item before.
-        labels: words that are no part of an item where a number, or a colon, follows ("Task 9:"); Task,
-            Instruction and Question unless given.
+        marks: which marks start an item. `any`: all that models write: `9.`, `9)`, `(9)`, `9.` without a
+            space, `**9.**`, `### 9.`, `Task 9:`, full-width ones, and bullets if there are no numbers.
+            `original`: only a number, an optional space, a dot and a space, with any number; other lines
+            become part of the item before.
+        labels: words that are not part of an item if a number or a colon follows ("Task 9:"); the default is
+            Task, Instruction and Question.
     """
     words = tuple(LABELS if labels is None else labels)
 
@@ -87,7 +89,7 @@ def numbered_list(
 
 
 def _items(text: str, shown: int, labels: tuple[str, ...], strip: bool) -> list[_Item]:
-    """The items of a reply to a prompt that ends with the number after `shown`."""
+    """The items of a reply to a prompt that ends with the number `shown` + 1."""
     text = unfenced(text)
     found = list(numbers(labels).finditer(text))
     if found and not strip and not text[: found[0].start()].strip():
@@ -103,8 +105,8 @@ def _items(text: str, shown: int, labels: tuple[str, ...], strip: bool) -> list[
         inner = found[place + 1] if place + 1 < len(found) and found[place + 1].start() < end else None
         while place < len(found) and found[place].start() < end:
             place += 1
-        said = closed(text[mark.end() : end], mark["bold"])
-        items.append(_Item(said, _number(mark), _sublist(text, mark, inner)))
+        body = closed(text[mark.end() : end], mark["bold"])
+        items.append(_Item(body, _number(mark), _sublist(text, mark, inner)))
     taken = {item.number for item in items}
     return [part for item in items for part in _inline(item, taken)]
 
@@ -116,15 +118,15 @@ def _number(mark: re.Match[str]) -> int:
 
 
 def _starts(text: str, marks: Sequence[re.Match[str]], shown: int) -> list[re.Match[str]]:
-    """The marks that start an item; others are part of one, such as a list within it."""
+    """The marks that start an item; other marks are part of an item, such as a list within it."""
     if len(marks) > 1 and len({_number(mark) for mark in marks}) == 1:
-        return list(marks)  # Markdown counts by itself
-    going_on, anew = _rising(marks, shown), _rising(marks, _number(marks[0]) - 1) if marks else []
-    picked = anew if not going_on or going_on[0] in anew else going_on
+        return list(marks)  # Markdown does the counting
+    going_on, again = _rising(marks, shown), _rising(marks, _number(marks[0]) - 1) if marks else []
+    picked = again if not going_on or going_on[0] in again else going_on
     if len(picked) == 1 and text[: picked[0].start()].strip() and _number(picked[0]) > shown + FURTHEST:
         return []  # a year at the start of a line
     place = next((place for place, mark in enumerate(marks, 1) if picked and mark is picked[-1]), len(marks))
-    for mark in marks[place:]:  # the numbers begin once more, unless it is a list within the last item
+    for mark in marks[place:]:  # the numbers begin again, unless this is a list within the last item
         if not 0 < _number(mark) - _number(picked[-1]) <= WIDEST_GAP and _within(text, picked[-1], mark):
             break
         picked.append(mark)
@@ -141,13 +143,13 @@ def _rising(marks: Sequence[re.Match[str]], last: int) -> list[re.Match[str]]:
 
 
 def _within(text: str, item: re.Match[str], mark: re.Match[str]) -> bool:
-    """Whether a mark belongs to a list within an item: it is further in, or a colon leads to it."""
+    """Whether a mark belongs to a list within an item: it is indented further, or follows a colon."""
     further = len(mark["indent"]) > len(item["indent"])
     return further or _COLON.search(text[max(item.end(), mark.start() - 40) : mark.start()]) is not None
 
 
 def _sublist(text: str, item: re.Match[str], inner: re.Match[str] | None) -> str | None:
-    """What is wrong with an item that has numbers at the start of its lines."""
+    """The fault of an item with a number at the start of a line; None if it has no fault."""
     if inner is None or _within(text, item, inner):
         return None
     return f"it has a line with the number {_number(inner)}, which may be another item"
@@ -156,36 +158,36 @@ def _sublist(text: str, item: re.Match[str], inner: re.Match[str] | None) -> str
 def _head(
     text: str, first: re.Match[str], before: Sequence[re.Match[str]], shown: int, labels: tuple[str, ...]
 ) -> Iterator[_Item]:
-    """What stands before the first number: the item that the prompt's own number begins, or a preamble."""
+    """The text before the first number: the item for the prompt's own last number, or a preamble."""
     head, number = text[: first.start()], _number(first)
     if not head.strip():
         return
     apart = re.search(r"\n[ \t]*\n\s*\Z", head) is not None
     if number in (1, shown + 1) and (apart or _COLON.search(head)):
-        yield _Item(head, None, "it stands before the first item")
+        yield _Item(head, None, "it comes before the first item")
     elif number == shown + 2:  # one item, whatever its lines
         leads = not before or _COLON.search(text[: before[0].start()])
-        yield _Item(head, shown + 1, None if leads else "its lines may be items of their own")
+        yield _Item(head, shown + 1, None if leads else "its lines may be separate items")
     else:
         yield from (_Item(item.text, number - 1, item.flaw) for item in _without_numbers(head, labels))
 
 
 def _without_numbers(text: str, labels: tuple[str, ...]) -> list[_Item]:
-    """The items of a list with bullets, or the one text that there is."""
+    """The items of a list with bullets, or the whole text as one item."""
     found = list(bullets(labels).finditer(text))
     if found:
         return _bulleted(text, found)
     lines = [line.strip("\"'“„«「『¿¡* \t\r　") for line in text.splitlines() if line.strip()]
     sentences = all(line[:1].isalpha() and not line[0].islower() for line in lines)
     if (len(lines) > MOST_LINES and sentences) or len(_OTHER_LISTS.findall(text)) > 1:
-        return [_Item(text, None, "it has several lines, and no number says where one item ends")]
+        return [_Item(text, None, "it has several lines, and no number shows where one item ends")]
     return [_Item(text)]
 
 
 def _bulleted(text: str, found: list[re.Match[str]]) -> list[_Item]:
     head = text[: found[0].start()]
     if _COLON.search(head):
-        return [_Item(text, None, "whether its bullets are items or part of one cannot be told")]
+        return [_Item(text, None, "its bullets may be items or parts of one item")]
     least = min(len(mark["indent"]) for mark in found)
     starts = [mark for mark in found if len(mark["indent"]) == least]
     ends = [*(mark.start() for mark in starts[1:]), len(text)]
@@ -194,7 +196,7 @@ def _bulleted(text: str, found: list[re.Match[str]]) -> list[_Item]:
 
 
 def _inline(item: _Item, taken: set[int | None]) -> Iterator[_Item]:
-    """An item, and those that go on in its line under the next numbers, where no line has these."""
+    """An item, and the items on the same line that have the next numbers, if no line begins with these."""
     if item.number is None or item.flaw:
         yield item
         return

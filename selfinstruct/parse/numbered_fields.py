@@ -1,7 +1,7 @@
 """The parser of records in numbered fields, as in Alpaca's single prompt.
 
-Where a record starts and ends is said by its fields, so that a mark of ours within a text cuts nothing: a
-separator counts on a line of its own or before a field, and nothing counts in a code block.
+The fields show where a record starts and ends, so that a separator within a text does not cut it: a separator
+counts only if it fills its line or comes before a field, and never in a code block.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def numbered_fields(
 ) -> Parser:
     """Records of numbered fields between separators, as in Alpaca's single prompt.
 
-    A record needs all its fields, each once and in order, whatever their numbers; one that does not have them
-    is rejected alone. Alpaca's own rule is `alpaca_records`.
+    A record needs all its fields, each once and in order, with any numbers; a record without them is
+    rejected, and the other records are kept. `alpaca_records` has Alpaca's own rule.
 
     Args:
         separator: the text between two records.
         fields: field: its name in the reply, in order. The prompt ends with the first field's name.
-        empty: field: words that stand for an empty value, in lower case.
+        empty: field: words that mean an empty value, in lower case.
     """
     reader = _Reader(separator, fields)
 
@@ -52,27 +52,27 @@ def numbered_fields(
 
 @dataclass(frozen=True)
 class _Mark:
-    """The name of a field at the start of a line, or a line with nothing but a separator."""
+    """The name of a field at the start of a line, or a line with only a separator."""
 
     start: int
     end: int
     name: str | None  # None for a separator
     number: int | None = None
-    parted: bool = False  # a separator stands before it in its line
+    parted: bool = False  # a separator comes before it on its line
 
 
 @dataclass
 class _Piece:
-    """A record while its end is looked for."""
+    """A record that is still being read."""
 
     start: int
     marks: list[_Mark]
     end: int = 0
-    stray: bool = False  # a separator in it that may be the model's own text
-    highest: int = 0  # of the numbers on its fields
+    stray: bool = False  # it has a separator that may be part of a text
+    highest: int = 0  # the highest number on its fields
 
     def add(self, mark: _Mark) -> None:
-        """The next field of it."""
+        """Add the next field."""
         self.marks.append(mark)
         self.highest = max(self.highest, mark.number or 0)
 
@@ -98,7 +98,7 @@ class _Reader:
         """The records of a reply to a prompt that ends with this number and the first field's name."""
         pieces = [
             _Piece(0, [_Mark(0, 0, self._first, number)], highest=number)
-        ]  # where the prompt's last line left off
+        ]  # continues the prompt's last line
         marks = self._marks(text)
         for place, mark in enumerate(marks):
             last = pieces[-1]
@@ -113,7 +113,7 @@ class _Reader:
         return [self._record(text, piece) for piece in pieces if text[piece.start : piece.end].strip()]
 
     def _marks(self, text: str) -> list[_Mark]:
-        """What may be a mark: code blocks are left out, and names without a number where others have one."""
+        """The possible marks, without those in code blocks; if some names have numbers, only those count."""
         fences = Fences(text)
         found = [one for one in self._mark.finditer(text) if not fences.cover(one.start())]
         numbered = any(one["number"] for one in found)
@@ -130,7 +130,7 @@ class _Reader:
         ]
 
     def _parts(self, text: str, line: _Mark, after: Sequence[_Mark], piece: _Piece) -> bool:
-        """Whether a separator parts two records: a field or the next number follows, or nothing does."""
+        """Whether a separator ends a record: a field, the next number or the end of the text follows."""
         following = text[line.end : after[0].start if after else len(text)]
         if not following.strip():
             return True
@@ -138,7 +138,7 @@ class _Reader:
         return numbered is not None and int(numbered[1]) == piece.highest + 1
 
     def _begins(self, mark: _Mark, piece: _Piece) -> bool:
-        """Whether a name begins a record: after a separator, or the first field's under the next number."""
+        """Whether a name begins a record: after a separator, or as the first field with the next number."""
         if mark.parted or not piece.marks or mark.name != self._first:
             return mark.parted
         unnamed = piece.marks[-1].end == 0
@@ -148,12 +148,12 @@ class _Reader:
         names = list(self._fields.values())
         marks = piece.marks
         flaw = _flaw([mark.name for mark in marks], names)
-        if flaw:  # those under another number may be in its texts
+        if flaw:  # names with another number may be part of its texts
             own = [mark for mark in marks if mark.number == marks[0].number]
             if own and _flaw([mark.name for mark in own], names) is None:
                 marks, flaw = own, None
         if piece.stray:
-            flaw = flaw or "a separator stands within it, so where it ends cannot be told"
+            flaw = flaw or "it has a separator in it, so its end is unclear"
         if flaw:
             return Parsed({"reply": text[piece.start : piece.end].strip()}, UNREADABLE, flaw)
         stops = [*(mark.start for mark in marks[1:]), piece.end]
@@ -162,7 +162,7 @@ class _Reader:
 
 
 def _flaw(found: Sequence[str | None], names: Sequence[str]) -> str | None:
-    """What is wrong with the fields of a record."""
+    """The fault of a record's fields; None if they are complete and in order."""
     lacks = [name for name in names if name not in found]
     if lacks:
         return f"it lacks {' and '.join(lacks)}"

@@ -1,8 +1,7 @@
-"""Parsers that keep an original's rules where the other parsers have better ones.
+"""Parsers that keep the rules of an original although other parsers have better ones.
 
-`alpaca_records` is for recipe `alpaca_original`. What recipe `paper` keeps of its original are options of
-the parsers that it shares with others. To add one, write its factory here; docs/from-the-paper.md has the
-rules.
+`alpaca_records` is for the recipe `alpaca_original`. The recipe `paper` gets its original's rules from
+options of the other parsers. To add a parser, write its factory here; docs/from-the-paper.md has the rules.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from selfinstruct.records import Reply
 
 @PARSERS.register
 def alpaca_records(*, separator: str, fields: dict[str, str], empty: dict[str, str] | None = None) -> Parser:
-    """Records in numbered fields as Alpaca's code reads them; `numbered_fields` reads more of them.
+    """Records in numbered fields as Alpaca's code reads them; `numbered_fields` finds more records.
 
-    The reply goes on from the prompt's last number. It is split at every separator, wherever it is; a piece
-    is a record where it has each field once, in order, under the number that belongs to its place. Of a reply
-    cut by length the last piece is lost.
+    The reply continues from the prompt's last number. It is split at every separator, wherever that is. A
+    piece is a record if it has each field once, in order, with the number that belongs to its place. If the
+    reply was cut by length, its last piece is rejected.
 
     Args:
         separator: the text between two records.
         fields: field: its name in the reply, in order. The prompt ends with the first field's name.
-        empty: field: the word that means that it is empty, in lower case.
+        empty: field: the word that means an empty value, in lower case.
     """
     if empty and set(empty) - set(fields):
         raise ValueError(f"empty: {sorted(set(empty) - set(fields))[0]!r} is none of the fields")
@@ -36,7 +35,7 @@ def alpaca_records(*, separator: str, fields: dict[str, str], empty: dict[str, s
         found = [_record(piece, shown + 1 + place) for place, piece in enumerate(pieces)]
         if reply.cut:
             found[-1] = Parsed({"reply": pieces[-1].strip()}, CUT, "the reply reached max_tokens in this one")
-        # An empty piece has nothing that could be lost, and is still counted.
+        # An empty piece loses nothing, but it still counts.
         return [one for one, piece in zip(found, pieces, strict=True) if piece.strip()]
 
     def _record(piece: str, number: int) -> Parsed:

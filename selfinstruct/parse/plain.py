@@ -12,32 +12,32 @@ QUOTES = ('""', "''", "“”", "„“", "‘’", "«»", "»«", "「」", "�
 
 @PARSERS.register
 def text(*, field: str, strip_fence: bool = False, strip_quotes: bool = False) -> Parser:
-    """The whole reply, stripped, becomes one field; one cut by length is rejected.
+    """The whole reply, stripped, becomes one field; a reply cut by length is rejected.
 
     Args:
-        field: the field that it becomes.
-        strip_fence: remove a Markdown fence that stands around all of it.
-        strip_quotes: remove quotation marks that stand around all of it.
+        field: the field for the reply's text.
+        strip_fence: remove a Markdown fence that encloses the whole text.
+        strip_quotes: remove quotation marks that enclose the whole text.
     """
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
         if reply.cut:
             return lost(reply, "the reply reached max_tokens", CUT)
-        said = answer(reply)
+        body = answer(reply)
         if strip_fence:
-            said = _unfenced(said)
-        return [Parsed({field: _unquoted(said) if strip_quotes else said})]
+            body = _unfenced(body)
+        return [Parsed({field: _unquoted(body) if strip_quotes else body})]
 
     return Parser(read, (field,))
 
 
 def _unfenced(text: str) -> str:
-    """The text without its fence; as it is where a second block begins within it."""
+    """The text without its fence; unchanged if a second block begins within it."""
     inner = re.fullmatch(r"```[^\n`]*\n(.*)\n```", text, re.DOTALL)
     return inner[1].strip() if inner and "\n```" not in inner[1] else text
 
 
 def _unquoted(text: str) -> str:
-    """The text without its quotes; as it is where such a mark stands inside too (`"Yes" or "no"`)."""
+    """The text without its quotes; unchanged if there are quotes inside too (`"Yes" or "no"`)."""
     around, inside = text[:1] + text[-1:], text[1:-1].strip()
     return inside if len(text) > 1 and around in QUOTES and not set(around) & set(inside) else text

@@ -1,4 +1,4 @@
-"""From a reply to its candidates: its thought is taken off, then it is checked, then the parser reads it."""
+"""Turn a reply into candidates: remove its thought, check it, then let the parser read it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from selfinstruct.parse.replies import EMPTY, Keys, fault_of
 from selfinstruct.parse.thought import parted, said_in
 from selfinstruct.records import Reply
 
-LONGEST_SHOWN = 2_000  # characters of a faulty reply among the rejected; the journal has all of it
-NO_ANSWER = (EMPTY, CUT, UNREADABLE)  # where the answer to a question is neither of those asked for
+LONGEST_SHOWN = 2_000  # characters shown of a rejected reply; the journal has all of it
+NO_ANSWER = (EMPTY, CUT, UNREADABLE)  # checks of a reply that gives none of the possible answers
 
 
 NO_KEYS = Keys()
 
 
 def candidates(parse: Parser, reply: Reply, shown: int = 0, keys: Keys = NO_KEYS) -> list[Parsed]:
-    """What is read from one choice; something always, so that no reply goes unaccounted for.
+    """The candidates read from one choice; always at least one, so that every reply is accounted for.
 
     Args:
-        parse: the parser of the prompt that was asked.
+        parse: the parser of the prompt.
         reply: the choice.
-        shown: how many examples the prompt showed.
-        keys: the keys of the recipe that say where a reply ends.
+        shown: the number of examples in the prompt.
+        keys: the recipe's keys that limit a reply.
     """
     said = said_in(reply, parse.prose)
     fault = fault_of(said, keys)
@@ -36,16 +36,17 @@ def candidates(parse: Parser, reply: Reply, shown: int = 0, keys: Keys = NO_KEYS
 
 
 def _faulty(parse: Parser, reply: Reply, check: str, reason: str) -> Parsed:
-    """A reply that nothing is read from."""
+    """The candidate for a reply that the parser cannot read."""
     kept = {"reply": reply.text[:LONGEST_SHOWN]} if reply.text else {}
     return _settled(parse, Parsed(kept, check, reason), refused=reply.error is not None)
 
 
 def _settled(parse: Parser, piece: Parsed, refused: bool = False) -> Parsed:
-    """What the recipe says of a reply that is no answer.
+    """Apply the recipe's rule for a reply that is not an answer.
 
-    A question out of a closed set may have a label for it, as in the original; without one it is `undecided`,
-    however that came about. The fields of other records are set, and the reply is rejected all the same.
+    A closed question may have a label for such replies, as in the original; without one the record is
+    `undecided`, whatever the cause. For other parsers the given fields are set, and the reply is still
+    rejected.
     """
     if piece.check is None:
         return piece
@@ -59,7 +60,7 @@ def _settled(parse: Parser, piece: Parsed, refused: bool = False) -> Parsed:
 
 
 def _without_thoughts(piece: Parsed) -> Parsed:
-    """Some models put their thought into a value; it is taken off there too."""
+    """Remove the thought that some models put into a value."""
     if piece.check is not None:
         return piece
     data: dict[str, Any] = {}

@@ -1,6 +1,6 @@
-"""What is wrong with a reply as a whole, before anything is read from it.
+"""Check a reply as a whole, before anything is read from it.
 
-None of it stops a run: the reply is kept, what it would have been is rejected under the name of the check,
+A failed check never stops a run: the reply is kept, its candidate is rejected under the name of the check,
 and the run goes on. To add a check, add a line to `CHECKS`.
 """
 
@@ -17,7 +17,7 @@ from selfinstruct.records import Reply
 CONTENT_FILTER, CONTEXT, NO_CHOICES = "content_filter", "context", "no_choices"
 REFUSED, BROKEN_OFF = "refused", "broken_off"
 EMPTY, MISSING, CUT = "empty_reply", "missing_choice", "cut"
-LARGEST = 262_144  # characters; a reply of 64,000 tokens has about as many
+LARGEST = 262_144  # characters; about as many as in a reply of 64,000 tokens
 MOST_IN_A_ROW = 20
 
 
@@ -56,11 +56,11 @@ CHECKS: dict[str, Callable[[Reply], str | None]] = {
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of the recipe that say where a reply ends.
+    """The recipe's keys that limit a reply, for messages.
 
     Attributes:
-        longest: how long it may be.
-        stop: its stop strings; None where there are none.
+        longest: the key for the longest reply.
+        stop: the key for the stop strings; None if there are none.
     """
 
     longest: str = "max_tokens"
@@ -68,11 +68,11 @@ class Keys:
 
 
 def fault_of(said: Said, keys: Keys) -> tuple[str, str] | None:
-    """The check that a reply does not pass, and why; None for one that can be read.
+    """The check that a reply fails, and the reason; None if the reply can be read.
 
     Args:
-        said: what it says, its thought taken off.
-        keys: named in a reason, for the user to change.
+        said: the reply without its thought.
+        keys: keys that a reason names, for the user to change.
     """
     reply = said.reply
     if reply.error is not None:
@@ -87,13 +87,13 @@ def fault_of(said: Said, keys: Keys) -> tuple[str, str] | None:
 
 
 def _only_thought(said: Said, keys: Keys) -> tuple[str, str]:
-    """What is wrong with a reply of which nothing is left without its thought."""
+    """The check and the reason for a reply that has only a thought."""
     what = (
         "the reply ends within its thought, before any answer"
         if said.open
         else "no answer follows the thought"
     )
-    help = f"the tokens went into thinking; raise {keys.longest}, or have the model think less"
+    help = f"the tokens were spent on thinking; raise {keys.longest}, or make the model think less"
     if keys.stop and not said.reached:
-        help += f"; if a stop string ended it, take that out of {keys.stop}"
+        help += f"; if a stop string ended it, remove that from {keys.stop}"
     return CUT if said.open else EMPTY, f"{what}: {help}"

@@ -1,4 +1,4 @@
-"""Parsers of JSON, which chat models are asked for."""
+"""Parsers of JSON replies, as chat models write them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHOLE = re.compile(r"([+-]?\d{1,9})(?:\.0*)?(?:\s*/\s*(\d{1,9}))?")  # 4, 4.0, 
 
 
 class _Unfit(Exception):
-    """Why an object is no candidate."""
+    """An object is not a candidate; the message is the reason."""
 
 
 @PARSERS.register
@@ -30,27 +30,27 @@ def json(
     when_refused: Literal["reject", "otherwise"] = "reject",
     when_unreadable: Literal["reject", "otherwise"] = "reject",
 ) -> Parser:
-    """Candidates from JSON, read as far as it is whole; an object that is not is rejected.
+    """Candidates from JSON; a complete object is read even if the JSON around it is not valid.
 
-    Read past are Markdown fences and other text, commas too many, one object a line, a list without its key,
-    and a bare string in the place of an object with one field. Where every field has choices, a reply that
-    has none of them is `undecided`.
+    The parser accepts Markdown fences and other text, extra commas, one object per line, a list without its
+    key, and a bare string instead of an object with one field. An incomplete object is rejected. If every
+    field has choices, a reply with none of them is `undecided`.
 
     Args:
-        fields: field: {key, default, choices, scale, otherwise, list_marks}, each of which may be left out,
-            in the order asked for.
-        items: the key that holds the list of objects; null where the reply is the list, or one object.
-        single: the reply is one object and no list; several that differ are rejected.
-        non_strings: what becomes of a number, boolean, list or object in a field without choices: `reject`
-            the object, `write` it as JSON text, or `keep` it, for the stage's schema to judge.
-        when_refused: `reject` a record that the provider refuses to answer about, or let it go on in a label
-            stage, each field set to its `otherwise` or `default`. Either way the reply counts as rejected.
+        fields: field: {key, default, choices, scale, otherwise, list_marks}, each of them optional, in the
+            order of the prompt.
+        items: the key that holds the list of objects; null if the reply is the list, or one object.
+        single: the reply is one object, not a list; several different objects are rejected.
+        non_strings: for a number, boolean, list or object in a field without choices: `reject` the object,
+            `write` the value as JSON text, or `keep` it, for the stage's schema to check.
+        when_refused: if the provider refuses to answer, `reject` the record, or keep it in a label stage and
+            set each field to its `otherwise` or `default`. Either way the reply counts as rejected.
         when_unreadable: the same for a reply that is empty, cut or cannot be read.
     """
     if not fields:
         raise ValueError("fields: name at least one")
     if items and single:
-        raise ValueError("single: a reply that is one object has no key that holds a list")
+        raise ValueError("single: a reply that is one object has no list, so leave out items")
     objects = _Objects(fields, items, non_strings)
     closed = {name: field.asked for name, field in fields.items() if field.asked}
     outline = Outline(objects.keys, items, closed) if items or single else None
@@ -58,7 +58,7 @@ def json(
     settled = _settled(fields)
     if settled is None and "otherwise" in (when_refused, when_unreadable):
         key = "when_refused" if when_refused == "otherwise" else "when_unreadable"
-        raise ValueError(f"{key}: 'otherwise' needs one in a field, and it or a default in the others")
+        raise ValueError(f"{key}: 'otherwise' needs a field with otherwise; all others need it or a default")
     unreadable = settled if when_unreadable == "otherwise" else None
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
@@ -80,7 +80,7 @@ def json(
 
 
 def _settled(fields: dict[str, JsonField]) -> dict[str, Any] | None:
-    """The fields of a reply that cannot be read; None where they do not say."""
+    """The values to set if a reply cannot be read; None if a field has neither otherwise nor default."""
     given = [{"default", "otherwise"} & field.model_fields_set for field in fields.values()]
     if not all(given) or not any(field.settles for field in fields.values()):
         return None
@@ -122,7 +122,7 @@ class _Objects:
             return Parsed({"reply": written(item)}, UNREADABLE, str(why))
 
     def _data(self, item: Any) -> dict[str, Any]:
-        """The fields of an object, or of a bare value where there is one field."""
+        """The fields of an object, or of a bare value if there is only one field."""
         if not isinstance(item, dict) and len(self._fields) > 1:
             raise _Unfit("it is not an object")
         given = item if isinstance(item, dict) else {next(iter(self.keys.values())): item}
@@ -135,7 +135,7 @@ class _Objects:
             and "default" not in field.model_fields_set
             and not (
                 field.settles and self.keys[name].casefold() in there
-            )  # null is an answer, if none of them
+            )  # null is an answer, though not a valid one
         ]
         if lacks:
             raise _Unfit(f"it lacks {' and '.join(lacks)}")
@@ -163,45 +163,45 @@ class _Objects:
         if self._non_strings == "write":
             return written(value)
         if isinstance(value, Number) and not value.json:
-            raise _Unfit(f"{name} is not a number of JSON: {value.source[:80]}")
+            raise _Unfit(f"{name} is not a valid JSON number: {value.source[:80]}")
         return plain(value)
 
 
 class _Table:
-    """What the answers of a closed set mean."""
+    """The values of the answers of a closed set."""
 
     def __init__(self, field: JsonField) -> None:
         self._values = field.asked
         self._answers = Answers(answers(field.choices))
 
-    def meaning(self, name: str, said: Any) -> Any:
-        """The value; it may be given itself, or as one of its answers in any case."""
+    def meaning(self, name: str, given: Any) -> Any:
+        """The value of an answer: the value itself, or one of its answers in any case."""
         for value in self._values:
-            if type(value) is type(said) and value == said:
+            if type(value) is type(given) and value == given:
                 return value
-        for value in self._answers.find(said) if isinstance(said, str) else ():
+        for value in self._answers.find(given) if isinstance(given, str) else ():
             return value
-        raise _Unfit(f"{name} is {written(said)[:80]}, none of {', '.join(map(written, self._values))}")
+        raise _Unfit(f"{name} is {written(given)[:80]}, none of {', '.join(map(written, self._values))}")
 
 
 class _Numbers:
-    """What the answers on a scale mean."""
+    """The numbers of the answers on a scale."""
 
     def __init__(self, scale: Scale) -> None:
         self._scale = scale
 
-    def meaning(self, name: str, said: Any) -> int:
-        """The number; it may also be written as 4.0, as text, or as 4/5 where 5 is the highest."""
-        text = str(said).strip() if isinstance(said, int | float | str) else ""
-        found = _WHOLE.fullmatch(text)  # which "True" is not
+    def meaning(self, name: str, given: Any) -> int:
+        """The number of an answer, which may be written as 4.0, as text, or as 4/5 if 5 is the highest."""
+        text = str(given).strip() if isinstance(given, int | float | str) else ""
+        found = _WHOLE.fullmatch(text)  # "True" does not match
         lowest, highest = self._scale.lowest, self._scale.highest
         if found and found[2] in (None, str(highest)) and lowest <= int(found[1]) <= highest:
             return int(found[1])
-        raise _Unfit(f"{name} is {written(said)[:80]}, not a whole number from {lowest} to {highest}")
+        raise _Unfit(f"{name} is {written(given)[:80]}, not a whole number from {lowest} to {highest}")
 
 
 def _items(value: Any, key: str | None, needed: set[str]) -> list[Any]:
-    """The objects of a value that stands within no other: those of its lists, or itself."""
+    """The objects of an outermost value: those of its lists, or the value itself."""
     if isinstance(value, list):
         return value
     lists = [inner for inner in value.values() if isinstance(inner, list)]
@@ -218,19 +218,19 @@ def _items(value: Any, key: str | None, needed: set[str]) -> list[Any]:
 
 
 def _one(pieces: list[Parsed], reply: Reply) -> list[Parsed]:
-    """The one there is; several that say the same are one."""
+    """The only object; several equal ones count as one."""
     usable = [piece for piece in pieces if piece.check is None] or pieces
     different = {repr(piece.data): piece for piece in usable}
     if len(different) <= 1:
         return list(different.values())
-    return lost(reply, f"it has {len(different)} different objects, and one was asked for")
+    return lost(reply, f"it has {len(different)} different objects instead of one")
 
 
 def _get(item: dict[str, Any], key: str) -> Any:
-    """The value of a key, whatever its case.
+    """The value of a key, in upper or lower case.
 
     Raises:
-        _Unfit: where it is there in two ways that differ.
+        _Unfit: if the key occurs twice with different values.
     """
     named = [value for name, value in item.items() if name.strip().casefold() == key.casefold()]
     found = [value for value in named if value is not None]

@@ -1,10 +1,10 @@
-"""Thought and answer: what a model writes before its answer is told apart from it here, and nowhere else.
+"""Separate a model's answer from its thought, the text that it writes before the answer.
 
-It is done before a reply is checked or read, in chat and in completion mode alike, so that no draft in a
-thought becomes a record. The rule is about how a text begins: with a mark that opens a thought, or with text
-that a closing mark ends. An answer that only speaks of such marks, within a line, a JSON string or a code
-block, stays whole. In a reply that begins with a thought, others may follow, each at the start of a line.
-To add the marks of another model, add a line to `MARKS`.
+This happens only here, before a reply is checked or read, in chat and in completion mode, so that no draft in
+a thought becomes a record. A thought is at the beginning of a reply: after an opening mark, or before a
+closing mark. An answer that only mentions such marks, within a line, a JSON string or a code block, stays
+whole. If a reply begins with a thought, others may follow, each at the start of a line. To add the marks of
+another model, add a line to `MARKS`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from selfinstruct.records import Reply
 
-# Regular expressions of what opens a thought and what closes it; upper and lower case are the same.
+# Regular expressions for the marks that open and close a thought; upper and lower case are the same.
 MARKS = (
     (r"<think>", r"</think>"),
     (r"<thinking>", r"</thinking>"),
@@ -36,15 +36,15 @@ MARKS = (
     (r"(?-i:analysis(?=[A-Z]))", r"(?-i:assistantfinal)"),  # the same, without its special tokens
     (r"Here is my thought process:", r"Here is my response:"),
 )
-# What some models write around the answer that follows a thought.
+# Marks that some models write around the answer that follows a thought.
 WRAPPERS = (
     (r"<answer>", r"</answer>"),
     (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>"),
     (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
 )
 QUOTES = "\"'`“”‘’„«»「」『』"
-LOOKED_AT = 120  # characters before and after a mark
-MOST = 20  # thoughts of one reply
+LOOKED_AT = 120  # characters examined before and after a mark
+MOST = 20  # the most thoughts in one reply
 
 _SPACE = r"[\s\ufeff\u200b]*"
 _OPENING = re.compile(_SPACE + "(?:" + "|".join(f"({opening})" for opening, _ in MARKS) + ")", re.IGNORECASE)
@@ -57,19 +57,19 @@ _OPENINGS = [re.compile(opening, re.IGNORECASE) for opening, _ in MARKS]
 _LINES = [re.compile(rf"^[ \t]*{opening}", re.IGNORECASE | re.MULTILINE) for opening, _ in MARKS]
 _JSON = re.compile(r"[\[{]\s*[\"\[{]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*("?)', re.DOTALL)
-_QUOTE = re.compile(rf"(?:\A|[\s(（])[{QUOTES}]\Z|`\Z")  # one that opens a quotation
+_QUOTE = re.compile(rf"(?:\A|[\s(（])[{QUOTES}]\Z|`\Z")  # a quotation mark that opens a quotation
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a reply says, without what it thinks.
+    """A reply without its thought.
 
     Attributes:
-        reply: the reply with its answer as its text; cut, where the thought never ends.
+        reply: the reply with only the answer as its text; marked as cut if the thought never ends.
         thinks: whether there is a thought.
-        open: whether the reply ends within it.
-        reached: whether the reply as it came reached max_tokens.
+        open: whether the reply ends within the thought.
+        reached: whether the original reply reached max_tokens.
     """
 
     reply: Reply
@@ -83,7 +83,7 @@ def said_in(reply: Reply, prose: bool = True) -> Said:
 
     Args:
         reply: the reply.
-        prose: whether a line of its answer may be any text, so that a mark there may be the answer's own.
+        prose: whether a line of the answer may be free text, so that a mark there may be part of the answer.
     """
     answer, thinks, open = parted(reply.text, prose)
     if not thinks:
@@ -115,7 +115,7 @@ def parted(text: str, prose: bool = True) -> tuple[str, bool, bool]:
 
 
 def _without_later(text: str, place: int) -> tuple[str, bool, bool]:
-    """An answer without the thoughts that start a line of it, whether there were any, and an open one."""
+    """An answer without the thoughts that begin its lines; whether it had any, and whether one is open."""
     kept: list[str] = []
     shielded, found = _Shielded(text, place), False
     start = place
@@ -133,7 +133,7 @@ def _without_later(text: str, place: int) -> tuple[str, bool, bool]:
 
 
 def _end_of(text: str, opening: re.Match[str]) -> re.Match[str] | None:
-    """The mark that closes a thought: the first that the thought does not quote."""
+    """The mark that closes a thought: the first one outside quotation marks."""
     first = None
     for found in _CLOSINGS[(opening.lastindex or 1) - 1].finditer(text, opening.end()):
         if not _quoted(text, found):
@@ -143,7 +143,7 @@ def _end_of(text: str, opening: re.Match[str]) -> re.Match[str] | None:
 
 
 def _bare_closing(text: str, place: int, thinks: bool) -> re.Match[str] | None:
-    """A mark that closes what no mark has opened; after a thought only one on a line of its own is."""
+    """A closing mark without an opening mark; after a thought, only a mark that fills its line counts."""
     found = _CLOSING.search(text, place)
     if found is None:
         return None
@@ -160,7 +160,7 @@ def _bare_closing(text: str, place: int, thinks: bool) -> re.Match[str] | None:
 
 
 class _Shielded:
-    """The places of a text in which a mark is only spoken of: JSON strings and code blocks."""
+    """The parts of a text in which a mark is only mentioned: JSON strings and code blocks."""
 
     def __init__(self, text: str, place: int) -> None:
         self._text, self._place = text, place
@@ -170,7 +170,7 @@ class _Shielded:
         self._fences = [fence.start() for fence in _FENCE.finditer(text, place)]
 
     def opened(self, kind: int) -> tuple[int, int]:
-        """The first place with the opening mark, and the first that has it at the start of a line."""
+        """The first position of the opening mark, and the first one at the start of a line."""
         if kind not in self._opened:
             found = [one[kind].search(self._text, self._place) for one in (_OPENINGS, _LINES)]
             inline, line = (one.start() if one else len(self._text) for one in found)
@@ -178,7 +178,7 @@ class _Shielded:
         return self._opened[kind]
 
     def covers(self, place: int) -> bool:
-        """Whether a place is in one of them."""
+        """Whether a position is in a JSON string or a code block."""
         before = bisect_right(self._starts, place) - 1
         if before >= 0 and place < self._strings[before][1]:
             return True
@@ -187,7 +187,7 @@ class _Shielded:
 
 
 def _strings(text: str, place: int) -> Iterator[tuple[int, int]]:
-    """Where the strings of JSON are: between marks of JSON on both sides, unlike a quotation in prose."""
+    """The spans of JSON strings: punctuation of JSON is on both sides, unlike a quotation in prose."""
     first = _JSON.search(text, place)
     for found in _STRING.finditer(text, first.start()) if first else ():
         before = text[max(0, found.start() - LOOKED_AT) : found.start()].rstrip()[-1:]
@@ -218,7 +218,7 @@ def _quoted(text: str, found: re.Match[str]) -> bool:
 
 
 def _mentioned(before: str, after: str) -> bool:
-    """Whether a sentence goes on through a mark, so that it speaks of it."""
+    """Whether a sentence continues past a mark, so that it only mentions the mark."""
     if not before.strip():
         return False
     if "`" in (before[-1:], after[:1]) or (after[:1] in tuple(QUOTES) and _QUOTE.search(before)):

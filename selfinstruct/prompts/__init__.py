@@ -1,1 +1,1 @@
-"""From a recipe's templates to the text of a request."""
+"""Make the text of a request from a recipe's templates."""

@@ -1,9 +1,9 @@
-"""The prompt that a record answers, in parts that a filter can compare the record with.
+"""The prompt that a record answers, in parts that a filter can compare with the record.
 
-`Stage.read` gives each candidate a `FilledPrompt` (`record.asked`), which costs nothing until a filter looks.
-A part is a text with the place where a reader finds it: "the output of example 2", "the rule 'fitting'". What
-the record is about (the fields of its parent, a line drawn) is not a part, since an answer may quote it. To
-let filters see more of a prompt, add a function to `fixed_parts`.
+`Stage.read` gives each candidate a `FilledPrompt` (`record.asked`), which costs nothing until a filter uses
+it. A part is a text with its place in words: "the output of example 2", "the rule 'fitting'". The subject of
+the record (the fields of its parent, a line drawn) is not a part, since an answer may quote it. To show
+filters more of a prompt, add a function to `fixed_parts`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from selfinstruct.prompts.templates import Prompt, TemplateFault, fields_named, 
 from selfinstruct.records import Part
 from selfinstruct.text.copies import Words
 
-GAP = "\0"  # stands for what a template is filled in with
+GAP = "\0"  # replaces the values that a template is filled in with
 _WORD = re.compile(r"\w")
-ASKING = 8  # half words around what is in quotation marks; with fewer it is an example of something
-SHOWN = 60  # characters of a line in a place
+ASKING = 8  # half words around a quoted text; with fewer, the text is only an example
+SHOWN = 60  # characters shown of a line
 # A value after a key, and the texts of a list, as JSON writes them.
 _VALUE = re.compile(r'"([^"\n]*)"\s*:\s*"((?:[^"\\\n]|\\.)*)"')
 _LIST = re.compile(r'\[\s*("(?:[^"\\\n]|\\.)*"(?:\s*,\s*"(?:[^"\\\n]|\\.)*")*)\s*(?:,\s*(?:…|\.\.\.)\s*)?\]')
 _TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _MARKED = re.compile('["“„«「『‘]([^"“”„«»「」『』‘’\\n]+)["“”»」』’]')
-# A text in angle brackets with a space in it, and no slash before the space. Each place is tried once only.
+# A text in angle brackets with a space in it, and no slash before the space. Each position is tried once.
 _BRACKETED = re.compile(r"<([^<>\s/\"=]*[^\S\n][^<>\n\"=]*|[^<>\n/\"=]*\n[^<>\n\"=]*)>")
 
 
@@ -36,8 +36,8 @@ class FilledPrompt:
 
     Args:
         prompt: the recipe's prompt.
-        about: what the prompt is about: the fields of a record, or the lines drawn for the request.
-        drawn: gives what else this one request was filled in with: its examples.
+        about: the subject of the prompt: the fields of a record, or the lines drawn for the request.
+        drawn: returns the other values of this request: its examples.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class FilledPrompt:
 
     @cached_property
     def parts(self) -> list[Part]:
-        """The parts that were drawn for this request; those it shares with others: `fixed_parts`."""
+        """The parts drawn for this request; `fixed_parts` has those that all requests share."""
         shown = fields_named(self.prompt)
         names = {
             name: [_shown(item, shown) for item in value] if isinstance(value, list) else value
@@ -60,7 +60,7 @@ class FilledPrompt:
 
 
 def _shown(example: Mapping[str, Any], named: frozenset[str]) -> Mapping[str, Any]:
-    """The fields of an example that the template shows: those it names, or all where it names none."""
+    """The fields of an example that the template shows: those it names, or all if it names none."""
     return {key: value for key, value in example.items() if key in named} or example
 
 
@@ -72,9 +72,9 @@ def fixed_parts(prompt: Prompt) -> list[Part]:
 
 
 def forms(prompt: Prompt) -> list[list[str]]:
-    """The texts that a prompt's form of a reply has in place of an answer, such as "the answer".
+    """The placeholders in a prompt's form for the reply, such as "the answer".
 
-    Those of one key of the form are together: "the first task", "the second task".
+    The placeholders of one key are in one list: "the first task", "the second task".
     """
     variables = [value for value in prompt.variables.values() if isinstance(value, str)]
     texts = [_own_text(text, prompt) for text in (prompt.template, prompt.system or "")]
@@ -86,7 +86,7 @@ def forms(prompt: Prompt) -> list[list[str]]:
 
 
 def _without_examples(text: str) -> str:
-    """A text without lines of JSON where it has several: those are examples, and a form is one."""
+    """A text without its lines of JSON if it has several: these are examples; a form is one line."""
     lines = text.split("\n")
     whole = [line for line in lines if _is_object(line)]
     return text if len(whole) < 2 else "\n".join(line for line in lines if line not in whole)
@@ -100,13 +100,13 @@ def _is_object(line: str) -> bool:
 
 
 def prescribed(parts: Iterable[Part]) -> list[str]:
-    """What the rules and lines of a prompt put in quotation marks, and so may ask for word for word."""
+    """The quoted texts in the rules and lines of a prompt, which it may ask for word for word."""
     asking = [part.text for part in parts if Words(_MARKED.sub(" ", part.text)).length >= ASKING]
     return list(dict.fromkeys(text for whole in asking for text in _MARKED.findall(whole)))
 
 
 def _quoted(text: str) -> Iterator[tuple[str, str]]:
-    """What is in place of values: of keys and in lists, as JSON has them, and in angle brackets."""
+    """The placeholders in a text: the values of keys and lists in JSON, and texts in angle brackets."""
     yield from _VALUE.findall(text)
     for items in _LIST.findall(text):
         yield from (("[]", value) for value in _TEXT.findall(items))
@@ -122,12 +122,12 @@ def _lines(prompt: Prompt) -> Iterator[Part]:
 
 
 def _said(parts: Iterable[Part]) -> list[Part]:
-    """Those that have a word."""
+    """The parts that contain a word."""
     return [part for part in parts if _WORD.search(part.text)]
 
 
 def _own_text(template: str, prompt: Prompt) -> str:
-    """A template without what it is filled in with, but for the recipe's own variables."""
+    """A template without its expressions, except the recipe's own variables."""
     pieces = []
     for text, expression in literal(template):
         if expression:
@@ -145,7 +145,7 @@ def _variables(names: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _walk(value: Any, path: tuple[str | int, ...], counts: tuple[int, ...]) -> Iterator[Part]:
-    """The texts in a value, each with its place; `counts` has the length of each list on the way."""
+    """The texts in a value, each with its place; `counts` has the length of each list along the path."""
     if isinstance(value, str):
         yield Part(_place(path, counts), value)
         return
@@ -159,7 +159,7 @@ def _walk(value: Any, path: tuple[str | int, ...], counts: tuple[int, ...]) -> I
 
 
 def _place(path: tuple[str | int, ...], counts: tuple[int, ...]) -> str:
-    """Where a text is: the name of its variable, then keys and numbers (from 1) of mappings and lists."""
+    """The place of a text in words: its variable, then the keys of mappings and numbers (from 1) in lists."""
     name, rest = path[0], path[1:]
     if not rest:
         return f"the {name} of the prompt"

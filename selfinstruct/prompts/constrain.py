@@ -1,8 +1,8 @@
-"""What a provider is asked to hold a chat model to: a JSON Schema of the reply, in `response_format`.
+"""Make the JSON Schema of a reply for `response_format`, with which a provider constrains a chat model.
 
-The schema follows from what the stage's parser reads and from the types and descriptions in the stage's own
-schema, within what OpenAI's strict mode allows: every key is required, no others may come, and keywords
-outside of `KEPT` are left to the check of the record.
+The schema has the keys that the stage's parser reads, with the types and descriptions of the stage's own
+schema, within the limits of OpenAI's strict mode: every key is required, and no other key is allowed.
+Keywords outside `KEPT` are left out; the check of the record applies them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ KEPT = ("type", "description", "enum", "$ref")
 
 
 def response_format(name: str, outline: Outline, schema: dict[str, Any]) -> dict[str, Any]:
-    """The parameter of the request.
+    """The value of the request's `response_format`.
 
     Args:
-        name: of the prompt, which the provider is told.
-        outline: what the parser reads.
-        schema: of the stage's records.
+        name: the name of the prompt, which is sent to the provider.
+        outline: the JSON that the parser reads.
+        schema: the schema of the stage's records.
     """
     fields = schema.get("properties") or {}
     one = _object({key: _field(field, outline, fields.get(field)) for field, key in outline.keys.items()})
@@ -48,7 +48,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strict(spec: Any) -> dict[str, Any]:
-    """A schema in strict mode; a string where it says nothing of a type."""
+    """A schema in strict mode; without a type it becomes a string."""
     spec = spec if isinstance(spec, dict) else {}
     kept = {key: spec[key] for key in KEPT if key in spec}
     if "const" in spec:

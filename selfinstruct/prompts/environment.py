@@ -1,9 +1,9 @@
 """The Jinja environment of prompts and exports: sandboxed, strict about names, and bounded in time and size.
 
-Whatever a template does passes a meter (`meter`): each turn of a loop and each call is a step, and what goes
-into and comes out of calls, filters and operators is counted in characters, before it is made where it could
-be large. What depends on chance (`random`, `lipsum`) does not exist, since the same recipe gives the same
-bytes; nor do filters that write for web pages and take a time out of proportion.
+A meter (`meter`) counts all that a template does: each turn of a loop and each call is a step, and the inputs
+and results of calls, filters and operators are counted in characters, if possible before a large result is
+made. Random functions (`random`, `lipsum`) are removed, since the same recipe must give the same bytes, and
+so are slow filters for web pages.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from jinja2.visitor import NodeTransformer
 from selfinstruct.prompts.growth import FILTERS_GROW, METHODS_GROW, after
 from selfinstruct.prompts.meter import CALL, meter
 
-LENGTH = 1_000_000  # characters of a template
-TOKENS = 20_000  # words and signs inside its {{ }} and {% %}
+LENGTH = 1_000_000  # the most characters of a template
+TOKENS = 20_000  # the most words and signs inside its {{ }} and {% %}
 LEFT_OUT = ("random", "urlize", "xmlattr", "pprint")
-METHODS = {  # those of texts and collections that a template may call
+METHODS = {  # the methods of texts and collections that a template may call
     str: "capitalize casefold center count endswith expandtabs find index isalnum isalpha isascii isdecimal"
     " isdigit islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix"
     " removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip"
@@ -43,7 +43,7 @@ _COST, _TAKE, _STEPS = " cost", " take", " steps"  # filters that no template ca
 
 
 def environment(filters: Mapping[str, Callable[..., Any]]) -> BoundedEnvironment:
-    """An environment for the templates of recipes, with filters of ours besides Jinja's."""
+    """An environment for the templates of recipes, with our own filters in addition to Jinja's."""
     made = BoundedEnvironment(
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -62,30 +62,30 @@ def environment(filters: Mapping[str, Callable[..., Any]]) -> BoundedEnvironment
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
-    """Counts what a template does; a record's field comes before a dict's method of its name."""
+    """Counts what a template does; a record's field hides a dict method of the same name."""
 
     intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """A field or an attribute; the field is meant where both are there, and is the quicker to find."""
+        """A field or an attribute; if both exist, the field, which is also found faster."""
         if type(obj) is dict and attribute in obj:
             return obj[attribute]
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """An item; a key that is a collection takes time to look up."""
+        """An item; a key that is a collection is counted, since looking it up takes time."""
         if not isinstance(argument, str | int):
             meter().take(argument)
         return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """What an operator gives, if it is not too large."""
+        """The result of an operator, unless it is too large."""
         meter().step()
         meter().charge(after(operator, left, right))
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
-        """What a function, a macro or a method gives, if it may be called and its result is not too large."""
+        """The result of a function, macro or method, if it may be called and its result is not too large."""
         count, owner = meter(), getattr(__obj, "__self__", None)
         count.step(CALL)
         count.take(args)
@@ -93,12 +93,12 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(__obj, BuiltinMethodType) and not isinstance(owner, ModuleType):
             _method(owner, __obj.__name__, args, kwargs)
         result = super().call(__context, __obj, *args, **kwargs)
-        if not isinstance(owner, dict):  # whose values were there before
+        if not isinstance(owner, dict):  # the values of a dict existed before
             count.take(result)
         return result
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """A text's `format`, with the widths that it asks for counted."""
+        """A text's `format` method, changed to count the widths in the format."""
         if super().wrap_str_format(value) is None:
             return None
         text, mapped = str(value.__self__), value.__name__ == "format_map"
@@ -110,10 +110,10 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return wrapper
 
     def from_string(self, source: Any, *args: Any, **kwargs: Any) -> Any:
-        """A template, compiled.
+        """Compile a template.
 
         Raises:
-            TemplateError: where it is none, is too long or is nested too deep.
+            TemplateError: if it is not valid, is too long or is nested too deeply.
         """
         with _compilable():
             return super().from_string(source, *args, **kwargs)
@@ -133,11 +133,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
 @contextmanager
 def _compilable() -> Iterator[None]:
-    """What is too deep for Jinja's compiler or for Python's, in words."""
+    """Turn the errors of Jinja's and Python's compilers, such as nesting too deep, into plain messages."""
     try:
         yield
     except (RecursionError, MemoryError, SyntaxError) as error:
-        raise TemplateError("is nested too deep; split it, with {% set NAME = … %} or into loops") from error
+        raise TemplateError("is nested too deeply; split it with {% set NAME = … %} or loops") from error
     except ValueError as error:
         raise TemplateError(f"has a number that cannot be read ({error})") from error
 
@@ -150,7 +150,7 @@ class _Formatter(SandboxedFormatter):
 
 
 class _Counting(NodeTransformer):
-    """Puts the meter into a template, wherever Jinja itself asks the environment nothing."""
+    """Puts the meter into a template at the places where Jinja does not call the environment."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         node.iter = _through(node.iter, _STEPS)
@@ -171,7 +171,7 @@ class _Counting(NodeTransformer):
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
         if not any(isinstance(side, nodes.Const) for side in (node.expr, *(one.expr for one in node.ops))):
-            node.expr = _through(node.expr, _TAKE)  # a comparison takes no longer than its shorter side
+            node.expr = _through(node.expr, _TAKE)  # a comparison takes only as long as its shorter side
         for operand in node.ops:
             if operand.op in ("in", "notin"):
                 operand.expr, node.expr = _through(operand.expr, _TAKE), _through(node.expr, _TAKE)
@@ -195,7 +195,7 @@ class _Counting(NodeTransformer):
 
 
 def _through(node: Any, filter: str) -> nodes.Expr:
-    """An expression whose value passes a filter of ours; a constant is as long as the template has it."""
+    """Pass an expression's value through our filter; a constant already counts as part of the template."""
     if isinstance(node, nodes.Const | nodes.TemplateData):
         return node
     return nodes.Filter(node, filter, [], [], None, None, lineno=node.lineno)
@@ -212,23 +212,23 @@ def _take(value: Any) -> Any:
 
 
 def _steps(items: Any) -> Any:
-    """Count the turns of a loop; all of them, since nothing ends one early."""
-    if hasattr(type(items), "__len__"):  # what has none is an error of its own: no iterator gets here
+    """Count all turns of a loop, since a loop cannot end early."""
+    if hasattr(type(items), "__len__"):  # without a length it is an error elsewhere; iterators never get here
         meter().step(len(items))
     return items
 
 
 def _shown(value: Any) -> Any:
-    """Count what is written into the text."""
+    """Count a value that is written into the text."""
     meter().take(value)
     return value
 
 
 def _bounded(function: Any, grows: Callable[..., int] | None) -> Callable[..., Any]:
-    """A filter or a test that counts what it takes and gives; `grows` says what it would give at most."""
+    """A filter or a test that counts its inputs and its result; `grows` returns the largest result's size."""
     passed = 1 if hasattr(function, "jinja_pass_arg") else 0
 
-    @wraps(function)  # which Jinja's mark for the first argument is copied by
+    @wraps(function)  # this also copies Jinja's mark for the first argument
     def bounded(*args: Any, **kwargs: Any) -> Any:
         count = meter()
         count.step()
@@ -242,7 +242,7 @@ def _bounded(function: Any, grows: Callable[..., int] | None) -> Callable[..., A
         if isinstance(result, str):
             count.charge(len(result))
             return result
-        if isinstance(result, Iterator):  # else nobody could say how much it has yet to give
+        if isinstance(result, Iterator):  # the size of an iterator is unknown
             result = list(result)
         count.take(result)
         return result
@@ -251,10 +251,10 @@ def _bounded(function: Any, grows: Callable[..., int] | None) -> Callable[..., A
 
 
 def _method(owner: Any, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Count what a method of a text or a collection would take and give.
+    """Count the input and the result of a method of a text or a collection, before it is called.
 
     Raises:
-        SecurityError: for one that a template may not call.
+        SecurityError: if a template may not call the method.
     """
     kind = next((kind for kind in _ALLOWED if isinstance(owner, kind)), None)
     if kind is None or name not in _ALLOWED[kind]:

@@ -1,4 +1,4 @@
-"""How large what a template's operators, filters and methods give would be, worked out before it is made."""
+"""Compute in advance how large the result of a template's operator, filter or method can be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PRINTF = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d*))?")
 
 
 def after(operator: str, left: Any, right: Any) -> int:
-    """How large the result of an operator is at most."""
+    """The largest possible size of an operator's result."""
     if isinstance(left, int | float) and isinstance(right, int | float):
         return _number(operator, left, right)
     if operator == "%" and isinstance(left, str):
@@ -33,7 +33,7 @@ def _number(operator: str, left: float, right: float) -> int:
 
 
 def _printf(text: str, values: Any) -> int:
-    """How long a text with `%` in it becomes at most."""
+    """The largest possible length of the result of a `%` format."""
     widths = [width for found in _PRINTF.findall(text) for width in found if width]
     if "*" in widths:
         raise TooMuch("takes the width in a % format from a value (%*d); write the width into the format")
@@ -56,7 +56,7 @@ def _wrapped(text: Any, width: int = 79, *rest: Any, wrapstring: Any = "", **oth
     longest = max(map(len, str(text).split()), default=0)
     extra = (
         len(str(rest[1] if len(rest) > 1 else wrapstring or "")) + 10
-    )  # it takes ten times as long as others
+    )  # this filter takes ten times as long as others
     return longest * longest // (10 * max(1, width)) + len(str(text)) * extra
 
 
@@ -77,7 +77,7 @@ def _padded(text: Any, width: int = 80, fill: str = " ") -> int:
     return width
 
 
-# What filters and methods of texts give at most beyond what they take, from their own arguments.
+# The largest possible result of filters and text methods beyond their input, computed from their arguments.
 FILTERS_GROW: dict[str, Callable[..., int]] = {
     **dict.fromkeys(("batch", "slice"), _filled),
     "center": _padded,

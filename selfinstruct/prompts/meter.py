@@ -1,7 +1,7 @@
-"""How much one rendering of a template may take: a limit of steps, and one of characters that it works on.
+"""Limit one rendering of a template: the steps it takes, and the characters it works on.
 
-A template comes with a recipe, perhaps a stranger's. The two limits are counted, not timed, so the same
-template and the same record end in the same way on any machine.
+A template comes with a recipe, which a stranger may have written. The limits are counted, not timed, so the
+same template and the same record have the same result on any machine.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from jinja2 import TemplateRuntimeError
 from jinja2.utils import Namespace
 
 STEPS = 50_000  # turns of loops, filters, tests and sums; a call counts for several
-CALL = 5  # steps
-CHARACTERS = 10_000_000  # that calls and filters take in and give out, and that the text has
-DIGITS = 4_300  # of an integer; Python itself writes none longer
-ITEM = 50  # characters that an item of a list counts for beside its own: about the memory it takes
+CALL = 5  # steps that a call counts for
+CHARACTERS = 10_000_000  # in the inputs and results of calls and filters, and in the text
+DIGITS = 4_300  # the most digits of an integer; Python itself does not write longer ones
+ITEM = 50  # characters counted for each list item in addition to its own: about the memory it takes
 MANY: Any = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
 
 
 class TooMuch(TemplateRuntimeError):
-    """A template that takes more than a rendering may."""
+    """A template exceeds the limits of a rendering."""
 
 
 class Meter:
-    """What a rendering has taken so far."""
+    """Counts the steps and characters of one rendering."""
 
     __slots__ = ("characters", "steps")
 
@@ -37,7 +37,7 @@ class Meter:
         """Count steps.
 
         Raises:
-            TooMuch: beyond the limit.
+            TooMuch: if the limit is exceeded.
         """
         self.steps += count
         if self.steps > STEPS:
@@ -48,7 +48,7 @@ class Meter:
         """Count characters.
 
         Raises:
-            TooMuch: beyond the limit.
+            TooMuch: if the limit is exceeded.
         """
         self.characters += characters
         if self.characters > CHARACTERS:
@@ -64,20 +64,20 @@ _METER: ContextVar[Meter] = ContextVar("meter")
 
 
 def start() -> Token[Meter]:
-    """Count anew from here; until `end` gets what this gives."""
+    """Start counting from zero; pass the result to `end` to stop."""
     return _METER.set(Meter())
 
 
 end = _METER.reset
 
 
-# The meter of this rendering; a LookupError where nothing is being rendered. Jinja tries to work out what is
-# constant while it compiles; this error tells it to leave that to the rendering, where it is counted.
+# The meter of this rendering; a LookupError if nothing is being rendered. While compiling, Jinja tries to
+# compute constant expressions; this error makes it leave them to the rendering, which counts them.
 meter = _METER.get
 
 
 def weight(value: Any) -> int:
-    """About how many characters a value has when it is written out, counted no further than the limit."""
+    """The approximate number of characters of a value as text; counting stops at the limit."""
     if type(value) is str:
         return len(value)
     total, todo = 0, [value]

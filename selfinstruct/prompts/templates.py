@@ -1,9 +1,9 @@
-"""Prompts: from a recipe's templates and a record or a few examples to the text that is sent.
+"""Prompts: make the text to send from a recipe's templates and a record or a few examples.
 
-Templates are Jinja2, sandboxed, and strict about names: a field that does not exist is a fault of the
-recipe, never an empty string in a prompt. Besides Jinja's own filters there is `one_line`, which puts a
-text on one line without a colon at its end, as in the numbered list of the paper (section 2.2), and `json`,
-which writes a value as JSON, any script as it is (Jinja's `tojson` writes for web pages).
+Templates are Jinja2, sandboxed, and strict about names: a field that does not exist is a fault of the recipe,
+never an empty string in a prompt. In addition to Jinja's own filters there is `one_line`, which puts a text
+on one line without a colon at its end, as in the numbered list of the paper (section 2.2), and `json`, which
+writes a value as JSON without escaping any script (Jinja's `tojson` escapes for web pages).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TemplateFault(UserError):
     """A template that cannot be compiled or filled in.
 
     Attributes:
-        lacks: whether a name is missing that the template needs.
+        lacks: whether a name that the template needs is missing.
     """
 
     def __init__(self, what: str, lacks: bool = False) -> None:
@@ -43,29 +43,29 @@ class TemplateFault(UserError):
 
 
 def one_line(text: object) -> str:
-    """Whitespace collapsed, and no colon at the end, full-width ones included."""
+    """A text with its whitespace collapsed and without colons at its end, also full-width ones."""
     return " ".join(str(text).split()).rstrip(":：")
 
 
 def as_json(value: object, indent: int | None = None, sort_keys: bool = False) -> str:
-    """A value as JSON, any script as it is."""
+    """A value as JSON, without escaping any script."""
     return json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=sort_keys)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One way to ask, ready to be filled in.
+    """One prompt, ready to be filled in.
 
     Attributes:
-        name: name of the variant, None where the prompt has no variants.
-        when: the value that picks the variant.
-        style: what it is written for, `completion` or `chat`.
-        template, system: the text, and the system message where there is one.
-        variables: the recipe's own names for the templates.
-        sampling: parameters of the request; strings in `stop` are templates.
-        parse: reads the reply.
-        where: the conditions that a record has to fit for it, where variants are drawn.
-        may_shorten: whether it is asked again with fewer tokens for the reply where it is too long.
+        name: the name of the variant; None if the prompt has no variants.
+        when: the value that selects the variant.
+        style: the kind of model it is written for, `completion` or `chat`.
+        template, system: the text, and the system message if there is one.
+        variables: the recipe's own variables for the templates.
+        sampling: the parameters of the request; strings in `stop` are templates.
+        parse: the parser for the reply.
+        where: the conditions that a record must fit, if variants are drawn.
+        may_shorten: whether a prompt that is too long is sent again with fewer tokens for the reply.
         keys: parameter of the sampling: its key in the recipe, for messages.
     """
 
@@ -82,7 +82,7 @@ class Prompt:
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, parameter: str) -> str:
-        """The key of a parameter of the sampling; the model's where the prompt has none."""
+        """The key of a sampling parameter; the model's key if the prompt has none."""
         return self.keys.get(parameter, f"model.sampling.{parameter}")
 
     def fits(self, data: Mapping[str, Any]) -> bool:
@@ -93,7 +93,7 @@ class Prompt:
         """The system message, the text and the sampling for these names.
 
         Args:
-            names: the record's fields, or `examples`; the recipe's variables are known besides.
+            names: the record's fields, or `examples`; the recipe's variables are added.
 
         Raises:
             TemplateFault: if a template names something that does not exist.
@@ -102,9 +102,9 @@ class Prompt:
         sampling = dict(self.sampling)
         stops = sampling.get("stop") or []
         texts = [self.template, *([] if self.system is None else [self.system]), *stops]
-        # One template, since to begin with one takes longer than to fill it in.
+        # All texts are one template, since starting a template takes longer than filling it in.
         filled = render(APART.join(texts), known).split(APART)
-        if len(filled) != len(texts):  # the mark stands in what they were filled with
+        if len(filled) != len(texts):  # a value contains the mark
             filled = [render(text, known) for text in texts]
         if stops:
             sampling["stop"] = filled[-len(stops) :]
@@ -112,7 +112,7 @@ class Prompt:
 
 
 def unused(prompts: Sequence[Prompt]) -> dict[str, list[str]]:
-    """The variables of a stage's prompts that no template names, with those that the templates do name."""
+    """The variables of a stage's prompts that no template names, each with the variables that are named."""
     named = names_in(prompts)
     if named is None:
         return {}
@@ -122,7 +122,7 @@ def unused(prompts: Sequence[Prompt]) -> dict[str, list[str]]:
 
 
 def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
-    """What the templates of a stage name; None where one is no template, a fault told elsewhere."""
+    """The names in the templates of a stage; None if a template is not valid, which another check reports."""
     from jinja2 import TemplateError, meta
 
     named: set[str] = set()
@@ -136,7 +136,7 @@ def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
 
 
 def fields_named(prompt: Prompt) -> frozenset[str]:
-    """The fields that a prompt's templates name: `instruction` where they have `example.instruction`."""
+    """The fields that a prompt's templates name, such as `instruction` for `example.instruction`."""
     return _attributes(prompt.template) | _attributes(prompt.system or "")
 
 
@@ -154,7 +154,7 @@ def _attributes(template: str) -> frozenset[str]:
 
 
 def literal(template: str) -> Iterator[tuple[str, bool]]:
-    """A template's own text and its expressions, in order; with each whether it is an expression."""
+    """A template's own text and its expressions, in order, each with whether it is an expression."""
     expression = ""
     for _, kind, value in _environment().lex(template):
         if kind == "variable_begin" or expression:
@@ -167,10 +167,10 @@ def literal(template: str) -> Iterator[tuple[str, bool]]:
 
 
 def render(template: str, names: Mapping[str, Any]) -> str:
-    """A template filled in.
+    """Fill in a template.
 
     Raises:
-        TemplateFault: if it is no Jinja2, or names something that does not exist.
+        TemplateFault: if it is not valid Jinja2, or names something that does not exist.
     """
     from jinja2 import TemplateError, UndefinedError
 
@@ -189,7 +189,7 @@ def render(template: str, names: Mapping[str, Any]) -> str:
         raise TemplateFault(_undefined(str(error), names), lacks=True) from error
     except TemplateError as error:
         raise TemplateFault(f"template: {error}") from error
-    except Exception as error:  # whatever the recipe's own expressions come to
+    except Exception as error:  # any error of the recipe's own expressions
         raise TemplateFault(f"template: {error}") from error
 
 
@@ -218,13 +218,13 @@ def _undefined(message: str, names: Mapping[str, Any]) -> str:
 def build(
     config: PromptConfig, where: str, faults: list[Fault], schema: dict[str, Any] | None = None
 ) -> list[Prompt]:
-    """The prompts of a stage: its variants, or the one it has.
+    """The prompts of a stage: its variants, or its only prompt.
 
     Args:
         config: the stage's section.
         where: its key, for messages.
         faults: receives every fault found.
-        schema: of the stage's records, for a model that can be held to it; None for one that can not.
+        schema: the schema of the stage's records, if the model can be made to follow it; otherwise None.
     """
     if not config.variants:
         prompt = _build_one(config, None, where, faults, schema)
@@ -252,7 +252,7 @@ def _build_one(
     from jinja2 import TemplateError
 
     if config.template is None:
-        faults.append(Fault(f"{where}.template", "is missing", "it is the text that the model gets"))
+        faults.append(Fault(f"{where}.template", "is missing", "it is the text that is sent to the model"))
     sampling = dict(config.sampling)
     stop = sampling.get("stop")
     if stop is not None and not (isinstance(stop, list) and all(isinstance(text, str) for text in stop)):
@@ -273,8 +273,8 @@ def _build_one(
     if parse is None or config.template is None:
         return None
     if config.constrain and parse.outline is None:
-        what = f"the parser {config.parse.kind!r} does not say what it expects"
-        faults.append(Fault(f"{where}.constrain", what, "take json with items or single, or leave it out"))
+        what = f"the parser {config.parse.kind!r} does not define the JSON that it expects"
+        faults.append(Fault(f"{where}.constrain", what, "use json with items or single, or leave it out"))
     asked = {}
     if config.constrain and parse.outline and schema is not None:
         title = where.removeprefix("prompts.").replace(".variants.", "_")

@@ -1,7 +1,8 @@
 """Limits for the JSON Schemas of a recipe: how long their patterns take, and how often a `$ref` is followed.
 
-jsonschema searches patterns with Python's engine, which cannot be interrupted, and follows each `$ref` anew,
-so that twenty definitions can ask for a million steps. Such keywords are replaced by ones that count.
+jsonschema searches patterns with Python's engine, which cannot be interrupted. It follows each `$ref` again
+and again, so that twenty definitions can cause a million steps. This module replaces such keywords by
+versions that count.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from typing import Any
 from selfinstruct.errors import UserError
 from selfinstruct.safety.expressions import Expression, fault_of, made_for
 
-FOLLOWED = 2_000  # times that a $ref is followed for one record
+FOLLOWED = 2_000  # the most times that a $ref is followed for one record
 _PATTERNED = ("patternProperties", "unevaluatedProperties")
 _FOLLOWED: ContextVar[list[int]] = ContextVar("followed")
 _KEY: ContextVar[str] = ContextVar("key", default="")
 
 
 class TooManySteps(UserError):
-    """A schema that takes too long to hold a record against."""
+    """Checking a record against the schema takes too long."""
 
 
 @contextmanager
 def limited(where: str) -> Iterator[None]:
-    """Validate one record inside.
+    """A context in which to validate one record.
 
     Args:
         where: the key of the schema, for messages.
@@ -57,7 +58,7 @@ def validator_class() -> Any:
 
 
 def slow_in(schema: Any) -> str | None:
-    """What is wrong with the patterns of a schema, in words."""
+    """The fault of a schema's patterns, in words; None if there is none."""
     patterns, keywords = set[str](), set[str]()
     todo = [schema]
     while todo:
@@ -71,7 +72,7 @@ def slow_in(schema: Any) -> str | None:
         elif isinstance(part, list):
             todo += part
     if keywords == set(_PATTERNED):
-        return "has both patternProperties and unevaluatedProperties; use additionalProperties in its place"
+        return "has both patternProperties and unevaluatedProperties; use additionalProperties instead"
     faults = ((one, fault_of(one)) for one in sorted(patterns))
     return next((f"its pattern {one[:80]!r} {fault}" for one, fault in faults if fault), None)
 
@@ -103,7 +104,7 @@ def _pattern_properties(validator: Any, properties: Any, instance: Any, schema: 
 
 
 def _additional(original: Any) -> Any:
-    """additionalProperties, told which of the record's keys match a pattern rather than the patterns."""
+    """A version of additionalProperties that gets the keys that match a pattern, not the patterns."""
 
     def additional(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
         patterns = schema.get("patternProperties")
@@ -120,14 +121,14 @@ def _additional(original: Any) -> Any:
 
 
 def _counted(original: Any) -> Any:
-    """A keyword that follows a reference, and counts."""
+    """A version of a keyword that counts the references it follows."""
 
     def follow(validator: Any, ref: Any, instance: Any, schema: Any) -> Iterator[Any]:
         count = _FOLLOWED.get([0])
         count[0] += 1
         if count[0] > FOLLOWED:
             what = f"{_KEY.get()}: follows more than {FOLLOWED:,} $ref for one record"
-            raise TooManySteps(f"{what}; write the definitions so that they name one another less often")
+            raise TooManySteps(f"{what}; make the definitions refer to one another less often")
         yield from original(validator, ref, instance, schema)
 
     return follow

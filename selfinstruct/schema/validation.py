@@ -1,8 +1,8 @@
-"""JSON Schema (Draft 2020-12): each schema checked and compiled once, each record validated against it.
+"""JSON Schema (Draft 2020-12): check and compile each schema once, and validate each record against it.
 
-jsonschema has the say. Of schemas in which jsonschema-rs cannot differ from it that one is asked first, which
-takes a hundredth of the time to say yes. Nothing is ever fetched: a `$ref` leads to a place in its own
-schema.
+jsonschema decides. For schemas in which jsonschema-rs cannot differ from it, jsonschema-rs is asked first: it
+accepts a valid record in a hundredth of the time. Nothing is ever downloaded: a `$ref` must lead to a place
+in the same schema.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from selfinstruct.schema.limits import TooManySteps, limited, slow_in
 
 Validate = Callable[[dict[str, Any]], "Rejection | None"]
 
-# Keywords that both libraries take alike; others hang on regular expressions, formats or rounding.
+# Keywords that both libraries treat alike; others depend on regular expressions, formats or rounding.
 ALIKE = {
     *("type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "contains"),
     *("minLength", "maxLength", "pattern", "enum", "const", "allOf", "title", "description", "$comment"),
@@ -30,12 +30,12 @@ FILLED, FILLED_AS_IN_PYTHON = r"\S", r"[^\s\u001c-\u001f\u0085]"
 
 
 def compile_schema(schema: dict[str, Any], where: str, faults: list[Fault]) -> Validate | None:
-    """A function that says what is wrong with a record, None where it is valid.
+    """Make a function that returns the fault of a record, or None if the record is valid.
 
     Args:
         schema: the JSON Schema.
         where: its config key, for messages.
-        faults: receives a fault where the schema itself is invalid.
+        faults: receives a fault if the schema itself is not valid.
     """
     from jsonschema.exceptions import best_match
 
@@ -59,7 +59,7 @@ def compile_schema(schema: dict[str, Any], where: str, faults: list[Fault]) -> V
 
 
 def named_fields(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a schema that is invalid still says: its fields, by which the rest of a recipe can be checked."""
+    """The fields of a schema, even of an invalid one, so that the rest of the recipe can be checked."""
     fields = schema.get("properties")
     types = {
         name: spec.get("type") if isinstance(spec, dict) else None
@@ -82,9 +82,9 @@ def fields_of(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def misfits(schema: dict[str, Any], names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Which of these fields no record may have, and which a record with them lacks, whatever their values.
+    """The given fields that no record may have, and the fields that a record with them lacks, for any values.
 
-    Nothing is said of a schema that is none, which is a fault already.
+    Both lists are empty for an invalid schema, which is already a fault.
     """
     given = dict.fromkeys(names)
     if _wrong(schema, ""):
@@ -95,14 +95,14 @@ def misfits(schema: dict[str, Any], names: Iterable[str]) -> tuple[list[str], li
 
 
 def _complaints(schema: dict[str, Any], data: dict[str, Any], keyword: str) -> list[Any]:
-    """What a keyword asks of the record as such, and does not get; not what hangs on a condition."""
+    """The errors of a keyword for the record as a whole; errors that depend on a condition do not count."""
     errors = [error for error in _validator(schema).iter_errors(data) if error.validator == keyword]
     sure = [error for error in errors if not {"then", "else"} & set(error.relative_schema_path)]
     return [error.validator_value for error in sure if not error.absolute_path]
 
 
 def _quick(schema: dict[str, Any]) -> Callable[[Any], bool]:
-    """Says quickly of some records that they are valid, and nothing of the others."""
+    """Make a fast check that recognizes some of the valid records; for the others it is False."""
     if not _alike(schema):
         return lambda data: False
     from jsonschema_rs import Draft202012Validator
@@ -119,7 +119,7 @@ def _quick(schema: dict[str, Any]) -> Callable[[Any], bool]:
 
 
 def _alike(schema: Any) -> bool:
-    """Whether both libraries take a schema alike, its pattern for a filled text aside."""
+    """Whether both libraries treat a schema alike, except for the pattern of a filled text."""
     if isinstance(schema, bool):
         return True
     parts = [*schema.get("properties", {}).values(), *schema.get("allOf", [])]
@@ -134,7 +134,7 @@ def _alike(schema: Any) -> bool:
 
 
 def _with_python_spaces(part: Any) -> Any:
-    """A part of a schema in which whatever is a space to Python does not fill a text."""
+    """A part of a schema, changed so that a text of only Python's spaces is not filled."""
     if isinstance(part, list):
         return [_with_python_spaces(inner) for inner in part]
     if not isinstance(part, dict):
@@ -148,21 +148,21 @@ def _validator(schema: Mapping[str, Any]) -> Any:
 
     from selfinstruct.schema.limits import validator_class
 
-    return validator_class()(schema, registry=EMPTY_REGISTRY)  # else jsonschema asks the network
+    return validator_class()(schema, registry=EMPTY_REGISTRY)  # otherwise jsonschema uses the network
 
 
 def _wrong(schema: dict[str, Any], where: str) -> Fault | None:
-    """What is wrong with a schema itself."""
+    """The fault of a schema itself; None if it is valid."""
     try:
         fault = _checked(pickle.dumps(schema), where)
     except RecursionError:
-        return Fault(where, "is no valid JSON Schema: a $ref in it leads back to itself without end")
+        return Fault(where, "is not a valid JSON Schema: a $ref in it leads back to itself without end")
     return fault and replace(fault, where=where + fault.where)
 
 
 @lru_cache(maxsize=256)
 def _checked(pickled: bytes, key: str) -> Fault | None:
-    """What is wrong with a schema, and where in it; asked several times of each, so it is remembered."""
+    """The fault of a schema, with its place; cached, since each schema is checked several times."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -178,20 +178,20 @@ def _checked(pickled: bytes, key: str) -> Fault | None:
             return Fault("", slow)
         if not dangling:
             with limited(key):
-                list(_validator(schema).iter_errors(fields_of(schema)))  # all the way
+                list(_validator(schema).iter_errors(fields_of(schema)))  # list() makes it check everything
     except (SlowExpression, TooManySteps) as error:
         return Fault("", str(error).removeprefix(f"{key}: "))
     except SchemaError as error:
         path = "".join(f".{part}" for part in error.absolute_path)
-        return Fault(path, f"is no valid JSON Schema: {error.message}")
+        return Fault(path, f"is not a valid JSON Schema: {error.message}")
     if dangling:
-        remedy = "write the definition into the schema, under $defs; nothing is fetched"
+        remedy = "write the definition into the schema, under $defs; nothing is downloaded"
         return Fault("", f"$ref {dangling!r} leads nowhere", remedy)
     return None
 
 
 def _foreign(part: Any, where: str) -> Fault | None:
-    """What YAML can hold and JSON cannot: the first key that is no text, bytes, a number without a value."""
+    """The fault of the first value that JSON cannot hold: a key that is not text, bytes, NaN or infinity."""
     if isinstance(part, dict):
         wrong = next((key for key in part if not isinstance(key, str)), None)
         if wrong is not None:
@@ -207,7 +207,7 @@ def _foreign(part: Any, where: str) -> Fault | None:
 
 
 def _dangling(schema: dict[str, Any]) -> str | None:
-    """The first reference that leads to nothing within the schema."""
+    """The first reference that does not lead to a place in the schema; None if there is none."""
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
@@ -222,7 +222,7 @@ def _dangling(schema: dict[str, Any]) -> str | None:
         for ref in [part[key] for key in ("$ref", "$dynamicRef") if isinstance(part, dict) and key in part]:
             try:
                 found = resolver.lookup(ref)
-            except (Unresolvable, ValueError):  # a ValueError: what is no address at all
+            except (Unresolvable, ValueError):  # ValueError: it is not an address at all
                 return str(ref)
             if not isinstance(found.contents, dict | bool):
                 return str(ref)

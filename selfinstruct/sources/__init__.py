@@ -1,1 +1,1 @@
-"""What a run begins with: seed tasks, documents, lines."""
+"""The inputs of a run: seed tasks, documents, files of lines."""

@@ -1,7 +1,7 @@
-"""Documents of the user's own: which files there are, and what they say, as passages.
+"""The user's own documents: find the files and cut their texts into passages.
 
-What cannot be read is a fault, since a part of the documents that is left out unseen would be missed later;
-what holds no text, or is of another kind, is told.
+A file that cannot be read is a fault, so that no part of the documents is left out unnoticed. A file without
+text, or of another kind, is passed over with a note.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from selfinstruct.project.layout import no_path, path_below, roots
 from selfinstruct.sources.passages import FORMATS, Cutting
 
 INSTALL = "pip install 'selfinstruct[documents]'"
-SHOWN = 3  # names in one note
+SHOWN = 3  # file names in one note
 
 
 @dataclass
 class Found:
-    """What is in a folder.
+    """The content of a folder.
 
     Attributes:
         files: the documents, by their name in the folder, in order.
-        others: how many files of each suffix are passed over.
-        links: links to folders, which are not followed.
+        others: the number of files of each suffix that are passed over.
+        links: the links to folders; they are not followed.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -41,18 +41,18 @@ class Found:
 def read(
     path: str, cutting: Cutting, project: Path, where: str, faults: list[Fault]
 ) -> tuple[list[dict[str, Any]], str, list[str]] | None:
-    """The passages of a file, of a folder with all in it, or of what a pattern matches.
+    """Read the passages of a file, of all files in a folder, or of the files that a pattern matches.
 
     Args:
-        path: the file, the folder or the pattern; in the user's folder, then among ours.
-        cutting: how they are read and cut.
+        path: the file, the folder or the pattern; looked for in the user's folder, then among ours.
+        cutting: how the documents are read and cut.
         project: the user's folder.
         where: the stage's key, for messages.
         faults: receives every fault found.
 
     Returns:
         The passages as rows of `passage`, `document`, `section` and `place`, in the order of the documents'
-        names; the words for them; and what the user should know. None where there was a fault.
+        names; a phrase that describes them; and notes for the user. None if there was a fault.
     """
     found = _find(path, cutting, project, where, faults)
     if found is None:
@@ -75,12 +75,12 @@ def read(
         faults.append(Fault(f"{where}.path", f"there is no text in the documents of {path}"))
         return None
     read = len(found.files) - len(empty)
-    told = f"passages of {read} document{'s' if read > 1 else ''} in {path}"
-    return rows, told, list(_notes(path, found, empty))
+    phrase = f"passages of {read} document{'s' if read > 1 else ''} in {path}"
+    return rows, phrase, list(_notes(path, found, empty))
 
 
 def _find(path: str, cutting: Cutting, project: Path, where: str, faults: list[Fault]) -> Found | None:
-    """The documents; a fault where there are none."""
+    """Find the documents; add a fault if there are none."""
     key = f"{where}.path"
     if wrong := no_path(path):
         faults.append(Fault(key, f"{path[:40]!r} {wrong}", f"name a file or a folder: {key}=…"))
@@ -99,7 +99,7 @@ def _find(path: str, cutting: Cutting, project: Path, where: str, faults: list[F
         kinds = ", ".join(f".{suffix}" for suffix, format in cutting.formats.items() if format)
         if not faults:
             what = f"no file of {path} is of a known kind ({kinds})"
-            faults.append(Fault(key, what, f"name another with {where}.formats.SUFFIX=text"))
+            faults.append(Fault(key, what, f"add another kind with {where}.formats.SUFFIX=text"))
         return None
     remedy = f"looked in {project} and among the files that come with selfinstruct; set {key}=…"
     faults.append(Fault(key, f"there is no file or folder {path}", remedy))
@@ -107,7 +107,7 @@ def _find(path: str, cutting: Cutting, project: Path, where: str, faults: list[F
 
 
 def _matched(root: Path, path: str) -> list[Path]:
-    """What a pattern matches, files only; nothing where it is no pattern."""
+    """The files that a pattern matches; none if the path is not a pattern."""
     if not re.search(r"[*?\[]", path):
         return []
     base, pattern = (Path(path).anchor, path.lstrip("/")) if Path(path).is_absolute() else (root, path)
@@ -115,7 +115,10 @@ def _matched(root: Path, path: str) -> list[Path]:
 
 
 def _below(start: Path) -> Iterator[Path]:
-    """A file, or all in a folder but what is hidden; links to folders as themselves, since they may loop."""
+    """The file itself, or all files in a folder except hidden ones.
+
+    A link to a folder is yielded, not followed, since links may form a loop.
+    """
     if not start.is_dir():
         yield start
         return
@@ -126,7 +129,7 @@ def _below(start: Path) -> Iterator[Path]:
 
 
 def _gather(paths: Iterator[Path], folder: Path, cutting: Cutting, faults: list[Fault]) -> Found:
-    """The files that are documents, sorted by their names in the folder, and what was passed over."""
+    """Sort the files by their names in the folder, and separate the documents from those passed over."""
     found = Found()
     for name, path in sorted((_name(path, folder), path) for path in paths):
         suffix = _suffix(path)
@@ -140,7 +143,7 @@ def _gather(paths: Iterator[Path], folder: Path, cutting: Cutting, faults: list[
 
 
 def _name(path: Path, folder: Path) -> str:
-    """A file's name in its folder, with slashes on every system."""
+    """A file's path relative to the folder, with forward slashes on every system."""
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
@@ -149,23 +152,23 @@ def _suffix(path: Path) -> str:
 
 
 def _text(path: Path, cutting: Cutting, faults: list[Fault]) -> str | None:
-    """The text of a file, with one sort of line break; None where a fault was added."""
+    """The text of a file, with all line breaks as \\n; None if a fault was added."""
     try:
         size = path.stat().st_size
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
-        why = getattr(error, "strerror", None) or "its links lead round in a loop"
-        faults.append(Fault(str(path), f"cannot be read: {why}", "mend or remove it"))
+        why = getattr(error, "strerror", None) or "its links form a loop"
+        faults.append(Fault(str(path), f"cannot be read: {why}", "repair or remove it"))
         return None
     if size > cutting.largest_mb * 1e6:
         what = f"has {size / 1e6:,.0f} MB, more than {cutting.largest_mb:g}"
-        faults.append(Fault(str(path), what, "split it, or set the stage's largest_mb higher"))
+        faults.append(Fault(str(path), what, "split it, or raise the stage's largest_mb"))
         return None
     text = textfiles.read(path, faults)
     return None if text is None else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _notes(path: str, found: Found, empty: list[str]) -> Iterator[str]:
-    """What was passed over, in sentences."""
+    """One note for each sort of file that was passed over."""
     if empty:
         yield f"{path}: {_some(empty)}: no text in it"
     if found.links:

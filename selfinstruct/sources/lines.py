@@ -1,4 +1,4 @@
-"""Files of lines that a prompt shows one of, drawn anew for each request: personas, places, moods.
+"""Files of lines, such as personas, places or moods: each request draws one line for its prompt.
 
 A line that begins with # is a comment.
 """
@@ -16,7 +16,7 @@ from selfinstruct.project.layout import find, no_path, roots
 
 @dataclass(frozen=True)
 class Lines:
-    """A file of lines, read.
+    """The content of a file of lines.
 
     Attributes:
         path: the file.
@@ -34,7 +34,10 @@ def load_lines(name: str, where: str, project: Path, faults: list[Fault]) -> Lin
         name: the file, as the recipe names it.
         where: the config key, for messages.
         project: the user's folder.
-        faults: receives what is wrong with it; then None is returned.
+        faults: receives every fault found.
+
+    Returns:
+        The lines; None if there was a fault.
     """
     path = find(name, project)
     if path is None:
@@ -46,13 +49,13 @@ def load_lines(name: str, where: str, project: Path, faults: list[Fault]) -> Lin
     lines = [line.strip() for line in text.split("\n")]
     texts = tuple(line for line in lines if line and not line.startswith("#"))
     if not texts:
-        faults.append(Fault(str(path), "has no line to draw", "write one a line; # begins a comment"))
+        faults.append(Fault(str(path), "has no line to draw", "write one text per line; # begins a comment"))
         return None
     return Lines(path, texts)
 
 
 def _nearest(name: str, project: Path) -> str:
-    """The file that was perhaps meant, or where it was looked for."""
+    """Suggest a file with a similar name, or say where the file was looked for."""
     if wrong := no_path(name):
         return f"it {wrong}"
     folder = Path(name).parent

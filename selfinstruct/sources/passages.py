@@ -1,8 +1,8 @@
-"""Texts cut into passages, each with its place.
+"""Cut texts into passages, each with its place in the text.
 
 A format is a function from a file's text to its passages, listed in `FORMATS`; to add one, write it and list
 it. Text and Markdown are cut by text-splitter (the package semantic-text-splitter) at the largest units that
-fit: headings, paragraphs, sentences, words. HTML is made Markdown first.
+fit: headings, paragraphs, sentences, words. HTML is converted to Markdown first.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Format = Literal["text", "markdown", "html", "jsonl"]
 
 @dataclass(frozen=True)
 class Passage:
-    """A part of a document; lines count from 1, characters too, and both ends are in it.
+    """A part of a document. Lines and characters count from 1; a range includes both ends.
 
     Attributes:
-        text: what it says.
-        section: the headings that it stands under, the outermost first; empty where there are none.
-        place: where it is: lines of a text or Markdown file, the line of a JSONL file, characters of the text
-            of an HTML page.
+        text: the text of the passage.
+        section: the headings above it, the outermost first; empty if there are none.
+        place: its place in the document: the lines of a text or Markdown file, the line of a JSONL file, the
+            characters of the text of an HTML page.
     """
 
     text: str
@@ -46,11 +46,11 @@ class Cutting:
     """How documents are read and cut.
 
     Attributes:
-        size: characters of a passage at most.
-        overlap: characters that a passage shares with the one before, at most.
-        formats: the format of the files with a suffix, without its dot; None passes them over.
+        size: the most characters of a passage.
+        overlap: the most characters that a passage shares with the one before.
+        formats: the format of each file suffix (without its dot); None passes such files over.
         field: the key of a JSONL line that holds its text.
-        largest_mb: of one file.
+        largest_mb: the largest size of one file.
     """
 
     size: int
@@ -93,7 +93,7 @@ def _html(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Itera
         made = str(converter.convert_soup(page))
     except RecursionError:
         faults.append(
-            Fault(str(path), "its elements are nested too deep", "leave it out, or save it as text")
+            Fault(str(path), "its elements are nested too deeply", "leave it out, or save it as text")
         )
         return
     section = _sections(made)
@@ -104,35 +104,35 @@ def _html(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Itera
 
 def _jsonl(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
     for number, line in enumerate(text.split("\n"), 1):
-        said = _said(line, f"{path} line {number}", cutting.field, faults) if line.strip() else None
-        if said is None:
+        found = _field_of(line, f"{path} line {number}", cutting.field, faults) if line.strip() else None
+        if found is None:
             continue
-        pieces = list(cutting.pieces(said, markdown=False))
+        pieces = list(cutting.pieces(found, markdown=False))
         for start, piece in pieces:
             within = f", characters {start + 1}-{start + len(piece)}" if len(pieces) > 1 else ""
             yield Passage(piece, "", f"line {number}{within}")
 
 
-def _said(line: str, where: str, key: str, faults: list[Fault]) -> str | None:
-    """The text that a JSONL line holds."""
+def _field_of(line: str, where: str, key: str, faults: list[Fault]) -> str | None:
+    """The text that a JSONL line holds under a key; None if a fault was added."""
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:  # a number of too many digits, brackets nested too deep
-        faults.append(Fault(where, f"is no JSON: {error}"))
+        faults.append(Fault(where, f"is not valid JSON: {error}"))
         return None
-    said = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(said, str):
-        what = f"has no text under {key!r}" if isinstance(data, dict) else "is no JSON object"
+    text = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(text, str):
+        what = f"has no text under {key!r}" if isinstance(data, dict) else "is not a JSON object"
         faults.append(Fault(where, what, "set the stage's field=… to the key that holds it"))
         return None
-    if storable(said) != said:
-        faults.append(Fault(where, "holds half of a character (an unpaired surrogate)", "write it anew"))
+    if storable(text) != text:
+        faults.append(Fault(where, "holds half of a character (an unpaired surrogate)", "type it again"))
         return None
-    return said
+    return text
 
 
 def _lines(text: str) -> Callable[[int, str], str]:
-    """A function that says on which lines a piece stands."""
+    """A function that returns the lines of a piece, in words."""
     breaks = [match.start() for match in re.finditer("\n", text)]
 
     def place(start: int, piece: str) -> str:
@@ -143,7 +143,7 @@ def _lines(text: str) -> Callable[[int, str], str]:
 
 
 def _led(piece: str) -> int:
-    """How many characters of headings and blank lines a piece begins with, up to the last heading."""
+    """The number of characters, in headings and blank lines, before the last of a piece's first headings."""
     last = at = 0
     for line in piece.split("\n"):
         if line.strip() and not _HEADING.fullmatch(line):
@@ -153,7 +153,7 @@ def _led(piece: str) -> int:
 
 
 def _sections(text: str) -> Callable[[int], str]:
-    """A function that says under which headings a place of a Markdown text stands; `#` headings only."""
+    """A function that returns the headings above a position in a Markdown text; only `#` headings count."""
     starts, names = [0], [""]
     above: list[tuple[int, str]] = []
     fence, at = "", 0

@@ -1,7 +1,7 @@
 """The pool: seed tasks and accepted records, and the few-shot mix drawn from them.
 
-Seeds are never filtered and always stay (arXiv 2212.10560, section 2.2). The pool remembers how large it was
-after each reply, since a request is composed from the pool as it stood then.
+Seeds are never filtered and always stay (arXiv 2212.10560, section 2.2). The pool remembers its size after
+each reply, since a request is composed from the pool as it was after an earlier reply.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from selfinstruct.sources.seed_table import Row, Table
 from selfinstruct.where import Condition, Where, shown
 
 SEED_STAGE = "seeds"
-LONGEST = 200  # characters of what a schema says, which may quote all of a text
+LONGEST = 200  # characters of a schema's message, which may quote a whole text
 
 
 @dataclass
 class Pool:
-    """Seeds and what a bootstrap stage accepted.
+    """The seeds and the records that a bootstrap stage accepted.
 
     Attributes:
         seeds: the seed tasks.
@@ -46,7 +46,7 @@ class Pool:
     _sizes: dict[int, int] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
-        """Let an accepted record join."""
+        """Add an accepted record."""
         self.made.append(record)
 
     def close(self, number: int) -> None:
@@ -54,11 +54,11 @@ class Pool:
         self._sizes[number] = len(self.made)
 
     def draw(self, mix: MixConfig, after: int, rng: random.Random) -> list[Record]:
-        """The few-shot examples of a prompt, shuffled.
+        """Draw the few-shot examples of a prompt and shuffle them.
 
         Args:
-            mix: how many, and how many of them machine-made.
-            after: the number of the last reply whose records may be shown; 0 before the first.
+            mix: how many examples, and how many of them machine-made.
+            after: records of replies up to this number may be shown; 0 before the first reply.
             rng: the request's own random stream.
         """
         size = self._sizes[after] if after > 0 else 0
@@ -70,16 +70,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class Seeds:
-    """A seed file, read.
+    """The content of a seed file.
 
     Attributes:
-        tasks: one record a row taken, with the fields of the row and of its first instance.
-        rows: one record an instance, for exports.
+        tasks: one record for each row taken, with the fields of the row and of its first instance.
+        rows: one record for each instance, for exports.
         path: the file.
         count: how many rows it has, taken or not.
-        unit: what a row is called in it: line, item or row.
-        format: what the file is, in words.
-        digest: of all its tasks, the same in whatever format they are written.
+        unit: the word for a row: line, item or row.
+        format: the file's format, in words.
+        digest: a digest of all its tasks; it does not depend on the format they are written in.
     """
 
     tasks: list[Record]
@@ -99,15 +99,15 @@ def load_seeds(
     faults: list[Fault],
     notes: list[str],
 ) -> Seeds | None:
-    """Read a seed file; every fault of it goes to `faults`, with file and row.
+    """Read a seed file; every fault goes to `faults`, with its file and row.
 
     Args:
-        config: which file, and what is taken from it.
+        config: the file, and which of its rows to take.
         schema: the JSON Schema of the seeds.
-        validate: says what is wrong with a seed; None where nothing is known.
+        validate: checks a seed; None if there is no check.
         project: the user's folder.
         faults: receives every fault found.
-        notes: receives what the user should know of how it was read.
+        notes: receives notes for the user on how the file was read.
     """
     table = read_seed_file(config, project, faults)
     if table is None:
@@ -116,7 +116,7 @@ def load_seeds(
     read = mapped(table, config, schema, found)
     notes += [*read.notes, *content_notes(table)]
     wrong = RowFaults(table.path, table.unit)
-    for row in read.rows if not read.lost else ():  # each would lack what the missing column holds
+    for row in read.rows if not read.lost else ():  # without the missing column, every row would have a fault
         _check(row, read, config.instances_key, validate, wrong)
     ids = _ids(read.rows, table.unit, wrong)
     found += wrong.faults()
@@ -134,7 +134,7 @@ def load_seeds(
 
 
 def _ids(read: Sequence[Row], unit: str, wrong: RowFaults) -> list[str]:
-    """The id of each row; one that has none gets one by its place, which no other has."""
+    """The id of each row; a row without one gets a unique id made from its place."""
     given = {str(row.data["id"]) for row in read if isinstance(row.data, dict) and "id" in row.data}
     places: dict[str, str] = {}
     for nth, row in enumerate(read, 1):
@@ -142,14 +142,14 @@ def _ids(read: Sequence[Row], unit: str, wrong: RowFaults) -> list[str]:
         id = str(row.data["id"]) if own else _free(f"seed-{nth}", given)
         if places.setdefault(id, row.place) != row.place:
             what = f"the id {id!r} is on {unit} {places[id]} already"
-            wrong.add(row.place, what, "give it an id of its own")
+            wrong.add(row.place, what, "give it another id")
     return list(places)
 
 
 def _records(
     read: Sequence[Row], ids: Sequence[str], each: str | None, where: Where, text: bool
 ) -> tuple[list[Record], list[Record]]:
-    """The tasks that are taken, and the instances of them all."""
+    """The tasks that are taken, and the instances of all of them."""
     tasks, rows = list[Record](), list[Record]()
     for row, id in zip(read, ids, strict=True):
         instances = flatten(row.data, each)
@@ -163,7 +163,7 @@ def _records(
 
 
 def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:
-    """A line with instances as one flat row an instance; a line without as it is."""
+    """One flat row for each instance of a line; a line without instances stays as it is."""
     instances = data.get(each) if each else None
     if not instances:
         return [data]
@@ -172,7 +172,7 @@ def flatten(data: dict[str, Any], each: str | None) -> list[dict[str, Any]]:
 
 
 def _check(row: Row, read: Mapped, each: str | None, validate: Validate | None, wrong: RowFaults) -> None:
-    """Add what is wrong with a row."""
+    """Add a row's faults."""
     unreadable = list(unfit(row.data))
     for what, remedy in unreadable:
         wrong.add(row.place, what, remedy)
@@ -187,20 +187,20 @@ def _check(row: Row, read: Mapped, each: str | None, validate: Validate | None, 
 
 
 def _in_words(refused: Rejection, read: Mapped, each: str | None) -> tuple[str, str, str]:
-    """What a schema says of a row, the key that helps where a column was not found, and the kind of fault."""
+    """The schema's message, the remedy (the key to set if a column was not found), and the kind of fault."""
     lacking = re.fullmatch(r"'([\w-]+)' is a required property", refused.reason)
     if lacking and lacking[1] == each:
         what = "has no output, which this recipe needs"
-        return what, f"{read.told}; seeds.columns.output=NAME says which one is the output", what
+        return what, f"{read.told}; name the output's column with seeds.columns.output=NAME", what
     if lacking:
-        remedy = f"{read.told}; seeds.columns.{lacking[1]}=NAME says which one holds it"
+        remedy = f"{read.told}; name the column that holds it with seeds.columns.{lacking[1]}=NAME"
         return refused.reason, remedy, refused.reason
-    said = (
+    message = (
         refused.reason if len(refused.reason) < LONGEST else f"{refused.reason[:80]} … {refused.reason[-80:]}"
     )
     rule = re.search(r"(?s)(is not|does not|is too|should) .{,200}$", refused.reason)
-    kind = re.sub(r"\d+", "", str(refused.detail.get("path"))) + (rule[0] if rule else said)
-    return said, "", kind
+    kind = re.sub(r"\d+", "", str(refused.detail.get("path"))) + (rule[0] if rule else message)
+    return message, "", kind
 
 
 def _is_list(value: Any) -> bool:
@@ -208,7 +208,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _free(id: str, taken: set[str]) -> str:
-    """An id that no task has."""
+    """An id that no other task has."""
     return id if id not in taken else next(new for n in count(2) if (new := f"{id}-{n}") not in taken)
 
 
@@ -225,7 +225,7 @@ def _fitting(data: dict[str, Any], where: Where, text: bool) -> bool:
     Args:
         data: its fields.
         where: the conditions.
-        text: whether each cell of the file is text, which is read as what it is compared with.
+        text: whether every cell of the file is text; a cell is then read as the type it is compared with.
     """
     if text:
         cells = {key: _read_as(where[key], data[key]) for key in where if key in data}
@@ -234,28 +234,28 @@ def _fitting(data: dict[str, Any], where: Where, text: bool) -> bool:
 
 
 def _read_as(condition: Condition, cell: Any) -> Any:
-    """A cell of text as a boolean or a number, where the condition names one."""
+    """A text cell as a boolean or a number, if the condition compares it with one."""
     if not isinstance(cell, str):
         return cell
-    said, named = cell.strip(), [*condition.named, *condition.bounds.values()]
-    if any(isinstance(one, bool) for one in named) and said.lower() in ("true", "false"):
-        return said.lower() == "true"
+    text, named = cell.strip(), [*condition.named, *condition.bounds.values()]
+    if any(isinstance(one, bool) for one in named) and text.lower() in ("true", "false"):
+        return text.lower() == "true"
     if any(isinstance(one, int | float) and not isinstance(one, bool) for one in named):
         try:
-            return float(said)
+            return float(text)
         except ValueError:
-            return said
-    return said
+            return text
+    return text
 
 
 def _nothing_fits(table: Table, where: Where, rows: Sequence[Mapping[str, Any]]) -> Fault:
-    """No line is taken; what there is instead."""
+    """The fault that no line is taken, with the columns or the values that the file has."""
     what = f"no {table.unit} of {table.path} fits: {where}"
     for key, condition in where.items():
         found = list(dict.fromkeys(shown(row[key])[:40] for row in rows if key in row))
         if not found:
             names = ", ".join(dict.fromkeys(name for row in rows for name in row))
-            return Fault("seeds.where", f"{what}; no {table.unit} has {key!r}", f"there are: {names}")
+            return Fault("seeds.where", f"{what}; no {table.unit} has {key!r}", f"the columns are: {names}")
         if not any(condition.fits(row[key]) for row in rows if key in row):
             few = ", ".join(found[:8]) + (", …" if len(found) > 8 else "")
             return Fault("seeds.where", what, f"the values of {key!r} are: {few}")

@@ -1,4 +1,4 @@
-"""Faults of the rows of one file, each said once, with the rows that have it.
+"""Faults of the rows of one file; each is reported once, with the rows that have it.
 
 A file of a thousand lines that all lack a key has one fault, not a thousand.
 """
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from selfinstruct.errors import Fault
 
-KINDS = 10  # different faults that are shown
-PLACES = 5  # rows that are named of each
+KINDS = 10  # different faults shown
+PLACES = 5  # rows named for each fault
 
 
 class RowFaults:
-    """Collects what is wrong with the rows of a file.
+    """Collects the faults of the rows of a file.
 
     Args:
         path: the file.
-        unit: what a row is called in it: line, item or row.
+        unit: the word for a row: line, item or row.
     """
 
     def __init__(self, path: Path, unit: str) -> None:
@@ -35,12 +35,12 @@ class RowFaults:
             place: the row's number, perhaps with more words.
             what: what is wrong.
             remedy: what to do about it.
-            kind: the same for all rows that have this fault, where the words differ; the first are shown.
+            kind: the same for all rows with this fault, if their words differ; the first words are shown.
         """
         self._found.setdefault(kind or what, (what, remedy, []))[2].append(place)
 
     def faults(self) -> list[Fault]:
-        """One fault for each kind; of more than ten kinds, how many are left."""
+        """One fault for each kind; after ten kinds, one fault that counts the rest."""
         found = [
             Fault(f"{self._path} {places_of(self._unit, places)}", what, remedy)
             for what, remedy, places in self._found.values()

@@ -1,8 +1,8 @@
-"""Which column of a seed file is which field of a seed task.
+"""Map the columns of a seed file to the fields of a seed task.
 
-`seeds.columns` says it: by field, the column that holds it, or those that may. A row with a question and its
-answer, or with a list of turns, becomes a task with one instance. Rows that ask the same stay rows of their
-own.
+`seeds.columns` names, for each field, the column that holds it, or several that may. A row with a question
+and its answer, or with a list of turns, becomes a task with one instance. Rows with the same question stay
+separate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from selfinstruct.sources.seed_table import JSON_LINES, Row, Table, plain
 from selfinstruct.sources.seed_turns import TURNS, first_turns
 from selfinstruct.sources.seed_values import INPUT, INSTRUCTION, OUTPUT, instances, list_in, typed
 
-OWN = ("id", "name", "is_classification", "instances")  # what a seed task has besides, in whatever recipe
+OWN = ("id", "name", "is_classification", "instances")  # other fields of a seed task, in every recipe
 
 
 @dataclass
@@ -29,10 +29,10 @@ class Mapped:
     """The rows of a file as seed tasks.
 
     Attributes:
-        rows: each with its place, and its fields where the recipe looks for them.
-        notes: what was read as what, for whoever pays for it.
+        rows: each with its place, and its fields under the names that the recipe uses.
+        notes: notes for the user on which column was read as which field.
         told: the columns of the file, in words.
-        lost: whether a column that is set is not in the file.
+        lost: whether a column that `seeds.columns` sets is missing.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Mapped:
 
 
 def known_names(config: SeedsConfig) -> set[str]:
-    """Names, plain, of the columns that a seed file may have."""
+    """The column names that a seed file may have, in their plain form (see `plain`)."""
     names = {OUTPUT, INPUT, INSTRUCTION, *config.columns}
     for value in config.columns.values():
         names.update([value] if isinstance(value, str) else value or ())
@@ -50,13 +50,13 @@ def known_names(config: SeedsConfig) -> set[str]:
 
 
 def is_task(data: Mapping[str, Any], config: SeedsConfig) -> bool:
-    """Whether an object is a seed task itself: it has a column for the instruction, or turns."""
+    """Whether an object is a seed task itself: it has an instruction, or turns."""
     asks = [INSTRUCTION, *_listed(config.columns.get(INSTRUCTION)), *_listed(config.columns.get(TURNS))]
     return bool({plain(name) for name in asks} & {plain(key) for key in data})
 
 
 def mapped(table: Table, config: SeedsConfig, schema: Mapping[str, Any], faults: list[Fault]) -> Mapped:
-    """The rows of a file with their fields where the recipe looks for them.
+    """The rows of a file with their fields under the names that the recipe uses.
 
     Args:
         table: the file.
@@ -78,7 +78,7 @@ def mapped(table: Table, config: SeedsConfig, schema: Mapping[str, Any], faults:
 
 
 class _Columns:
-    """The columns of one file, and what each is read as."""
+    """The columns of one file, and the field that each is read as."""
 
     def __init__(
         self, table: Table, config: SeedsConfig, schema: Mapping[str, Any], faults: list[Fault]
@@ -104,7 +104,7 @@ class _Columns:
         return f"{named} {', '.join(names[:20]) or 'none'}{', …' if len(names) > 20 else ''}"
 
     def _check(self, faults: list[Fault]) -> bool:
-        """Whether a column that is set is not there, which is a fault."""
+        """Whether a column that `seeds.columns` sets is missing; adds a fault for each."""
         before = len(faults)
         for key, name in self.set.items():
             if not self._columns([name]):
@@ -115,27 +115,27 @@ class _Columns:
         return len(faults) > before
 
     def _wanted(self) -> list[str]:
-        """The fields to look for: those of a task, those that the schema names, and those that are set."""
+        """The fields to look for: a task's, the schema's, and those in `seeds.columns`."""
         task = [INSTRUCTION, INPUT, OUTPUT] if INSTRUCTION in self.fields else []
         wanted = dict.fromkeys([*self.set, *task, *self.fields, *self.config.columns])
         return [key for key in wanted if key != TURNS]
 
     def _sources(self, field: str) -> list[str]:
         """The columns of the file that may hold a field, the best first."""
-        told = self.config.columns.get(field)
-        if isinstance(told, str):
-            return self._columns([told])
+        configured = self.config.columns.get(field)
+        if isinstance(configured, str):
+            return self._columns([configured])
         mine = set(self._columns(self.set.values())) | (set(self.fields) - {field})
         wanted = INSTRUCTION in self.fields or field in self.fields
-        names = [field, *(told or ())] if wanted else [field]
+        names = [field, *(configured or ())] if wanted else [field]
         found = [name for name in self._columns(names) if name not in mine]
-        if field == INSTRUCTION:  # an input asks only where nothing else does
+        if field == INSTRUCTION:  # an input is the instruction only if no other column is
             asks = [name for name in found if self.filled[name] and plain(name) not in (INPUT, "inputs")]
             return asks or found
         return found
 
     def _columns(self, names: Iterable[str]) -> list[str]:
-        """The columns with these names, the one that is written just so before others; empty ones last."""
+        """The columns with these names; exact matches come before similar names, empty columns come last."""
         found: dict[str, None] = {}
         for name in names:
             alike = [column for column in self.filled if plain(column) == plain(name)]
@@ -143,10 +143,10 @@ class _Columns:
         return sorted(found, key=lambda column: not self.filled[column])
 
     def task(self, data: dict[str, Any]) -> dict[str, Any]:
-        """A row as a task: its columns renamed, its texts as text, its one instance in the list of those.
+        """A row as a task: its columns renamed, its texts as text, its one instance in the list of instances.
 
         Raises:
-            Unfit: where it cannot be made one.
+            Unfit: if the row cannot become a task.
         """
         turns = next((name for name in self.turns if data.get(name) is not None), None)
         if turns and (TURNS in self.set or data.get(INSTRUCTION) is None):
@@ -160,7 +160,7 @@ class _Columns:
         return self._nested(made, self.config.instances_key) if self.config.instances_key else made
 
     def _renamed(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The row with the names of fields for those of columns."""
+        """The row with its columns renamed to fields."""
         names: dict[str, str] = {}
         for key, sources in self.sources.items():
             column = next((name for name in sources if name in data and name not in names), None)
@@ -173,7 +173,7 @@ class _Columns:
         return {names.get(key, key): value for key, value in data.items() if key not in taken}
 
     def _from_turns(self, data: dict[str, Any], column: str) -> dict[str, Any]:
-        """A row with its conversation's first question and answer for the conversation."""
+        """The row with its conversation replaced by the first question and answer in it."""
         found = first_turns(list_in(data[column], column), column)
         self.used[column, TURNS] += 1
         self.systems += found.system is not None
@@ -190,7 +190,7 @@ class _Columns:
         return typed(key, value, self.fields.get(key), self.numbers)
 
     def _nested(self, made: dict[str, Any], each: str) -> dict[str, Any]:
-        """A flat row as a task with one instance; without an output it has none."""
+        """A flat row as a task with one instance, or with none if it has no output."""
         if each in made or OUTPUT in self.fields or INSTRUCTION not in self.sources:
             return made
         output, given = made.get(OUTPUT), made.get(INPUT)
@@ -200,24 +200,24 @@ class _Columns:
         return {**_without(rest, INPUT), each: [{INPUT: given or "", OUTPUT: output}]}
 
     def notes(self) -> list[str]:
-        """What was read as what, and what was left out."""
+        """Notes on which column was read as which field, and on the parts that were left out."""
         notes = [*self._mapping()]
-        told = [
+        converted = [
             f"{count} {'numbers' if count > 1 else 'number'} in {key}" for key, count in self.numbers.items()
         ]
-        if told:
-            notes.append(f"seeds: read as text: {', '.join(told)}")
+        if converted:
+            notes.append(f"seeds: read as text: {', '.join(converted)}")
         if self.systems:
             notes.append(
                 f"seeds: {self.systems} of the conversations have a system message, kept as the field "
-                "'system'; a prompt shows it where its template does"
+                "'system'; a prompt shows it only if its template does"
             )
         if self.later:
             notes.append(f"seeds: {self.later} of the conversations go on; their later turns are left out")
         return notes
 
     def _mapping(self) -> Iterator[str]:
-        """Which columns are which fields, where that is not the project's own form."""
+        """The note on which columns are which fields, unless the file already has our own form."""
         order = [*self.sources]
         pairs = sorted((one for one in self.used if one[1] != TURNS), key=lambda one: order.index(one[1]))
         turns = [column for column, key in self.used if key == TURNS]
@@ -226,25 +226,25 @@ class _Columns:
         odd = turns or flat or self.set or (left and self.table.format != JSON_LINES)
         if not odd or not (pairs or turns):
             return
-        found = [_told(column, key) for column, key in pairs if key not in self.set]
+        found = [_arrow(column, key) for column, key in pairs if key not in self.set]
         found += [f"{column}: first question → {INSTRUCTION}, its answer → {OUTPUT}" for column in turns]
-        told = [_told(column, key) for column, key in pairs if key in self.set]
-        parts = [f"{', '.join(words)} ({how})" for words, how in ((found, "found"), (told, "set")) if words]
+        given = [_arrow(column, key) for column, key in pairs if key in self.set]
+        parts = [f"{', '.join(words)} ({how})" for words, how in ((found, "found"), (given, "set")) if words]
         if left:
             parts.append(f"left as they are: {', '.join(left)}")
         answered = {OUTPUT, TURNS} & {key for _, key in self.used} or self.config.instances_key in self.filled
         if left and not answered:
-            parts.append("no output; seeds.columns.output=NAME says which column is the output")
+            parts.append("no output; name its column with seeds.columns.output=NAME")
         yield f"seeds: {'; '.join(parts)}"
 
     def _left(self) -> list[str]:
-        """The columns that no field was read from, but those that the project's own form has."""
+        """The columns that no field was read from, except those of our own form."""
         used = {*OWN, self.config.instances_key, *(column for column, _ in self.used)}
         used |= {name for key in self.fields for name in self.sources[key] if plain(name) == plain(key)}
         return [name for name, count in self.filled.items() if count and name not in used]
 
 
-def _told(column: str, field: str) -> str:
+def _arrow(column: str, field: str) -> str:
     return field if column == field else f"{column} → {field}"
 
 

@@ -1,6 +1,6 @@
-"""What no seed may hold, whatever its recipe: characters that are not text, and lists nested without end.
+"""Reject seeds with control characters, broken characters or lists nested too deeply, in every recipe.
 
-To add one, add it to `_of_text`.
+To add a rule, add it to `_of_text`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from selfinstruct.sources.row_faults import places_of
 from selfinstruct.sources.seed_table import Table
 
-DEEPEST = 50  # lists and objects within each other
-LONG = 100_000  # characters of a row that call for a note
+DEEPEST = 50  # the most levels of lists and objects within each other
+LONG = 100_000  # a row of this many characters gets a note
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _NAMES = {
     "\0": " (NUL)",
@@ -28,7 +28,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def unfit(data: Any) -> Iterator[tuple[str, str]]:
-    """What is wrong with the texts of a row, with what to do about it; each once."""
+    """The faults of a row's texts, each once, with its remedy."""
     found: dict[tuple[str, str], None] = {}
     todo = [(data, 0)]
     while todo:
@@ -50,16 +50,16 @@ def _of_text(text: str) -> Iterator[tuple[str, str]]:
     if control:
         yield control_in(control[0]), "take it out"
     if _HALF.search(text):
-        yield "holds half of a character (an unpaired surrogate)", "write it anew"
+        yield "holds half of a character (an unpaired surrogate)", "type it again"
 
 
 def control_in(character: str) -> str:
-    """Words for a control character in a text."""
+    """Describe a control character in a text."""
     return f"holds the control character U+{ord(character):04X}{_NAMES.get(character, '')}"
 
 
 def notes(table: Table) -> Iterator[str]:
-    """Rows so long that the prompts which show them are as long."""
+    """A note on rows so long that each prompt that shows one is very long too."""
     long = [row for row in table.rows if row.size >= LONG]
     if long:
         most = max(row.size for row in long) / 1e6

@@ -1,7 +1,7 @@
-"""Reading a seed file, whatever format it has; what it is is seen from its content and its suffix.
+"""Read a seed file in any of the known formats; its content and its suffix show which one it has.
 
-Text becomes rows in `seed_json` (objects) or `seed_tabular` (tables), or here (a line an instruction). To add
-a format, see it in `_text` or `_binary` and fill a `Table`.
+Text becomes rows in `seed_json` (objects) or `seed_tabular` (tables), or here (one instruction per line). To
+add a format, recognize it in `_text` or `_binary` and fill a `Table`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from selfinstruct.sources.seed_json import read_json
 from selfinstruct.sources.seed_table import LARGEST, LINE, TOO_LARGE, Row, Table
 from selfinstruct.sources.seed_tabular import header_of, read_arrow, read_csv
 
-KINDS = "JSONL, JSON, CSV, TSV, Parquet, a folder that datasets saved, or text with an instruction a line"
+KINDS = "JSONL, JSON, CSV, TSV, Parquet, a folder that datasets saved, or text with one instruction per line"
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
 _JSON = (*_LINES, ".json")
 _TABLES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -36,7 +36,7 @@ _DOWNLOAD = "hf download {0} --repo-type dataset --local-dir {1}, then seeds.pat
 
 
 def read_seed_file(config: SeedsConfig, project: Path, faults: list[Fault]) -> Table | None:
-    """The rows of the seed file that a recipe names; None where there is a fault, which is added."""
+    """Read the rows of the seed file that a recipe names; None if a fault was added."""
     path = locate(config.path, project)
     if path is None:
         faults.append(_absent(config.path, project))
@@ -58,7 +58,7 @@ def read_seed_file(config: SeedsConfig, project: Path, faults: list[Fault]) -> T
 
 
 def _binary(data: bytes, name: str, config: SeedsConfig, table: Table) -> None:
-    """What is not text by its first bytes, as far as it can be read; else the text."""
+    """Read Parquet, Arrow or gzip, which the first bytes show; otherwise read the bytes as text."""
     kind = type_of(data)
     if kind and kind.name in (PARQUET, ARROW):
         read_arrow(table.path, table)
@@ -93,7 +93,7 @@ def _unpacked(data: bytes, table: Table) -> bytes | None:
 
 
 def _text(text: str, name: str, config: SeedsConfig, table: Table) -> None:
-    """Objects where it begins with a bracket, a table where its first line names columns; else lines."""
+    """Read objects if the text begins with a bracket, a table if its first line names columns, else lines."""
     suffix, page = Path(name).suffix, page_of(text)
     if page:
         table.faults.append(Fault(str(table.path), f"is {page.name}", page.remedy))
@@ -105,24 +105,24 @@ def _text(text: str, name: str, config: SeedsConfig, table: Table) -> None:
     elif suffix in _TABLES or (known == len(header) > 1):
         read_csv(text, mark, table)
     elif suffix in _TEXTS:
-        table.unit, table.format = LINE, "a text file, an instruction a line"
+        table.unit, table.format = LINE, "a text file, one instruction per line"
         lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
         table.rows += [Row(at, str(at), {"instruction": line}, len(line)) for at, line in lines if line]
     elif suffix in _JSON:
         read_json(text, suffix in _LINES, lambda data: is_task(data, config), table)
     else:
-        what = f"is text of a kind that is not read as seeds ({suffix})"
+        what = f"is a kind of text file that cannot be read as seeds ({suffix})"
         table.faults.append(Fault(str(table.path), what, f"save it as {KINDS}"))
 
 
 def _is_json(text: str) -> bool:
-    """Whether a text whose suffix says otherwise is JSON: its first line is, or all of it."""
+    """Whether a text without a JSON suffix looks like JSON, by its first line."""
     first = text.lstrip().split("\n", 1)[0].strip()
     return first in ("{", "[") or re.match(r"\{\s*\"|\[\s*\{", first) is not None
 
 
 def _folder(name: str, table: Table) -> None:
-    """A folder of Parquet files or one that datasets saved; of another the fault says what is in it."""
+    """Read a folder of Parquet files or one that datasets saved; for any other, add a fault."""
     path = table.path
     if _holds_too_many(path):
         what = f"is a folder of more than {MOST_FILES:,} files and folders"
@@ -135,11 +135,11 @@ def _folder(name: str, table: Table) -> None:
     kinds = {*_JSON, *_TABLES, ".gz", ".arrow", ".txt"}
     files = [str(file.relative_to(path)) for file in sorted(path.rglob("*")) if file.suffix.lower() in kinds]
     remedy = f"name a file: seeds.path={name.rstrip('/')}/{files[0]}" if files else f"seeds are {KINDS}"
-    table.faults.append(Fault(str(path), "is a folder, and holds no Parquet files", remedy))
+    table.faults.append(Fault(str(path), "is a folder without Parquet files", remedy))
 
 
 def _holds_too_many(folder: Path) -> bool:
-    """Whether it is a home or a whole disk, say, which would take minutes to look through."""
+    """Whether the folder is huge (a home, a whole disk) and would take minutes to look through."""
     counted = 0
     for _, folders, files in os.walk(folder):
         counted += len(folders) + len(files)
@@ -149,12 +149,12 @@ def _holds_too_many(folder: Path) -> bool:
 
 
 def _absent(name: str, project: Path) -> Fault:
-    """What to do about a file that is not there: an address, a name on the hub, a typo."""
+    """The fault of a missing file, with a remedy for an address, a dataset on the hub, or a typo."""
     if wrong := no_path(name):
         return Fault("seeds.path", f"{name[:40]!r} {wrong}", "name a file: seeds.path=FILE")
     if _ADDRESS.match(name):
         remedy = "download it, then seeds.path=FILE"
-        return Fault("seeds.path", f"{name} is an address, and seeds are read from disk", remedy)
+        return Fault("seeds.path", f"{name} is an address, but seeds are read from disk", remedy)
     near = _nearest(name, project)
     if near:
         return Fault("seeds.path", f"there is no file {name}", f"did you mean {near!r}?")
@@ -162,7 +162,7 @@ def _absent(name: str, project: Path) -> Fault:
     if _HUB.fullmatch(name) and not Path(name).suffix and not (project / name.split("/")[0]).is_dir():
         download = _DOWNLOAD.format(name, name.split("/")[1])
         lines = [
-            "seeds are read from disk; to bring a dataset of the Hugging Face hub there:",
+            "seeds are read from disk; to download a dataset from the Hugging Face hub:",
             download,
             looked,
         ]
@@ -171,7 +171,7 @@ def _absent(name: str, project: Path) -> Fault:
 
 
 def _nearest(name: str, project: Path) -> str:
-    """The seed file that was perhaps meant; empty where none has such a name."""
+    """The seed file with the most similar name; empty if there is none."""
     folder = Path(name).parent
     known = [str(folder / file.name) for root in roots(project) for file in (root / folder).glob("*.*")]
     return next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), "")

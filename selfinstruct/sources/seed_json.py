@@ -1,8 +1,9 @@
-"""Seed files in JSON: an object a line, an array of objects, an object that holds one, or objects over lines.
+"""Read seed files in JSON: one object per line, an array of objects, an object with such an array, or objects
+that span several lines.
 
-The text is first cut into its objects, so that each can be read on its own and a fault has its place. What
-Python's reader lets pass and seeds cannot have is refused here: NaN, a key that is there twice, brackets
-nested without end.
+The text is first cut into its objects, so that each can be read by itself and a fault has its place. This
+module refuses some things that Python's reader accepts: NaN, a key that occurs twice, brackets nested too
+deeply.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from selfinstruct.sources.seed_table import ITEM, JSON_LINES, LINE, ROW, Row, Ta
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _PLAIN = json.JSONDecoder()
-_QUOTES = "JSON wants double quotes: Python writes them with json.dumps"
+_QUOTES = "JSON needs double quotes: Python writes them with json.dumps"
 _DEEP = "take the innermost lists or objects out"
 
 
 class Unfit(ValueError):
-    """A JSON text that cannot be read, in words, with what to do about it."""
+    """A JSON text that cannot be read; it has a message and a remedy."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(what)
@@ -34,14 +35,14 @@ class Unfit(ValueError):
 
 
 class Written(float):
-    """A number that remembers its digits, since 9.90 is another text than 9.9."""
+    """A number that remembers its digits, since as text 9.90 differs from 9.9."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """One object of the file as text, with the line that it begins on."""
+    """The text of one object in the file, and the line on which it begins."""
 
     text: str
     line: int
@@ -52,9 +53,9 @@ def read_json(text: str, lines: bool, is_row: Callable[[Any], bool], table: Tabl
 
     Args:
         text: the text.
-        lines: whether each line is sure to be an object of its own, as the file's suffix says.
-        is_row: whether an object is a seed itself, not one that holds a list of them.
-        table: gets the rows, the words for them, and the faults.
+        lines: whether the file's suffix says that each line is one object.
+        is_row: whether an object is itself a seed, rather than the holder of a list of seeds.
+        table: receives the rows, the words for them, and the faults.
     """
     spans = _values(text)
     if spans is None:
@@ -71,31 +72,31 @@ def read_json(text: str, lines: bool, is_row: Callable[[Any], bool], table: Tabl
 
 
 def parse(text: str) -> Any:
-    """A JSON value.
+    """Parse a JSON value.
 
     Raises:
-        Unfit: where it is not valid JSON, or holds what a seed cannot have.
+        Unfit: if the text is not valid JSON, or holds something that a seed cannot have.
     """
     try:
         return _STRICT.decode(text)
     except json.JSONDecodeError as error:
         if error.msg.startswith("Invalid control character"):
             raise Unfit(
-                f"{control_in(text[error.pos])} as it is", "write it as \\u and four digits, or take it out"
+                f"{control_in(text[error.pos])} unescaped", "write it as \\u and four digits, or take it out"
             ) from error
-        at = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} of it"
+        at = f"column {error.colno}" if error.lineno == 1 else f"its line {error.lineno}"
         quotes = _QUOTES if "double quotes" in error.msg else ""
         raise Unfit(f"is not valid JSON: {error.msg} at {at}", quotes) from error
     except RecursionError as error:
         raise Unfit("is nested too deeply", _DEEP) from error
     except Unfit:
         raise
-    except ValueError as error:  # an integer of more digits than Python reads
+    except ValueError as error:  # an integer with more digits than Python reads
         raise Unfit("holds a number of too many digits", "write it as text, in quotes") from error
 
 
 def _read(pieces: Iterator[_Piece], unit: str, format: str, table: Table) -> None:
-    """Read each piece as a row; the faults of all of them go to the table."""
+    """Read each piece as a row; all faults go to the table."""
     table.unit, table.format = unit, format
     wrong = RowFaults(table.path, unit)
     for number, piece in enumerate(pieces, 1):
@@ -109,7 +110,7 @@ def _read(pieces: Iterator[_Piece], unit: str, format: str, table: Table) -> Non
 
 
 def _values(text: str) -> list[tuple[int, int, Any]] | None:
-    """The values that a text consists of, one after the other; None where it holds something else."""
+    """The JSON values of which a text consists; None if it holds anything else."""
     found, at = [], _after_space(text, 0)
     try:
         while at < len(text):
@@ -122,9 +123,9 @@ def _values(text: str) -> list[tuple[int, int, Any]] | None:
 
 
 def _is_lines(text: str, lines: bool) -> bool:
-    """Whether a text that is not JSON as a whole is one object a line, some of them broken."""
+    """Whether a text that is not valid JSON as a whole has one object per line, some of them broken."""
     texts = [line for line in text.split("\n") if line.strip()]
-    if text.lstrip().startswith("["):  # lines that are arrays, or an array of which the end is missing
+    if text.lstrip().startswith("["):  # lines that are arrays, or an array without its end
         return len(texts) > 1 and _is_object(texts[0], list)
     return lines or any(_is_object(line, dict) for line in texts)
 
@@ -138,7 +139,7 @@ def _is_object(line: str, kind: type) -> bool:
 
 
 def _broken(text: str, table: Table) -> Fault:
-    """Where a text stops being JSON."""
+    """The fault of an invalid JSON text, with the line and column of the error."""
     try:
         _PLAIN.decode(text)
     except json.JSONDecodeError as error:
@@ -165,7 +166,7 @@ def _pieces(text: str, spans: list[tuple[int, int]]) -> Iterator[_Piece]:
 
 
 def _items(text: str, start: int) -> Iterator[_Piece]:
-    """The items of the array that begins at a place; the text is known to be JSON."""
+    """The items of the array that begins at `start`; the text is known to be valid JSON."""
     spans, at = [], _after_space(text, start + 1)
     while text[at] != "]":
         end = _PLAIN.raw_decode(text, at)[1]
@@ -176,7 +177,7 @@ def _items(text: str, start: int) -> Iterator[_Piece]:
 
 
 def _holds(whole: dict[str, Any], is_row: Callable[[Any], bool], text: str, start: int, table: Table) -> bool:
-    """Whether an object is not a seed but holds them: a list of objects, or a list for each column."""
+    """Read the seeds that an object holds (a list of objects, or a list for each column), if it holds any."""
     columns = _columns(whole)
     if columns and is_row(whole):
         table.unit, table.format = ROW, "a JSON object of columns"
@@ -188,9 +189,7 @@ def _holds(whole: dict[str, Any], is_row: Callable[[Any], bool], text: str, star
     if len(lists) > 1:
         names = ", ".join(map(repr, lists))
         what = f"holds more than one list of objects: {names}"
-        table.faults.append(
-            Fault(str(table.path), what, "save the one that has the seeds as a file of its own")
-        )
+        table.faults.append(Fault(str(table.path), what, "save the list of seeds as a separate file"))
         return True
     _read(
         _items(text, _start_of(text, start, lists[0])),
@@ -202,7 +201,7 @@ def _holds(whole: dict[str, Any], is_row: Callable[[Any], bool], text: str, star
 
 
 def _columns(whole: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of an object that has a list for each column, all of one length, or as pandas writes them."""
+    """The rows of an object of columns: equally long lists, or the form that pandas writes."""
     values = [list(value.values()) if isinstance(value, dict) else value for value in whole.values()]
     if not all(isinstance(value, list) and value and not any(map(_is_dict, value)) for value in values):
         return []
@@ -212,7 +211,7 @@ def _columns(whole: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _start_of(text: str, start: int, wanted: str) -> int:
-    """Where the value of a key begins in the object that begins at a place."""
+    """The position of a key's value in the object that begins at `start`."""
     at = _after_space(text, start + 1)
     while True:
         key, at = _PLAIN.raw_decode(text, at)

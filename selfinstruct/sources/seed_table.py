@@ -1,4 +1,4 @@
-"""A seed file as rows, whatever its format: what the readers make and what the columns are found in."""
+"""The rows of a seed file, in any format: readers fill a `Table`, and `seed_columns` maps its columns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ JSON_LINES = "JSON lines"
 
 LARGEST = 200_000_000  # bytes of a seed file, unpacked; Alpaca's 52,000 rows are 23 MB
 TOO_LARGE = (
-    f"has more than {LARGEST // 1_000_000} MB (unpacked, where it is packed)",
-    "take some of its rows: a prompt shows a few seeds, and all of them are held in memory",
+    f"has more than {LARGEST // 1_000_000} MB (unpacked, if it is packed)",
+    "take some of its rows: a prompt shows only a few seeds, and all of them are held in memory",
 )
 
 
@@ -24,10 +24,10 @@ class Row:
     """A row of a seed file.
 
     Attributes:
-        number: its line, or its number among the items or rows.
+        number: its line number, or its number among the items or rows.
         place: the same in words, for messages.
-        data: what it holds; an object, unless somebody wrote something else.
-        size: its characters in the file.
+        data: its value; an object, unless the file is wrong.
+        size: the number of its characters in the file.
     """
 
     number: int
@@ -38,15 +38,15 @@ class Row:
 
 @dataclass
 class Table:
-    """A seed file, read.
+    """The content of a seed file.
 
     Attributes:
         path: the file or folder.
-        format: what it is, in words.
-        unit: what a row is called in it: line, item or row.
+        format: its format, in words.
+        unit: the word for a row: line, item or row.
         header: whether its first line names the columns.
         rows: its rows.
-        faults: what cannot be read of it.
+        faults: the faults found while reading it.
     """
 
     path: Path
@@ -58,5 +58,5 @@ class Table:
 
 
 def plain(name: str) -> str:
-    """A column's name without what people write in different ways: capitals, spaces, hyphens."""
+    """A column's plain name: lower case, with underscores in place of spaces and hyphens."""
     return "_".join(str(name).strip().lower().replace("-", " ").replace("_", " ").split())

@@ -1,6 +1,7 @@
-"""Seed files that are tables: CSV and TSV, Parquet files, Arrow files and the folders that `datasets` saves.
+"""Read seed files that are tables: CSV, TSV, Parquet and Arrow files, and the folders that `datasets` saves.
 
-pyarrow is an extra. It is imported where a file needs it, and the fault names the command that installs it.
+pyarrow is an extra. It is imported only if a file needs it; if it is missing, the fault names the command to
+install it.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from selfinstruct.sources.seed_table import LARGEST, LINE, ROW, TOO_LARGE, Row, 
 MARKS = ",;\t|"
 _EMPTY = ("", "nan", "NaN")  # how pandas and others write that a cell has no value
 _INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # the row numbers that pandas adds
-_LONGEST = 2**31 - 1  # characters of a cell; the csv module stops at 131,072 unless told
+_LONGEST = 2**31 - 1  # characters of a cell; the default of the csv module is 131,072
 _SPLIT = re.compile(r"(\w+)-\d{5}-of-\d{5}")  # train-00000-of-00003.parquet
 
 
 def header_of(text: str, known: Iterable[str], mark: str = ",") -> tuple[list[str], str, int]:
-    """The columns that the first line names, the character between them, and how many of them are known.
+    """The columns that the first line names, their separator, and how many of them are known.
 
     Args:
-        text: the file.
-        known: names of columns, plain (see `plain`).
-        mark: the character that the file's suffix stands for, taken where none fits better.
+        text: the content of the file.
+        known: plain names of columns (see `plain`).
+        mark: the separator that the file's suffix implies, used if none fits better.
     """
     names = set(known)
     first = text.lstrip("\r\n").split("\n", 1)[0].rstrip("\r")
-    told = re.fullmatch(r"sep=(.)", first)  # Excel's own first line
+    declared = re.fullmatch(r"sep=(.)", first)  # Excel's own first line
     best = ([first], mark, 0)
-    for each in dict.fromkeys([told[1] if told else mark, *MARKS]):
-        line = text.lstrip("\r\n").split("\n", 2)[1] if told else first
+    for each in dict.fromkeys([declared[1] if declared else mark, *MARKS]):
+        line = text.lstrip("\r\n").split("\n", 2)[1] if declared else first
         try:
             cells = next(csv.reader([line.rstrip("\r")], delimiter=each, strict=True), [])
         except csv.Error:
@@ -51,13 +52,13 @@ def header_of(text: str, known: Iterable[str], mark: str = ",") -> tuple[list[st
 
 
 def read_csv(text: str, mark: str, table: Table) -> None:
-    """Read the rows of a CSV file whose first line names the columns."""
+    """Read the rows of a CSV file; its first line names the columns."""
     table.unit, table.format, table.header = LINE, "a TSV file" if mark == "\t" else "a CSV file", True
     csv.field_size_limit(_LONGEST)
     lead = len(text) - len(text.lstrip("\r\n"))
     skipped = text.count("\n", 0, lead)
-    told = re.match(r"sep=.\r?\n", text[lead:])
-    body, skipped = (text[lead + told.end() :], skipped + 1) if told else (text[lead:], skipped)
+    declared = re.match(r"sep=.\r?\n", text[lead:])
+    body, skipped = (text[lead + declared.end() :], skipped + 1) if declared else (text[lead:], skipped)
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=mark, strict=True)
     wrong, names, begins = RowFaults(table.path, LINE), list[str](), 1
     try:
@@ -67,7 +68,7 @@ def read_csv(text: str, mark: str, table: Table) -> None:
                 names = [cell.strip() for cell in cells]
                 _check_header(names, table)
             elif len(cells) > len(names):
-                what = f"has {len(cells)} cells, and the first line names {len(names)} columns"
+                what = f"has {len(cells)} cells, but the first line names {len(names)} columns"
                 wrong.add(str(line), what, f'put "quotes" around a text that holds {_named(mark)}')
             elif any(cell.strip() for cell in cells):
                 table.rows.append(_csv_row(line, names, cells))
@@ -77,12 +78,12 @@ def read_csv(text: str, mark: str, table: Table) -> None:
     table.faults.extend(wrong.faults())
 
 
-BATCH = 10_000  # rows that are unpacked at once
-ROW_BYTES = 100  # that a row counts for beside its texts: about the memory it takes
+BATCH = 10_000  # rows unpacked at once
+ROW_BYTES = 100  # counted for each row in addition to its texts: about the memory it takes
 
 
 def read_arrow(path: Path, table: Table) -> None:
-    """Read the rows of a Parquet or Arrow file, of a folder of such, or of a folder that datasets saved."""
+    """Read the rows of a Parquet or Arrow file, of a folder of them, or of a folder that datasets saved."""
     files, name = _arrow_files(path, table)
     table.unit, table.format = ROW, name
     if not files and not table.faults:
@@ -91,15 +92,15 @@ def read_arrow(path: Path, table: Table) -> None:
         for file in files:
             _arrow_rows(file, table)
     except ImportError:
-        table.faults.append(Fault(str(path), f"is {name}, which needs pyarrow to be read", INSTALL))
-    except (OSError, ValueError) as error:  # which all errors of pyarrow are
+        table.faults.append(Fault(str(path), f"is {name}, and reading it needs pyarrow", INSTALL))
+    except (OSError, ValueError) as error:  # every error of pyarrow is one of these
         why = " ".join(str(error).split())[:200]
         what = f"is {name}, but it cannot be read: {why}"
         table.faults.append(Fault(str(path), what, "it may be cut short: copy or download it again"))
 
 
 def _arrow_files(path: Path, table: Table) -> tuple[list[Path], str]:
-    """The files with the rows, in order, and what they are in words."""
+    """The files with the rows, in order, and a phrase that describes them."""
     if path.is_file():
         with path.open("rb") as file:
             return [path], PARQUET if file.read(4) == b"PAR1" else ARROW
@@ -122,7 +123,7 @@ def _arrow_files(path: Path, table: Table) -> tuple[list[Path], str]:
 
 
 def _saved(path: Path) -> list[Path]:
-    """The Arrow files of a folder that datasets saved, in the order that it wrote down."""
+    """The Arrow files of a folder that datasets saved, in the order listed in its state.json."""
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
         named = [path / part["filename"] for part in state["_data_files"]]
@@ -154,7 +155,7 @@ def _arrow_rows(file: Path, table: Table) -> None:
 
 
 def _take(batches: Iterable[Any], file: Path, table: Table) -> None:
-    """The rows of some batches, as far as a seed file goes: a kilobyte can stand for millions of rows."""
+    """Add the rows of some batches, up to a seed file's limit: a kilobyte can unpack to millions of rows."""
     unpacked = 0
     for batch in batches:
         for start in range(0, batch.num_rows, BATCH):
@@ -171,7 +172,7 @@ def _take(batches: Iterable[Any], file: Path, table: Table) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it; times and the like as text, and nothing for what is not a number."""
+    """A value that JSON can hold: times and the like become text, NaN and infinity become null."""
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -196,7 +197,7 @@ def _check_header(names: list[str], table: Table) -> None:
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         what = f"names the column {twice[0]!r} twice in its first line"
-        table.faults.append(Fault(str(table.path), what, "give each column a name of its own"))
+        table.faults.append(Fault(str(table.path), what, "give each column a different name"))
 
 
 def _named(mark: str) -> str:

@@ -1,6 +1,6 @@
-"""Conversations as seeds: the first question of one, and the answer to it.
+"""Read conversations as seeds: the first question and its answer.
 
-OpenAI's turns have a role and a content, ShareGPT's a from and a value.
+A turn has a role and a content in OpenAI's form, a from and a value in ShareGPT's.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _SYSTEM = ("system", "developer")
 
 @dataclass(frozen=True)
 class FirstTurns:
-    """What a conversation begins with.
+    """The beginning of a conversation.
 
     Attributes:
         question: the user's first turn.
-        answer: the turn that answers it; None where there is none.
-        system: the system message, where there is one.
-        later: whether there are turns after these.
+        answer: the turn that answers it; None if there is none.
+        system: the system message, if there is one.
+        later: whether more turns follow.
     """
 
     question: str
@@ -44,11 +44,11 @@ def first_turns(value: Any, column: str, answer_only: bool = False) -> FirstTurn
 
     Args:
         value: the conversation.
-        column: where it is, for messages.
-        answer_only: whether there need not be a question.
+        column: its column, for messages.
+        answer_only: whether the question may be missing.
 
     Raises:
-        Unfit: where there is no question, or the value is not a conversation.
+        Unfit: if there is no question, or the value is not a conversation.
     """
     if isinstance(value, dict) and all(isinstance(one, list) for one in value.values()):
         value = [dict(zip(value, row, strict=False)) for row in zip(*value.values(), strict=False)]
@@ -59,7 +59,7 @@ def first_turns(value: Any, column: str, answer_only: bool = False) -> FirstTurn
     turns = [(_role(turn), _content(turn, column)) for turn in value]
     asked = next((place for place, (role, _) in enumerate(turns) if role in _USER), None)
     if asked is None and not answer_only:
-        raise Unfit(f"{column}: has no turn of a user", f"roles that are known: {', '.join(_USER)}")
+        raise Unfit(f"{column}: has no turn of a user", f"a user's role is one of: {', '.join(_USER)}")
     begin = 0 if asked is None else asked + 1
     spoken = [(role, text) for role, text in turns[begin:] if role not in _SYSTEM]
     answer = spoken[0][1] if spoken and spoken[0][0] in _ASSISTANT else None
@@ -71,7 +71,7 @@ def first_turns(value: Any, column: str, answer_only: bool = False) -> FirstTurn
 
 
 def _keys(turn: Any) -> tuple[str, str] | None:
-    """The keys that say who speaks and what."""
+    """The keys that hold a turn's speaker and its text."""
     if not isinstance(turn, dict):
         return None
     return next((pair for pair in _KEYS if pair[0] in turn and pair[1] in turn), None)
@@ -83,13 +83,13 @@ def _role(turn: dict[str, Any]) -> str:
 
 
 def _content(turn: dict[str, Any], column: str) -> str:
-    """What is said; the text parts of a content that is a list of parts."""
-    _, what = _keys(turn) or ("", "content")
-    said = turn[what]
-    if said is None:
+    """The text of a turn; if its content is a list of text parts, these joined."""
+    _, key = _keys(turn) or ("", "content")
+    text = turn[key]
+    if text is None:
         return ""
-    if isinstance(said, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in said):
-        return "\n".join(str(part.get("text", "")) for part in said)
-    if not isinstance(said, str):
-        raise Unfit(f"{column}: a turn holds something else than text", "leave such conversations out")
-    return said
+    if isinstance(text, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in text):
+        return "\n".join(str(part.get("text", "")) for part in text)
+    if not isinstance(text, str):
+        raise Unfit(f"{column}: a turn holds something other than text", "leave such conversations out")
+    return text

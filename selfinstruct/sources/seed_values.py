@@ -1,6 +1,6 @@
-"""A cell of a seed file as its field wants it: a number as text, a text as yes or no, a list out of a text.
+"""Convert a cell of a seed file to its field's type: a number to text, a text to yes or no or to a list.
 
-Only what is plain is done; what is left is for the recipe's schema to refuse.
+Only obvious conversions are made; the recipe's schema refuses the rest.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _YES, _NO = ("true", "yes", "1", "1.0"), ("false", "no", "0", "0.0")
 
 
 def typed(key: str, value: Any, spec: Any, numbers: Counter[str]) -> Any:
-    """A value as the schema of its field wants it.
+    """A value converted to the type that its field's schema names.
 
     Args:
         key: the field.
-        value: what the cell holds.
+        value: the value of the cell.
         spec: the field's part of the schema.
-        numbers: counts, by field, those that become text.
+        numbers: counts, by field, the numbers that become text.
     """
     kind = spec.get("type") if isinstance(spec, dict) else None
-    if key == "id" and isinstance(value, float) and value.is_integer():  # pandas, where an id is missing
+    if key == "id" and isinstance(value, float) and value.is_integer():  # pandas, if an id is missing
         return int(value)
     if kind == "boolean" and not isinstance(value, bool):
-        said = str(value).strip().lower()
-        return True if said in _YES else False if said in _NO else value
+        text = str(value).strip().lower()
+        return True if text in _YES else False if text in _NO else value
     if key in _TEXTS or kind == "string":
         return _text(key, value, numbers)
     return float(value) if isinstance(value, Written) else value
@@ -49,21 +49,21 @@ def instances(value: Any, numbers: Counter[str]) -> Any:
 
 
 def list_in(value: Any, column: str) -> Any:
-    """What a cell holds where a list belongs; a CSV file has it as JSON.
+    """The value of a cell that should hold a list; in a CSV file the list is JSON text.
 
     Raises:
-        Unfit: where it is text that is not JSON.
+        Unfit: if the cell is text that is not valid JSON.
     """
     if not isinstance(value, str):
         return value
     try:
         return parse(value)
     except Unfit as error:
-        raise Unfit(f"{column}: is text, where a list belongs, and {error}", error.remedy) from error
+        raise Unfit(f"{column}: should be a list, but is text that {error}", error.remedy) from error
 
 
 def _text(key: str, value: Any, numbers: Counter[str]) -> Any:
-    """A number as the digits that were written, and the turn of a conversation that the field is about."""
+    """A number as its written digits; for a conversation, the turn that belongs to the field."""
     if isinstance(value, bool | int | float):
         numbers[key] += 1
         return str(value).lower() if isinstance(value, bool) else getattr(value, "text", None) or str(value)

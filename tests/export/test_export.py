@@ -231,7 +231,7 @@ class TestLayouts:
         """Layouts are needed for both, and each is tried out when a recipe is checked."""
         only = {"only": {"prompt": "{{ instruction }}", "completion": "{{ output }}"}}
         (none,) = faults_of("prompt_completion", with_input=only, without_input={})
-        assert "with_input and without_input need a layout each" in none
+        assert "with_input and without_input need at least one layout each" in none
         wrong = {"only": {"prompt": "{{ instrution }}", "completion": "{{ output }}"}}
         (undefined,) = faults_of("prompt_completion", with_input=only, without_input=wrong)
         assert "did you mean 'instruction'?" in undefined

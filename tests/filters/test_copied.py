@@ -611,7 +611,9 @@ def test_a_run_says_the_same_however_it_goes_on(typed: Typed, project: Path) -> 
     again = [row for row in lines(run / "rejected.jsonl") if row["check"] == "repeated_output"]
     assert len(kept) == 3
     assert len(again) == 9
-    assert {row["reason"] for row in again} == {f"output is that of 3 other instructions: {', '.join(kept)}"}
+    assert {row["reason"] for row in again} == {
+        f"output is the same for 3 other instructions: {', '.join(kept)}"
+    }
     for target, budget in ((3, 60), (12, 14), (12, 60)):
         typed(*words, f"target={target}", f"budget.requests={budget}", "run_dir=grown")
     assert bytes_of(project / "grown") == bytes_of(run)
@@ -664,7 +666,7 @@ def test_an_output_of_many_instructions_is_rejected() -> None:
     for again in (text, text.upper(), text.replace("new", "many new")):
         found = say(4, again)
         assert found
-        assert found.reason == "output is that of 3 other instructions: o-1, o-2, o-3"
+        assert found.reason == "output is the same for 3 other instructions: o-1, o-2, o-3"
         assert found.detail["nearest"] == "o-1"
     assert say(5, "The app is of no use to people who know all words already.") is None
 

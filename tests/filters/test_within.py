@@ -97,7 +97,7 @@ def test_what_is_kept() -> None:
     assert detail == {"within_passage": 0.667, "not_in_passage": ["lot"]}
     rejection, _ = judged(check, passage="The kiln holds 180 litres.", output="Kilns burn 200 logs, 200!")
     assert rejection == Rejection(
-        "20% of its content words stand in the passage; not there: burn, 200, logs",
+        "20% of its content words are in the passage; not there: burn, 200, logs",
         {"within_passage": 0.2, "not_in_passage": ["burn", "200", "logs"]},
     )
     assert judged(check, passage="It is open.", output="The ...") == (None, {"within_passage": 1.0})

@@ -757,7 +757,7 @@ def test_a_run_with_replies_keeps_its_patience(typed: Typed, monkeypatch: pytest
         ("model.name=my-model", ("hosted_vllm/my-model", "api_base=http://HOST:PORT/v1")),
         ("model.name=Qwen/Qwen3-8B", ("has no provider", "hosted_vllm/Qwen/Qwen3-8B")),
         ("model.name=opnai/gpt-4o", ("'opnai' is not a provider", "did you mean openai/gpt-4o?")),
-        ("model.name=openai/", ("names no model",)),
+        ("model.name=openai/", ("does not name a model",)),
         ("model.api_base=127.0.0.1:8000/v1", ("model.api_base: ", "write http://127.0.0.1:8000/v1")),
         ("model.api_base=htp://localhost:8000/v1", ("write http://localhost:8000/v1",)),
         ("model.api_base=http:/127.0.0.1/v1", ("write http://127.0.0.1/v1",)),

@@ -570,7 +570,7 @@ def test_a_parameter_that_the_provider_does_not_take_is_named(typed: Typed) -> N
         arguments = at(server, "model.name=openai/o3-mini", "model.retries=5", "target=1")
         status_, _, err = typed(*arguments)
         assert (status_, server.asked) == (1, [])
-        assert "does not take one of the parameters" in err
+        assert "does not accept one of the parameters" in err
         assert "['top_p']" in err
         assert "model.sampling.NAME=null" in err
         assert "drop_params" not in err, "LiteLLM's own advice would drop it silently"

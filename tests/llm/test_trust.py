@@ -264,7 +264,7 @@ def test_a_key_of_another_provider(typed: Typed, stranger: ModelServer) -> None:
     assert "set model.api_key_env=GROQ_API_KEY" in err
     write("recipes/plain.yaml", "# Mine.\ndefaults: [tiny, {override /model: openai}, _self_]\n")
     status, _, err = typed("recipe=plain", "model.name=groq/x")
-    assert (status, "OPENAI_API_KEY is a key of openai, and would go to api.groq.com" in err) == (1, True)
+    assert (status, "OPENAI_API_KEY is a key of openai, but would go to api.groq.com" in err) == (1, True)
 
 
 # Without composing: one model, and who says what of it
@@ -332,7 +332,7 @@ def test_an_address_that_can_be_read_in_two_ways(address: str) -> None:
     """It is not taken from a recipe, with a key or without; nor is it a host to trust."""
     assert addresses.read(address) is None
     (fault,) = faults(name="openai/x", api_base=address)
-    assert "is not an address that every program reads alike" in fault
+    assert "is not an address that every program reads in the same way" in fault
 
 
 @pytest.mark.parametrize("address", PLAIN_FORMS)

@@ -569,14 +569,14 @@ class TestJson:
             ('{"output": ["x"]}', "output is not a string: ["),
             ('"b"', "it is not an object"),
             ('["b"]', "it is not an object"),
-            ('{"output": "He said "hi" to me"}', "'hi' stands where none belongs"),
+            ('{"output": "He said "hi" to me"}', "'hi' is in the wrong place"),
             ('{"output": "a", "b"}', "'b' has no value"),
-            ('{"output": "use ": " here", "input": "x"}', "a colon stands where none belongs"),
-            ('{"output": "a "" b"}', "' b' stands where none belongs"),
-            ('{"output": nothing}', "'nothing' is no value"),
+            ('{"output": "use ": " here", "input": "x"}', "a colon is in the wrong place"),
+            ('{"output": "a "" b"}', "' b' is in the wrong place"),
+            ('{"output": nothing}', "'nothing' is not a value"),
             ('{"output": "b", "tags": ["x" "y"]}', "no comma"),
-            ('{"output": "b", "tags": ["x", y]}', "'y' is no value"),
-            ('{"output": "b", "n": 1e999}', "'1e999' is no value"),
+            ('{"output": "b", "tags": ["x", y]}', "'y' is not a value"),
+            ('{"output": "b", "n": 1e999}', "'1e999' is not a value"),
         ],
     )
     def test_unreadable(self, item: str, reason: str) -> None:
@@ -681,7 +681,7 @@ class TestJson:
         ("options", "said"),
         [
             ({"fields": {}}, "name at least one"),
-            ({"fields": {"a": {}}, "items": "x", "single": True}, "has no key that holds a list"),
+            ({"fields": {"a": {}}, "items": "x", "single": True}, "so leave out items"),
             ({"fields": {"a": {"kee": "b"}}}, "unknown key 'kee'"),
             ({"fields": {"a": {}}, "non_strings": "drop"}, "parse.non_strings"),
             (

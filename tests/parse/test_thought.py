@@ -114,14 +114,14 @@ class TestEveryParser:
         (piece,) = read(kind, f"{pair[0]}{THOUGHT}", finish_reason)
         assert piece.check == (UNDECIDED if kind == "choice" else CUT)
         assert "max_tokens" in (piece.reason or "")
-        assert "went into thinking" in (piece.reason or "")
+        assert "were spent on thinking" in (piece.reason or "")
 
     def test_nothing_after(self, kind: str, pair: tuple[str, str]) -> None:
         """A thought without an answer is an empty reply; the reply is kept with it."""
         text = f"{pair[0]}{THOUGHT}{pair[1]}\n"
         (piece,) = read(kind, text)
         assert piece.check == (UNDECIDED if kind == "choice" else EMPTY)
-        assert "went into thinking" in (piece.reason or "")
+        assert "were spent on thinking" in (piece.reason or "")
         assert piece.data == {"reply": text}
 
 

@@ -127,7 +127,7 @@ def test_a_parser_that_cannot_be_asked_for(project: Path) -> None:
     overrides = [f"{'' if '=' in key else '~'}prompts.instructions.parse.{key}" for key in changed]
     with pytest.raises(RecipeError) as raised:
         recipe(project, *overrides)
-    assert "instructions.constrain: the parser 'numbered_list' does not say what it" in str(raised.value)
+    assert "instructions.constrain: the parser 'numbered_list' does not define the JSON" in str(raised.value)
 
 
 def test_all_are_valid_schemas(project: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_seed_file_that_cannot_be_used(
         ([*PAPER, "model.concurrency=-1"], ["model.concurrency: should be greater"]),
         ([*PAPER, "model.mode=chatty"], ["model.mode: should be 'chat' or 'completion', not 'chatty'"]),
         ([*PAPER, "mix.generated=9"], ["mix.generated: is 9, more than the 8 examples"]),
-        ([*PAPER, "schema.instances.type=objekt"], ["schema.instances.type: is no valid JSON Schema"]),
+        ([*PAPER, "schema.instances.type=objekt"], ["schema.instances.type: is not a valid JSON Schema"]),
         (
             [*PAPER, "prompts.classification.template='{{ instrction }}'"],
             ["prompts.classification.template", "did you mean 'instruction'?"],
@@ -508,4 +508,5 @@ def test_the_same_fault_of_many_lines_is_said_once(typed: Typed, project: Path) 
     assert status == 1
     assert err.count("is a required property") == 1
     assert "wrong.jsonl lines 1, 2, 3, 4, 5 and 35 more: 'instruction' is a required property" in err
-    assert "its columns are instructions; seeds.columns.instruction=NAME says which one holds it" in err
+    assert "its columns are instructions; name the column that holds it" in err
+    assert "seeds.columns.instruction=NAME" in err

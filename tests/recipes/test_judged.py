@@ -429,7 +429,7 @@ def test_a_reply_that_cannot_be_read_is_no_value(text: str, check: str) -> None:
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ({"scale": {"lowest": 5, "highest": 1}}, "highest has to be above lowest"),
+        ({"scale": {"lowest": 5, "highest": 1}}, "highest must be above lowest"),
         ({"scale": {"lowest": 1, "highest": 5}, "choices": {"a": {}}}, "choices or a scale, not both"),
         ({"otherwise": 3}, "otherwise needs choices or a scale"),
         ({"scale": {"lowest": 1}}, "highest: is missing"),

@@ -325,8 +325,8 @@ def test_conversations_that_hold_more(project: Path) -> None:
     (project / "seeds.jsonl").write_bytes(jsonl(rows))
     said = read("seeds.jsonl").said
     assert "line 1: messages: has no turn of a user" in said
-    assert "line 2: messages: is text, where a list belongs" in said
-    assert "line 3: messages: a turn holds something else than text" in said
+    assert "line 2: messages: should be a list, but is text" in said
+    assert "line 3: messages: a turn holds something other than text" in said
 
 
 def test_columns_are_set(typed: Typed, project: Path) -> None:
@@ -416,7 +416,7 @@ PLAIN = '{"instruction": "Say hi.", "output": "Hi."}'
         ('{"instruction": "Say hi.", "instruction": "Say ho."}', "has the key 'instruction' twice"),
         ('{"instruction": "Say hi.", "a": {"b": 1, "b": 2}}', "has the key 'b' twice"),
         ('{"instruction": "Say\\u0000 hi."}', "holds the control character U+0000 (NUL)"),
-        ('{"instruction": "Say\0 hi."}', "holds the control character U+0000 (NUL) as it is"),
+        ('{"instruction": "Say\0 hi."}', "holds the control character U+0000 (NUL) unescaped"),
         ('{"instruction": "Say\\u001b[1m hi."}', "holds the control character U+001B (ESC)"),
         ('{"instruction": "Say\x93 hi."}', "holds the control character U+0093"),
         ('{"instruction": "Say\\ud83d hi."}', "holds half of a character (an unpaired surrogate)"),
@@ -471,7 +471,11 @@ def test_different_faults_are_said_at_once_up_to_ten_kinds(project: Path) -> Non
             "is a Git LFS pointer in place of the file",
         ),
         ("a.json", b"<!DOCTYPE html>\n<html>", "is a web page (HTML)"),
-        ("a.yaml", b"- instruction: Say hi.\n", "is text of a kind that is not read as seeds (.yaml)"),
+        (
+            "a.yaml",
+            b"- instruction: Say hi.\n",
+            "is a kind of text file that cannot be read as seeds (.yaml)",
+        ),
         ("a.csv", "instruction\nGrüße\n".encode("utf-16"), "is not UTF-8 but UTF-16\n      save it as UTF-8"),
         ("a.csv", "instruction\nSay hi\n".encode("utf-32"), "is not UTF-8 but UTF-32"),
         ("a.csv", "instruction\nSay hi\n".encode("utf-16-be"), "is not UTF-8 but UTF-16"),
@@ -480,7 +484,7 @@ def test_different_faults_are_said_at_once_up_to_ten_kinds(project: Path) -> Non
         (
             "a.csv",
             b"instruction,output\nA,B\nC,D,E\n",
-            "line 3: has 3 cells, and the first line names 2 columns",
+            "line 3: has 3 cells, but the first line names 2 columns",
         ),
         ("a.csv", b"instruction,output,output\nA,B,C\n", "names the column 'output' twice in its first line"),
         ("a.csv", b"Say hi.,Hi.\nSay ho.,Ho.\n", "its first line names the columns Say hi., Hi.;"),
@@ -520,14 +524,14 @@ def test_without_pyarrow_the_fault_has_the_command(project: Path, monkeypatch: p
     parquet.write_table(arrow.Table.from_pylist(FLAT), "seeds.parquet")
     saved(project / "saved", FLAT)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    command = "needs pyarrow to be read\n      pip install 'selfinstruct[parquet]'"
-    assert f"seeds.parquet: is a Parquet file, which {command}" in read("seeds.parquet").said
-    assert f"saved: is a folder saved by datasets, which {command}" in read("saved").said
+    command = "and reading it needs pyarrow\n      pip install 'selfinstruct[parquet]'"
+    assert f"seeds.parquet: is a Parquet file, {command}" in read("seeds.parquet").said
+    assert f"saved: is a folder saved by datasets, {command}" in read("saved").said
 
 
 def test_a_path_that_is_not_a_file(project: Path) -> None:
     """An address, a name on the hub and a folder each have a remedy of their own."""
-    assert "is an address, and seeds are read from disk" in read("https://example.org/a.jsonl").said
+    assert "is an address, but seeds are read from disk" in read("https://example.org/a.jsonl").said
     said = read("tatsu-lab/alpaca").said
     assert "there is no file tatsu-lab/alpaca" in said
     assert (
@@ -535,7 +539,7 @@ def test_a_path_that_is_not_a_file(project: Path) -> None:
         in said
     )
     (project / "mine").mkdir()
-    assert "mine: is a folder, and holds no Parquet files" in read("mine").said
+    assert "mine: is a folder without Parquet files" in read("mine").said
     (project / "mine/a.csv").write_bytes(table(FLAT))
     assert "name a file: seeds.path=mine/a.csv" in read("mine").said
     assert "did you mean 'mine/a.csv'?" in read("mine/b.csv").said

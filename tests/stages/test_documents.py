@@ -194,11 +194,11 @@ def test_a_changed_document_is_no_part_of_an_old_run(typed: Typed, project: Path
         ({"a.md": "Hallo".encode("utf-16")}, ["a.md: is not UTF-8 but UTF-16"]),
         ({"a.txt": " \n", "b.md": ""}, ["there is no text in the documents of mine"]),
         ({"a.txt": "x" * 2_000_001}, ["a.txt: has 2 MB, more than 1", "largest_mb"]),
-        ({"a.jsonl": '{"text": "One."}\nno\n'}, ["a.jsonl line 2: is no JSON"]),
+        ({"a.jsonl": '{"text": "One."}\nno\n'}, ["a.jsonl line 2: is not valid JSON"]),
         ({"a.jsonl": '{"body": "One."}\n'}, ["a.jsonl line 1: has no text under 'text'", "field=…"]),
-        ({"a.jsonl": '["One."]\n'}, ["a.jsonl line 1: is no JSON object"]),
+        ({"a.jsonl": '["One."]\n'}, ["a.jsonl line 1: is not a JSON object"]),
         ({"a.jsonl": '{"text": "half \\ud83d"}\n'}, ["a.jsonl line 1: holds half of a character"]),
-        ({"a.html": "<div>" * 20_000 + "x"}, ["a.html: its elements are nested too deep"]),
+        ({"a.html": "<div>" * 20_000 + "x"}, ["a.html: its elements are nested too deeply"]),
     ],
 )
 def test_documents_that_cannot_be_used(
