@@ -20,7 +20,7 @@ from typing import Any
 from selfinstruct.errors import DamagedJournal, UserError
 from selfinstruct.journal.check import damage, summed, tables_of
 from selfinstruct.journal.checksums import shown
-from selfinstruct.journal.file import MOST_TOLD, readable, refuse_newer, untouched
+from selfinstruct.journal.file import MOST_NAMED, readable, refuse_newer, untouched
 from selfinstruct.journal.repair import SUMMARY, costs
 from selfinstruct.journal.salvage import read_from
 from selfinstruct.journal.store import SETTINGS, SUMMED_UP
@@ -180,7 +180,7 @@ def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> It
         readable(path)
         db.execute("BEGIN")
         refuse_newer(path, db)
-        wrong = list(islice(damage(db), MOST_TOLD))
+        wrong = list(islice(damage(db), MOST_NAMED))
         if not wrong:
             counts = {
                 table: db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables_of(db)
