@@ -506,7 +506,7 @@ def test_switched_off(folder: Path) -> None:
     ("word", "said"),
     [
         ("filters.instances.refusal.talk.maker=3", "maker is neither a regular expression nor false"),
-        ("filters.instances.secret.patterns.jwt='('", "jwt is no regular expression"),
+        ("filters.instances.secret.patterns.jwt='('", "jwt is not a valid regular expression"),
         ("+filters.instances.echo.threshold=2", "filters.instances.echo.threshold"),
         ("filters.instances.echo.of.input=words", "filters.instances.echo.of.input"),
         ("filters.instances.refusal.field=otput", "unknown field 'otput'"),
