@@ -123,7 +123,7 @@ class Request:
         parent: id of the record that it is about.
         variant: name of the prompt variant, if the prompt has variants.
         nth: how often the run has sent the same request before.
-        may_shorten: whether a request that is too long is sent again with a smaller max_tokens.
+        may_shorten: whether the request is sent again with a smaller max_tokens if it is too long.
     """
 
     stage: str

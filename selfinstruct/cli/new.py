@@ -129,7 +129,7 @@ def create(name: str, base_name: str, project: Path) -> Made:
     notes: list[str] = []
     written = {str(recipe): f"the keys that differ from {base_name}; others to change, as comments"}
     if base.draws:
-        written[str(seeds)] = f"{len(base.tasks)} example tasks; replace them by yours"
+        written[str(seeds)] = f"{len(base.tasks)} example tasks; replace them with yours"
     try:
         for path in written:
             _folder((project / path).parent)

@@ -140,7 +140,7 @@ def _tally(db: sqlite3.Connection) -> Iterator[tuple[tuple[str, str], tuple[int,
 def _rows(
     db: sqlite3.Connection, table: str, counted: dict[tuple[str, str], tuple[int, int]]
 ) -> Iterator[str]:
-    """Yield a sentence for each row of a table that is damaged, and for rows that are missing or surplus."""
+    """Yield a sentence for each damaged row of a table, and for missing or additional rows."""
     found: Counter[str] = Counter()
     sums: Counter[str] = Counter()
     whole = True

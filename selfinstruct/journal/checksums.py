@@ -137,7 +137,7 @@ class Rows:
             return
         old = self._db.execute(_SUM[table], row[: KEYS[table]]).fetchone()
         sum_ = checksum(table, row)
-        self._db.execute(_PUT[table], (*row, sum_))  # unlike `add`, fails if a value may not be NULL
+        self._db.execute(_PUT[table], (*row, sum_))  # unlike `add`, fails if a NOT NULL column gets None
         self._count(table, row, 0 if old else 1, (old[0] if old else 0) ^ sum_)
 
     def change(self, table: str, column: str, value: Value, key: Sequence[Value]) -> None:

@@ -197,7 +197,7 @@ def _complete(db: sqlite3.Connection, table: str) -> None:
 
 @contextmanager
 def understood(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors as errors of ours."""
+    """Raise SQLite's errors as our own errors."""
     try:
         yield
     except sqlite3.Error as error:

@@ -87,7 +87,7 @@ class Saved:
         return {stage: count for stage, count in lost.items() if count}
 
     def cost(self) -> float | None:
-        """About what the lost replies cost, estimated from those left; None if there is nothing to go by."""
+        """About what the lost replies cost, estimated from those left; None if that is not possible."""
         column, attempts = (COLUMNS["reply"].index(name) for name in ("cost_usd", "attempts"))
         usd = 0.0
         for stage, number in self.lost().items():
@@ -124,7 +124,7 @@ def read_from(db: sqlite3.Connection) -> Saved:
 
 
 def put_in_place(path: Path, mended: Path) -> Path:
-    """Replace a damaged journal by the repaired one; return the new name of the damaged one."""
+    """Replace a damaged journal with the repaired one; return the new path of the damaged one."""
     number = 1
     while (aside := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
         number += 1

@@ -62,7 +62,7 @@ class Lasting:
             raise error
         if number in FULL and not self._said:
             self._said = True
-            self._say(f"selfinstruct: {error}: the output is cut off here; the run goes on\n")
+            self._say(f"selfinstruct: {error}: the output is cut off here; the command goes on\n")
         if self._own and not closed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 

@@ -172,7 +172,7 @@ class Progress:
 
         name = TextColumn(f"{{task.description:<{NAME}}}", markup=False)
         columns = name, BarColumn(BAR), MofNCompleteColumn(), TextColumn("{task.fields[details]}")
-        # While a bar is shown, rich replaces our standard streams by its own, which obey escape sequences.
+        # While a bar is shown, rich replaces our standard streams with its own, which obey escape sequences.
         with Progress(*columns, console=console(self._stream)) as self._bars, screened():
             self._bar = self._bars.add_task(safe(tally.name), total=tally.goal, details="")
             self._refresh()

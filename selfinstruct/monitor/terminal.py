@@ -1,4 +1,4 @@
-"""Makes printed text safe: without secrets, and with control characters written out.
+"""Makes printed text safe: without secrets, and with control characters shown as escapes.
 
 Names, values of a recipe and texts of a model or a server may have escape sequences in them, which could hide
 a line or write to the clipboard, and characters that reverse the direction of writing. They are printed as
@@ -28,12 +28,12 @@ _ACTING = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with all characters written out that a terminal would act on."""
+    """The text with escapes in place of the characters that a terminal would act on."""
     return _ACTING.sub(_escape, text)
 
 
 def safe(text: str) -> str:
-    """The text without secrets and control characters, as it may be printed."""
+    """The text without secrets and control characters, fit to be printed."""
     return visible(without_passwords(blotted(text)))
 
 

@@ -43,7 +43,7 @@ class _Count:
         if self.replaced <= REPLACED:
             self.characters += _weight(value)
         if self.replaced > REPLACED or self.characters > CHARACTERS:
-            limits = f"a recipe may replace ${{key}} {REPLACED:,} times, by {CHARACTERS:,} characters in all"
+            limits = f"a recipe may replace ${{key}} {REPLACED:,} times, with {CHARACTERS:,} characters"
             raise InterpolationResolutionError(f"{TOO_MUCH}: {limits}")
 
 

@@ -1,7 +1,7 @@
 """Runs with a run folder on a network disk: the run works on local disk and moves its files at the end.
 
-SQLite cannot trust a network disk. While the run works, a note in the run folder says where it is. A start on
-the same machine goes on there. A start on another machine is refused, since it cannot reach the replies
+SQLite is not safe on a network disk. While the run works, a note in the run folder says where it is. A start
+on the same machine goes on there. A start on another machine is refused, since it cannot reach the replies
 received so far.
 """
 
@@ -40,7 +40,7 @@ def at_hand(path: Path, scratch: Path | None, lock: str) -> Iterator[Path]:
         yield path
         return
     here = left or _here(path, scratch)
-    with _moving(path, here, "brought from"):
+    with _moving(path, here, "copied from"):
         _begin(path, here)
     try:
         yield here
@@ -54,7 +54,7 @@ def hand_over(path: Path, here: Path, lock: str) -> None:
     Raises:
         RunFolderError: if they cannot be moved; they stay where they are.
     """
-    with _moving(path, here, "handed over to"):
+    with _moving(path, here, "moved to"):
         _copy(here, path, lock, BACK)
         _drop_set_aside(here, path)
         (path / NOTE).unlink()
@@ -148,7 +148,7 @@ def _copy(from_: Path, to: Path, *without: str) -> None:
 
 
 def _drop_set_aside(from_: Path, to: Path) -> None:
-    """Remove the files from the dataset that the run has moved to the other folder, which was just copied."""
+    """Remove the files that the run has set aside from the run folder's dataset, since it has them twice."""
     for aside in (from_ / ASIDE).rglob("*"):
         old, kept = to / DATASET / aside.name, from_ / DATASET / aside.name
         if aside.is_file() and old.is_file() and not kept.exists() and old.read_bytes() == aside.read_bytes():

@@ -1,4 +1,4 @@
-"""Records as a user sees them: accepted ones with the labels of later stages, and no rejected label.
+"""Records as a user sees them: accepted, with the labels of later stages, and without a rejected label.
 
 The labels of a record also hold for the records made from it: its children get the labels that were set on it
 after they were made, and if it is left out, so are they.

@@ -1,7 +1,7 @@
 """`selfinstruct verify RUN`: checks whether a run's folder is whole, and changes nothing in it.
 
-Each row of the journal is checked, and that the rows which records refer to exist. The other files are
-compared with the digests in `summary.json`; the digest of `summary.json` itself is in the journal.
+It checks each row of the journal, and whether the rows that records refer to exist. It compares the other
+files with the digests in `summary.json`; the digest of `summary.json` itself is in the journal.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ selfinstruct verify: check whether a run's folder is whole, without changing any
 
   RUN is the folder of a run, finished or not, or of a sweep; in a sweep, each job is checked.
 
-  journal      SQLite's own check, the checksum of each row, the number of rows, and that the rows which
+  journal      SQLite's own check, the checksum of each row, the number of rows, and whether the rows that
                records refer to exist
   files        compared with the digests in summary.json; your own files in dataset/ are only named
 
@@ -143,7 +143,7 @@ def _command(run: Path, project: Path) -> str:
 
 
 def _remedy(form: str, command: str) -> str:
-    """The remedy with the command to type filled in; with a description of it if it is not known."""
+    """The remedy with the command filled in, or with words in its place if the command is not known."""
     if command:
         return form.format(command=command)
     return form.format(command="type the command that you started it with, and").removesuffix(", and")

@@ -231,7 +231,7 @@ class TestInterpolations:
         with bounded(), pytest.raises(RecipeError) as raised:
             _interpolated(**keys)
         told = str(raised.value)
-        assert f"may replace ${{key}} {REPLACED:,} times, by {CHARACTERS:,} characters" in told
+        assert f"may replace ${{key}} {REPLACED:,} times, with {CHARACTERS:,} characters" in told
         assert "write out the values of its ${key}" in told
 
     @pytest.mark.parametrize(
