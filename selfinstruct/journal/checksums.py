@@ -98,7 +98,7 @@ class Rows:
     def begin(self) -> None:
         """Begin a transaction, unless one is open."""
         if not self._db.in_transaction:
-            self._changed.clear()  # what a full disk has rolled back must not be counted
+            self._changed.clear()  # rows that a full disk has rolled back must not count
             self._db.execute("BEGIN")
 
     def commit(self) -> None:

@@ -11,7 +11,7 @@ PARQUET, ARROW, GZIP = "a Parquet file", "an Arrow file", "a gzip file"
 INSTALL = "pip install 'selfinstruct[parquet]'"
 _UNPACK = "unpack it first"
 _AS_CSV = "save the sheet as CSV in UTF-8"
-_AS_TEXT = "save its text in a file of its own, in UTF-8"
+_AS_TEXT = "save its text as a separate file, in UTF-8"
 _EXPORT = "write its rows to a JSONL, CSV or Parquet file"
 _DOWNLOAD = "download the file itself, not the page that shows it"
 

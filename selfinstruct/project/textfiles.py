@@ -136,8 +136,8 @@ def _empty(node: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield from _empty(value, path)
 
 
-# PyYAML reports these errors far below the mistake. For each of its contexts: the fault in the line where the
-# context began.
+# PyYAML reports these errors far below the mistake. For each of its contexts, the fault in the line where the
+# context began:
 _BEGAN = {
     "while scanning a simple key": "no colon follows",
     "while parsing a flow sequence": "a '[' is not closed in",

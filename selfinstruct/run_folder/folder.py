@@ -199,7 +199,7 @@ def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
-    """Refuse to continue a run of another recipe, or one whose settings differ where they shape the data."""
+    """Refuse to continue a run of another recipe, or one with other settings that shape the data."""
     out = (
         "Choose another run_dir (of a sweep: sweep_dir), or set fresh=true to set the old run aside "
         f"(nothing is deleted). It is {path}"

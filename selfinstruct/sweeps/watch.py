@@ -1,4 +1,4 @@
-"""Reports the progress of a sweep whose jobs run in other processes, from the process that started it."""
+"""Reports the progress of jobs in other processes, from the process that started the sweep."""
 
 from __future__ import annotations
 
