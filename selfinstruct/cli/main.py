@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _stop(number: int, frame: object) -> None:
-    """End the process at once: nothing can be lost yet, and a module in import might catch an exception."""
+    """End at once: nothing can be lost yet, and a module that is being imported might catch an exception."""
     os._exit(Interrupted.status)
 
 
