@@ -160,7 +160,7 @@ def test_a_schema_of_another_version_stays_and_is_told(typed: Typed, project: Pa
     assert typed("new", "one")[0] == 0
     assert "another version" not in typed("new", "two")[1]
     (project / "recipes/.recipe.schema.json").write_text("{}")
-    assert "recipes/.recipe.schema.json is another version's" in typed("new", "three")[1]
+    assert "recipes/.recipe.schema.json is from another version" in typed("new", "three")[1]
     assert (project / "recipes/.recipe.schema.json").read_text() == "{}"
 
 
