@@ -299,7 +299,7 @@ YAML = {
     "a: " + "1:" * 50_000 + "1": "a number of 100,001 characters",
     "a: 0x" + "f" * 5_000: "a number of 5,002 characters",
     "a: !!int '" + "1" * 5_000 + "'": "a number of 5,000 characters",
-    "a: ${b}\n" * 2000: "more than 1,000 times ${key}",
+    "a: ${b}\n" * 2000: "uses ${key} more than 1,000 times",
     "a: \"${oc.decode:'[" + "1," * 5_000 + "]'}\"": "${name:…} in a value of more than 2,000 characters",
 }
 
