@@ -1,4 +1,4 @@
-"""From Python: `run`, and the `Run` it returns."""
+"""The Python interface: `run`, and the `Run` it returns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder, to read.
+    """A run folder to read from.
 
     Attributes:
         folder: the run folder.
@@ -35,22 +35,23 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What `summary.json` holds."""
+        """The contents of `summary.json`."""
         return dict(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
 
     @property
     def state(self) -> str:
-        """`finished` as asked, `missed` (short of its target, or without a record) or `unfinished`."""
+        """`finished`, `missed` (it ended short of its target, or without a record) or `unfinished`."""
         return str(self.summary["state"])
 
     def records(self, stage: str | None = None) -> list[dict[str, Any]]:
         """The records of a stage, as dicts.
 
         Args:
-            stage: its name, or `rejected` for what was rejected; the last that makes records unless given.
+            stage: its name, or `rejected` for the rejected records; the default is the last stage that makes
+                records.
 
         Raises:
-            UserError: where the run has no such stage.
+            UserError: if the run has no such stage.
         """
         there = [name for name in [*self.summary["stages"], "rejected"] if self._file(name).exists()]
         name = stage or there[-2]
@@ -63,7 +64,7 @@ class Run:
         """The records of a stage as a pandas frame.
 
         Raises:
-            ImportError: where pandas is not installed.
+            ImportError: if pandas is not installed.
         """
         import pandas
 
@@ -74,19 +75,19 @@ class Run:
 
 
 def run(recipe: str, overrides: Iterable[str] = (), *, project: str | Path = ".", quiet: bool = False) -> Run:
-    """Run a recipe, or go on with a run of it; the same as the command line does.
+    """Run a recipe, or go on with a run of it, as the command line does.
 
     Args:
         recipe: name of the recipe.
         overrides: Hydra overrides, such as `target=50` or `model=openai`.
-        project: the folder with your own `recipes`, `conf` and `seeds`; run folders go below it.
+        project: the folder with your own `recipes`, `conf` and `seeds`; run folders are made in it.
         quiet: show no progress.
 
     Returns:
-        The run, also where it missed its target or left no record; its `state` says so.
+        The run, even if it missed its target or has no record; its `state` says so.
 
     Raises:
-        UserError: for whatever the command line would answer with a message.
+        UserError: for every problem that the command line reports with a message.
     """
     from selfinstruct.monitor.progress import Progress
     from selfinstruct.recipe.compose import compose
@@ -101,12 +102,11 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     Args:
         recipe: the recipe.
         path: the run folder.
-        progress: where progress is shown.
-        saved: files to leave in `.hydra/`, by name.
+        progress: shows the progress.
+        saved: the texts of the files to write to `.hydra/`, by name.
 
     Raises:
-        UserError: if a key is not there, the folder cannot be used, the model cannot go on, or the user
-            stopped the run.
+        UserError: if a key is missing, the folder cannot be used, the model fails, or the user stops the run.
     """
     if recipe.wanting and recipe.config.replay is None:
         raise RecipeError(recipe.wanting, recipe.name)
@@ -121,8 +121,8 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
             if source:
                 source.claim(folder.journal)
             folder.keep_settings(saved)
-            _in_a_loop_of_its_own(partial(run_recipe, recipe, folder, progress, source))
-    except DamagedJournal as error:  # one that was whole when it was opened
+            _in_a_new_loop(partial(run_recipe, recipe, folder, progress, source))
+    except DamagedJournal as error:  # the journal was whole when it was opened
         own = source is None or error.path != source.journal.path
         raise offer(error, SAME if own else OTHER) from error
     except (sqlite3.Error, OSError) as error:
@@ -130,11 +130,12 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     return Run(path)
 
 
-def _in_a_loop_of_its_own(work: Callable[[Interrupter], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine to its end, also from a notebook, whose thread has a running loop already.
+def _in_a_new_loop(work: Callable[[Interrupter], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine to its end, also in a notebook, where the thread already has a running loop.
 
-    An interrupt there reaches the caller alone. It is passed on (once, to stop after what is in flight, twice
-    at once) and raised when the coroutine has come to its end, since the journal is closed after that.
+    In a notebook, only the caller gets an interrupt. It is passed on to the coroutine: the first one stops
+    the run after the requests in flight, the second one stops it at once. It is raised only when the
+    coroutine has ended, since the journal is closed after that.
     """
     interrupter: Interrupter = Future()
     if not _loop_is_running():
@@ -148,7 +149,7 @@ def _in_a_loop_of_its_own(work: Callable[[Interrupter], Coroutine[Any, Any, None
                 wait([done])
             except KeyboardInterrupt as error:
                 interrupt = error
-                with suppress(RuntimeError):  # it came to its end meanwhile
+                with suppress(RuntimeError):  # it has ended meanwhile
                     interrupter.result()()
     if interrupt:
         raise interrupt

@@ -1,7 +1,7 @@
-"""What goes wrong, in words a user can act on.
+"""The errors, with messages that a user can act on.
 
-Everything a user can mend is a `UserError`: its text says what is wrong, where, and what to do. The
-command line prints that text and exits with status 1; anything else is a bug and keeps its traceback.
+Every error that a user can fix is a `UserError`: its text says what is wrong, where, and what to do. The
+command line prints that text and exits with status 1; any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-MOST_ALIKE = 5  # faults that say the same
-MISSED_STATUS = 4  # the exit status of a run that came to its end and missed its target, or left no record
+MOST_ALIKE = 5  # how many faults with the same text are printed
+MISSED_STATUS = 4  # the exit status of a run that ended normally but missed its target, or has no record
 
 
 class UserError(Exception):
-    """A mistake or a circumstance the user can mend; the message says how."""
+    """A mistake or a problem that the user can fix; the message says how."""
 
 
 class RecipeError(UserError):
-    """Every fault found in a recipe, together.
+    """All faults found in a recipe, in one error.
 
     Attributes:
-        faults: the faults, in the order in which the recipe names what is wrong.
-        notes: what helps to understand them.
+        faults: the faults, in the order of the recipe's keys.
+        notes: notes that help to understand the faults.
     """
 
     def __init__(self, faults: Iterable[Fault], name: str = "", notes: Iterable[str] = ()) -> None:
@@ -37,16 +37,16 @@ class RecipeError(UserError):
 
 
 class RunFolderError(UserError):
-    """The run folder cannot be used as it is: another run's, locked, or not writable."""
+    """The run folder cannot be used: it belongs to another run, is locked, or is not writable."""
 
 
 class DamagedJournal(RunFolderError):
-    """A journal that is not as it was written.
+    """A journal differs from what was written to it.
 
     Attributes:
         path: the SQLite file.
-        damage: what is damaged, in words.
-        remedy: what can be kept, and what to type; empty where only what was found is known.
+        damage: a sentence for each thing that is damaged.
+        remedy: what can be kept, and the command to type; empty if that is not known yet.
     """
 
     def __init__(self, path: Path, damage: Sequence[str], remedy: str = "") -> None:
@@ -54,24 +54,24 @@ class DamagedJournal(RunFolderError):
         lines = self.damage[:MOST_ALIKE]
         if len(self.damage) > MOST_ALIKE:
             lines.append(f"… and {len(self.damage) - MOST_ALIKE:,} more")
-        told = "\n    ".join(lines)
-        super().__init__(f"{path} is damaged:\n    {told}" + (f"\n  {remedy}" if remedy else ""))
+        text = "\n    ".join(lines)
+        super().__init__(f"{path} is damaged:\n    {text}" + (f"\n  {remedy}" if remedy else ""))
 
 
 class ModelError(UserError):
-    """The model cannot be reached or refuses to work; what was received so far is kept."""
+    """The model cannot be reached or refuses to work; everything received so far is kept."""
 
 
 class Interrupted(UserError):
-    """The user stopped the run; what was received so far is kept."""
+    """The user stopped the run; everything received so far is kept."""
 
     status = 130  # as after Ctrl-C
 
 
 class BudgetReached(Interrupted):
-    """The run has spent what it may; what was received so far is kept."""
+    """The run has spent its budget; everything received so far is kept."""
 
-    status = 3  # neither done nor failed: a larger budget goes on
+    status = 3  # the run neither finished nor failed: with a larger budget it goes on
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Fault:
     Attributes:
         where: the config key, or the file and line.
         what: what is wrong there.
-        remedy: what to do about it, if that does not follow from `what`.
+        remedy: how to fix it, if `what` does not already say so.
     """
 
     where: str
@@ -94,19 +94,19 @@ class Fault:
 
 
 def _folded(faults: list[Fault]) -> Iterator[str]:
-    """A line for each fault; of many that say the same, as of each line of a file, the first few."""
+    """A line for each fault; if many have the same text (one for each line of a file), only the first few."""
     times = Counter(fault.what for fault in faults)
-    told: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
     for fault in faults:
-        told[fault.what] += 1
-        if told[fault.what] <= MOST_ALIKE:
+        seen[fault.what] += 1
+        if seen[fault.what] <= MOST_ALIKE:
             yield f"  {fault}"
-        elif told[fault.what] == times[fault.what]:
+        elif seen[fault.what] == times[fault.what]:
             yield f"  … and {times[fault.what] - MOST_ALIKE} more like this: {fault.where}: {fault.what}"
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> tuple[str, str]:
-    """Words for a name that does not exist: what is wrong, and the nearest name with all there are."""
+    """The message for a name that does not exist: the problem, then the nearest name and all known names."""
     names = sorted(known)
     near = get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -1,8 +1,9 @@
-"""Plug-ins: what other installed distributions bring, found by their entry points.
+"""Plug-ins: factories in other installed distributions, found by their entry points.
 
-In an installed distribution's metadata an entry point in the group `selfinstruct.filters` (and so for each
-registry) names a factory like the built-in ones. Finding them reads metadata and imports nothing; a plug-in's
-module is imported when a recipe names it. So what a recipe does not name neither runs nor stops it.
+In an installed distribution's metadata an entry point in the group `selfinstruct.filters` (each registry has
+such a group) names a factory like the built-in ones. Finding the entry points reads metadata and imports
+nothing. A plug-in's module is imported when a recipe names the plug-in, so other plug-ins neither run nor
+stop the recipe.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class PluginError(UserError):
     """A plug-in cannot be used.
 
     Attributes:
-        what: which one, of which distribution, and what is wrong with it.
+        what: the plug-in, its distribution, and what is wrong with it.
         remedy: what to do.
     """
 
@@ -38,10 +39,10 @@ class PluginError(UserError):
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry of a registry that an installed distribution brings.
+    """An entry of a registry that comes from an installed distribution.
 
     Attributes:
-        entry: its entry point: the group, the name that a recipe uses, and where the factory is.
+        entry: its entry point: the group, the name that a recipe uses, and the factory's place.
         package: the distribution's name.
         version: its version.
     """
@@ -59,12 +60,12 @@ class Plugin:
         """Import its factory.
 
         Raises:
-            PluginError: if that fails, or what it finds is no factory like the built-in ones.
+            PluginError: if the import fails, or its result is not a factory like the built-in ones.
         """
         try:
             factory = self.entry.load()
-        except (Exception, SystemExit) as error:  # the module is somebody else's: anything may happen
-            raise self._unusable(_told(error)) from error
+        except (Exception, SystemExit) as error:  # the module is not ours: it may raise anything
+            raise self._unusable(_one_line(error)) from error
         wrong = _misfit(factory)
         if wrong:
             raise self._unusable(wrong)
@@ -74,12 +75,12 @@ class Plugin:
     def _unusable(self, why: str) -> PluginError:
         return PluginError(
             f"the plug-in {self.entry.name!r} of {self.origin} cannot be loaded: {why}",
-            f"mend {self.entry.value}, or uninstall it: pip uninstall {self.package}",
+            f"fix {self.entry.value}, or uninstall it: pip uninstall {self.package}",
         )
 
 
 def found(group: str) -> dict[str, list[Plugin]]:
-    """The plug-ins of a group by name; several of one name are a mistake, which is told where it is used."""
+    """The plug-ins of a group by name; if several have one name, the error is raised when it is used."""
     named: dict[str, list[Plugin]] = {}
     for plugin in installed():
         if plugin.entry.group == PREFIX + group:
@@ -88,13 +89,13 @@ def found(group: str) -> dict[str, list[Plugin]]:
 
 
 def loaded() -> dict[str, str]:
-    """The distributions whose plug-ins this process has used, with their versions."""
+    """The distributions with a plug-in that this process has used, with their versions."""
     return dict(sorted(_loaded.items()))
 
 
 @lru_cache(maxsize=1)
 def installed() -> tuple[Plugin, ...]:
-    """All entry points in groups of ours; of a distribution installed twice, the first on the path."""
+    """All entry points in our groups; if a distribution is installed twice, the first on the path counts."""
     brought: dict[str, list[Plugin]] = {}
     for distribution in distributions():
         plugins = _brought(distribution)
@@ -113,19 +114,20 @@ def _brought(distribution: Distribution) -> list[Plugin]:
 
 
 def _is_here(distribution: Distribution) -> bool:
-    """Whether it lies in the folder that we were started in, as `python -m` finds it: a recipe from somebody
-    else may come with such a file, and nobody has installed it.
+    """Whether the distribution is in the current folder, where `python -m` would find it.
+
+    A recipe from somebody else may come with such a file, and nobody has installed it.
     """
     return Path(str(distribution.locate_file(""))).resolve() == Path.cwd().resolve()
 
 
 def _misfit(factory: Any) -> str | None:
-    """What tells it from a built-in factory: a function whose arguments are all by keyword, with types."""
+    """Why it is not a function with only typed keyword arguments, as built-in factories are; else None."""
     if not inspect.isfunction(factory):
         return f"it is a {type(factory).__name__}, not a function"
     try:
         hints = get_type_hints(factory)
-    except Exception as error:  # types are written as text, which may be anything
+    except Exception as error:  # annotations may be any text
         return f"its types cannot be read: {error}"
     for option in inspect.signature(factory).parameters.values():
         if option.kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -135,8 +137,8 @@ def _misfit(factory: Any) -> str | None:
     return None
 
 
-def _told(error: BaseException) -> str:
-    """An error while importing in one line, with the file and line where it arose."""
+def _one_line(error: BaseException) -> str:
+    """An import error in one line, with the file and line where it was raised."""
     words = traceback.format_exception_only(type(error), error)[-1].strip()
     if isinstance(error, SyntaxError):
         return f"{words} ({error.filename}, line {error.lineno})"

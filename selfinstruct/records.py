@@ -1,8 +1,8 @@
-"""The one record type that goes through the whole pipeline, and what happens to it.
+"""The one record type that goes through the whole pipeline, and the fates it can have.
 
-A candidate read from a reply ends accepted, or rejected by exactly one named check with a reason. A third
-fate, waiting, is that of candidates of a reply that came after the target was reached: paid for, kept, and
-judged first when the run goes on to a larger target.
+Each candidate read from a reply is accepted, or rejected by exactly one named check with a reason. There is
+a third fate, waiting: if a reply arrives after the target was reached, its candidates are paid for and kept,
+and they are judged first when the run goes on to a larger target.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, Protocol
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 WAITING = "waiting"
-MENDED = "mended"  # the key of a record's detail that keeps what a check replaced
-LONGEST_KEPT = 2_000  # characters of a text that was replaced; the reply in the journal has all of it
+MENDED = "mended"  # the key of a record's detail that keeps the values that a check replaced
+LONGEST_KEPT = 2_000  # characters kept of a replaced text; the reply in the journal has all of it
 _HALF = re.compile("[\ud800-\udfff]")
-KEPT = "kept"  # said of a record that goes on as it is
+KEPT = "kept"  # the key of a record's detail that marks a record which goes on unchanged
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Part:
 
     Attributes:
         place: where it is, in words.
-        text: what it says.
+        text: its text.
     """
 
     place: str
@@ -64,12 +64,12 @@ class Record:
         request: number of the request within the stage, from 1.
         position: place within the reply, from 0.
         data: the fields a user sees.
-        parent: id of the record it was made from, where there is one.
+        parent: id of the record it was made from, if there is one.
         fate: accepted, rejected or waiting.
         check: name of the check that rejected it.
         reason: why, in words.
-        detail: what the checks found out, such as the nearest record and the score.
-        asked: the prompt that it answers, for the checks; not stored, and gone once it has its fate.
+        detail: the findings of the checks, such as the nearest record and the score.
+        asked: the prompt that it answers, for the checks; not stored, and removed once it has its fate.
     """
 
     id: str
@@ -85,12 +85,12 @@ class Record:
     asked: Asked | None = field(default=None, compare=False, repr=False)
 
     def reject(self, check: str, rejection: Rejection) -> None:
-        """Give it the fate rejected; the first check that does so is the one that counts."""
+        """Give it the fate rejected; only the first check that does so counts."""
         self.fate, self.check, self.reason = REJECTED, check, rejection.reason
         self.detail.update(rejection.detail)
 
     def mend(self, fields: dict[str, Any]) -> None:
-        """Replace fields; the detail keeps what the model wrote, before the first check that replaced it."""
+        """Replace fields; the detail keeps the model's own text, from before the first replacement."""
         kept = {key: _shortened(self.data.get(key)) for key in fields}
         self.detail[MENDED] = {**kept, **self.detail.get(MENDED, {})}
         self.data = {**self.data, **fields}
@@ -98,11 +98,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Rejection:
-    """What a check says of a record that it does not let pass.
+    """The reason why a check rejects a record.
 
     Attributes:
-        reason: why, in words.
-        detail: figures behind it (for ROUGE-L: `nearest`, `score`).
+        reason: the reason, in words.
+        detail: the figures behind it (for ROUGE-L: `nearest`, `score`).
     """
 
     reason: str
@@ -117,13 +117,13 @@ class Request:
         stage: name of the stage that asks.
         number: its number within the stage, from 1.
         prompt: the text, or the user's message.
-        system: the system message, where the prompt has one.
+        system: the system message, if the prompt has one.
         sampling: max_tokens, temperature, stop and the rest, as the provider gets them.
         examples: ids of the few-shot examples shown.
         parent: id of the record that it is about.
-        variant: name of the prompt variant, where the prompt has some.
-        nth: how often the same was asked before in the run.
-        may_shorten: whether it is asked again with fewer tokens for the reply where it is too long.
+        variant: name of the prompt variant, if the prompt has variants.
+        nth: how often the run has sent the same request before.
+        may_shorten: whether the request is sent again with a smaller max_tokens if it is too long.
     """
 
     stage: str
@@ -144,7 +144,7 @@ class Request:
 
     @cached_property
     def content(self) -> bytes:
-        """A digest of what is asked, whoever answers."""
+        """A digest of the request's text and sampling, without the model's name."""
         system = "" if self.system is None else f"{len(self.system)}:{self.system}"
         asked = f"{self.parameters}\n{system}\n{self.prompt}"
         return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -152,24 +152,23 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back.
+    """A model's reply to one request.
 
     Attributes:
-        text: the model's text; empty where the request was refused.
-        finish_reason: `stop`, `length`, `content_filter`, `context` for a prompt too long for the model,
-            `unreadable` where the provider says so, `refused` in words that nobody knows, `no_choices` where
-            nothing came back, however often it was asked, or `broken_off` where it failed in the middle each
-            time.
+        text: the model's text; empty if the request was refused.
+        finish_reason: `stop`, `length`, `content_filter`; `context` if the prompt is too long for the model;
+            `unreadable` if the provider says so; `refused` if the provider's reason is not one we know;
+            `no_choices` if every attempt came back empty; `broken_off` if every attempt failed in the middle.
         model: the name that the provider gave.
-        prompt_tokens, completion_tokens: as the provider counted; thinking is part of what it completed.
-        counted: whether one of them was counted here, since the provider gave no sane number.
-        doubtful: whether it is a refusal that another attempt may not meet.
-        cost_usd: None where no price is known.
-        seconds: from sending to the whole reply, the attempts before it included.
-        attempts: requests sent for it; 0 where it came from the cache, for nothing.
-        error: the provider's words where it refused this one request.
-        others: text and finish reason of each choice after the first, where `n` asked for several.
-        vectors: in reply to texts, one vector a text; they are not stored with the reply.
+        prompt_tokens, completion_tokens: as the provider counted; thinking is part of the completion.
+        counted: whether one of them was counted here, since the provider gave no plausible number.
+        doubtful: whether it is a refusal and another attempt may succeed.
+        cost_usd: None if no price is known.
+        seconds: the time from sending to the whole reply, earlier attempts included.
+        attempts: requests sent for it; 0 if it came from the cache, at no cost.
+        error: the provider's words if it refused this one request.
+        others: text and finish reason of each choice after the first, if `n` asked for several.
+        vectors: for a request that embeds texts, one vector for each; not stored with the reply.
     """
 
     text: str
@@ -199,12 +198,12 @@ class Reply:
 
 @dataclass
 class Spent:
-    """What a run has spent.
+    """The amounts that a run has spent.
 
     Attributes:
-        usd: US dollars, of the replies whose price is known.
-        tokens: of prompts and replies.
-        requests: prompts and requests for vectors sent, each attempt counted.
+        usd: US dollars, for the replies with a known price.
+        tokens: tokens of prompts and replies.
+        requests: prompts and requests for vectors sent; each attempt counts.
     """
 
     usd: float = 0.0
@@ -217,11 +216,11 @@ class StoredVector:
     """A vector of a text, as the journal stores it.
 
     Attributes:
-        key: by which it is found: the model and the text.
-        vector: half-precision numbers of a vector of length 1; empty where there is none to compare.
-        paid: whether a model was asked for it; else it came from the cache.
-        tokens: what was sent for it.
-        cost_usd: US dollars; None where it is not known.
+        key: a digest of the model and the text, by which the vector is found.
+        vector: half-precision numbers of a vector of length 1; empty if there is nothing to compare.
+        paid: whether a model was asked for it; if not, it came from the cache.
+        tokens: tokens sent for it.
+        cost_usd: US dollars; None if the price is not known.
     """
 
     key: bytes
@@ -232,7 +231,7 @@ class StoredVector:
 
 
 def storable(value: Any) -> Any:
-    """A text as SQLite and UTF-8 can hold it: half a character (an unpaired surrogate) becomes U+FFFD."""
+    """The text in a form that SQLite and UTF-8 can hold: an unpaired surrogate becomes U+FFFD."""
     return value if not isinstance(value, str) or value.isascii() else _HALF.sub("\ufffd", value)
 
 
@@ -242,5 +241,5 @@ def _shortened(value: Any) -> Any:
 
 
 def stream(seed: int, *names: object) -> random.Random:
-    """A random stream of its own for each purpose, so that no choice depends on the order of others."""
+    """A separate random stream for each purpose, so that no choice depends on the order of others."""
     return random.Random("/".join([str(seed), *map(str, names)]))

@@ -1,7 +1,7 @@
 """Closed registries: the only way from a name in YAML to code.
 
-A registry maps names to factories, functions whose keyword arguments are the options that a recipe may
-set. Nothing in a recipe can name code outside a registry, so a recipe from somebody else runs no Python.
+A registry maps names to factories. A factory is a function; its keyword arguments are the options that a
+recipe may set. A recipe can only name what is in a registry, so a recipe from somebody else runs no Python.
 To add an entry, decorate a factory in one of the modules that its registry lists; an installed distribution
 adds one by an entry point (`plugins`).
 """
@@ -22,28 +22,27 @@ from selfinstruct.safety.expressions import made_for
 
 T = TypeVar("T")
 OURS = "selfinstruct itself"
-_MISNAMED = "misnamed"  # pydantic's type of an error: a text that names no entry, or one that cannot be used
+_MISNAMED = "misnamed"  # our pydantic error type: the name is unknown, or its entry cannot be used
 
 
 class Registry(Generic[T]):
-    """Named factories of one sort of thing.
+    """Named factories of one kind.
 
     Args:
-        kind: what its entries are, for messages ("filter").
-        modules: the modules whose import registers the built-in entries; imported at the first look.
-        group: what its entries are called together ("filters"); plug-ins come from the entry points in the
-            group of that name.
-        makes: the type of what a factory makes, to which those of plug-ins are held.
+        kind: the word for one entry, for messages ("filter").
+        modules: the modules that register the built-in entries; they are imported at the first use.
+        group: the word for all entries ("filters"); plug-ins are entry points in the group of that name.
+        makes: the type of the objects that the factories make; the objects of plug-ins are checked for it.
     """
 
     def __init__(self, kind: str, modules: tuple[str, ...], group: str, makes: Any) -> None:
         self.kind, self.group = kind, group
         self._modules, self._makes = modules, makes
         self._factories: dict[str, Callable[..., T]] = {}
-        self._brought: dict[str, Callable[..., T]] = {}  # by plug-ins, as far as they were used
+        self._brought: dict[str, Callable[..., T]] = {}  # the factories of plug-ins that were used
 
     def register(self, factory: Callable[..., T]) -> Callable[..., T]:
-        """Enter a factory under its own name; a decorator.
+        """Register a factory under its own name; a decorator.
 
         Raises:
             ValueError: if the name is taken.
@@ -72,8 +71,8 @@ class Registry(Generic[T]):
         """The factory of any entry; the module of a plug-in is imported now.
 
         Raises:
-            PluginError: if a plug-in cannot be loaded, or brings a name that another entry has.
-            KeyError: if there is none of that name.
+            PluginError: if a plug-in cannot be loaded, or its name is that of another entry.
+            KeyError: if no entry has that name.
         """
         self._load()
         own, brought = self._factories.get(name), plugins.found(self.group).get(name, [])
@@ -88,23 +87,23 @@ class Registry(Generic[T]):
         return self._brought[name]
 
     def origins(self, name: str) -> list[str]:
-        """Where an entry comes from: `built in`, or the distribution and its version; all of several."""
+        """The origins of all entries with a name: `built in`, or the distribution and its version."""
         brought = plugins.found(self.group).get(name, [])
         return ["built in"] * (name in self.names()) + [plugin.origin for plugin in brought]
 
     def _clash(self, name: str, brought: list[Plugin]) -> PluginError:
-        """Words for several entries of one name."""
+        """The error for several entries with one name."""
         origins = [plugin.origin for plugin in brought]
         everyone = [OURS] * (name in self._factories) + origins
         what = f"{len(everyone)} {self.kind}s are named {name!r}: of {' and of '.join(everyone)}"
-        return PluginError(what, f"uninstall what you do not need of: {', '.join(origins)}; or rename one")
+        return PluginError(what, f"uninstall what you do not need ({', '.join(origins)}), or rename one")
 
     def options(self, name: str) -> Any:
         """A pydantic model of the options that a built-in entry takes."""
         return options_of(self.factory(name))
 
     def marked(self, marker: type) -> set[str]:
-        """The options whose annotation carries a marker, of all built-in entries and the plug-ins in use."""
+        """The options with a marker in their annotation, of all built-in entries and the plug-ins in use."""
         self._load()
         return {
             option
@@ -139,14 +138,14 @@ class Registry(Generic[T]):
 
         Args:
             name: the entry.
-            options: keyword arguments as the recipe has them.
+            options: the keyword arguments in the recipe.
             where: the config key, for messages.
-            faults: receives every fault found; nothing is raised for one.
-            defaults: options that follow from the rest of the recipe, for an entry that knows them and where
-                the recipe does not set them itself.
+            faults: every fault found is added to this list; none is raised.
+            defaults: options that follow from the rest of the recipe; one is used if the entry has such an
+                option and the recipe does not set it.
 
         Returns:
-            What the factory makes, or None where there was a fault.
+            The object that the factory makes, or None if there was a fault.
         """
         try:
             factory = self.find(name)
@@ -165,12 +164,12 @@ class Registry(Generic[T]):
         try:
             with made_for(where):
                 made = factory(**bound)
-        except ValueError as error:  # a factory's own check of what types cannot say
+        except ValueError as error:  # the factory's own check, for rules that types cannot express
             faults.append(Fault(where, str(error)))
             return None
         if not isinstance(made, self._makes):
             what = f"the {self.kind} {name!r} makes a {type(made).__name__}, not a {self._makes.__name__}"
-            faults.append(Fault(where, what, f"mend {factory.__module__}"))
+            faults.append(Fault(where, what, f"fix {factory.__module__}"))
             return None
         return made
 
@@ -182,7 +181,7 @@ class Registry(Generic[T]):
 def bind_options(
     factory: Callable[..., Any], options: dict[str, Any], where: str
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """`options` as keyword arguments of `factory`, bound by its annotations, and every fault of them."""
+    """`options` as keyword arguments for `factory`, checked against its annotations; and all their faults."""
     model = options_of(factory)
     bound, faults = validate(model, options, where)
     return {name: getattr(bound, name) for name in model.model_fields} if bound is not None else {}, faults
@@ -196,7 +195,7 @@ def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=512)
 def options_of(factory: Callable[..., Any]) -> Any:
-    """A model with a field for each keyword argument of a factory; to make one takes a millisecond."""
+    """A pydantic model with a field for each keyword argument of a factory; made in a millisecond."""
     from pydantic import ConfigDict, create_model
 
     hints = _hints(factory)
@@ -213,7 +212,7 @@ def options_of(factory: Callable[..., Any]) -> Any:
 
 
 def validate(model: Any, value: Any, where: str) -> tuple[Any, list[Fault]]:
-    """Bind a value to a pydantic model; the bound value (None where it failed) and every fault."""
+    """Bind a value to a pydantic model; return the bound value (None if that failed) and every fault."""
     from pydantic import ValidationError
 
     try:
@@ -223,7 +222,7 @@ def validate(model: Any, value: Any, where: str) -> tuple[Any, list[Fault]]:
 
 
 def misnamed(fault: Fault) -> ValueError:
-    """What a validator of an option that names an entry raises; `validate` tells it as the fault itself."""
+    """The error for a validator to raise if an option names no entry; `validate` makes it the fault again."""
     from pydantic_core import PydanticCustomError
 
     words = {"what": str(Fault(fault.where, fault.what)), "remedy": fault.remedy}
@@ -247,18 +246,18 @@ def _fault(model: Any, item: Any, where: str) -> Fault:
     if item["type"] == "missing":
         return Fault(key, "is missing", f"set {key}=…")
     if isinstance(value, bool) and item["type"] == "string_type":
-        said = "yes, on or true" if value else "no, off or false"
-        return Fault(key, f"YAML turned this into the boolean {value} (from {said})", "put it in quotes")
+        written = "yes, on or true" if value else "no, off or false"
+        return Fault(key, f"YAML turned this into the boolean {value} (from {written})", "put it in quotes")
     if value is None and item["type"] in ("dict_type", "model_type"):
         return Fault(key, "has nothing in it", "give it keys, write {} for none, or remove the line")
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if item["type"] == "value_error":  # a message of ours, which says what is wrong and what to write
+    if item["type"] == "value_error":  # our own message, which says what is wrong and what to write
         return Fault(key, message)
     return Fault(key, f"{message[0].lower()}{message[1:]}, not {repr(value)[:80]}")
 
 
 def _fields_at(model: Any, loc: tuple[Any, ...]) -> list[str]:
-    """The keys that a nested model has at a place, as far as the place can be followed."""
+    """The keys of a nested model at `loc`, as far as that path can be followed."""
     for part in loc:
         field = getattr(model, "model_fields", {}).get(part)
         if field is not None:

@@ -251,18 +251,18 @@ def test_broken_plug_ins(project: Path, broken: Path) -> None:
         "instructions.halved: the plug-in 'halved' of lacks-a-module 1.2 cannot be loaded: "
         "ModuleNotFoundError: No module named 'surely_not_installed' (",
         "lacks_a_module.py, line 1)\n"
-        "      mend lacks_a_module:made, or uninstall it: pip uninstall lacks-a-module",
+        "      fix lacks_a_module:made, or uninstall it: pip uninstall lacks-a-module",
         "export.misspelt: the plug-in 'misspelt' of misspells 1.2 cannot be loaded: SyntaxError: ",
         "prompts.classification.parse: the plug-in 'left' of leaves 1.2 cannot be loaded: SystemExit: 0 (",
         "instructions.twin: 2 filters are named 'twin': of one-twin 1.2 and of other-twin 1.2\n"
-        "      uninstall what you do not need of: one-twin 1.2, other-twin 1.2; or rename one",
+        "      uninstall what you do not need (one-twin 1.2, other-twin 1.2), or rename one",
         "2 filters are named 'phone_number': of selfinstruct itself and of claims-ours 1.2\n",
         "the plug-in 'number' of odd-objects 1.2 cannot be loaded: it is a int, not a function",
         "AttributeError: module 'odd_objects' has no attribute 'absent'",
         "its argument 'field' is not keyword-only: def placed(*, …)",
         "its option 'field' has no type",
         "its types cannot be read: name 'Nowhere' is not defined",
-        "the filter 'makes_nothing' makes a NoneType, not a Filter\n      mend odd_objects",
+        "the filter 'makes_nothing' makes a NoneType, not a Filter\n      fix odd_objects",
         "rouge_l.tokenizer: size: is missing",
     ):
         assert words in err, err

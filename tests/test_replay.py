@@ -246,7 +246,7 @@ def test_a_sweep_of_replays_counts_as_single_ones_do(
     source = runs["paper"]
     status, out, err = typed("replay", "-m", str(source), f"{THRESHOLD}=0.3,0.4,0.5", "sweep_dir=s")
     assert status == 0, err
-    assert "replayed, no model was asked" in out
+    assert "replays without a model" in out
     jobs = {job["job"]: job for job in json.loads((project / "s/sweep.json").read_text())["jobs"]}
     for number, threshold in enumerate(("0.3", "0.4", "0.5")):
         assert typed("replay", str(source), f"{THRESHOLD}={threshold}", f"run_dir=at{threshold}")[0] == 0
@@ -493,7 +493,7 @@ def test_a_normal_run_takes_a_replays_folder_up(typed: Typed, project: Path) -> 
         (["run", "run_dir=run"], ["run cannot be replayed into itself", "choose another run_dir"]),
         (["run", "run_dir=twin", "target=60"], ["twin holds a run already", "choose another run_dir"]),
         (["run", "run_dir=other"], ["the run folder holds a run with other settings", "another run_dir"]),
-        (["run", "run_dir=stuff"], ["stuff holds other things than a run", "choose another run_dir"]),
+        (["run", "run_dir=stuff"], ["stuff has other files in it", "choose another run_dir"]),
         (["stuff"], ["stuff holds no run", "replay takes the folder of one"]),
         (["nowhere"], ["nowhere holds no run", "replay takes the folder of one"]),
         (["run.sqlite"], ["run.sqlite holds no run"]),

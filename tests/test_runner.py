@@ -289,7 +289,7 @@ def test_a_full_disk_is_told_and_loses_nothing(project: Path) -> None:
     command = [sys.executable, "-c", code, *PAPER, "target=40", "run_dir=full"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "What was stored is kept" in done.stderr
+    assert "Everything stored so far is kept" in done.stderr
     assert "Traceback" not in done.stderr
     for name in ("full", "calm"):
         again = child(project, *PAPER, "target=40", f"run_dir={name}")
@@ -308,7 +308,7 @@ def test_a_second_process_is_refused_while_the_first_lives(typed: Typed, project
     process.kill()
     process.communicate()
     assert status == 1
-    assert "another process is at this run" in err
+    assert "another process uses this run" in err
     assert typed(*PAPER, "target=300", "run_dir=run", "model.concurrency=64")[0] == 0
 
 
@@ -340,7 +340,7 @@ def test_the_run_of_another_recipe_and_a_folder_of_other_things_are_refused(
     (project / "mine/instances.jsonl").write_text("my own")
     status, _, err = typed(*PAPER, "run_dir=mine")
     assert status == 1
-    assert "holds other things than a run" in err
+    assert "has other files in it" in err
     assert [path.name for path in (project / "mine").iterdir()] == ["instances.jsonl"]
 
 

@@ -1,1 +1,1 @@
-"""The command line: the verbs, the Hydra application, and where errors become messages."""
+"""The command line: the verbs, the Hydra application, and the place where errors become messages."""

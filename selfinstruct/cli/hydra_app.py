@@ -1,7 +1,7 @@
-"""The Hydra application: sweeps (`-m`), and whatever Hydra's own options ask for.
+"""The Hydra application: sweeps (`-m`), and commands with Hydra's own options.
 
-A job of a sweep may run in another process or on another machine, so what Hydra gets as its task there stands
-at the top of this module and finds all it needs in the config.
+A job of a sweep may run in another process or on another machine. So its task, `run_one`, is a module-level
+function (Hydra pickles it) and finds everything that it needs in the config.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
 Verb = Callable[[Composed, Path], int]
 Task = Callable[["DictConfig"], Any]
 SWEEP = ("-m", "--multirun")
-OPTIONS = ("--resolve", "--shell-completion", "-sc", "--experimental-rerun")  # whose misuse Hydra raises
-MOST_JOBS = 10_000  # of a sweep
+OPTIONS = ("--resolve", "--shell-completion", "-sc", "--experimental-rerun")  # Hydra raises if misused
+MOST_JOBS = 10_000  # in a sweep
 SWEEP_DIR = ("sweep_dir=", "hydra.sweep.dir=")
 
-close()  # now: a job in another process is composed there before it comes to `run_one`
+close()  # at import: in another process, a job is composed before `run_one` is called
 
 
 def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
-    """A verb on one composed recipe, with options of Hydra's."""
+    """Do a verb on one composed recipe, if the command has options of Hydra; return the exit status."""
     statuses: list[int] = []
     failures: list[Exception] = []
 
@@ -60,7 +60,7 @@ def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
         try:
             composed = from_hydra(config, _hydra(), project)
             statuses.append(verb(composed, composed.run_dir()))
-        except UserError as error:  # Hydra would say more about it than a user wants to read
+        except UserError as error:  # raised later, since Hydra would print a longer text about it
             failures.append(error)
 
     with limited():
@@ -71,7 +71,7 @@ def single(arguments: Sequence[str], project: Path, verb: Verb) -> int:
 
 
 def check_sweep(arguments: Sequence[str], project: Path, verb: Verb) -> int:
-    """A verb that changes nothing on each job of a sweep, here and now."""
+    """Do a verb that changes nothing on each job of a sweep, in this process; return the exit status."""
     rest, sweep = _sweep_dir(arguments, project)
     statuses: list[int] = []
 
@@ -84,7 +84,7 @@ def check_sweep(arguments: Sequence[str], project: Path, verb: Verb) -> int:
             statuses.append(1)
         return 0.0  # for a sweeper that searches
 
-    nowhere = tempfile.mkdtemp(prefix="selfinstruct-")  # Hydra makes folders for jobs, whatever they do
+    nowhere = tempfile.mkdtemp(prefix="selfinstruct-")  # Hydra always makes folders for the jobs
     try:
         _apply([*rest, _quoted(Path(nowhere)), "hydra/launcher=basic"], project, task)
     finally:
@@ -93,14 +93,14 @@ def check_sweep(arguments: Sequence[str], project: Path, verb: Verb) -> int:
 
 
 def run_sweep(arguments: Sequence[str], project: Path) -> int:
-    """Run every job of a sweep that is not finished, and compare them.
+    """Run every job of a sweep that is not finished, and compare all jobs.
 
     Returns:
-        The exit status: 1 where a job failed, else 3 where one has spent its budget, else 4 where one missed
-        its target or left no record.
+        The exit status: 1 if a job failed, else 3 if one has spent its budget, else 4 if one missed its
+        target or has no record.
 
     Raises:
-        UserError: where the sweep cannot be made at all.
+        UserError: if the sweep cannot be started.
     """
     from selfinstruct import sweeps
     from selfinstruct.run_folder.folder import JOURNAL
@@ -119,10 +119,10 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
             _apply([*rest, _quoted(sweep)], project, run_one)
     except KeyboardInterrupt:
         interrupted = True
-    except OSError as error:  # of Hydra's: what a job meets is that job's
+    except OSError as error:  # raised by Hydra; an error of a job is reported by that job
         remedy = "choose another folder for the sweep"
         raise UserError(f"sweep_dir: {sweep} cannot be used: {error.strerror}; {remedy}") from error
-    except ValueError:  # a search without one job that has a value has no best one
+    except ValueError:  # Optuna finds no best job if no job has a value
         done = sweeps.outcomes(sweep)
         if not done or any(job.value is not None for job in done):
             raise
@@ -142,7 +142,7 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
 
 
 def run_one(config: DictConfig) -> float | None:
-    """A job of a sweep; returns its objective's value, for sweepers that search."""
+    """Run a job of a sweep; return its objective's value, for sweepers that search."""
     from selfinstruct.sweeps.job import run_job
 
     hydra = _hydra()
@@ -155,7 +155,7 @@ def run_one(config: DictConfig) -> float | None:
 
 
 def _blot_saved(sweep: Path) -> None:
-    """Take secrets out of what Hydra's sweeper saves of the command line before the first job."""
+    """Blot out secrets in the command line that Hydra's sweeper saves before the first job."""
     saved = sweep / "multirun.yaml"
     text = saved.read_text(encoding="utf-8") if saved.is_file() else ""
     if blotted(text) != text:
@@ -165,47 +165,47 @@ def _blot_saved(sweep: Path) -> None:
 
 
 def _apply(arguments: Sequence[str], project: Path, task: Task) -> None:
-    """Have Hydra compose and call the task, once or for each job; what it finds wrong is put in our words."""
+    """Let Hydra compose and call the task, once or for each job; raise its errors with our messages."""
     import hydra
 
     register(project)
     _refuse_multitude([part for part in arguments if not part.startswith("-")])
     _match_something(arguments, project)
     _quiet_sweeper(arguments)
-    first = [part for part in arguments if part in SWEEP]  # overrides have to stand together
+    first = [part for part in arguments if part in SWEEP]  # no option may be between the overrides
     sys.argv = ["selfinstruct", *first, *opened([part for part in arguments if part not in SWEEP])]
-    debugging = os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # hand exceptions to us
+    debugging = os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that Hydra raises
     try:
         hydra.main(version_base="1.3", config_path=str(packaged() / "conf"), config_name="config")(task)()
     except Exception as error:
         if isinstance(error, ValueError) and any(part.partition("=")[0] in OPTIONS for part in arguments):
-            raise UserError(f"{error}; selfinstruct --hydra-help says more of Hydra's options") from error
-        told = explain(error, [part for part in arguments if not part.startswith("-")], project)
-        if told is error:
+            raise UserError(f"{error}; selfinstruct --hydra-help explains Hydra's options") from error
+        explained = explain(error, [part for part in arguments if not part.startswith("-")], project)
+        if explained is error:
             raise
-        raise told from error
+        raise explained from error
     finally:
         if debugging != "1":
             os.environ["HYDRA_FULL_ERROR"] = debugging
 
 
 def _quiet_sweeper(arguments: Sequence[str]) -> None:
-    """Optuna tells of each study and trial on a stream of its own; the table tells of the jobs."""
+    """Turn off Optuna's lines about each study and trial, since our table shows the jobs."""
     if any(part.startswith("hydra/sweeper=") for part in arguments):
-        with suppress(ImportError):  # told by Hydra, and by us
+        with suppress(ImportError):  # Hydra raises it later, and `explain` gives it our message
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def _refuse(arguments: Sequence[str]) -> None:
-    """Tell what would be wrong with each of the jobs once, before there are any.
+    """Refuse, before the first job, a fault that every job would have.
 
     Raises:
-        UserError: where something is.
+        UserError: if there is such a fault.
     """
     if any(part.lstrip("+").startswith("run_dir=") for part in arguments):
-        raise UserError("run_dir would put every job into one folder; choose the sweep's own: sweep_dir=DIR")
+        raise UserError("run_dir would put all jobs into one folder; set the sweep's folder: sweep_dir=DIR")
     for part in arguments:
         key, _, value = part.partition("=")
         faults: list[Fault] = []
@@ -216,22 +216,22 @@ def _refuse(arguments: Sequence[str]) -> None:
 
 
 def _refuse_multitude(arguments: Sequence[str]) -> None:
-    """Refuse a sweep of more jobs than anybody waits for; Hydra would list them all first.
+    """Refuse a sweep with too many jobs; Hydra would list them all first.
 
     Raises:
-        UserError: where it has more than `MOST_JOBS`.
+        UserError: if it has more than `MOST_JOBS`.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
     from hydra.errors import HydraException
 
     jobs = 1.0
-    if any(part.startswith("hydra/sweeper=") for part in arguments):  # one that searches draws from a range
+    if any(part.startswith("hydra/sweeper=") for part in arguments):  # a search draws from the values
         return
     for part in arguments:
         try:
             override = OverridesParser.create().parse_override(part)
-        except (HydraException, ValueError):  # which is said where it is composed
+        except (HydraException, ValueError):  # composing reports it
             continue
         value = override.value()
         if isinstance(value, RangeSweep):
@@ -257,7 +257,7 @@ def _match_something(arguments: Sequence[str], project: Path) -> None:
             continue
         try:
             override = OverridesParser.create().parse_override(part)
-        except OverrideParseException:  # which Hydra will tell
+        except OverrideParseException:  # Hydra will report it
             continue
         group, names = override.key_or_group, override.value()
         if not isinstance(names, Glob) or group not in (*FOLDERS, "recipe"):
@@ -268,7 +268,7 @@ def _match_something(arguments: Sequence[str], project: Path) -> None:
 
 
 def _sweep_dir(arguments: Sequence[str], project: Path) -> tuple[list[str], Path]:
-    """The arguments without the sweep's folder, and that; a new one where none is given."""
+    """The arguments without the sweep's folder, and that folder; a new folder if none is given."""
     given = [part.partition("=")[2] for part in arguments if part.startswith(SWEEP_DIR)]
     rest = [part for part in arguments if not part.startswith(SWEEP_DIR)]
     name = given[-1].strip("'\"") if given else f"sweeps/{datetime.now():%Y-%m-%d_%H-%M-%S}"
@@ -276,14 +276,14 @@ def _sweep_dir(arguments: Sequence[str], project: Path) -> tuple[list[str], Path
 
 
 def _quoted(sweep: Path) -> str:
-    """The override that tells Hydra of the sweep's folder, whatever characters are in it."""
+    """The override that sets the sweep's folder in Hydra, with any character quoted."""
     text = str(sweep).replace("\\", "\\\\").replace('"', '\\"')
     return f'hydra.sweep.dir="{text}"'
 
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal end the sweep with a comparison of what there is."""
+    """Make Ctrl-C, SIGTERM and a closed terminal end the sweep with a comparison of the jobs so far."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in stopping()}
     try:
         yield

@@ -1,7 +1,7 @@
-"""The command line: `selfinstruct [run] …` composes a recipe and runs it, the other verbs stand beside it.
+"""The command line: `selfinstruct [run] …` composes a recipe and runs it; the other verbs are here too.
 
-This is where errors become messages: a `UserError` is printed and the exit status is 1; anything else is a
-bug and keeps its traceback.
+Here errors become messages: a `UserError` is printed and the exit status is 1; any other exception is a bug
+and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 VERBS = {
     "run": "run a recipe, or go on with a run of it (the default)",
-    "check": "compose and check a recipe without a request: every fault, or what a run would do",
-    "replay": "read a run's replies again under other settings, without a model: replay RUN KEY=VALUE …",
-    "verify": "whether a run's folder is whole, without changing anything in it: verify RUN",
+    "check": "check a recipe without sending a request: print every fault, or what a run would do",
+    "replay": "read a run's replies again with other settings, without a model: replay RUN KEY=VALUE …",
+    "verify": "check whether a run's folder is whole, without changing anything in it: verify RUN",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
-    "trust": "which servers may have which keys, whatever recipe names them: trust HOST VARIABLE",
-    "help": "show this",
+    "trust": "allow a server to get a key, whichever recipe names the server: trust HOST VARIABLE",
+    "help": "show this text",
 }
-PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs it has"}
-FLAGS = ("-m", "--multirun", "--resolve")  # the options of Hydra's that stand alone
+PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs a sweep has"}
+FLAGS = ("-m", "--multirun", "--resolve")  # Hydra's options without a value
 HELP_FLAGS = {"--help", "-h"}
 USAGE = """\
 selfinstruct: instruction datasets from a handful of seed tasks
@@ -42,34 +42,34 @@ selfinstruct: instruction datasets from a handful of seed tasks
   selfinstruct [VERB] recipe=NAME [GROUP=NAME …] [KEY=VALUE …]
 
   selfinstruct recipe=quickstart                           try it out: no key, no GPU
-  selfinstruct recipe=chat model=openai target=1000        the paper's pipeline on a model of your own
-  selfinstruct check recipe=alpaca                         what would it do?
-  selfinstruct check --list filters                        what can it name? also exports, tokenizers, ...
-  selfinstruct new garden --from chat                      start a domain of your own
-  selfinstruct -m recipe=chat mix.generated=0,2,4          a sweep: a run for each value, and how they compare
-  selfinstruct replay runs/chat filters.instructions.rouge_l.threshold=0.6      what if? no model is asked
+  selfinstruct recipe=chat model=openai target=1000        the paper's pipeline with a model that you choose
+  selfinstruct check recipe=alpaca                         what would a run do?
+  selfinstruct check --list filters                        which filters are there? also exports, ...
+  selfinstruct new garden --from chat                      start with a domain of your own
+  selfinstruct -m recipe=chat mix.generated=0,2,4          a sweep: a run for each value, and a comparison
+  selfinstruct replay runs/chat filters.instructions.rouge_l.threshold=0.6      what if? without a model
 """
 REPLAY_HELP = """\
-selfinstruct replay: read a run's replies again under other settings, without a model
+selfinstruct replay: read a run's replies again with other settings, without a model
 
   selfinstruct replay RUN [KEY=VALUE …]
 
-  RUN is the folder of a run, or of a job of a sweep. Its recipe and overrides are taken as they were, and the
-  keys given now come on top. Nothing is sent and nothing is paid; RUN itself is left as it is.
+  RUN is the folder of a run, or of a job of a sweep. A replay uses the recipe and the overrides of that run,
+  and then the keys given now. It sends nothing and costs nothing, and it does not change RUN.
 
   selfinstruct replay runs/paper filters.instructions.rouge_l.threshold=0.6     what would 0.6 have kept?
   selfinstruct replay -m runs/paper filters.instructions.rouge_l.threshold=0.5,0.6,0.7
 
-  run_dir=DIR     where the replay goes; beside RUN unless given (runs/paper.replay-1)
+  run_dir=DIR     the folder of the replay; the default is beside RUN (runs/paper.replay-1)
   -m              one replay for each combination: a=1,2; sweep_dir=DIR names the folder
 
-What a prompt would have been under the new settings may differ from what was sent; the end of a replay says
-how many did, and which requests have no reply. A normal run in that folder asks for just those.
+With the new settings, some prompts may differ from those that were sent. At its end, a replay reports how
+many differ, and which requests have no reply. A normal run in its folder then sends only those requests.
 """
 OPTIONS = """\
 keys used most
-  target=N        records to accept                     run_dir=DIR   the run folder (runs/<recipe>)
-  model.name=…    the model's name for LiteLLM          fresh=true    set an old run aside, start anew
+  target=N        how many records to accept            run_dir=DIR   the run folder (runs/<recipe>)
+  model.name=…    the model's name for LiteLLM          fresh=true    set an old run aside, start again
   seeds.path=…    a seed file of your own               seed=N        the seed of every random choice
   filters.instructions.rouge_l.threshold=0.6            change any filter's option
   '~filters.instructions.banned_words'                  leave a filter out
@@ -81,26 +81,26 @@ options
   --hydra-help    Hydra's own options                   --version     print the version
 
 exit status
-  0 as asked   1 an error   3 a budget is reached   4 the target was missed, or no record left   130 stopped
+  0 finished   1 an error   3 the budget is spent   4 the target was missed, or no record left   130 stopped
 """
 
 
 def main() -> None:
-    """Run the command line; ends the process."""
+    """Run the command line, then end the process."""
     outlast_the_terminal()
-    for number in stopping():  # until a run has begun, which handles them itself
+    for number in stopping():  # until a run begins; it handles them itself
         signal.signal(number, _stop)
     screen()  # also for the traceback of a bug, which the interpreter prints
     sys.exit(command(sys.argv[1:]))
 
 
 def _stop(number: int, frame: object) -> None:
-    """End at once: there is nothing to lose yet, and what is being imported might catch an exception."""
+    """End at once: nothing can be lost yet, and a module that is being imported might catch an exception."""
     os._exit(Interrupted.status)
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Do what the arguments say; returns the exit status."""
+    """Execute the arguments; return the exit status."""
     with screened():
         return _command(arguments)
 
@@ -114,7 +114,7 @@ def _command(arguments: Sequence[str]) -> int:
         if verb == "check" and any(
             part.partition("=")[0] in ("--list", "--help", "-h") for part in arguments
         ):
-            return _told(arguments)
+            return _list(arguments)
         if verb == "verify":
             return _verify(arguments)
         if verb == "replay" and HELP_FLAGS & set(arguments):
@@ -148,10 +148,10 @@ def _command(arguments: Sequence[str]) -> int:
 
 
 def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """The verb and what is left of the arguments; it is the first word that is no option or its value.
+    """The verb and the other arguments; the verb is the first word that is neither an option nor its value.
 
     Raises:
-        UserError: for a word that is no verb.
+        UserError: if that word is not a verb.
     """
     before = ["-m", *arguments]
     words = [
@@ -165,17 +165,13 @@ def _verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
     word = rest.pop(words[0])
     if word not in VERBS:
         what, known = unknown("verb", word, VERBS)
-        near = (
-            f"a recipe is chosen by its key: recipe={word}"
-            if word in listing("recipes", Path.cwd())
-            else known
-        )
+        near = f"to choose a recipe, write recipe={word}" if word in listing("recipes", Path.cwd()) else known
         raise UserError(f"{what}\n  {near}")
     return word, rest
 
 
 def help_text(project: Path) -> str:
-    """What `--help` prints: verbs, recipes and groups with a line each."""
+    """The text of `--help`: verbs, recipes and groups with a line each."""
     lines = [USAGE, "verbs", *_table(VERBS)]
     recipes = {name: headline(path) for name, path in listing("recipes", project).items()}
     lines += ["", "recipes (recipe=NAME)", *_table(recipes)]
@@ -194,7 +190,7 @@ def _table(rows: dict[str, str]) -> list[str]:
 
 
 def _apply(verb: str, arguments: list[str], project: Path) -> int:
-    """Do a verb that takes a recipe: once, or for each job of a sweep."""
+    """Do a verb that takes a recipe, once or for each job of a sweep; return the exit status."""
     from selfinstruct.cli import hydra_app as application
     from selfinstruct.recipe.compose import compose
 
@@ -241,8 +237,8 @@ def _check(composed: Composed, run_dir: Path) -> int:
     return 0
 
 
-def _told(arguments: list[str]) -> int:
-    """What `check` takes, or what a recipe can name."""
+def _list(arguments: list[str]) -> int:
+    """Print the help of `check`, or a list of names that a recipe can use; return the exit status."""
     from selfinstruct.describe.catalogue import HELP, told
 
     if HELP_FLAGS & set(arguments):
@@ -251,13 +247,13 @@ def _told(arguments: list[str]) -> int:
     text, faults = told(arguments)
     print(text, flush=True)
     if faults:
-        raise UserError("\n  ".join(["not all of that can be used:", *map(str, faults)]))
+        raise UserError("\n  ".join(["some of these cannot be used:", *map(str, faults)]))
     return 0
 
 
 def _new(arguments: list[str]) -> int:
-    """Take the name and `--from` out of the arguments, and do it."""
-    from selfinstruct.cli.new import BASE, HELP, create, told
+    """Write a new recipe, named by the arguments; return the exit status."""
+    from selfinstruct.cli.new import BASE, HELP, create, summary_of
 
     if HELP_FLAGS & set(arguments):
         print(HELP)
@@ -272,12 +268,12 @@ def _new(arguments: list[str]) -> int:
             names.append(part)
     if len(names) != 1 or not base or names[0].startswith("-"):
         raise UserError("new takes one NAME and --from RECIPE: selfinstruct new garden --from chat")
-    print(told(create(names[0], base, Path.cwd())))
+    print(summary_of(create(names[0], base, Path.cwd())))
     return 0
 
 
 def _trust(arguments: Sequence[str]) -> str:
-    """List, remember or forget which servers may have which keys; returns what to say."""
+    """List, remember or forget which servers may get which keys; return the text to print."""
     from selfinstruct.llm import trusted
 
     names = [part for part in arguments if part != "--remove"]

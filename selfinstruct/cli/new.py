@@ -1,8 +1,8 @@
-"""`selfinstruct new`: a recipe and a seed file to start a domain of one's own from.
+"""`selfinstruct new`: writes a recipe and a seed file with which a user starts a new domain.
 
-The recipe says only what differs from another one, with the lines that people change as comments. Editors
-find its keys in a copy of the JSON Schema beside it: a path into the package would be another one on each
-machine, an address would need a network, and a copy can be committed with the recipe.
+The recipe has only the keys that differ from its base, and as comments the lines that people often change.
+Editors find its keys in a copy of the JSON Schema beside it. A path into the package would differ on each
+machine and a URL would need a network, but a copy can be committed with the recipe.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from selfinstruct.where import Where
 BASE = "chat"
 SCHEMA = "conf/recipe.schema.json"
 COPY = ".recipe.schema.json"
-EXAMPLES = "seeds/examples/{}.jsonl"  # by language; English stands in for those that have none
-TOPICS = {  # the variables of a prompt that say what its tasks are about, with English words for it
+EXAMPLES = "seeds/examples/{}.jsonl"  # by language; English is used for languages without such a file
+TOPICS = {  # the variables of a prompt that name the topic of its tasks, with an English text for each
     "scope": "about {}",
     "header": "Here is a varied list of tasks about {}:",
     "topic": "{}",
@@ -36,15 +36,15 @@ TOPICS = {  # the variables of a prompt that say what its tasks are about, with 
 HELP = f"""\
 selfinstruct new NAME [--from RECIPE]
 
-  Writes recipes/NAME.yaml, which says what differs from RECIPE ({BASE} unless given), and seeds/NAME.jsonl
-  with a few example tasks to replace, and prints the commands that follow. Nothing is ever overwritten. What
-  it wrote passes `selfinstruct check` at once.
+  Writes recipes/NAME.yaml with the keys that differ from RECIPE (default: {BASE}), and seeds/NAME.jsonl with
+  a few example tasks for you to replace. Then it prints the next commands. It never overwrites a file. The
+  files that it writes pass `selfinstruct check` at once.
 
   selfinstruct new garden                     tasks about a garden, for a chat model
   selfinstruct new garden --from quickstart   for the embedded model: no key, no GPU
 
   NAME     letters, digits, _ and -
-  --from   any recipe, ours or one of your own: selfinstruct --help lists them
+  --from   any recipe, shipped or your own: selfinstruct --help lists them
 """
 
 
@@ -55,7 +55,7 @@ class Base:
     Attributes:
         name: its name.
         keys: its composed keys.
-        tasks: the example tasks that it takes, as lines of a seed file.
+        tasks: example tasks in the form that it needs, one for each line of a seed file.
         taken: how many of them a prompt may show.
     """
 
@@ -71,12 +71,12 @@ class Base:
 
     @property
     def draws(self) -> str | None:
-        """The stage that asks for more of what the seeds are."""
+        """The stage that asks for more tasks like the seeds."""
         return next((name for name, kind in self._kinds() if kind.draws), None)
 
     @property
     def loads(self) -> str | None:
-        """The stage that begins with something else than seeds, such as documents."""
+        """The stage that begins with other material than seeds, such as documents."""
         return next((name for name, kind in self._kinds() if kind.load), None)
 
     def _kinds(self) -> Iterator[tuple[str, Kind]]:
@@ -90,13 +90,13 @@ class Base:
 
 @dataclass(frozen=True)
 class Made:
-    """What `create` wrote.
+    """The result of `create`.
 
     Attributes:
-        written: the files with a word on each.
-        keys: the environment variables that have to be set before the recipe can be used.
-        faults: what else `check` finds.
-        notes: what else there is to say.
+        written: the files written, with a short text about each.
+        keys: the environment variables that must be set before the recipe can run.
+        faults: all other faults that `check` finds.
+        notes: further lines for the user.
     """
 
     name: str
@@ -110,12 +110,12 @@ def create(name: str, base_name: str, project: Path) -> Made:
     """Write a recipe and its seeds.
 
     Args:
-        name: of the new recipe.
+        name: the name of the new recipe.
         base_name: the recipe it starts from.
         project: the user's folder.
 
     Raises:
-        UserError: for a name that cannot be used, a file that is there, or a folder that cannot be written.
+        UserError: if the name cannot be used, a file exists already, or the folder cannot be written.
     """
     recipe, seeds = Path(f"recipes/{name}.yaml"), Path(f"seeds/{name}.jsonl")
     _check_name(name, project, (recipe, seeds))
@@ -127,9 +127,9 @@ def create(name: str, base_name: str, project: Path) -> Made:
     in_checkout = (project / SCHEMA).is_file()
     first = f"../{SCHEMA}" if in_checkout else COPY
     notes: list[str] = []
-    written = {str(recipe): f"what differs from {base_name}, and lines to change as comments"}
+    written = {str(recipe): f"the keys that differ from {base_name}; others to change, as comments"}
     if base.draws:
-        written[str(seeds)] = f"{len(base.tasks)} example tasks, to be replaced by yours"
+        written[str(seeds)] = f"{len(base.tasks)} example tasks; replace them with yours"
     try:
         for path in written:
             _folder((project / path).parent)
@@ -139,36 +139,36 @@ def create(name: str, base_name: str, project: Path) -> Made:
         if not in_checkout:
             notes = _copy_schema(project / "recipes" / COPY)
     except FileExistsError as error:
-        raise UserError(f"{error.filename}: is there already, and nothing is overwritten") from error
+        raise UserError(f"{error.filename}: exists already, and nothing is overwritten") from error
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be written: {error.strerror}") from error
     return Made(name, written, *_checked(name, project), notes)
 
 
-def told(made: Made) -> str:
-    """What the command prints: what was written, and the three commands that follow."""
+def summary_of(made: Made) -> str:
+    """The text that the command prints: the files written, and the next three commands."""
     name, wide = made.name, max(map(len, made.written))
     out = [f"wrote {path:<{wide}}  {word}" for path, word in made.written.items()]
-    out += ["", "next, with the examples or with yours:"]
+    out += ["", "next, with these examples or your own:"]
     steps = {
         f"selfinstruct check recipe={name}": "what would it do? nothing is sent",
         f"selfinstruct recipe={name} target=5": "a first look",
-        f"selfinstruct recipe={name}": "all of it; goes on from there",
+        f"selfinstruct recipe={name}": "the whole run; it goes on from there",
     }
     long = max(map(len, steps))
     out += [f"  {step:<{long}}  {word}" for step, word in steps.items()]
     if made.keys:
         keys = " ".join(f"{key}=…" for key in made.keys)
-        out += ["", f"Its model needs a key to run, though not to be checked: export {keys}"]
+        out += ["", f"To run it (not to check it), its model needs a key: export {keys}"]
     if made.faults:
-        out += ["", "check finds what is left for you to mend:", *(f"  {fault}" for fault in made.faults)]
+        out += ["", "check still finds faults for you to fix:", *(f"  {fault}" for fault in made.faults)]
     return "\n".join([*out, *made.notes])
 
 
 def load(name: str, project: Path) -> Base:
     """The recipe to start from, with the example tasks in its language."""
     composed = compose([f"recipe={name}"], project)
-    composed.recipe()  # which raises, if it has a fault
+    composed.recipe()  # raises if it has a fault
     keys = resolved(composed.config)
     seeds = keys["seeds"]
     language = re.split("[-_]", str(seeds.get("language", "en")))[0].lower()
@@ -177,33 +177,33 @@ def load(name: str, project: Path) -> Base:
     tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     where = Where.of(seeds.get("where"))
     taken = sum(map(where.fits, tasks))
-    if not taken:  # fields that the examples do not have
+    if not taken:  # the examples lack the fields that `seeds.where` asks for
         tasks, taken = [{**task, **where.example()} for task in tasks], len(tasks)
     each = seeds.get("instances_key")
     return Base(name, keys, [_shaped(task, each) for task in tasks], taken)
 
 
 def lines(name: str, base: Base, schema: str) -> Iterator[str]:
-    """The recipe, line by line. A `#` right before a key is a suggestion; one before a space is prose."""
+    """The recipe, line by line. A `#` right before a key is a suggestion; before a space, a comment."""
     topic = re.sub("[_-]+", " ", name)
     yield f"# yaml-language-server: $schema={schema}"
     yield f"# Tasks about {topic}."
-    yield "# (Say above what it is, in one line: `selfinstruct --help` shows it.)"
+    yield "# (Describe it in the line above: `selfinstruct --help` shows that line.)"
     yield "#"
     yield f"#   selfinstruct check recipe={name}"
     yield f"#   selfinstruct recipe={name}"
-    yield f"# It says only what differs from {base.name}; all keys: selfinstruct recipe={name} --cfg job"
-    yield "# A # right before a key or a - is a suggestion: take it away, there and above it."
+    yield f"# It has only what differs from {base.name}; all keys: selfinstruct recipe={name} --cfg job"
+    yield "# To use a suggestion (a # right before a key or a -), remove the # there and above it."
     yield "defaults:"
     yield f"  - {base.name}"
-    yield "  #- override /model: openai   # who answers: a file of conf/model; see selfinstruct --help"
+    yield "  #- override /model: openai   # the model: a file of conf/model; see selfinstruct --help"
     yield "  - _self_"
     yield ""
     yield from _source(base, name)
     yield ""
     yield from _prompts(base, topic)
     yield ""
-    yield "target: 100   # records to accept; a larger one goes on with the run"
+    yield "target: 100   # how many records to accept; with a larger number, the run goes on"
     yield ""
     if base.draws:
         yield from _mix(base)
@@ -211,28 +211,28 @@ def lines(name: str, base: Base, schema: str) -> Iterator[str]:
 
 
 def _source(base: Base, name: str) -> Iterator[str]:
-    """What it begins with: the seeds, or what a stage loads."""
+    """The lines for its material: the seeds, or the files that a stage loads."""
     if base.loads and not base.draws:
         yield "pipeline:"
         yield f"  {base.loads}:"
         path = base.keys["pipeline"][base.loads].get("path")
-        yield f"    path: {_quoted(path)}   # yours: a folder, a file, or a pattern such as notes/**/*.md"
+        yield f"    path: {_quoted(path)}   # a folder, a file, or a pattern such as notes/**/*.md"
         return
     yield "seeds:"
-    yield f"  path: seeds/{name}.jsonl   # a task a line; replace the examples, and add as many as you can"
-    yield f"  language: {base.language}   # as a BCP 47 tag: picks what a word is, when texts are compared"
+    yield f"  path: seeds/{name}.jsonl   # one task a line; replace the examples, and add as many as you can"
+    yield f"  language: {base.language}   # a BCP 47 tag: decides how texts are split into words"
     columns = base.keys["seeds"].get("columns") or {}
     own = ", ".join(f"{field}: null" for field, column in columns.items() if isinstance(column, str))
     if own:
-        yield f"  columns: {{{own}}}   # {base.name} names columns of its own file; the examples have none"
+        yield f"  columns: {{{own}}}   # {base.name} names columns of its own file; the examples lack them"
 
 
 def _prompts(base: Base, topic: str) -> Iterator[str]:
-    """The variables of each stage's prompt that say what it is about, and the rules it goes by."""
+    """The lines for each stage's prompt: the variables that name its topic, and its rules."""
     parts = {stage: part.get("variables") or {} for stage, part in base.keys["prompts"].items()}
     mine = [key for key in parts.get(base.draws or "", {}) if key in TOPICS]
     if not mine and base.draws:
-        yield "# No variable of its prompts says what the tasks are about; the seeds do. Or write a template:"
+        yield "# Its prompts have no variable for the topic; the seeds show it. Or write your own template:"
     off = "" if mine else "#"
     yield f"{off}prompts:"
     if not mine and base.draws:
@@ -245,35 +245,35 @@ def _prompts(base: Base, topic: str) -> Iterator[str]:
         yield f"  {active}{stage}:"
         yield f"    {active}variables:"
         for key in mine if not active else ():
-            yield f"      {key}: {_topic(base, key, variables[key], topic)}   # what they are about"
+            yield f"      {key}: {_topic(base, key, variables[key], topic)}   # the topic of the tasks"
         for key in rules:
-            yield f'      #{key}: {{mine: "A rule of your own."}}   # null takes one of theirs away'
+            yield f'      #{key}: {{mine: "A rule of your own."}}   # NAME: null removes a rule'
 
 
 def _mix(base: Base) -> Iterator[str]:
     mix = base.keys["mix"]
     examples, machine = mix["examples"], mix["generated"]
     if examples > base.taken:
-        yield f"# {base.name} shows {examples} examples; with more seeds, so can this."
+        yield f"# {base.name} shows {examples} examples; with more seeds, this recipe can too."
         yield f"mix: {{examples: {base.taken}, generated: {min(machine, base.taken)}}}"
     else:
-        yield f"#mix: {{examples: {examples}, generated: {machine}}}   # in a prompt; of these, machine-made"
+        yield f"#mix: {{examples: {examples}, generated: {machine}}}   # generated: how many a model wrote"
 
 
 def _suggestions(base: Base) -> Iterator[str]:
-    """The keys that people change, as they are in the base."""
+    """The keys that people often change, with their values in the base."""
     model, last = base.keys["model"], list(base.keys["pipeline"])[-1]
     name = _quoted(model["name"])
     yield f"#model: {{name: {name}, concurrency: {model['concurrency']}}}   # its name for LiteLLM"
     if base.draws and last != base.draws:
-        yield f"#pipeline: {{{last}: {{model: anthropic}}}}   # {last} by another model than the rest"
-    yield "#budget: {requests: 1000}   # or usd, or tokens: stop when so much was spent"
+        yield f"#pipeline: {{{last}: {{model: anthropic}}}}   # another model for {last}"
+    yield "#budget: {requests: 1000}   # or usd, or tokens: stop when that much is spent"
     checks = base.keys.get("filters", {}).get(base.draws, {})
     known = {
-        "word_count": "{minimum: 5}   # shorter ones are rejected",
-        "banned_words": "{words: {map: false}}   # lets a word through; true bans one more",
-        "rouge_l": "{threshold: 0.6}   # lower: what is accepted differs more",
-        "first_character_ascii": "null   # null leaves a check out",
+        "word_count": "{minimum: 5}   # shorter texts are rejected",
+        "banned_words": "{words: {map: false}}   # false allows a word; true bans one",
+        "rouge_l": "{threshold: 0.6}   # lower: accepted texts differ more",
+        "first_character_ascii": "null   # null removes a check",
     }
     if any(checks.get(name) for name in known):
         yield "#filters:"
@@ -289,56 +289,56 @@ def _topic(base: Base, key: str, value: str, topic: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text as YAML takes it, and OmegaConf, to which ${ means something."""
+    """A text quoted for YAML, with `${` escaped for OmegaConf."""
     return json.dumps(str(text).replace("${", "\\${"), ensure_ascii=False)
 
 
 def _shaped(task: dict[str, Any], each: str | None) -> dict[str, Any]:
-    """An example task with its instances where the recipe has them, or with its first one's fields."""
+    """An example task in the recipe's form: its instances under `each`, or the fields of the first one."""
     rest = {key: value for key, value in task.items() if key != "instances"}
     return {**rest, each: task["instances"]} if each else {**rest, **task["instances"][0]}
 
 
 def _check_name(name: str, project: Path, paths: Sequence[Path]) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
-        raise UserError(f"{name!r} is no name for a recipe: use letters, digits, _ and -")
+        raise UserError(f"{name!r} cannot name a recipe: use letters, digits, _ and -")
     if wrong := no_path(f"{name}.jsonl"):
         raise UserError(f"{name[:40]!r} {wrong}; give the recipe a shorter name")
     if not readable(name):
-        raise UserError(f"{name!r} is no name for a recipe: on the command line it is no word")
+        raise UserError(f"{name!r} cannot name a recipe: on the command line it is not read as a word")
     if (packaged() / f"recipes/{name}.yaml").is_file():
         about = headline(packaged() / f"recipes/{name}.yaml")
-        raise UserError(f"there is a recipe {name!r} of ours ({about})\n  give yours another name")
+        raise UserError(f"a shipped recipe has the name {name!r} ({about})\n  give yours another name")
     for path in paths:
         if os.path.lexists(project / path):
-            raise UserError(f"{path}: is there already, and nothing is overwritten\n  take another name")
+            raise UserError(f"{path}: exists already, and nothing is overwritten\n  use another name")
 
 
 def _folder(path: Path) -> None:
-    """Make a folder where there is none."""
+    """Make a folder if it does not exist."""
     if path.exists() and not path.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(path))
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", str(path))
     path.mkdir(parents=True, exist_ok=True)
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that is not there yet."""
+    """Write a new file; fail if it exists."""
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
 
 
 def _copy_schema(path: Path) -> list[str]:
-    """Put the JSON Schema beside the recipe; one that is there stays."""
+    """Write the JSON Schema beside the recipe, unless there is one; return a note if that one differs."""
     ours = packaged() / SCHEMA
     if not path.exists():
         path.write_bytes(ours.read_bytes())
     elif path.read_bytes() != ours.read_bytes():
-        return ["", f"recipes/{path.name} is another version's; delete it, and `new` writes this one's"]
+        return ["", f"recipes/{path.name} is from another version; if you delete it, `new` writes a new one"]
     return []
 
 
 def _checked(name: str, project: Path) -> tuple[list[str], list[str]]:
-    """The keys that are not set, and the other faults that `check` finds in what was written."""
+    """The model keys that are not set, and the other faults that `check` finds in the new recipe."""
     try:
         wanting = compose([f"recipe={name}"], project).recipe().wanting
     except RecipeError as error:

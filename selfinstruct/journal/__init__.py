@@ -1,1 +1,1 @@
-"""The journal: one SQLite file a run, and what can be read of a damaged one."""
+"""The journal: one SQLite file for each run, and the repair of a damaged one."""

@@ -1,7 +1,7 @@
-"""Whether a journal is as it was written: SQLite's own check, each row's checksum, and the number of rows.
+"""Checks whether a journal is as it was written: SQLite's check, each row's checksum, the number of rows.
 
-All of it is looked at when a journal is opened. Sums and counts are taken by SQLite, which looks at no
-checksum, so they can be trusted only if every row can. A row is looked at again when it is read.
+The whole journal is checked when it is opened, and each row again when it is read. The sums and counts of a
+run are taken by SQLite, which ignores the checksums, so they can be trusted only if all rows were checked.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from selfinstruct.journal.checksums import COLUMNS, Value, checksum, name_of, qu
 from selfinstruct.journal.plain_tables import is_plain, strange
 
 FORMAT = 4
-SUMMED = 4  # the first format whose rows have checksums
-SCHEMA = "schema"  # the entry of the tally that has the checksum of the tables' definitions
-NAMES = (*COLUMNS, "tally", "record_order")  # of its tables and its index
+SUMMED = 4  # the first format with a checksum in each row
+SCHEMA = "schema"  # the entry of the tally with the checksum of the tables' definitions
+NAMES = (*COLUMNS, "tally", "record_order")  # the names of its tables and its index
 PLURAL = {
     "meta": "notes",
     "request": "requests",
@@ -39,13 +39,13 @@ _BYTES = {("request", "content"), ("vector", "key"), ("vector", "vector")}
 
 
 def damage(db: sqlite3.Connection) -> Iterator[str]:
-    """What is not as it was written, in words; nothing where the journal is whole.
+    """Yield a sentence for each thing that differs from what was written; nothing if the journal is whole.
 
     Args:
-        db: a connection that reads texts by `checksums.lenient`, in a transaction if others write.
+        db: a connection that reads texts with `checksums.lenient`; in a transaction if other processes write.
 
     Raises:
-        sqlite3.DatabaseError: where SQLite cannot read on.
+        sqlite3.DatabaseError: if SQLite cannot read on.
     """
     if others := list(strange(db, NAMES)):
         yield from others
@@ -55,7 +55,7 @@ def damage(db: sqlite3.Connection) -> Iterator[str]:
         yield " ".join(wrong.split())
         return
     tables = tables_of(db)
-    if not tables:  # killed before the first was there
+    if not tables:  # the process was killed before it made the first table
         return
     if not summed(tables):
         yield from _unsummed(db, tables)
@@ -76,7 +76,7 @@ def damage(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def tables_of(db: sqlite3.Connection) -> dict[str, list[str]]:
-    """The columns of each table of a journal, of those there are and can be read without harm."""
+    """The columns of each of the journal's tables that exists and is safe to read."""
     known = [name for name in (*COLUMNS, "tally") if is_plain(db, name)]
     return {name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")] for name in known}
 
@@ -97,7 +97,7 @@ def schema_sum(db: sqlite3.Connection) -> int:
 
 
 def format_of(db: sqlite3.Connection) -> int | None:
-    """The format that a journal says it has; None where it does not say, or what it says is damaged."""
+    """The format that a journal names; None if it names none, or the note that names it is damaged."""
     if "meta" not in (tables := tables_of(db)):
         return None
     has_sum = "sum" in tables["meta"]
@@ -108,7 +108,7 @@ def format_of(db: sqlite3.Connection) -> int | None:
 
 
 def suspects(table: str, row: Sequence[Value]) -> list[str]:
-    """The columns of a row that hold what they cannot hold; damage within a text is not seen like this."""
+    """The columns of a row with an impossible value; this does not find damage inside a text."""
     return [name for name, value in zip(COLUMNS[table], row, strict=True) if _odd(table, name, value)]
 
 
@@ -130,7 +130,7 @@ def _odd(table: str, column: str, value: Value) -> bool:
 
 
 def _tally(db: sqlite3.Connection) -> Iterator[tuple[tuple[str, str], tuple[int, int]]]:
-    """How many rows a table has of a stage, and their checksums combined."""
+    """For each table and stage: how many rows it has, and their combined checksums."""
     for *entry, sum_ in db.execute("SELECT name, stage, rows, sums, sum FROM tally"):
         if checksum("tally", entry) == sum_:
             name, stage, rows, sums = entry
@@ -140,7 +140,7 @@ def _tally(db: sqlite3.Connection) -> Iterator[tuple[tuple[str, str], tuple[int,
 def _rows(
     db: sqlite3.Connection, table: str, counted: dict[tuple[str, str], tuple[int, int]]
 ) -> Iterator[str]:
-    """What is damaged, missing or one too many in a table."""
+    """Yield a sentence for each damaged row of a table, and for missing or additional rows."""
     found: Counter[str] = Counter()
     sums: Counter[str] = Counter()
     whole = True
@@ -151,7 +151,7 @@ def _rows(
             sums[stage] ^= sum_
         else:
             whole = False
-            yield told(table, row)
+            yield damaged(table, row)
     expected = {stage: facts for (name, stage), facts in counted.items() if name == table}
     for stage in sorted({*found, *expected}):
         rows, combined = expected.get(stage, (0, 0))
@@ -162,14 +162,14 @@ def _rows(
             yield f"{of}: not those that were written"
 
 
-def told(table: str, row: Sequence[Value]) -> str:
-    """A damaged row in words."""
+def damaged(table: str, row: Sequence[Value]) -> str:
+    """The sentence that says which row is damaged, and in which columns if that can be seen."""
     odd = suspects(table, row)
     return f"{name_of(table, row)} is not as it was written" + (f" ({', '.join(odd)})" if odd else "")
 
 
 def _unsummed(db: sqlite3.Connection, tables: dict[str, list[str]]) -> Iterator[str]:
-    """What can be seen of damage in a journal of a format without checksums."""
+    """Yield a sentence for each damage that can be seen in a journal without checksums (an older format)."""
     if format_of(db) not in range(1, SUMMED):
         yield "the note of its format is missing or is not as it was written"
         return
@@ -179,4 +179,4 @@ def _unsummed(db: sqlite3.Connection, tables: dict[str, list[str]]) -> Iterator[
             blank = ["NULL" if name not in there else f'"{name}"' for name in columns]
             for row in db.execute(f"SELECT {', '.join(blank)} FROM {table}"):
                 if suspects(table, row):
-                    yield told(table, row)
+                    yield damaged(table, row)

@@ -1,9 +1,9 @@
-"""What notices that the journal is not as it was written: a checksum in each row, and a count of the rows.
+"""Checksums and row counts, which show whether the journal is still as it was written.
 
-SQLite notices a broken page. It does not notice a flipped bit in a text, a row that was changed or deleted by
-other hands, or a page that a disk has put back to an older state. So each row carries a checksum over its
-table and its values, and for each table and stage the journal keeps how many rows there are and the checksums
-of all of them combined. Both are written in the transaction that writes the rows.
+SQLite notices a broken page. It does not notice a flipped bit in a text, a row that another program changed
+or deleted, or a page that a disk has put back to an older state. So each row has a checksum over its table
+and its values, and for each table and stage the journal keeps the number of rows and their combined
+checksums. Both are written in the transaction that writes the rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from selfinstruct.errors import DamagedJournal
 Value = str | bytes | int | float | None
 Values = tuple[Value, ...]
 
-# By table, its columns but the checksum, in the order in which they are created. Those of the key come first.
+# For each table, its columns without the checksum, in the order of creation. The key's columns come first.
 COLUMNS: dict[str, tuple[str, ...]] = {
     "meta": ("key", "value"),
     "request": (
@@ -47,11 +47,11 @@ _PUT = {table: f"INSERT OR REPLACE INTO {table} VALUES ({marks})" for table, mar
 
 
 def checksum(name: str, values: Iterable[Value]) -> int:
-    """Of a row: 8 bytes of BLAKE2b, as a number that SQLite can hold.
+    """The checksum of a row: 8 bytes of BLAKE2b, as a number that SQLite can store.
 
     Args:
-        name: of the table, so that no row passes for one of another.
-        values: those of its columns; a number counts the same as an integer and as a float, as in SQLite.
+        name: the table's name, so that a row of one table is never valid in another.
+        values: the values of its columns; as in SQLite, an integer and a float of the same value are equal.
     """
     parts = [name.encode()]
     for value in values:
@@ -69,17 +69,17 @@ def checksum(name: str, values: Iterable[Value]) -> int:
 
 
 def lenient(raw: bytes) -> str:
-    """A text of SQLite's as Python has it; bytes that are not UTF-8 are kept, for the checksum to find."""
+    """A text from SQLite as a Python string; bytes that are not UTF-8 are kept, for the checksum to find."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def quoted(columns: Iterable[str]) -> str:
-    """Names of columns for a query."""
+    """The names of columns, quoted for a query."""
     return ", ".join(f'"{column}"' for column in columns)
 
 
 def stage_of(table: str, row: Sequence[Value]) -> str:
-    """The stage that a row belongs to; none for facts about the run."""
+    """The stage that a row belongs to; empty for facts about the run."""
     return str(row[COLUMNS[table].index("stage")]) if table != "meta" else ""
 
 
@@ -87,8 +87,8 @@ class Rows:
     """The rows of an open journal.
 
     Args:
-        db: its file, open.
-        path: where that is.
+        db: a connection to its file.
+        path: the file.
     """
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
@@ -98,11 +98,11 @@ class Rows:
     def begin(self) -> None:
         """Begin a transaction, unless one is open."""
         if not self._db.in_transaction:
-            self._changed.clear()  # a full disk has undone what it had to count
+            self._changed.clear()  # rows that a full disk has rolled back must not count
             self._db.execute("BEGIN")
 
     def commit(self) -> None:
-        """End the transaction, if there is one, with the counts of what it has changed."""
+        """Write the counts of the changed rows and end the transaction, if there is one."""
         if not self._db.in_transaction:
             return
         while self._changed:
@@ -111,15 +111,15 @@ class Rows:
         self._db.execute("COMMIT")
 
     def mark(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """What to give to `undo`."""
+        """The state of the counts, to give to `undo`."""
         return dict(self._changed)
 
     def undo(self, mark: dict[tuple[str, str], tuple[int, int]]) -> None:
-        """Count as if nothing had been written since the mark."""
+        """Set the counts back to their state at the mark."""
         self._changed = mark
 
     def add(self, table: str, row: Sequence[Value]) -> bool:
-        """Write a row, unless there is one that has its key; whether it was written.
+        """Write a row, unless a row with its key exists; return whether it was written.
 
         Args:
             table: its table.
@@ -132,16 +132,16 @@ class Rows:
         return added
 
     def put(self, table: str, row: Sequence[Value]) -> None:
-        """Write a row in place of the one that has its key, if there is one."""
+        """Write a row; it replaces the row with the same key, if there is one."""
         if self.add(table, row):
             return
         old = self._db.execute(_SUM[table], row[: KEYS[table]]).fetchone()
         sum_ = checksum(table, row)
-        self._db.execute(_PUT[table], (*row, sum_))  # fails where a value may not be NULL, as `add` does not
+        self._db.execute(_PUT[table], (*row, sum_))  # unlike `add`, fails if a NOT NULL column gets None
         self._count(table, row, 0 if old else 1, (old[0] if old else 0) ^ sum_)
 
     def change(self, table: str, column: str, value: Value, key: Sequence[Value]) -> None:
-        """Change one value of the row that has a key, if there is one."""
+        """Change one value in the row with this key, if there is one."""
         for row in self.read(table, _KEY[table], key):
             place = COLUMNS[table].index(column)
             new = (*row[:place], value, *row[place + 1 :])
@@ -151,15 +151,15 @@ class Rows:
             self._count(table, new, 0, checksum(table, row) ^ sum_)
 
     def read(self, table: str, where: str = "TRUE", values: Sequence[Value] = ()) -> Iterator[Values]:
-        """Rows as they were written, by the values of their columns.
+        """Yield the values of each row that meets a condition, after a check of its checksum.
 
         Args:
-            table: their table.
+            table: the table.
             where: the condition, and the order if it matters.
-            values: those of the condition.
+            values: the values for the condition's placeholders.
 
         Raises:
-            DamagedJournal: for one that is not as it was written.
+            DamagedJournal: if a row is not as it was written.
         """
         query = f"SELECT {quoted(COLUMNS[table])}, sum FROM {table} WHERE {where}"
         for *row, sum_ in self._db.execute(query, values):
@@ -182,7 +182,7 @@ class Rows:
 
 
 def count(db: sqlite3.Connection, table: str, stage: str, rows: int, sums: int) -> None:
-    """Count rows that were written to a table, and combine their checksums with those that are there."""
+    """Add written rows to the stored count of a table and stage, and combine their checksums with it."""
     query = "SELECT rows, sums FROM tally WHERE name = ? AND stage = ?"
     before = db.execute(query, (table, stage)).fetchone() or (0, 0)
     entry = (table, stage, before[0] + rows, before[1] ^ sums)
@@ -190,7 +190,7 @@ def count(db: sqlite3.Connection, table: str, stage: str, rows: int, sums: int) 
 
 
 def name_of(table: str, row: Sequence[Value]) -> str:
-    """A row in words."""
+    """The name of a row, for messages."""
     if table == "vector":
         return f"a vector of {shown(row[1])}"
     name = {"meta": "the note", "record": "record"}.get(table)
@@ -198,6 +198,6 @@ def name_of(table: str, row: Sequence[Value]) -> str:
 
 
 def shown(value: Value) -> str:
-    """A value of a row that may be damaged, as a terminal can show it."""
+    """A value in a form that a terminal can show, since it may be damaged."""
     text = str(value)
     return text if text.isprintable() else ascii(text)

@@ -1,4 +1,4 @@
-"""The journal's file: its tables, how an older one is brought up to date, and whether it can be trusted."""
+"""The journal's file: its tables, the upgrade of an older format, and the check before it is used."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.journal.check import FORMAT, SCHEMA, damage, format_of, schema_sum, summed, tables_of
 from selfinstruct.journal.checksums import COLUMNS, KEYS, checksum, count, lenient, quoted, stage_of
 
-MOST_TOLD = 10_000  # damaged rows that are named
-HEADER = 100  # bytes at the begin of an SQLite file
+MOST_NAMED = 10_000  # damaged rows that are named
+HEADER = 100  # bytes at the start of an SQLite file
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER)",
     """CREATE TABLE IF NOT EXISTS request (
@@ -39,16 +39,16 @@ _TABLES = (
     name TEXT, stage TEXT, rows INTEGER NOT NULL, sums INTEGER NOT NULL, sum INTEGER,
     PRIMARY KEY (name, stage)) WITHOUT ROWID""",
 )
-_ADDED = {  # to a table of an older format, in this order, where they are not there
+_ADDED = {  # columns that are added to a table of an older format, in this order, if it lacks them
     "request": ("sends INTEGER NOT NULL DEFAULT 1", "content BLOB"),
     "reply": ("others TEXT", "counted INTEGER NOT NULL DEFAULT 0"),
 }
-# What SQLite says where a file is out of reach for now; anything else it says of a file is damage.
+# Words in SQLite's error if a file is out of reach for now; any other error means that it is damaged.
 _OUT_OF_REACH = ("locked", "busy", "unable to open", "readonly", "permission", "full", "disk i/o")
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """Open a journal's file, made where it does not exist and brought up to date where it is older.
+    """Open a journal's file; make it if it does not exist, and upgrade it if its format is older.
 
     Raises:
         DamagedJournal: if it is damaged.
@@ -67,22 +67,22 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to it, as it is."""
-    # A checkpoint beside the run holds the file for moments only.
+    """A connection to the file, without any check or upgrade."""
+    # A checkpoint in another thread locks the file, but only for moments.
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     db.text_factory = lenient
     return db
 
 
 def look_at(path: Path, how: str = "mode=ro") -> sqlite3.Connection:
-    """A connection to it that changes nothing.
+    """A read-only connection to the file.
 
     Args:
         path: the file.
         how: parameters of SQLite's URI.
     """
     where = f"{path.resolve().as_uri()}?{how}"
-    # A replay in a notebook opens it in one thread and reads it in another.
+    # In a notebook, a replay opens it in one thread and reads it in another.
     db = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     db.text_factory = lenient
     return db
@@ -90,17 +90,17 @@ def look_at(path: Path, how: str = "mode=ro") -> sqlite3.Connection:
 
 @contextmanager
 def untouched(path: Path, busy: bool) -> Iterator[sqlite3.Connection]:
-    """A connection that leaves no trace in the file's folder.
+    """A connection that leaves no new file in the journal's folder.
 
     Args:
         path: the file.
-        busy: whether another process is at it, and has made what SQLite keeps beside it.
+        busy: whether another process uses it; then the files that SQLite keeps beside it exist already.
     """
     log = path.with_name(f"{path.name}-wal")
     if busy:
         with closing(look_at(path)) as db:
             yield db
-    elif log.exists() and log.stat().st_size:  # of a process that was killed; to read it changes it
+    elif log.exists() and log.stat().st_size:  # a killed process left it, and reading it would change it
         with copied(path) as copy, closing(look_at(copy, "mode=rw")) as db:
             yield db
     else:
@@ -110,7 +110,7 @@ def untouched(path: Path, busy: bool) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def copied(path: Path) -> Iterator[Path]:
-    """A copy that may be changed, with what was not yet written to the file itself."""
+    """A temporary copy that may be changed, with the write-ahead log's contents."""
     with tempfile.TemporaryDirectory(prefix="selfinstruct-") as copies:
         for suffix in ("", "-wal"):
             file = path.with_name(path.name + suffix)
@@ -124,24 +124,24 @@ def inspect(path: Path, db: sqlite3.Connection) -> None:
 
     Args:
         path: the file.
-        db: a connection to it; what another process writes meanwhile is not seen.
+        db: a connection to it; the check does not see what another process writes meanwhile.
     """
-    if not path.stat().st_size:  # killed before anything was written
+    if not path.stat().st_size:  # the process was killed before it wrote anything
         return
     readable(path)
     with understood(path):
         db.execute("BEGIN")
         refuse_newer(path, db)
-        wrong = list(islice(damage(db), MOST_TOLD))
+        wrong = list(islice(damage(db), MOST_NAMED))
     if wrong:
         raise DamagedJournal(path, wrong)
 
 
 def readable(path: Path) -> None:
-    """Refuse a file of which SQLite says less than that it is damaged."""
+    """Refuse a file with a damaged header, for which SQLite's own error would be misleading."""
     with path.open("rb") as file:
         header = file.read(HEADER)
-    if header and (len(header) < HEADER or not {*header[18:20]} <= {1, 2}):  # it would be taken as read only
+    if header and (len(header) < HEADER or not {*header[18:20]} <= {1, 2}):  # SQLite would call it read-only
         raise DamagedJournal(path, ["its first bytes are not those of an SQLite file that can be written"])
 
 
@@ -150,13 +150,13 @@ def refuse_newer(path: Path, db: sqlite3.Connection) -> None:
     found = format_of(db)
     if found and found > FORMAT:
         raise RunFolderError(
-            f"{path}: is a journal of format {found}, this version reads up to {FORMAT}; "
+            f"{path}: is a journal of format {found}, but this version reads formats up to {FORMAT}; "
             "use the version of selfinstruct that wrote it. Nothing was changed"
         )
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
-    """Make the tables, or give those of an older format what they lack, all or nothing."""
+    """Make the tables, or add to those of an older format what they lack, in one transaction."""
     db.execute("BEGIN IMMEDIATE")
     try:
         new = not summed(tables_of(db))
@@ -175,7 +175,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
 
 
 def _complete(db: sqlite3.Connection, table: str) -> None:
-    """Give the rows of a table the columns they lack, and their checksums."""
+    """Add the missing columns to a table, and the checksums to its rows."""
     there = tables_of(db)[table]
     for column in (*_ADDED.get(table, ()), "sum INTEGER"):
         if column.split()[0] not in there:
@@ -197,7 +197,7 @@ def _complete(db: sqlite3.Connection, table: str) -> None:
 
 @contextmanager
 def understood(path: Path) -> Iterator[None]:
-    """Put what SQLite says into our words."""
+    """Raise SQLite's errors as our own errors."""
     try:
         yield
     except sqlite3.Error as error:

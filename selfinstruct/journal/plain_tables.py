@@ -1,7 +1,7 @@
-"""Whether an SQLite file holds plain tables alone, which is looked at before anything is read from it.
+"""Checks that an SQLite file has only plain tables, before anything is read from it.
 
-A file may come from other hands. To read from a view, a virtual table or a computed column runs what these
-have written there, which may have no end; a trigger does so where something is written.
+A file may come from somebody else. Reading a view, a virtual table or a computed column runs code from the
+file, which may never end; writing runs its triggers.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _PLAIN = re.compile(r"CREATE\s+TABLE\s", re.IGNORECASE)
 
 
 def strange(db: sqlite3.Connection, ours: Collection[str], more: bool = False) -> Iterator[str]:
-    """What is in a file beside plain tables of ours and their indexes, in words.
+    """Yield a sentence for each thing in a file that is not one of our plain tables or their indexes.
 
     Args:
         db: the file.
-        ours: the names of the tables and indexes.
-        more: whether it may have other tables and indexes, of which nothing is read.
+        ours: the names of our tables and indexes.
+        more: whether the file may have other tables and indexes, which we do not read.
     """
     for kind, name in db.execute("SELECT type, name FROM sqlite_master").fetchall():
         known = kind in ("table", "index") and (more or name in ours or str(name).startswith("sqlite_"))
@@ -28,11 +28,11 @@ def strange(db: sqlite3.Connection, ours: Collection[str], more: bool = False) -
 
 
 def is_plain(db: sqlite3.Connection, name: str) -> bool:
-    """Whether there is a table of this name that holds nothing but what was written to it.
+    """Whether there is a table of this name with only stored values: no view, no computed column.
 
     Args:
         db: the file.
-        name: one of ours.
+        name: the name of one of our tables.
     """
     query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
     row = db.execute(query, (name,)).fetchone()

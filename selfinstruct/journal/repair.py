@@ -1,7 +1,7 @@
-"""A damaged journal: what is said of it, and how a run goes on from what is whole.
+"""The repair of a damaged journal, and the message that offers it.
 
-The damaged file is kept. Beside it a new one is made of all rows that are as they were written, and takes its
-place; what is missing then is made anew from the replies, or asked again.
+The damaged file is kept under another name. A new one, made of all rows that are as they were written, takes
+its place. Missing records are then made again from the replies, and missing replies are requested again.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from selfinstruct.journal.salvage import Saved, put_in_place, read_from, read_wh
 from selfinstruct.journal.store import Journal
 
 SUMMARY = "summary.json"
-WRITTEN = "dataset"  # the meta key of the digests of what was written to `dataset/`, by name
-SAME = "To mend it, run the same command with repair=true"
-CHECKED = "To mend it, run the recipe with repair=true; check changes nothing"
-OTHER = "To mend it, go on with that run by its own command, with repair=true"
+WRITTEN = "dataset"  # the meta key for the digests of the files written to `dataset/`, by name
+SAME = "To repair it, run the same command with repair=true"
+CHECKED = "To repair it, run the recipe with repair=true; check changes nothing"
+OTHER = "To repair it, run that run's own command with repair=true"
 
 
 def open_journal(path: Path, repair: bool = False, replay: bool = False) -> tuple[Journal, list[str]]:
-    """Open a journal, mended if that is wished and needed.
+    """Open a journal; repair it first if it is damaged and `repair` is set.
 
     Args:
         path: the SQLite file.
-        repair: whether the user wants a damaged one mended.
-        replay: whether its replies are those of another run, so that there is no need to keep them.
+        repair: whether the user wants a damaged journal repaired.
+        replay: whether its replies come from another run, so that there is no need to keep them.
 
     Returns:
-        The journal, and what the user should know of a repair; nothing where there was none.
+        The journal, and notes for the user about the repair; no notes if there was none.
 
     Raises:
         DamagedJournal: if it is damaged; the message says how to go on.
-        RunFolderError: if it cannot be opened, or mended.
+        RunFolderError: if it cannot be opened or repaired.
     """
     try:
         if path.exists():
@@ -53,19 +53,19 @@ def open_journal(path: Path, repair: bool = False, replay: bool = False) -> tupl
         return _mend(path, replay)
     except (sqlite3.Error, OSError) as error:
         raise RunFolderError(
-            f"{path}: cannot be repaired: {error}. Nothing was changed; make room, or mend what stands in "
-            "the way, and run the same command again"
+            f"{path}: cannot be repaired: {error}. Nothing was changed; make room, or remove what prevents "
+            "it, and run the same command again"
         ) from error
 
 
 @contextmanager
 def looked_into(path: Path, busy: bool, how: str = CHECKED) -> Iterator[Journal]:
-    """A journal to read, without a trace in its folder; one of an older format is copied first.
+    """A journal to read from, without a new file in its folder; one of an older format is copied first.
 
     Args:
         path: the SQLite file.
-        busy: whether another process is at it.
-        how: the command that mends a damaged one, for the message.
+        busy: whether another process uses it.
+        how: the sentence with the command that repairs a damaged one, for the message.
 
     Raises:
         DamagedJournal: if it is damaged; the message says how to go on.
@@ -90,12 +90,12 @@ def looked_into(path: Path, busy: bool, how: str = CHECKED) -> Iterator[Journal]
 
 
 def offer(error: DamagedJournal, how: str = SAME, saved: Saved | None = None) -> DamagedJournal:
-    """The same, with what can be had again, what that costs, and how.
+    """The same error with a remedy: what can be recovered, what that costs, and the command.
 
     Args:
-        error: what was found.
-        how: the command to type.
-        saved: what can be read of the journal; read now unless given.
+        error: the damage that was found.
+        how: the sentence with the command.
+        saved: the readable rows of the journal; they are read now unless given.
     """
     if error.remedy:
         return error
@@ -106,11 +106,11 @@ def offer(error: DamagedJournal, how: str = SAME, saved: Saved | None = None) ->
 
 
 def costs(saved: Saved, run: Path) -> str:
-    """What is left, and what the rest costs to have again.
+    """A sentence that says how many replies are left, and what it costs to request the others again.
 
     Args:
-        saved: what could be read.
-        run: the run's folder; its summary has figures where the journal's own are lost.
+        saved: the rows that could be read.
+        run: the run's folder; its summary has the figures if the journal's own are lost.
     """
     lost, cost = sum(saved.lost().values()), saved.cost()
     whole = f"{saved.replies:,} replies are whole and are kept"
@@ -122,7 +122,7 @@ def costs(saved: Saved, run: Path) -> str:
             lost = stored - saved.replies
             cost = usd * lost / stored
     if not lost:
-        return f"{whole}; what else is damaged is made anew from them"
+        return f"{whole}; everything else that is damaged is made again from them"
     about = f" (about ${cost:.4f})" if cost else ""
     return (
         f"{whole}. {lost:,} must be asked again{about}, unless the cache has {'it' if lost == 1 else 'them'}"
@@ -132,11 +132,11 @@ def costs(saved: Saved, run: Path) -> str:
 def _mend(path: Path, replay: bool) -> tuple[Journal, list[str]]:
     saved = read_what_can_be(path)
     beside = path.with_name(f"{path.stem}.mended{path.suffix}")
-    for suffix in ("", "-wal", "-shm"):  # of a repair that was killed
+    for suffix in ("", "-wal", "-shm"):  # files that a killed repair left
         beside.with_name(beside.name + suffix).unlink(missing_ok=True)
     journal = Journal(beside)
     journal.restore(saved.kept(replies=not replay))
-    if journal.meta(WRITTEN) is None:  # without digests, whatever is there is the user's
+    if journal.meta(WRITTEN) is None:  # without digests, every file there would count as the user's
         journal.set_meta(WRITTEN, _written(path.parent))
     compared = journal.meta("shape") is not None or not journal.has_replies()
     journal.close()
@@ -149,13 +149,13 @@ def _notes(saved: Saved, aside: Path, replay: bool, compared: bool) -> Iterator[
     yield f"repaired the journal: {what}. The damaged one is {aside.name}"
     if not compared:
         yield (
-            "its note of the settings was damaged, so they cannot be compared; they are taken to be those of "
-            "this command"
+            "its note of the settings was damaged, so they cannot be compared; the settings of this command "
+            "are used"
         )
 
 
 def _written(run: Path) -> dict[str, list[str]]:
-    """The digests of what was written to `dataset/`, as the summary has them."""
+    """The digests of the files written to `dataset/`, from the summary."""
     written = {}
     for name, facts in _table(_summary(run).get("files")).items():
         digest = _table(facts).get("sha256")
@@ -165,7 +165,7 @@ def _written(run: Path) -> dict[str, list[str]]:
 
 
 def summed_up(run: Path) -> tuple[int, float]:
-    """The replies of a run, and what they cost, by its summary; nothing where that says nothing."""
+    """The number of a run's replies and their cost, from its summary; 0 if the summary does not say."""
     stages = [_table(figures) for figures in _table(_summary(run).get("stages")).values()]
     replies, usd = ([figures.get(key) for figures in stages] for key in ("replies", "cost_usd"))
     return (
@@ -175,14 +175,14 @@ def summed_up(run: Path) -> tuple[int, float]:
 
 
 def _refuse_emptied(path: Path, db: sqlite3.Connection) -> None:
-    """Refuse a file without a byte, or a table, of a run that had come to store replies."""
+    """Refuse an empty file, or one without tables, if the run's summary counts replies."""
     replies, _ = summed_up(path.parent)
     if replies and _is_empty(path, db):
-        raise DamagedJournal(path, [f"it is empty, and summary.json tells of {replies:,} replies"])
+        raise DamagedJournal(path, [f"it is empty, but summary.json counts {replies:,} replies"])
 
 
 def _is_empty(path: Path, db: sqlite3.Connection) -> bool:
-    """Whether a file has no table of a journal; one that SQLite cannot read has more to say than that."""
+    """Whether a file has no tables; false if SQLite cannot read it, which another check reports better."""
     if not path.stat().st_size:
         return True
     try:
@@ -192,7 +192,7 @@ def _is_empty(path: Path, db: sqlite3.Connection) -> bool:
 
 
 def _summary(run: Path) -> dict[str, Any]:
-    """The summary; nothing where it is damaged, since it is written anew at the end of each start."""
+    """The summary; empty if it is damaged, since each start writes it again when it ends."""
     try:
         return _table(json.loads((run / SUMMARY).read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""What can be read of a damaged journal, and what that leaves to be had again.
+"""Reads the good rows of a damaged journal, and counts the lost replies.
 
-SQLite stops at the first broken page it meets. So each table is read from both ends, row by row, and around
-what lies broken in between by stepping over it. A row whose checksum is not right is left out.
+SQLite stops at the first broken page. So each table is read row by row from both ends, and between two breaks
+each row is looked up by its key. A row with a wrong checksum is left out.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from selfinstruct.journal.checksums import COLUMNS, KEYS, Value, Values, checksu
 from selfinstruct.journal.file import look_at
 
 Place = tuple[str, str]  # a table and a stage
-MOST_STEPS = 10_000  # tries to get past a break; a break is a few pages of some rows each
-_ABSENT: dict[str, Value] = {"sends": 1, "counted": 0}  # of columns that an older format does not have
+MOST_STEPS = 10_000  # look-ups between two breaks; a break is a few pages, each of a few rows
+_ABSENT: dict[str, Value] = {"sends": 1, "counted": 0}  # values of columns that an older format lacks
 
 
 @dataclass
 class Saved:
-    """Rows that could be read and are as they were written.
+    """The rows that could be read and are as they were written.
 
     Attributes:
-        rows: by table.
-        counted: how many rows each table had of a stage, and their checksums combined, as far as that can be
-            read.
-        summed: whether the rows have checksums, which those of older formats do not.
+        rows: the rows by table.
+        counted: for each table and stage, how many rows it had and their combined checksums, as far as that
+            can be read.
+        summed: whether the rows have checksums; those of older formats do not.
     """
 
     rows: dict[str, list[Values]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
@@ -55,12 +55,12 @@ class Saved:
         return self.summed and found == {stage: facts for stage, facts in counted.items() if facts[0]}
 
     def kept(self, replies: bool = True) -> dict[str, list[Values]]:
-        """What a mended journal begins with: records only where they, replies and requests are whole.
+        """The rows for the repaired journal; records only if all records, replies and requests are whole.
 
-        Else the replies are read again, which makes the records anew, and the requests that are missing.
+        If not, the run reads the replies again, which makes the records and the missing requests again.
 
         Args:
-            replies: whether to keep what was asked and what came back; a replay has both from its source.
+            replies: whether to keep requests and replies; a replay takes both from its source.
         """
         if not replies:
             return {"vector": self.rows["vector"]}
@@ -73,7 +73,7 @@ class Saved:
         return {**self.rows, "reply": untaken, "record": []}
 
     def lost(self) -> dict[str, int]:
-        """By stage, how many replies were there and cannot be read, as far as that is known."""
+        """By stage, how many replies the journal had that cannot be read, as far as that is known."""
         here: dict[str, list[int]] = {}
         for row in self.rows["reply"]:
             here.setdefault(str(row[0]), []).append(int(row[1] or 0))
@@ -87,7 +87,7 @@ class Saved:
         return {stage: count for stage, count in lost.items() if count}
 
     def cost(self) -> float | None:
-        """What the lost replies cost at about, by those that are left; None where that is not known."""
+        """About what the lost replies cost, estimated from those left; None if that is not possible."""
         column, attempts = (COLUMNS["reply"].index(name) for name in ("cost_usd", "attempts"))
         usd = 0.0
         for stage, number in self.lost().items():
@@ -100,7 +100,7 @@ class Saved:
 
 
 def read_what_can_be(path: Path) -> Saved:
-    """Read a damaged journal; the file stays as it is."""
+    """The good rows of a damaged journal; the file is not changed."""
     try:
         with closing(look_at(path)) as db:
             return read_from(db)
@@ -109,10 +109,10 @@ def read_what_can_be(path: Path) -> Saved:
 
 
 def read_from(db: sqlite3.Connection) -> Saved:
-    """The same of one that is open."""
+    """The good rows of a journal that is open."""
     saved = Saved()
     with suppress(sqlite3.DatabaseError):
-        tables = tables_of(db)  # without views, whose rows may have no end
+        tables = tables_of(db)  # without views, which may yield rows without end
         saved.summed = "sum" in tables.get("reply", ())
         tally = _rows(db, "tally", ("name", "stage")) if "tally" in tables else ()
         for name, stage, rows, sums, sum_ in tally:
@@ -124,12 +124,12 @@ def read_from(db: sqlite3.Connection) -> Saved:
 
 
 def put_in_place(path: Path, mended: Path) -> Path:
-    """Put a mended journal in the place of a damaged one, which is kept under a new name: that."""
+    """Replace a damaged journal with the repaired one; return the new path of the damaged one."""
     number = 1
     while (aside := path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")).exists():
         number += 1
     _link(path, aside)
-    for suffix in ("-wal", "-shm"):  # not to be taken for those of the mended one
+    for suffix in ("-wal", "-shm"):  # SQLite would take them for the repaired journal's
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))
@@ -138,7 +138,7 @@ def put_in_place(path: Path, mended: Path) -> Path:
 
 
 def _link(path: Path, aside: Path) -> None:
-    """Keep a file under another name too; it stays where it is until another takes its place."""
+    """Give a file a second name; it also keeps its own until another file replaces it."""
     try:
         os.link(path, aside)
     except (OSError, NotImplementedError):
@@ -146,7 +146,7 @@ def _link(path: Path, aside: Path) -> None:
 
 
 def _good(db: sqlite3.Connection, table: str, summed: bool) -> Iterator[Values]:
-    """The rows of a table that are as they were written, by the columns of today."""
+    """The rows of a table that are as they were written, with the columns of the newest format."""
     for row in _rows(db, table, COLUMNS[table][: KEYS[table]]):
         values = row[: len(COLUMNS[table])]
         if summed:
@@ -165,7 +165,7 @@ def _columns(db: sqlite3.Connection, table: str) -> list[str]:
 
 
 def _rows(db: sqlite3.Connection, table: str, key: tuple[str, ...]) -> Iterator[Values]:
-    """The rows of a table, by key from the front and from the back, each once."""
+    """The readable rows of a table, from the front and from the back, each once."""
     seen: set[Values] = set()
     for order in ("ASC", "DESC"):
         ordered = ", ".join(f"{column} {order}" for column in key)
@@ -179,7 +179,7 @@ def _rows(db: sqlite3.Connection, table: str, key: tuple[str, ...]) -> Iterator[
 
 
 def _between(db: sqlite3.Connection, table: str, seen: set[Values]) -> Iterator[Values]:
-    """The rows that lie between two breaks, asked for one by one."""
+    """The rows between two breaks, looked up one by one."""
     places = [place for place in seen if isinstance(place[0], str) and isinstance(place[1], int)]
     for stage in sorted({str(stage) for stage, _ in places}):
         numbers = {number for name, number in places if name == stage}

@@ -1,4 +1,4 @@
-"""What a stage of a run has done so far, counted from the journal."""
+"""The figures of a stage of a run, counted from the journal."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from selfinstruct.records import ACCEPTED, KEPT, REJECTED
 
-PAID = "attempts > 0"  # the other replies came from the cache, or from the run that is replayed
+PAID = "attempts > 0"  # all other replies came from the cache, or from the replayed run
 
 
 @dataclass
 class StageStats:
-    """What a stage has done, as `summary.json` has it.
+    """The figures of a stage, as `summary.json` has them.
 
-    Tokens and cost are of replies paid for; the worth is what all of them would have cost without the cache.
-    The main reason is the check that rejected the most, with its count and its share of the candidates; None
-    where nothing was rejected. `tokens_counted` says for how many replies the tokens were counted here, since
-    the provider gave no sane number. Embedded texts have figures of their own, beside those; None where
+    Tokens and cost count only the replies paid for; the worth is what all replies would have cost without the
+    cache. The main reason is the check that rejected the most, with its count and its share of the
+    candidates; None if nothing was rejected. `tokens_counted` says for how many replies the tokens were
+    counted here, since the provider gave no plausible number. Embedded texts have separate figures; None if
     there were none.
     """
 
@@ -44,20 +44,20 @@ class StageStats:
 
     @property
     def paid_usd(self) -> float | None:
-        """What replies and embedded texts cost; None where no price is known."""
+        """The cost of replies and embedded texts; None if no price is known."""
         costs = [self.cost_usd, self.embeddings["cost_usd"] if self.embeddings else None]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if known else None
 
 
 def stats_of(db: sqlite3.Connection, stage: str, seconds: float, asked: int) -> StageStats:
-    """What a stage has done so far, by its run's journal.
+    """The figures of a stage so far.
 
     Args:
-        db: the journal's file.
+        db: a connection to the journal.
         stage: name of the stage.
-        seconds: that it has taken.
-        asked: requests for vectors that it has sent.
+        seconds: the time that the stage has taken.
+        asked: the number of requests for vectors that it has sent.
     """
     one = db.execute
     requests = one("SELECT COUNT(*) FROM request WHERE stage = ?", (stage,)).fetchone()[0]
@@ -88,12 +88,12 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float, asked: int) -> 
 
 
 def fates_of(db: sqlite3.Connection, stage: str, after: int = 0) -> tuple[int, dict[str, int]]:
-    """How many candidates were accepted, and how many each check rejected, the most first.
+    """How many candidates were accepted, and how many each check rejected, the largest number first.
 
     Args:
-        db: the journal's file.
+        db: a connection to the journal.
         stage: name of the stage.
-        after: count only what came of the requests after this one.
+        after: count only the candidates of requests after this number.
     """
     rows = db.execute(
         'SELECT fate, "check", COUNT(*) FROM record WHERE stage = ? AND request > ? AND fate IN (?, ?)'
@@ -105,7 +105,7 @@ def fates_of(db: sqlite3.Connection, stage: str, after: int = 0) -> tuple[int, d
 
 
 def main_reason(rejected: Mapping[str, int], candidates: int) -> dict[str, Any] | None:
-    """The check that rejected the most, of several the first by name; None where nothing was rejected."""
+    """The check that rejected the most (the first by name if equal); None if nothing was rejected."""
     if not rejected:
         return None
     check = min(rejected, key=lambda name: (-rejected[name], name))
@@ -114,12 +114,12 @@ def main_reason(rejected: Mapping[str, int], candidates: int) -> dict[str, Any] 
 
 @dataclass(frozen=True)
 class Particulars:
-    """More of what one check rejected in a stage.
+    """More about the candidates that one check rejected in a stage.
 
     Attributes:
-        shown: how many are nearest to an example of the prompt that they answer.
+        shown: for how many the nearest record is an example in the prompt that they answer.
         reason: the commonest reason in words, and how many have it.
-        variant: the commonest variant of the prompt, where it has some.
+        variant: the commonest variant of the prompt, if it has variants.
     """
 
     shown: int = 0
@@ -141,9 +141,10 @@ def particulars_of(db: sqlite3.Connection, stage: str, check: str, after: int = 
 
 
 def read_from(db: sqlite3.Connection, stage: str, checks: Iterable[str]) -> set[int]:
-    """The requests of a stage whose reply had something to judge: accepted, waiting, or rejected by `checks`.
+    """The requests of a stage with a candidate that is accepted, waiting, or rejected by `checks`.
 
-    A record that goes on as it is, since nothing was made of it, is no sign that the reply could be read.
+    These are the requests with a readable reply. A record that only goes on unchanged does not count, since
+    nothing was read from the reply.
     """
     names = list(checks)
     rows = db.execute(

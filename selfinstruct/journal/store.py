@@ -1,12 +1,12 @@
-"""The journal: one SQLite file a run that holds every request, reply, candidate and fate.
+"""The journal: one SQLite file for each run, with every request, reply, candidate and fate.
 
 A reply is stored the moment it arrives; the candidates read from it and their fates are stored in one
-transaction when its turn comes. So whatever ends a process, starting again goes on from here, and the files a
-user reads are all written from here. The file is in WAL mode: it can be read while a run writes it, and what
-was stored survives the end of the process at once and a power cut from the next `checkpoint` on.
+transaction when its turn comes. So however a process ends, the next start goes on from the journal, and all
+files that a user reads are written from it. The file is in WAL mode: others can read it while a run writes
+it. Stored rows survive the end of the process at once, and a power cut after the next `checkpoint`.
 
-All that is written in one turn of the event loop shares one commit, which costs more than the writing itself:
-whoever writes awaits `settled` before anything is done that rests on it.
+All rows written in one turn of the event loop share one commit, since a commit costs more than the writing.
+A writer awaits `settled` before it does anything that depends on the rows.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ from selfinstruct.records import (
 )
 from selfinstruct.safety.blot import blotted
 
-FINISHED = "finished"  # the meta key of whether the run came to its end
-GAVE_UP = "gave_up"  # of the stage that stopped early, since its replies came to nothing, and why
-SUMMED_UP = "summary"  # the digests of the summary that was written last, and of the events up to then
-ASKED = "vectors/"  # before the name of a stage, of how many requests for vectors it has sent
-SETTINGS = "settings"  # the digests of what is in .hydra/, by name; two where a start ended while it wrote
-REPLAYED = "replay"  # and of what a replay has to say of itself
+# The meta keys:
+FINISHED = "finished"  # whether the run has ended normally
+GAVE_UP = "gave_up"  # the stage that stopped early because its replies gave nothing, and why
+SUMMED_UP = "summary"  # the digests of the last written summary, and of the events up to then
+ASKED = "vectors/"  # with the name of a stage: how many requests for vectors it has sent
+SETTINGS = "settings"  # the digests of the files in .hydra/, by name; two if a start ended while writing one
+REPLAYED = "replay"  # the facts that a replay notes about itself
 
 _REPLY = COLUMNS["reply"][2:]
 _HERE = "stage = ? AND number = ?"
@@ -57,11 +58,11 @@ class Journal:
     """The journal of one run.
 
     Args:
-        path: the SQLite file; made where it does not exist.
-        db: it, open and found whole, where it is only to be read.
+        path: the SQLite file; it is made if it does not exist.
+        db: a connection to it, already checked, for a journal that is only read.
 
     Raises:
-        DamagedJournal: if it is damaged; each row is looked at now, and again whenever it is read.
+        DamagedJournal: if it is damaged; each row is checked now, and again whenever it is read.
         RunFolderError: if it cannot be opened, or is of a newer format.
     """
 
@@ -76,19 +77,19 @@ class Journal:
         self._db.close()
 
     async def settled(self) -> None:
-        """Wait until all that was written is stored."""
-        await asyncio.sleep(0)  # the others whose turn it is now write too
+        """Wait until all written rows are stored."""
+        await asyncio.sleep(0)  # tasks that are ready now write first, and share the commit
         self.commit()
 
     def commit(self) -> None:
-        """Store all that was written, now."""
+        """Store all written rows now."""
         self._rows.commit()
 
     def checkpoint(self) -> None:
-        """Make all that is stored safe from a power cut; may be called from another thread.
+        """Make all stored rows safe from a power cut; may be called from another thread.
 
-        Done every few seconds beside the run, since to wait for the disk at each reply would take longer
-        than all the rest.
+        A run does this every few seconds in another thread. Waiting for the disk at each reply would take
+        longer than everything else.
         """
         with closing(connect(self.path)) as db:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -105,11 +106,11 @@ class Journal:
         self.commit()
 
     def sent(self, requests: Iterable[Request], sends: int = 1) -> None:
-        """Store requests as they are sent; one sent again takes the place of the first and counts once more.
+        """Store requests as they are sent; one that is sent again replaces the first, and its sends add up.
 
         Args:
             requests: the requests.
-            sends: how often they go out: 0 where the cache has the reply.
+            sends: how often each is sent now; 0 if the cache has the reply.
         """
         self._rows.begin()
         for request in requests:
@@ -143,7 +144,7 @@ class Journal:
         )
 
     def restore(self, rows: Mapping[str, Iterable[Values]]) -> None:
-        """Store what was read of a damaged journal."""
+        """Store the rows that were read from a damaged journal."""
         with self._together():
             for table, good in rows.items():
                 for row in good:
@@ -152,22 +153,22 @@ class Journal:
         self.commit()
 
     def has_replies(self) -> bool:
-        """Whether anything was received in this run."""
+        """Whether this run has received a reply."""
         return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM reply)").fetchone()[0])
 
     def forget(self) -> None:
-        """Forget what was sent and never answered, and what was made without asking."""
+        """Delete all requests and records, in a journal without replies."""
         for table in ("request", "record"):
             self._rows.empty(table)
         self.commit()
 
     def untaken(self, stage: str) -> set[int]:
-        """The numbers of the replies that arrived and are yet to be taken in."""
+        """The numbers of the replies that have arrived but are not yet taken in."""
         rows = self._db.execute("SELECT number FROM reply WHERE stage = ? AND NOT taken", (stage,))
         return {number for (number,) in rows}
 
     def reply(self, stage: str, number: int) -> Reply | None:
-        """The stored reply to a request, None where none has arrived."""
+        """The stored reply to a request; None if none has arrived."""
         row = next(self._rows.read("reply", _HERE, (stage, number)), None)
         if row is None:
             return None
@@ -178,7 +179,7 @@ class Journal:
         return Reply(**values)
 
     def asked(self, stages: Iterable[str]) -> dict[bytes, int]:
-        """How often each content was asked in these stages, by the replies that were taken in."""
+        """By content, how many requests of these stages have a reply that was taken in."""
         stages = list(stages)
         rows = self._db.execute(
             "SELECT content, COUNT(*) FROM request JOIN reply USING (stage, number)"
@@ -188,7 +189,7 @@ class Journal:
         return dict(rows.fetchall())
 
     def spent(self) -> Spent:
-        """What the run has spent so far."""
+        """The amounts that the run has spent so far."""
         usd, tokens = self._db.execute(
             "SELECT COALESCE(SUM(cost_usd), 0.0), COALESCE(SUM(prompt_tokens + completion_tokens), 0)"
             f" FROM reply WHERE {PAID}"
@@ -206,28 +207,28 @@ class Journal:
         self._rows.put("meta", (f"{ASKED}{stage}", _json(self.meta(f"{ASKED}{stage}", 0) + 1)))
 
     def keep_vectors(self, stage: str, vectors: Iterable[StoredVector]) -> None:
-        """Store vectors of texts as they arrive; one that is there stays."""
+        """Store vectors of texts as they arrive; a stored one is not replaced."""
         self._rows.begin()
         for one in vectors:
             row = (one.key, stage, one.vector, one.tokens, one.cost_usd, one.paid)
             self._rows.add("vector", row)
 
     def adopt_vectors(self, other: Journal) -> None:
-        """Take over what another run has paid for."""
+        """Copy the vectors of another run, as not paid for in this one."""
         self._rows.begin()
         for row in other._rows.read("vector"):
             self._rows.add("vector", (*row[:-1], 0))
         self.commit()
 
     def vectors(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The stored vectors of these keys, of those there are."""
+        """The stored vectors of these keys; a key without one is left out."""
         rows = (row for key in keys for row in self._rows.read("vector", "key = ?", (key,)))
         return {key: vector for key, _, vector, *_ in rows}  # type: ignore[misc]
 
     def take(self, stage: str, number: int, records: Iterable[Record]) -> None:
         """Store the candidates of a reply with their fates, all or none.
 
-        The reply counts as taken in once none of them is waiting.
+        The reply counts as taken in when no candidate is waiting.
         """
         records = list(records)
         with self._together():
@@ -242,7 +243,7 @@ class Journal:
         return {number for (number,) in rows}
 
     def models(self, stage: str) -> dict[int, str]:
-        """By number of the request, the name that the provider gave the model which answered."""
+        """By number of the request, the model's name in the provider's reply."""
         return dict(self._db.execute("SELECT number, model FROM reply WHERE stage = ?", (stage,)).fetchall())
 
     def requests(self, stage: str) -> Iterator[Request]:
@@ -250,16 +251,16 @@ class Journal:
         yield from map(_request, self._rows.read("request", "stage = ? ORDER BY number", (stage,)))
 
     def request(self, stage: str, number: int) -> Request | None:
-        """A request as it was sent, None where there is none."""
+        """A request as it was sent; None if there is none."""
         return next(map(_request, self._rows.read("request", _HERE, (stage, number))), None)
 
     def taken(self, stage: str) -> set[int]:
-        """The numbers of the replies taken in."""
+        """The numbers of the replies that were taken in."""
         rows = self._db.execute("SELECT number FROM reply WHERE stage = ? AND taken", (stage,))
         return {number for (number,) in rows}
 
     def records(self, stage: str, fate: str | None = None, request: int | None = None) -> Iterator[Record]:
-        """The records of a stage, in order: all, those of one fate, or those of one request."""
+        """The records of a stage, in order; if given, only those with this fate and of this request."""
         query = "stage = ?"
         values: list[Any] = [stage]
         for column, value in (("fate", fate), ("request", request)):
@@ -279,25 +280,25 @@ class Journal:
         self.set_meta(f"seconds/{stage}", self.meta(f"seconds/{stage}", 0.0) + seconds)
 
     def stats(self, stage: str) -> StageStats:
-        """What a stage has done so far."""
+        """The figures of a stage so far."""
         seconds, asked = self.meta(f"seconds/{stage}", 0.0), self.meta(f"{ASKED}{stage}", 0)
         return stats_of(self._db, stage, round(seconds, 3), asked)
 
     def fates(self, stage: str, after: int = 0) -> tuple[int, dict[str, int]]:
-        """How many candidates were accepted and rejected, by check, of the requests after a number."""
+        """How many candidates of the requests after a number were accepted, and rejected by each check."""
         return fates_of(self._db, stage, after)
 
     def particulars(self, stage: str, check: str, after: int = 0) -> Particulars:
-        """More of what a check rejected."""
+        """More about the candidates that a check rejected."""
         return particulars_of(self._db, stage, check, after)
 
     def read(self, stage: str, checks: Iterable[str]) -> set[int]:
-        """The requests whose reply had something to judge; `checks` are those that judge."""
+        """The requests with a readable reply; `checks` are the checks that judge candidates."""
         return read_from(self._db, stage, checks)
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """All of it or nothing, whatever else the transaction holds."""
+        """Write all rows of the block or, if it raises, none; other rows of the transaction are kept."""
         self._rows.begin()
         self._db.execute("SAVEPOINT together")
         mark = self._rows.mark()
@@ -305,7 +306,7 @@ class Journal:
             yield
         except BaseException:
             self._rows.undo(mark)
-            if self._db.in_transaction:  # a full disk has ended it already
+            if self._db.in_transaction:  # not if a full disk has ended it already
                 self._db.execute("ROLLBACK TO together")
             raise
         self._db.execute("RELEASE together")

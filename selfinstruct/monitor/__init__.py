@@ -1,1 +1,1 @@
-"""What a run says while it works: progress on the screen, events in a file."""
+"""The output of a run while it works: progress on the screen, events in a file."""

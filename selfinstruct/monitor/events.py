@@ -1,19 +1,19 @@
-"""`events.jsonl`: what happened in a run, one JSON line an event; no prompt, no reply and no key among it.
+"""`events.jsonl`: the events of a run, one JSON line for each; without prompts, replies and API keys.
 
-A line has `at` (UTC), `event` and what belongs to it:
+A line has `at` (UTC), `event` and the fields of that event:
     run         the run begins or ends: recipe, state, finished
     stage       a stage begins or ends: stage, state, accepted, seconds
     request     a reply arrived: stage, number, model, attempts (0: from the cache), seconds, prompt_tokens,
                 completion_tokens, cost_usd, finish_reason, tokens_counted (whether the tokens
-                were counted here, since the provider gave no sane number)
+                were counted here, since the provider gave no plausible number)
     embedding   the vectors of some texts arrived: stage, model, texts, attempts, prompt_tokens, cost_usd,
                 seconds
     retry       an attempt failed: stage, number, model, attempt, wait (seconds until the next), why
-    plain       a prompt was refused in words that nobody knows, and a plain one was answered: stage, number,
+    plain       a prompt was refused for an unknown reason, but a plain prompt was answered: stage, number,
                 model, why
-    fallback    a model has given a request up: stage, number, model, to, why
-    limit       requests in flight allowed from now on: model, concurrency
-    checkpoint  all up to here is safe from a power cut: stage, replies, accepted, cost_usd
+    fallback    a request failed for good, and another model gets it: stage, number, model, to, why
+    limit       the number of requests allowed in flight from now on: model, concurrency
+    checkpoint  everything up to here is safe from a power cut: stage, replies, accepted, cost_usd
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ EVENTS = "events.jsonl"
 
 
 class Events:
-    """Writes the events of a run; a line at a time, so that a kill loses none.
+    """Writes the events of a run, line by line, so that none is lost if the process is killed.
 
     Args:
-        path: the file; what earlier processes wrote to it stays.
+        path: the file; lines of earlier processes are kept.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def tell(self, event: str, **facts: Any) -> None:
-        """Write an event down."""
+        """Write an event."""
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         self._file.write(blotted(json_line({"at": at, "event": event, **facts})))
 

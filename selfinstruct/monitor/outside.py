@@ -1,4 +1,4 @@
-"""What the world outside does to a process: it stops it by signals; a terminal, a pipe or room is gone."""
+"""Handles events outside the process: signals that stop it, a closed terminal or pipe, a full disk."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # the reader, as `| head`; the terminal; closed from the start
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk; what was to be printed is not worth a run
+GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # no reader (`| head`); no terminal; closed from the start
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk is full, which must not stop a run
 ERROR = 2  # the number of standard error
 
 
 def stopping() -> list[signal.Signals]:
-    """The signals that stop a run: Ctrl-C, SIGTERM, and a closed terminal unless that is ignored (nohup)."""
+    """The signals that stop a run: Ctrl-C, SIGTERM and, if it is not ignored (nohup), a closed terminal."""
     signals = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
@@ -25,13 +25,13 @@ def stopping() -> list[signal.Signals]:
 
 
 class Lasting:
-    """A stream that takes what is written to it, also when nobody can read it, or keep it, any more.
+    """A stream that accepts text even after its reader is gone or its disk is full.
 
-    Where the disk is full, that is said once on standard error, as far as that has room itself.
+    If the disk is full, it says so once on standard error, if that still has room itself.
 
     Args:
-        stream: where it goes.
-        own: whether the stream is this process's alone, so that what it holds back may be thrown away.
+        stream: the stream to write to.
+        own: whether only this process uses the stream, so that its buffered text may be thrown away.
     """
 
     def __init__(self, stream: TextIO, own: bool = False) -> None:
@@ -41,7 +41,7 @@ class Lasting:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, if it can be."""
+        """Write a text, if that is possible."""
         try:
             return self._stream.write(text)
         except (OSError, ValueError) as error:
@@ -49,7 +49,7 @@ class Lasting:
             return len(text)
 
     def flush(self) -> None:
-        """Hand on what is held back, if it can be."""
+        """Write the buffered text, if that is possible."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
@@ -62,29 +62,29 @@ class Lasting:
             raise error
         if number in FULL and not self._said:
             self._said = True
-            self._say(f"selfinstruct: {error}: what is printed is cut off here; that stops no run\n")
+            self._say(f"selfinstruct: {error}: the output is cut off here; the command goes on\n")
         if self._own and not closed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _say(self, text: str) -> None:
-        with suppress(OSError, ValueError, AttributeError):  # it may be the stream that is full
+        with suppress(OSError, ValueError, AttributeError):  # standard error may be full itself
             if self._stream.fileno() != ERROR:
                 os.write(ERROR, text.encode())
 
 
 def lasting(stream: TextIO | None) -> TextIO:
-    """A stream that outlasts its reader; one that throws all away where there is none (`2>&-`)."""
+    """The stream, made to outlast its reader; if it is closed (`2>&-`), one that discards all text."""
     if stream is None:
         return Path(os.devnull).open("w", encoding="utf-8")
     return stream if isinstance(stream, Lasting) else cast(TextIO, Lasting(stream))
 
 
 def outlast_the_terminal() -> None:
-    """Let standard output and standard error outlast their readers, for the whole process."""
+    """Make standard output and standard error outlast their readers, for the whole process."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
-        except OSError:  # closed: what is opened next would get its number, and what is printed with it
+        except OSError:  # it is closed: the next file opened would get its number, and the printed text
             os.open(os.devnull, os.O_RDWR)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

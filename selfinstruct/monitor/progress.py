@@ -1,4 +1,4 @@
-"""What a run shows while it runs: a bar a stage on a terminal, a line every few seconds elsewhere."""
+"""The progress of a run: a bar for each stage on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME, BAR = 15, 16  # columns
 
 @dataclass
 class Tally:
-    """Where a stage stands."""
+    """The progress of a stage."""
 
     name: str
     goal: int
@@ -38,20 +38,20 @@ class Tally:
     done_before: int = 0
 
     def line(self) -> str:
-        """All of it on one line."""
+        """The whole progress on one line."""
         return f"{self.name}: {self.done} of {self.goal}  {self.details()}"
 
     def details(self, room: int = 1_000) -> str:
-        """All but the name and the bar, as far as there is room for it."""
+        """Everything except the name and the bar, as far as there is room."""
         rate = (
             f"{self.accepted / self.candidates:.0%} of {self.candidates} accepted" if self.candidates else ""
         )
         cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
         parts = [self._left(), rate, cost, f"{_short(self.tokens)} tokens", f"{self.in_flight} in flight"]
-        told = [part for part in parts if part]
-        while len(told) > 1 and len("  ".join(told)) > room:
-            told.pop()
-        return "  ".join(told)
+        fitting = [part for part in parts if part]
+        while len(fitting) > 1 and len("  ".join(fitting)) > room:
+            fitting.pop()
+        return "  ".join(fitting)
 
     def _left(self) -> str:
         done = self.done - self.done_before
@@ -65,7 +65,7 @@ class Progress:
     """Shows a run's progress.
 
     Args:
-        stream: where to show it; standard error unless told.
+        stream: where to show it; the default is standard error.
         quiet: show nothing.
     """
 
@@ -77,7 +77,7 @@ class Progress:
         self._remark: Callable[[Sequence[Record]], str | None] | None = None
         self._bars: Bars | None = None
         self._bar: Any = None
-        self._troubles: dict[str, tuple[float, int]] = {}  # by kind: when one was told, how many since
+        self._troubles: dict[str, tuple[float, int]] = {}  # by kind: time of the last shown, how many since
 
     @contextmanager
     def stage(
@@ -92,13 +92,13 @@ class Progress:
 
         Args:
             name: its name.
-            goal: what it works towards.
-            stats: what it has done before.
-            taken: replies taken in before, where these count towards the goal and not accepted records.
-            remark: gets the candidates of each reply taken in; what it returns is said.
+            goal: the number that it works towards.
+            stats: its figures so far.
+            taken: replies taken in before, if replies and not accepted records count towards the goal.
+            remark: gets the candidates of each reply taken in; the text that it returns is shown.
         """
         done = stats.accepted if taken is None else taken
-        if not goal:  # it asks nothing, and has what it has
+        if not goal:  # it asks no model, and its records are there already
             done = goal = stats.accepted
         self._by_replies, self._remark = taken is not None, remark
         self._tally = Tally(
@@ -115,7 +115,7 @@ class Progress:
             yield
 
     def traffic(self, sent: int, reply: Reply | None = None) -> None:
-        """So many more requests are in flight, or fewer; a reply arrived."""
+        """Change the number of requests in flight by `sent`; count a reply that has arrived."""
         if self._tally is None:
             return
         self._tally.in_flight += sent
@@ -125,7 +125,7 @@ class Progress:
         self._refresh()
 
     def took(self, records: list[Record]) -> None:
-        """A reply was taken in, and these are its candidates."""
+        """Count the candidates of a reply that was taken in."""
         tally = self._tally
         assert tally, "replies belong to a stage"
         accepted = sum(record.fate == ACCEPTED for record in records)
@@ -133,22 +133,22 @@ class Progress:
         tally.candidates += accepted + sum(record.fate == REJECTED for record in records)
         tally.done += 1 if self._by_replies else accepted
         self._refresh()
-        said = self._remark(records) if self._remark else None
-        if said:
-            self.say(said)
+        remark = self._remark(records) if self._remark else None
+        if remark:
+            self.say(remark)
 
     def trouble(self, kind: str, text: str) -> None:
-        """Say what went wrong for the moment; of many lines of a kind only one every few seconds."""
+        """Show a passing problem; of each kind, only one line every few seconds."""
         now = time.monotonic()
-        last, untold = self._troubles.get(kind, (-EVERY_SECONDS, 0))
+        last, hidden = self._troubles.get(kind, (-EVERY_SECONDS, 0))
         if now - last < EVERY_SECONDS:
-            self._troubles[kind] = last, untold + 1
+            self._troubles[kind] = last, hidden + 1
             return
         self._troubles[kind] = now, 0
-        self.say(f"{text} (and {untold} more like it)" if untold else text)
+        self.say(f"{text} (and {hidden} more like it)" if hidden else text)
 
     def say(self, text: str) -> None:
-        """Say something beside the bars."""
+        """Show a line; on a terminal, above the bar."""
         if self._quiet:
             return
         if self._bars:
@@ -158,7 +158,7 @@ class Progress:
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """Say what takes a while, if it does."""
+        """Show a line if the block takes more than two seconds."""
         timer = threading.Timer(2.0, self.say, (f"{what} …",))
         timer.daemon = True
         timer.start()
@@ -179,7 +179,7 @@ class Progress:
 
         name = TextColumn(f"{{task.description:<{NAME}}}", markup=False)
         columns = name, BarColumn(BAR), MofNCompleteColumn(), TextColumn("{task.fields[details]}")
-        # While there are bars, rich puts a stream of its own in the place of ours, which reads escapes.
+        # While a bar is shown, rich replaces our standard streams with its own, which obey escape sequences.
         with Progress(*columns, console=console(self._stream)) as self._bars, screened():
             self._bar = self._bars.add_task(safe(tally.name), total=tally.goal, details="")
             self._refresh()
@@ -191,22 +191,22 @@ class Progress:
     def _lines(self) -> Iterator[None]:
         ended = threading.Event()
 
-        def tell_now() -> None:
+        def show_now() -> None:
             if self._tally:
                 self.say(self._tally.line())
 
-        def tell() -> None:
+        def show() -> None:
             while not ended.wait(EVERY_SECONDS):
-                tell_now()
+                show_now()
 
-        thread = threading.Thread(target=tell, daemon=True)
+        thread = threading.Thread(target=show, daemon=True)
         thread.start()
         try:
             yield
         finally:
             ended.set()
             thread.join()
-            tell_now()
+            show_now()
 
 
 def _short(number: int) -> str:

@@ -1,10 +1,10 @@
-"""What people see: no secret, and no character that does something to a terminal instead of being shown.
+"""Makes printed text safe: without secrets, and with control characters shown as escapes.
 
-Names, values of a recipe and what a model or a server said may hold escape sequences, which could hide a line
-or write to the clipboard, and characters that turn the direction of writing. They are shown as `\\x1b`,
-whether or not anybody looks at a terminal; files keep what they hold. `screened` puts this between us and the
-standard streams. What rich draws goes past it, since rich's own colours are such sequences, so `console`
-makes each text safe before rich has it.
+Names, values of a recipe and texts of a model or a server may have escape sequences in them, which could hide
+a line or write to the clipboard, and characters that reverse the direction of writing. They are printed as
+`\\x1b`, on a terminal and elsewhere; files keep them as they are. `screened` does this for the standard
+streams. It does not cover rich's own output, since its colours are such sequences; so `console` makes each
+text safe before rich gets it.
 """
 
 from __future__ import annotations
@@ -20,51 +20,51 @@ from selfinstruct.safety.blot import blotted, without_passwords
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Control characters but line breaks and tabs, what turns the direction of writing, line breaks that only some
-# programs know, marks that nobody sees, and halves of characters, which no stream takes.
+# Control characters except line breaks and tabs; characters that reverse the direction of writing; line
+# breaks that only some programs know; invisible marks; and unpaired surrogates, which no stream accepts.
 _ACTING = re.compile(
     "[\\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
 
 def visible(text: str) -> str:
-    """The text with what a terminal would act on written out."""
+    """The text with escapes in place of the characters that a terminal would act on."""
     return _ACTING.sub(_escape, text)
 
 
 def safe(text: str) -> str:
-    """A text as people may see it."""
+    """The text without secrets and control characters, fit to be printed."""
     return visible(without_passwords(blotted(text)))
 
 
 def console(stream: TextIO, **options: Any) -> Console:
-    """A rich console on a stream that makes every text safe, and reads none as rich's markup."""
+    """A rich console that makes every text safe, and does not read rich's markup in it."""
     from rich.console import Console
 
     class SafeConsole(Console):
-        def render_str(self, text: str, **options: Any) -> Any:  # all texts pass here, those of tables too
+        def render_str(self, text: str, **options: Any) -> Any:  # all texts, also of tables, go through here
             return super().render_str(safe(text), **{**options, "markup": False, "emoji": False})
 
     return SafeConsole(file=stream.below if isinstance(stream, Screen) else stream, **options)
 
 
 class Screen:
-    """A stream that makes safe what is written to it.
+    """A stream that makes all written text safe.
 
     Args:
-        below: the stream to which that goes.
+        below: the stream that gets the safe text.
     """
 
     def __init__(self, below: TextIO) -> None:
         self.below = below
 
     def write(self, text: str) -> int:
-        """Write a text, safe; returns the length of what was given."""
+        """Write a text, made safe; return the length of the original."""
         self.below.write(safe(text))
         return len(text)
 
     def writelines(self, texts: Any) -> None:
-        """Write texts, safe."""
+        """Write texts, made safe."""
         for text in texts:
             self.write(text)
 
@@ -74,7 +74,7 @@ class Screen:
 
 @contextmanager
 def screened() -> Iterator[None]:
-    """Make safe what goes to the standard streams, until the end of the block."""
+    """Make all text on the standard streams safe, until the end of the block."""
     before = sys.stdout, sys.stderr
     screen()
     try:
@@ -84,7 +84,7 @@ def screened() -> Iterator[None]:
 
 
 def screen() -> None:
-    """Make safe what goes to the standard streams from now on."""
+    """Make all text on the standard streams safe from now on."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Screen):

@@ -1,1 +1,1 @@
-"""Where a user's files are, and how they are read and written."""
+"""The user's files: where they are, and how they are read and written."""

@@ -1,8 +1,8 @@
-"""YAML files as configs, quickly: parsed in C, and every text once in a process.
+"""Loads YAML files as configs, fast: parsed in C, and each text only once in a process.
 
-A recipe is composed of some twenty files. Hydra parses each of them anew every time, in Python, which takes
-more than half of the time of composing. Here a file is read every time and its text is parsed once, so a file
-that has changed is never taken for what it was.
+A recipe is composed from some twenty files. Hydra parses each of them every time, in Python, which takes more
+than half of the time of composing. Here a file is read every time, but the same text is parsed only once. So
+a change to a file always counts.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from selfinstruct.project.parts import PARTS, spread
 
 
 def load(path: Path) -> Any:
-    """The config in a YAML file, as `OmegaConf.load` reads it; the caller's own, to change.
+    """The config in a YAML file, as `OmegaConf.load` reads it; a copy that the caller may change.
 
     Raises:
-        yaml.YAMLError: where it is not YAML.
-        OSError: where it cannot be read, or holds neither a mapping nor a list.
+        yaml.YAMLError: if it is not YAML.
+        OSError: if it cannot be read, or is neither a mapping nor a list.
     """
     return _parsed(path, path.read_text(encoding="utf-8"))
 
 
 @cache
 def use_in_hydra() -> None:
-    """Have Hydra read the files of its search path with `load`, here and in processes that run jobs."""
+    """Make Hydra read the files of its search path with `load`, here and in processes that run jobs."""
     from hydra._internal.core_plugins import file_config_source as hydras
     from hydra._internal.sources_registry import SourcesRegistry
     from hydra.plugins.config_source import ConfigResult, ConfigSource
 
     class FileConfigSource(hydras.FileConfigSource):
-        """Has the name of Hydra's own, which is then not registered beside it."""
+        """Replaces Hydra's own class: it has the same name, so Hydra does not register both."""
 
         def load_config(self, config_path: str) -> ConfigResult:
             path = Path(self.path, self._normalize_file_name(config_path))
             if not path.is_file():
-                return super().load_config(config_path)  # which says that there is none
+                return super().load_config(config_path)  # which reports that the file is missing
             text = path.read_text(encoding="utf-8")
             header, config = ConfigSource._get_header_dict(text[:512]), _parsed(path, text)
             if path.parent == Path(self.path, PARTS):  # which has the keys of a recipe
@@ -51,7 +51,7 @@ def use_in_hydra() -> None:
 
 
 def _parsed(path: Path, text: str) -> Any:
-    return pickle.loads(_pickled(str(path), text))  # in a tenth of the time of a deep copy
+    return pickle.loads(_pickled(str(path), text))  # takes a tenth of the time of a deep copy
 
 
 @lru_cache(maxsize=1024)
@@ -69,7 +69,7 @@ def _pickled(name: str, text: str) -> bytes:
 
 @cache
 def _loader() -> Any:
-    """OmegaConf's loader (what is a number, and no key twice) on the parser in C, where PyYAML has it."""
+    """OmegaConf's loader (its numbers, no duplicate keys) on the parser in C, if PyYAML has that."""
     import yaml
     from omegaconf._utils import get_yaml_loader
 

@@ -1,7 +1,7 @@
-"""What the defaults list of a recipe, or of a file of conf/, may name: recipes and files of conf/ by name.
+"""Checks the defaults list of a recipe or a file of conf/: it may only name recipes and files of conf/.
 
-Hydra takes paths there too, and interpolations. A path could bring in any YAML file of the machine unread by
-the checks in `layout`, and an empty name ends in an assertion of Hydra's.
+Hydra also accepts paths and interpolations there. A path could load any YAML file of the machine, which the
+checks in `layout` have not read, and an empty name fails in an assertion of Hydra.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _WORDS = re.compile(r"(?:(?:override|optional)\s+)*")
 
 
 def faults(defaults: Any) -> list[str]:
-    """What is wrong with a defaults list, in words.
+    """A sentence for each fault of a defaults list.
 
     Args:
-        defaults: what the file has under that key, as plain lists and dicts.
+        defaults: the value of that key in the file, as plain lists and dicts.
     """
     if not isinstance(defaults, list) or not all(map(_is_entry, defaults)):
         return [FORM]
@@ -48,7 +48,7 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _wrong(entry: Any) -> str:
-    """Why an entry cannot be a name; empty where it can."""
+    """Why an entry cannot be a name; empty if it can."""
     if isinstance(entry, str):
         return _unfit(entry.removeprefix("/"))
     ((key, names),) = entry.items()
@@ -58,16 +58,16 @@ def _wrong(entry: Any) -> str:
 
 
 def _unfit(name: str) -> str:
-    """Why a text cannot name a recipe, a group or a file of one."""
+    """Why a text cannot name a recipe, a group or a file in a group; empty if it can."""
     path, _, package = name.partition("@")
     if not path.strip():
         return "it names nothing"
     if "${" in name:
-        return "a name there cannot stand for another key"
+        return "a name cannot be a ${key}"
     if NO_TEXT.search(name):
-        return "a name has no control characters"
+        return "a name cannot have control characters"
     if any(part.strip() in ("", ".", "..") for part in path.split("/")) or "\\" in name:
-        return "a name is not a path"
+        return "a name cannot be a path"
     if "@" in package:
         return "it has more than one @"
     return ""

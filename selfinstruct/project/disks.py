@@ -1,7 +1,7 @@
-"""Which disks SQLite can trust: those of this machine.
+"""Finds out whether a folder is on a network disk, and gives a local one, since SQLite needs a local disk.
 
-On a network file system its locks may not hold and its write-ahead log cannot be shared, so what is one file
-may come to be damaged. Runs and the cache therefore stay on local disk; see `handover`.
+On a network file system, SQLite's locks may not hold and its write-ahead log cannot be shared, so a file may
+get damaged. Runs and the cache therefore stay on local disk; see `handover`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-MOUNTS = Path("/proc/self/mounts")  # Linux; elsewhere nobody says, and the user has to
+MOUNTS = Path("/proc/self/mounts")  # on Linux; elsewhere the user has to set `scratch`
 NETWORK = frozenset(
     [
         "nfs",
@@ -42,7 +42,7 @@ NETWORK = frozenset(
 
 
 def network_file_system(path: Path, mounts: Path = MOUNTS) -> str:
-    """The kind of network file system that a path is on, or will be; empty on a local one."""
+    """The kind of network file system that a path is on, or will be on; empty if it is local."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -52,16 +52,16 @@ def network_file_system(path: Path, mounts: Path = MOUNTS) -> str:
     for line in lines:
         _, point, kind = line.split(" ")[:3]
         place = Path(point.replace("\\040", " "))
-        if place in parents and len(place.parts) >= depth:  # the last of those on one place is on top
+        if place in parents and len(place.parts) >= depth:  # of mounts at one place, the last one counts
             found, depth = kind, len(place.parts)
     return found if found in NETWORK else ""
 
 
 def local_folder() -> Path:
-    """A folder of this user's alone on local disk.
+    """A folder on local disk that only this user can read.
 
     Raises:
-        OSError: where there is none, as when somebody else has taken the name.
+        OSError: if it cannot be made or used, for example because it belongs to somebody else.
     """
     folder = Path(tempfile.gettempdir()) / f"selfinstruct-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,8 +1,9 @@
-"""How much the `${key}` of a recipe may come to, counted while they are replaced: OmegaConf has no limit.
+"""Limits how much text the `${key}` of a recipe may expand to, since OmegaConf has no limit.
 
-A few lines can double a text or a section forty times. OmegaConf replaces each `${key}` anew wherever it is
-read, so both the number of replacements and what they give are counted, in the two methods of its containers
-that everyone who replaces one goes through: we, Hydra as it composes, and `--cfg job --resolve`.
+A few lines can double a text or a section forty times. OmegaConf replaces a `${key}` again each time it is
+read, so both the number of replacements and their size are counted. The counting is in two methods of
+OmegaConf's containers, which every replacement goes through: ours, those of Hydra when it composes, and those
+of `--cfg job --resolve`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any
 
-REPLACED = 2_000  # times that a ${key} is replaced
-CHARACTERS = 5_000_000  # of what they are replaced by
-FILES = 1_000  # times that one is loaded for the defaults lists of a recipe: twice for each that they name
-VALUE = 50  # characters that a value of a section counts for beside its own
+REPLACED = 2_000  # the most replacements of a ${key}
+CHARACTERS = 5_000_000  # the most characters of all replacements
+FILES = 1_000  # the most loads of files for the defaults lists of a recipe; each named file is loaded twice
+VALUE = 50  # characters added for each value of a section, for its overhead
 TOO_MUCH = "expands to too much"
-TOO_DEEP = "is nested too deep, or has a ${key} that leads back to where it is"
-REMEDY = "write out what its ${key} stand for, or use fewer of them"
+TOO_DEEP = "is nested too deep, or has a ${key} that leads back to itself"
+REMEDY = "write out the values of its ${key}, or use fewer of them"
 
 
 class _Count:
-    """What was replaced so far."""
+    """The replacements so far."""
 
     __slots__ = ("characters", "replaced")
 
@@ -31,10 +32,10 @@ class _Count:
         self.replaced = self.characters = 0
 
     def add(self, value: Any) -> None:
-        """Count what a key was replaced by.
+        """Count a value that replaced a key.
 
         Raises:
-            InterpolationResolutionError: beyond a limit.
+            InterpolationResolutionError: if a limit is exceeded.
         """
         from omegaconf.errors import InterpolationResolutionError
 
@@ -42,7 +43,7 @@ class _Count:
         if self.replaced <= REPLACED:
             self.characters += _weight(value)
         if self.replaced > REPLACED or self.characters > CHARACTERS:
-            limits = f"a recipe may replace {REPLACED:,} ${{key}}, by {CHARACTERS:,} characters"
+            limits = f"a recipe may replace ${{key}} {REPLACED:,} times, with {CHARACTERS:,} characters"
             raise InterpolationResolutionError(f"{TOO_MUCH}: {limits}")
 
 
@@ -51,7 +52,7 @@ _COUNT: ContextVar[_Count | None] = ContextVar("count", default=None)
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Hold all that is replaced inside to the limits together; outside, each value is held to them alone."""
+    """Apply the limits to all replacements inside the block together; outside, they apply to each value."""
     install()
     token = _COUNT.set(_Count())
     try:
@@ -62,7 +63,7 @@ def limited() -> Iterator[None]:
 
 @cache
 def install() -> None:
-    """Begin to count, in whatever OmegaConf replaces from here on."""
+    """Count all replacements that OmegaConf makes from now on."""
     from omegaconf.base import Container
 
     of_node, of_text = Container._resolve_node_interpolation, Container.resolve_parse_tree
@@ -78,7 +79,7 @@ def install() -> None:
     @wraps(of_text)
     def text_counted(*args: Any, **kwargs: Any) -> Any:
         count = _COUNT.get()
-        if count is None:  # no limit for all together: one for this value
+        if count is None:  # outside `limited`: apply the limits to this value
             with limited():
                 return text_counted(*args, **kwargs)
         value = of_text(*args, **kwargs)
@@ -90,7 +91,7 @@ def install() -> None:
 
 
 def _weight(value: Any) -> int:
-    """About how many characters a value has, counted no further than the limit."""
+    """The approximate number of characters in a value; counting stops at the limit."""
     total, todo = 0, [value]
     while todo and total <= CHARACTERS:
         one = todo.pop()
@@ -107,7 +108,7 @@ def _weight(value: Any) -> int:
 
 @cache
 def install_files() -> None:
-    """Begin to count the files that a defaults list comes to, each as often as lists name it."""
+    """Count the files that defaults lists load from now on; a file counts each time a list names it."""
     from hydra._internal.config_repository import CachingConfigRepository
     from hydra.errors import ConfigCompositionException
 
@@ -115,10 +116,10 @@ def install_files() -> None:
 
     @wraps(load)
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.loaded = getattr(self, "loaded", 0) + 1  # one of these is made for each recipe composed
+        self.loaded = getattr(self, "loaded", 0) + 1  # Hydra makes a new repository for each recipe
         if self.loaded > FILES:
-            what = f"the defaults lists come to more than {FILES // 2:,} files"
-            raise ConfigCompositionException(f"{what}; let fewer files name others, or name them less often")
+            what = f"the defaults lists name more than {FILES // 2:,} files"
+            raise ConfigCompositionException(f"{what}; name fewer files in them, or name them less often")
         return load(self, *args, **kwargs)
 
     repository: Any = CachingConfigRepository

@@ -1,4 +1,4 @@
-"""What a file that is not plain text is, by its first bytes, and what to do about it.
+"""Recognises files that are not plain text by their first bytes, and says what to do with them.
 
 To add one, add a line to `_TYPES`.
 """
@@ -11,7 +11,7 @@ PARQUET, ARROW, GZIP = "a Parquet file", "an Arrow file", "a gzip file"
 INSTALL = "pip install 'selfinstruct[parquet]'"
 _UNPACK = "unpack it first"
 _AS_CSV = "save the sheet as CSV in UTF-8"
-_AS_TEXT = "save its text in a file of its own, in UTF-8"
+_AS_TEXT = "save its text as a separate file, in UTF-8"
 _EXPORT = "write its rows to a JSONL, CSV or Parquet file"
 _DOWNLOAD = "download the file itself, not the page that shows it"
 
@@ -61,14 +61,14 @@ _OFFICE = (
 
 
 def type_of(data: bytes) -> FileType | None:
-    """What a file is; None for one that may be text."""
-    if data.startswith(b"PK\x03\x04"):  # an Office file is a ZIP archive whose parts have these names
+    """The type of a file; None if it may be text."""
+    if data.startswith(b"PK\x03\x04"):  # an Office file is a ZIP archive with parts of these names
         inside = (kind for name, kind in _OFFICE if name in data[:4096] or name in data[-65536:])
         return next(inside, FileType("a ZIP archive", _UNPACK))
     return next((kind for at, magic, kind in _TYPES if data.startswith(magic, at)), None)
 
 
 def page_of(text: str) -> FileType | None:
-    """A web page that was saved in place of the file that it shows."""
+    """The type for a text that is a web page, saved by mistake in place of a file; None for other texts."""
     begins = text[:200].lstrip().lower()
     return FileType("a web page (HTML)", _DOWNLOAD) if begins.startswith(("<!doctype", "<html")) else None

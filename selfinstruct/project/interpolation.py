@@ -1,10 +1,9 @@
-"""What `${…}` may do in a recipe, in a file of conf and in an override: stand for another key, no more.
+"""Limits `${…}` in recipes, files of conf/ and overrides: it may refer to another key, and nothing else.
 
-OmegaConf also calls functions there (`${oc.env:NAME}` reads the environment), Hydra adds some, and so may any
-package that is installed. What they say would be written down with the run or shown in a message, and a
-recipe from somebody else could ask for a key in this way. So while anything of ours composes or resolves,
-only those functions answer that look at nothing but the config itself. Hydra's own settings may also use
-Hydra's own.
+OmegaConf also calls functions there (`${oc.env:NAME}` reads the environment); Hydra adds some, and any
+installed package may add more. Their results would be saved with the run or shown in a message, so a recipe
+from somebody else could read an API key in this way. So while this package composes or resolves a config,
+only functions that read nothing but the config work. Hydra's own settings may also use Hydra's functions.
 """
 
 from __future__ import annotations
@@ -17,26 +16,27 @@ from threading import Lock
 from typing import Any
 
 Resolver = Callable[..., Any]
-ENVIRONMENT = "reads the environment (oc.env), which would be written down with the run"
+ENVIRONMENT = "reads the environment (oc.env), and the value would be saved with the run"
 ENVIRONMENT_REMEDY = (
-    "a model's key is named, not read: api_key_env=NAME; let the shell fill in other values: KEY=$NAME"
+    "for a model's key, give the variable's name: api_key_env=NAME; for other values, use the shell: "
+    "KEY=$NAME"
 )
 FUNCTION = "a recipe cannot use the function"
 FUNCTION_REMEDY = (
-    "only ${KEY} is known there, which stands for another key; let the shell fill in other values: "
+    "only ${KEY}, the value of another key, is possible there; for other values, use the shell: "
     "run_dir=runs/$(date +%F)"
 )
 OF_ENVIRONMENT = ("oc.env", "env")
 OF_CONFIG = ("oc.create", "oc.decode", "oc.deprecated", "oc.select", "oc.dict.keys", "oc.dict.values")
 OF_HYDRA = ("hydra", "now", "python_version")  # in Hydra's own settings, such as the name of a sweep's folder
 
-_inside = 0  # how many callers are at work, in all threads
+_inside = 0  # how many callers are inside `closed` or after `close`, in all threads
 _LOCK = Lock()
 
 
 @contextmanager
 def closed() -> Iterator[None]:
-    """Let `${…}` read the config alone, in the whole process, until the end of the block."""
+    """Restrict `${…}` to the config, in the whole process, until the end of the block."""
     global _inside
     _enter()
     try:
@@ -47,12 +47,12 @@ def closed() -> Iterator[None]:
 
 
 def close() -> None:
-    """Let `${…}` read the config alone from now on, in a process that is ours alone."""
+    """Restrict `${…}` to the config from now on, in a process that runs only this package."""
     _enter()
 
 
 def refusal(words: str) -> tuple[str, str] | None:
-    """What is wrong and what to do, if a text of OmegaConf's or Hydra's comes from a refusal here."""
+    """The fault and its remedy, if a message from OmegaConf or Hydra contains a refusal from this module."""
     if ENVIRONMENT in words:
         return ENVIRONMENT, ENVIRONMENT_REMEDY
     found = re.search(rf"{FUNCTION} '[^'\n]*'", words)
@@ -68,7 +68,7 @@ def _enter() -> None:
 
 @cache
 def _install() -> None:
-    """Put ourselves where OmegaConf looks a function up, whoever adds one, and when."""
+    """Replace OmegaConf's look-up of functions, so that functions added later are covered too."""
     from omegaconf import OmegaConf
 
     known = OmegaConf._get_resolver
@@ -86,7 +86,7 @@ def _resolver(known: Callable[[str], Resolver | None], name: str) -> Resolver | 
 def _of_hydra(
     name: str, resolver: Resolver | None, root: Any, parent: Any, node: Any, *arguments: Any
 ) -> Any:
-    """What a function of Hydra's says to a setting of Hydra's; refused to all others."""
+    """Call a function of Hydra for one of Hydra's own settings; refuse it for all others."""
     place = str(node._get_full_key(None))
     if resolver is None or place.partition(".")[0] != "hydra":
         _refuse(name)

@@ -1,7 +1,7 @@
-"""Reading files that people write, and saying what is wrong with them in words: encoding, YAML, keys twice.
+"""Reads files that people write, and explains what is wrong with them: encoding, YAML, duplicate keys.
 
-PyYAML takes the last of two equal keys and says nothing, or speaks of a mapping; here each is named with its
-line.
+If a mapping has a key twice, PyYAML silently takes the last one, or its error does not name the key; here the
+message names the key and both lines.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ _MARKS = {
 }
 NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, halves of characters
 _REMEDY = "save it as UTF-8"
-_SAMPLE = 400  # bytes looked at to tell a wide encoding by its zeros
+_SAMPLE = 400  # bytes in which zeros are counted, to recognise UTF-16 and UTF-32
 
 
 def read(path: Path, faults: list[Fault]) -> str | None:
-    """The text of a file, without a byte order mark; None where a fault was added."""
+    """The text of a file, without a byte order mark; None if a fault was added."""
     data = read_bytes(path, faults)
     text = None if data is None else decode(data, str(path), faults)
     if text is not None and "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        faults.append(Fault(str(path), f"holds a NUL character on line {line}", "take it out"))
+        faults.append(Fault(str(path), f"has a NUL character on line {line}", "remove it"))
         return None
     return text
 
 
 def read_yaml(path: Path, faults: list[Fault]) -> str | None:
-    """The text of a YAML file, which is a file and not too large; None where a fault was added."""
+    """The text of a YAML file; None if a fault was added: it is not a file, too large, or not text."""
     if not path.is_file():
-        faults.append(Fault(str(path), "is not a file", "take it away, or put a file there"))
+        faults.append(Fault(str(path), "is not a file", "remove it, or put a file there"))
         return None
     size = path.stat().st_size
     if size > BYTES:
-        what = f"has {size:,} bytes; a YAML file has {BYTES:,} at most"
-        faults.append(Fault(str(path), what, "take out what is not needed"))
+        what = f"has {size:,} bytes; a YAML file may have {BYTES:,} at most"
+        faults.append(Fault(str(path), what, "remove the parts that are not needed"))
         return None
     return read(path, faults)
 
 
 def read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
-    """What a file holds; None where a fault was added."""
+    """The bytes of a file; None if a fault was added."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -61,12 +61,12 @@ def read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
 
 
 def decode(data: bytes, where: str, faults: list[Fault]) -> str | None:
-    """Bytes as text, without a byte order mark; None where a fault was added.
+    """Bytes as text, without a byte order mark; None if a fault was added.
 
     Args:
-        data: what a file holds.
+        data: the bytes of a file.
         where: the file, for messages.
-        faults: receives what is wrong: a file that is not text, or another encoding.
+        faults: gets a fault if the file is not text, or has another encoding.
     """
     other = type_of(data)
     if other and not _wide(data):
@@ -86,7 +86,7 @@ def decode(data: bytes, where: str, faults: list[Fault]) -> str | None:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 or UTF-32, by its mark or because most of every second or of three in four bytes is zero."""
+    """`UTF-16` or `UTF-32`, found by its mark or by its many zero bytes; None for other encodings."""
     marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     if marked:
         return marked
@@ -99,7 +99,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def yaml_faults(text: str) -> list[str]:
-    """What is wrong with a text as YAML, with its line: that it is none, or too large, or has a key twice."""
+    """The faults of a YAML text, with their lines: it is not valid, is too large, or has duplicate keys."""
     import yaml
 
     loader_of = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
@@ -111,14 +111,14 @@ def yaml_faults(text: str) -> list[str]:
         loader = loader_of(text)
         node = loader.get_single_node()
         return node_faults(node) or list(_twice(node, loader, set())) if node else []
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a key such as 2026-13-45, no date
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: an impossible date, such as 2026-13-45
         return [_broken(error, text)]
 
 
 def empty_keys(text: str) -> list[tuple[str, ...]]:
-    """The keys of a YAML text that have nothing after them, not even null, each with the keys above it.
+    """The keys of a YAML text with nothing after them, not even null, each with the keys above it.
 
-    That is what is left of a section whose lines are all commented out.
+    Such a key is left if all lines of its section are commented out.
     """
     import yaml
 
@@ -136,7 +136,8 @@ def _empty(node: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield from _empty(value, path)
 
 
-# What PyYAML was reading when it gave up much further down, and what is wrong where that began.
+# PyYAML reports these errors far below the mistake. For each of its contexts, the fault in the line where the
+# context began:
 _BEGAN = {
     "while scanning a simple key": "no colon follows",
     "while parsing a flow sequence": "a '[' is not closed in",
@@ -146,9 +147,9 @@ _BEGAN = {
 
 
 def _broken(error: Any, text: str) -> str:
-    """Where a text stops being YAML, and why."""
+    """A sentence that says where a text is not valid YAML, and why."""
     mark = getattr(error, "problem_mark", None)
-    if mark is None:  # a character that no YAML may have
+    if mark is None:  # a character that YAML does not allow
         return f"is not valid YAML: {' '.join(str(error).split())}"
     lines = [*text.split("\n"), ""]
     context, problem = getattr(error, "context", None), getattr(error, "problem", None)
@@ -163,7 +164,7 @@ def _broken(error: Any, text: str) -> str:
 
 
 def _second_colon(lines: list[str], mark: Any) -> str:
-    """Why a colon is where none can be: two in a line, or the line above has none or a value already."""
+    """Why a colon is wrong: a line has two, or the line above has none, or it already has a value."""
     place = f"line {mark.line + 1}, column {mark.column + 1}: is not valid YAML"
     if ": " in lines[mark.line][: mark.column]:
         return f"{place}: a value that has ': ' in it needs quotes around it"
@@ -174,7 +175,7 @@ def _second_colon(lines: list[str], mark: Any) -> str:
 
 
 def _twice(node: Any, loader: Any, seen: set[int]) -> Iterator[str]:
-    """The keys that a mapping has twice, as they come out: `yes` and `on` are both true."""
+    """A sentence for each duplicate key of a mapping, compared by value: `yes` and `on` are both true."""
     import yaml
 
     if id(node) in seen:  # an alias

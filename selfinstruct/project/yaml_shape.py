@@ -1,7 +1,7 @@
-"""What a YAML text can hold and a recipe cannot, each with its line: tags, keys that are not text, loops.
+"""Finds things that YAML allows and a recipe does not, with their lines: tags, keys that are not text, loops.
 
-Without this the readers further down end in words about themselves, or in a traceback. How deep it is nested
-and how large its numbers are is held in `yaml_limits`, which comes first.
+Without this check, the libraries that read the file would fail with a message about themselves, or with a
+traceback. The limits on nesting and on numbers are in `yaml_limits`, which is checked first.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ _PLAIN_TAGS = ("!", *(f"{_TAG}{name}" for name in ("str", "int", "float", "bool"
 
 
 def event_faults(text: str, loader: Any) -> list[str]:
-    """What is wrong with a text as its events show it, whose reading takes no stack.
+    """The faults that the parser's events show; reading events needs no deep recursion.
 
     Args:
         text: the YAML.
-        loader: the class that reads it.
+        loader: the class of PyYAML that reads it.
     """
     import yaml
 
@@ -26,12 +26,12 @@ def event_faults(text: str, loader: Any) -> list[str]:
         tag = getattr(event, "tag", None)
         if tag and tag not in _PLAIN_TAGS:
             written = tag.replace(_TAG, "!!")
-            return [f"line {_line(event)}: has the tag {written!r}, which no recipe can have; remove it"]
+            return [f"line {_line(event)}: has the tag {written!r}, which a recipe cannot have; remove it"]
     return []
 
 
 def node_faults(node: Any) -> list[str]:
-    """What is wrong with a text as its nodes show it."""
+    """The faults that the nodes of a text show."""
     return list(_walk(node, [], set()))
 
 
@@ -39,7 +39,7 @@ def _walk(node: Any, above: list[int], seen: set[int]) -> Iterator[str]:
     import yaml
 
     if id(node) in above:
-        yield f"line {_line(node)}: an alias (*NAME) in it leads back to itself; write the value out"
+        yield f"line {_line(node)}: an alias (*NAME) in it refers back to it; write the value out"
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -56,7 +56,7 @@ def _key(key: Any) -> Iterator[str]:
     if not isinstance(key, yaml.ScalarNode):
         yield f"line {_line(key)}: has a list or mapping as a key; put it in quotes if it is text"
     elif key.tag == f"{_TAG}null":
-        yield f"line {_line(key)}: has the key {key.value!r}, which means nothing in YAML; put it in quotes"
+        yield f"line {_line(key)}: has the key {key.value!r}, which YAML reads as null; put it in quotes"
 
 
 def _line(thing: Any) -> int:

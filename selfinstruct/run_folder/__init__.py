@@ -1,1 +1,1 @@
-"""A run on disk: whose folder it is, and what its records are with their labels."""
+"""A run on disk: the run folder, the records with their labels, and the check of a finished run."""

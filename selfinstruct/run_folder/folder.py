@@ -1,7 +1,7 @@
-"""The run folder: whose it is, who uses it now, and how files get into it.
+"""The run folder: which run it belongs to, which process uses it, and how files are written to it.
 
-A run folder belongs to one recipe in one shape. It is never taken over: a folder with other things in it, a
-run of another recipe or of other settings, and a run that another process is at are all refused.
+A run folder belongs to one recipe with one set of settings that shape the data. A run refuses a folder with
+other files in it, with a run of another recipe or other settings, or in use by another process.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from selfinstruct.safety.blot import blotted
 from selfinstruct.stages import STAGES
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
-JOB = "job.json"  # what a job of a sweep tells of itself
-TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # what a run leaves beside its journal
+JOB = "job.json"  # the outcome of a job of a sweep
+TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # files that a run writes beside its journal
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class RunFolder:
     path: Path
     journal: Journal
     resumed: bool
-    notes: tuple[str, ...] = ()  # of a repair, for the user
-    written: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name: bytes and SHA-256
+    notes: tuple[str, ...] = ()  # about a repair, for the user
+    written: dict[str, dict[str, Any]] = field(default_factory=dict)  # size and SHA-256 of each file by name
 
     def keep_settings(self, saved: dict[str, str]) -> None:
-        """Write what the run was composed from to `.hydra/`, and note the digests in the journal.
+        """Write the composed config and its overrides to `.hydra/`, and note their digests in the journal.
 
-        That is done at the start, long before the summary has the digests of all files.
+        This happens at the start, long before the summary has the digests of all files.
 
         Args:
-            saved: texts by file name.
+            saved: the texts by file name.
         """
         texts = {f".hydra/{name}": text for name, text in saved.items()}
         before = self.journal.meta(SETTINGS, {})
@@ -65,11 +65,11 @@ class RunFolder:
         self.journal.set_meta(SETTINGS, now)
 
     def write_lines(self, name: str, rows: Iterable[Any]) -> Path:
-        """Write rows as JSONL, put in place whole."""
+        """Write rows as JSONL; readers see the old file or the new one, never a part."""
         return self.write(name, map(json_line, rows))
 
     def write(self, name: str, pieces: Iterable[str]) -> Path:
-        """Write a file without secrets, put in place whole: a reader sees the old or the new one, no part."""
+        """Write a file without secrets; readers see the old file or the new one, never a part."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
@@ -92,14 +92,14 @@ def _encoded(text: str) -> bytes:
 
 @contextmanager
 def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
-    """Open the run folder of a recipe for this process alone, and close it at the end.
+    """Open the run folder of a recipe, locked against other processes, and close it at the end.
 
     Args:
-        recipe: the recipe; its `fresh` sets an old run aside first.
-        path: the folder; made where it does not exist.
+        recipe: the recipe; if it has `fresh`, an old run is set aside first.
+        path: the folder; it is made if it does not exist.
 
     Raises:
-        RunFolderError: if it is not this recipe's, is in use, or cannot be written.
+        RunFolderError: if it belongs to another run, is in use, or cannot be written.
     """
     _refuse_strangers(path, recipe.config.fresh)
     if recipe.config.fresh and ((path / JOURNAL).exists() or place(path) or _has_lost_its_journal(path)):
@@ -134,7 +134,7 @@ def _opened(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
 
 
 def look(recipe: Recipe, path: Path) -> str:
-    """What a run would find in the folder, in words; raises what the run would raise, and changes nothing."""
+    """Say what a run would find in the folder; raise the errors that the run would raise; change nothing."""
     _refuse_strangers(path, recipe.config.fresh)
     if place(path):
         return f"at work in {place(path)}"
@@ -142,7 +142,7 @@ def look(recipe: Recipe, path: Path) -> str:
     if not (path / JOURNAL).exists() and not lost:
         return "new"
     if recipe.config.fresh:
-        return f"the run in it is set aside as {_aside(path)}"
+        return f"the run in it will be set aside as {_aside(path)}"
     with looked_into(path / JOURNAL, in_use(path)) as journal:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
@@ -150,26 +150,26 @@ def look(recipe: Recipe, path: Path) -> str:
 
 
 def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
-    """What a failure of the disk in the middle of a run means."""
-    if type(error) is sqlite3.DatabaseError:  # its kinds are locks, full disks and the like
+    """The error to raise if the disk fails in the middle of a run."""
+    if type(error) is sqlite3.DatabaseError:  # its subclasses are locks, full disks and the like
         return offer(DamagedJournal(path / JOURNAL, [str(error)]))
     return RunFolderError(
-        f"{path}: cannot be written any more: {error}. What was stored is kept; make room, or mend what "
-        "stands in the way, and run the same command again"
+        f"{path}: cannot be written any more: {error}. Everything stored so far is kept; make room, or "
+        "remove what prevents writing, and run the same command again"
     )
 
 
 def _has_lost_its_journal(path: Path) -> bool:
-    """Whether a folder without a journal has been a run's; a single file might be there by chance."""
+    """Whether a folder without a journal was a run folder; one such file alone may be there by chance."""
     return not (path / JOURNAL).exists() and sum((path / name).is_file() for name in TRACES) > 1
 
 
 def _refuse_strangers(path: Path, fresh: bool) -> None:
-    """A folder that holds other things than a run is not ours to write to; a run without journal neither.
+    """Refuse a folder with files that are not a run's, and a run folder without its journal.
 
     Args:
         path: the folder.
-        fresh: whether a run in it is to be set aside.
+        fresh: whether a run in it will be set aside.
     """
     if not path.exists() or (path / JOURNAL).exists() or (path / NOTE).exists():
         return
@@ -188,12 +188,12 @@ def _refuse_strangers(path: Path, fresh: bool) -> None:
         raise RunFolderError(f"run_dir: {path} cannot be read: {error.strerror}") from error
     if strangers:
         raise RunFolderError(
-            f"run_dir: {path} holds other things than a run ({strangers[0]}, …); choose another run_dir"
+            f"run_dir: {path} has other files in it ({strangers[0]}, …); choose another run_dir"
         )
 
 
 def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
-    if not journal.has_replies():  # nothing was paid for yet, so there is nothing to protect
+    if not journal.has_replies():  # nothing was paid for yet, so nothing needs protection
         journal.forget()
     if not journal.has_replies() or (mended and journal.meta("shape") is None):
         journal.set_meta("recipe", recipe.name)
@@ -202,7 +202,7 @@ def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
-    """Refuse to continue a run of another recipe, or one whose settings differ where they shape the data."""
+    """Refuse to continue a run of another recipe, or one with other settings that shape the data."""
     out = (
         "Choose another run_dir (of a sweep: sweep_dir), or set fresh=true to set the old run aside "
         f"(nothing is deleted). It is {path}"
@@ -214,7 +214,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
     old, new = now(journal.meta("shape", {})), json.loads(json.dumps(shape_of(recipe)))
     changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
-    if {"model.kind", "model.name"} & set(changed):  # another model: what else it brings is no news
+    if {"model.kind", "model.name"} & set(changed):  # another model: no need to list its other keys
         changed = [
             key for key in changed if not key.startswith("model.") or key in ("model.kind", "model.name")
         ]
@@ -231,13 +231,13 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
 
 
 def shape_of(recipe: Recipe) -> dict[str, Any]:
-    """What must stay the same: every setting that shapes the records, and what they are made of.
+    """The settings that must stay the same: all that shape the records, and digests of their material.
 
-    Exports are left out. They are written anew from the journal at every end, and cost nothing.
+    Exports are left out: they are written again from the journal at the end of each start, at no cost.
     """
     import hashlib
 
-    of_seeds = ("seeds.path", "seeds.columns")  # which seeds these make, their digest says
+    of_seeds = ("seeds.path", "seeds.columns")  # the digest of the seeds covers these
     shape = {
         key: value
         for key, value in shaping(recipe.config).items()
@@ -245,7 +245,7 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
     }
     for stage in recipe.stages:
         prefix = f"pipeline.{stage.name}.model"
-        if recipe.config.pipeline[stage.name].model is not None:  # as it was looked up and completed
+        if recipe.config.pipeline[stage.name].model is not None:  # the stage's own model, with all its keys
             shape = {key: value for key, value in shape.items() if not key.startswith(prefix)}
             shape.update({f"{prefix}.{key}": value for key, value in shaping(stage.model).items()})
     machine = {".options.": MODELS.marked(Machine), "pipeline.": STAGES.marked(Machine)}
@@ -298,7 +298,7 @@ def _short(shape: dict[str, Any], key: str) -> str:
 
 
 def _aside(path: Path) -> Path:
-    """The first free name for an old run."""
+    """The first free name for a run that is set aside."""
     number = 1
     while (aside := path.with_name(f"{path.name}.before-{number}")).exists():
         number += 1
@@ -306,23 +306,23 @@ def _aside(path: Path) -> Path:
 
 
 def in_use(path: Path) -> bool:
-    """Whether another process is at the run in a folder."""
+    """Whether another process uses the run in a folder."""
     from filelock import FileLock, Timeout
 
-    if not (path / LOCK).exists():  # which the first process at it has made; to try would make it now
+    if not (path / LOCK).exists():  # no process has used it; trying the lock would make the file
         return False
     try:
         with FileLock(path / LOCK, timeout=0):
             return False
     except Timeout:
         return True
-    except OSError:  # a folder that cannot be written to is at rest
+    except OSError:  # nobody can work in a folder that is not writable
         return False
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder; the operating system lets go of it when the process ends, however it ends."""
+    """Lock the folder; the operating system unlocks it when the process ends, however it ends."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / LOCK)
@@ -331,7 +331,7 @@ def _locked(path: Path) -> Iterator[None]:
             lock.acquire(timeout=0)
         except Timeout as error:
             wait = "wait for it, or choose another run_dir"
-            raise RunFolderError(f"{path}: another process is at this run; {wait}") from error
+            raise RunFolderError(f"{path}: another process uses this run; {wait}") from error
     try:
         yield
     finally:
@@ -345,5 +345,5 @@ def _writable(path: Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunFolderError(
-            f"run_dir: {path} cannot be written: {reason}. Set run_dir=… to a folder of yours"
+            f"run_dir: {path} cannot be written: {reason}. Set run_dir=… to a folder that you can write to"
         ) from error

@@ -1,7 +1,8 @@
-"""A run folder where no journal can be: the run works on local disk and hands its files over at the end.
+"""Runs with a run folder on a network disk: the run works on local disk and moves its files at the end.
 
-The run folder has a note meanwhile that says where the run is. A start on the same machine goes on there; one
-on another machine is refused, since what was received so far is out of its reach.
+SQLite is not safe on a network disk. While the run works, a note in the run folder says where it is. A start
+on the same machine goes on there. A start on another machine is refused, since it cannot reach the replies
+received so far.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ from selfinstruct.errors import RunFolderError
 from selfinstruct.project.disks import local_folder, network_file_system
 
 NOTE = "elsewhere.json"
-BACK = "back.txt"  # in the folder on local disk: the run folder that its files belong to
-DATASET, ASIDE = "dataset", "set-aside"  # the folder of the exports, and that of those no longer asked for
+BACK = "back.txt"  # a file in the folder on local disk; it names the run folder that the files belong to
+DATASET, ASIDE = "dataset", "set-aside"  # the folders of the exports, and of exports no longer asked for
 
 
 @contextmanager
 def at_hand(path: Path, scratch: Path | None, lock: str) -> Iterator[Path]:
-    """The folder to work in: the run folder itself, or one on local disk whose files go there at the end.
+    """The folder to work in: the run folder, or one on local disk; from there the files move at the end.
 
     Args:
         path: the run folder.
-        scratch: a folder on local disk; None for one of its own choice, where the run folder needs one.
-        lock: name of the file that is of no use to anybody else.
+        scratch: a folder on local disk; if None, one is chosen if the run folder is on a network disk.
+        lock: name of the lock file, which is not moved.
 
     Raises:
         RunFolderError: if the run is on another machine, or its files cannot be moved.
     """
-    left = left_here(path)  # also where this start would not need it: what was received is there
+    left = left_here(path)  # used even if this start needs no local folder: the replies are there
     if scratch is None and not place(path) and not network_file_system(path):
         yield path
         return
     here = left or _here(path, scratch)
-    with _moving(path, here, "brought from"):
+    with _moving(path, here, "copied from"):
         _begin(path, here)
     try:
         yield here
@@ -48,12 +49,12 @@ def at_hand(path: Path, scratch: Path | None, lock: str) -> Iterator[Path]:
 
 
 def hand_over(path: Path, here: Path, lock: str) -> None:
-    """Bring the files of a run from where it worked to its folder.
+    """Move the files of a run from the folder where it worked to its run folder.
 
     Raises:
-        RunFolderError: if they cannot be; they stay where they are.
+        RunFolderError: if they cannot be moved; they stay where they are.
     """
-    with _moving(path, here, "handed over to"):
+    with _moving(path, here, "moved to"):
         _copy(here, path, lock, BACK)
         _drop_set_aside(here, path)
         (path / NOTE).unlink()
@@ -61,7 +62,7 @@ def hand_over(path: Path, here: Path, lock: str) -> None:
 
 
 def left_here(path: Path) -> Path | None:
-    """Where on this machine the run of a folder has left its files without handing them over.
+    """The folder on this machine with files that the run has not handed over; None if there is none.
 
     Raises:
         RunFolderError: if the note was not written by a run of this folder.
@@ -74,14 +75,14 @@ def left_here(path: Path) -> Path | None:
         return None
     if here.name != _name(path) or not (here / BACK).is_file():  # anybody can write a note
         raise RunFolderError(
-            f"{path / NOTE} names {here}, which no run of this folder has made; nothing was touched there.\n"
+            f"{path / NOTE} names {here}, which no run of this folder has made; nothing there was changed.\n"
             "  If the run is yours, move its files from there to the run folder; then delete the note"
         )
     return here
 
 
 def place(path: Path) -> str:
-    """Where the run of a folder is at work, in words; empty where it is in the folder.
+    """The place where the run of a folder works, for messages; empty if that is the folder itself.
 
     Raises:
         RunFolderError: if the note cannot be read.
@@ -91,7 +92,7 @@ def place(path: Path) -> str:
 
 
 def _note(path: Path) -> dict[str, str] | None:
-    """What the note of a run folder says; None where there is none."""
+    """The contents of a run folder's note; None if there is none."""
     file = path / NOTE
     if not file.is_file():
         return None
@@ -111,19 +112,19 @@ def _here(path: Path, scratch: Path | None) -> Path:
 
 
 def _name(path: Path) -> str:
-    """The name of the folder on local disk that a run folder works in."""
+    """The name of the folder on local disk for the run of a folder."""
     digest = blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()
     return f"{path.name}-{digest}"
 
 
 def _begin(path: Path, here: Path) -> None:
-    """Bring the run's files, unless they are here already, and leave the note."""
+    """Copy the run's files to local disk, unless they are there already, and write the note."""
     path.mkdir(parents=True, exist_ok=True)
     other = place(path)
     if other and left_here(path) != here:
         raise RunFolderError(
-            f"{path}: the run was at work in {other}, and its files did not come back from there.\n  "
-            "Go on with it there, with the same command, or set fresh=true to start anew; what it asked is "
+            f"{path}: the run worked in {other}, and its files were not moved back from there.\n  "
+            "Go on with it there, with the same command, or set fresh=true to start anew; its replies are "
             "in the cache that it used"
         )
     if not other:
@@ -135,7 +136,7 @@ def _begin(path: Path, here: Path) -> None:
 
 
 def _copy(from_: Path, to: Path, *without: str) -> None:
-    """Copy files, each put in place whole."""
+    """Copy files; at each moment a target is the old file or the new one, never a part."""
     for source in sorted(from_.rglob("*")):
         target = to / source.relative_to(from_)
         if source.is_dir():
@@ -147,7 +148,7 @@ def _copy(from_: Path, to: Path, *without: str) -> None:
 
 
 def _drop_set_aside(from_: Path, to: Path) -> None:
-    """Remove from the dataset what was moved out of it; its copy has just arrived."""
+    """Remove the files that the run has set aside from the run folder's dataset, since it has them twice."""
     for aside in (from_ / ASIDE).rglob("*"):
         old, kept = to / DATASET / aside.name, from_ / DATASET / aside.name
         if aside.is_file() and old.is_file() and not kept.exists() and old.read_bytes() == aside.read_bytes():
@@ -161,6 +162,6 @@ def _moving(path: Path, here: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise RunFolderError(
             f"{path}: the run's files could not be {what} it: {error}.\n  They are in {here} on "
-            f"{socket.gethostname()}; make room, or mend what stands in the way, and run the same command "
+            f"{socket.gethostname()}; make room, or remove what prevents it, and run the same command "
             "there again"
         ) from error

@@ -1,7 +1,7 @@
-"""Records as a user sees them: accepted, with the labels that later stages set, none of them rejected.
+"""Records as a user sees them: accepted, with the labels of later stages, and without a rejected label.
 
-What later stages say of a record goes for all that was made of it: its children have the labels set on it
-after they were made, and go where it goes.
+The labels of a record also hold for the records made from it: its children get the labels that were set on it
+after they were made, and if it is left out, so are they.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
         before: leave out the labels set by this stage and those after it.
 
     Returns:
-        The records by their number among all accepted ones of the stage, from 1. A record whose label was
-        rejected is not among them, nor is what was made of it, unless the recipe says what an answer that
-        cannot be read means; one that has no label yet is.
+        The records by their number among all accepted ones of the stage, from 1. A record without a label yet
+        is included. A record with a rejected label is left out, and so are its children, unless the recipe
+        says what an unreadable answer means.
     """
     found = dict(enumerate(journal.records(name, ACCEPTED), 1))
     stage = recipe.stage(name)
@@ -43,7 +43,7 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
 
 
 def _following(stage: Stage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:
-    """The records whose parents are left, with what was set on those later; a field of their own stays."""
+    """The records with a parent that is not left out, with its later labels; their own fields win."""
     own = set(stage.own)
     inherited = {
         parent.id: {key: value for key, value in parent.data.items() if key not in own}

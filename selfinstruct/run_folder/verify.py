@@ -1,7 +1,7 @@
-"""`selfinstruct verify RUN`: whether a run's folder is whole, without changing anything in it.
+"""`selfinstruct verify RUN`: checks whether a run's folder is whole, and changes nothing in it.
 
-The journal is looked at row by row, and so is what its records refer to. The other files are compared with
-the digests in `summary.json`, whose own digest the journal has.
+It checks each row of the journal, and whether the rows that records refer to exist. It compares the other
+files with the digests in `summary.json`; the digest of `summary.json` itself is in the journal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from selfinstruct.errors import DamagedJournal, UserError
 from selfinstruct.journal.check import damage, summed, tables_of
 from selfinstruct.journal.checksums import shown
-from selfinstruct.journal.file import MOST_TOLD, readable, refuse_newer, untouched
+from selfinstruct.journal.file import MOST_NAMED, readable, refuse_newer, untouched
 from selfinstruct.journal.repair import SUMMARY, costs
 from selfinstruct.journal.salvage import read_from
 from selfinstruct.journal.store import SETTINGS, SUMMED_UP
@@ -31,60 +31,61 @@ from selfinstruct.run_folder.folder import JOB, JOURNAL, in_use
 from selfinstruct.run_folder.handover import DATASET, left_here, place
 
 HELP = """\
-selfinstruct verify: whether a run's folder is whole, without changing anything in it
+selfinstruct verify: check whether a run's folder is whole, without changing anything in it
 
   selfinstruct verify RUN
 
-  RUN is the folder of a run, finished or not, or that of a sweep, of which each job is looked at.
+  RUN is the folder of a run, finished or not, or of a sweep; in a sweep, each job is checked.
 
-  journal      SQLite's own check, the checksum of each row, the number of rows, and what records refer to
-  files        against the digests in summary.json; files of yours in dataset/ are named and left alone
+  journal      SQLite's own check, the checksum of each row, the number of rows, and whether the rows that
+               records refer to exist
+  files        compared with the digests in summary.json; your own files in dataset/ are only named
 
-Each line begins with ok, changed (by you; it is kept) or not ok. Below those that are not ok is the command
-that mends them. The exit status is 0 where all is whole, else 1.
+Each line begins with ok, changed (by you; it is kept) or not ok. Below the lines that are not ok is the
+command that repairs them. The exit status is 0 if everything is whole, else 1.
 """
 OVERRIDES = ".hydra/overrides.yaml"
 README = f"{DATASET}/README.md"
 PIECE = 1 << 20  # bytes that are read at a time
-MOST_LINES = 10  # of what is wrong with one thing
-_PLAIN = re.compile(r"[\w./-]*/[\w./-]*|[a-z_][\w.-]*", re.ASCII | re.IGNORECASE)  # not to be quoted
-_DANGLING = {  # what is wrong with records, as a query for their names
+MOST_LINES = 10  # lines about one thing that is wrong
+_PLAIN = re.compile(r"[\w./-]*/[\w./-]*|[a-z_][\w.-]*", re.ASCII | re.IGNORECASE)  # needs no quotes
+_DANGLING = {  # for each fault of a row, the query for the names of the rows that have it
     "its parent is missing": "SELECT id FROM record WHERE parent IS NOT NULL"
     " AND NOT EXISTS (SELECT 1 FROM record AS other WHERE other.id = record.parent)",
     "its reply is missing": "SELECT id FROM record"
     " WHERE EXISTS (SELECT 1 FROM request WHERE request.stage = record.stage)"
     " AND NOT EXISTS (SELECT 1 FROM reply WHERE reply.stage = record.stage AND number = record.request)",
-    # Of a reply that is not taken in yet, the run writes the request anew when it comes to it.
+    # If a reply is not taken in yet, the run writes its request again when it takes it in.
     "its request is missing": "SELECT 'reply ' || number || ' of ' || stage FROM reply"
     " WHERE taken AND NOT EXISTS"
     " (SELECT 1 FROM request WHERE request.stage = reply.stage AND request.number = reply.number)",
     "the record it is about is missing": "SELECT 'request ' || number || ' of ' || stage FROM request"
     " WHERE parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM record WHERE record.id = request.parent)",
-    "its fate is none": "SELECT id FROM record WHERE fate NOT IN ('accepted', 'rejected', 'waiting')"
+    "it has no valid fate": "SELECT id FROM record WHERE fate NOT IN ('accepted', 'rejected', 'waiting')"
     " OR (fate = 'rejected') != (\"check\" IS NOT NULL)",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one thing.
+    """The result of one check.
 
     Attributes:
-        what: the thing, and what there is to say of it.
+        what: the thing that was checked, and what was found.
         state: `ok`, `changed` or `not ok`.
-        mended: what mends it, where it is not ok.
+        remedy: how to repair it, if it is not ok.
     """
 
     what: str
     state: str = "ok"
-    mended: str = ""
+    remedy: str = ""
 
 
 def verify(arguments: list[str], project: Path) -> int:
-    """Print a line for each thing in a folder; returns the exit status.
+    """Print a line for each thing in a folder; return the exit status.
 
     Raises:
-        UserError: where the arguments name no run and no sweep.
+        UserError: if the arguments name neither a run nor a sweep.
     """
     folder = _folder(arguments, project)
     whole = True
@@ -98,8 +99,8 @@ def verify(arguments: list[str], project: Path) -> int:
         whole = whole and not wrong
         trusted = not any(finding.what.startswith(OVERRIDES) for finding in wrong)
         typed = _command(run, project) if trusted else ""
-        for remedy in dict.fromkeys(finding.mended for finding in wrong if finding.mended):
-            print(f"  to mend it: {_remedy(remedy, typed)}")
+        for remedy in dict.fromkeys(finding.remedy for finding in wrong if finding.remedy):
+            print(f"  to repair it: {_remedy(remedy, typed)}")
     print(f"\n{shown(str(folder))}: {'whole' if whole else 'not whole'}")
     return 0 if whole else 1
 
@@ -110,7 +111,7 @@ def _folder(arguments: list[str], project: Path) -> Path:
         raise UserError("verify takes the folder of a run or of a sweep: selfinstruct verify runs/NAME")
     folder = project / Path(arguments[0]).expanduser()
     if not folder.is_dir():
-        raise UserError(f"verify: {arguments[0]} is not a folder; give that of a run or of a sweep")
+        raise UserError(f"verify: {arguments[0]} is not a folder; give the folder of a run or of a sweep")
     return folder
 
 
@@ -120,17 +121,17 @@ def _runs(folder: Path) -> list[Path]:
         return [folder]
     jobs = [path for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
     if not jobs:
-        raise UserError(f"verify: {folder} holds no run ({JOURNAL} is not there) and no job of a sweep")
+        raise UserError(f"verify: {folder} holds no run ({JOURNAL} is missing) and no job of a sweep")
     return sorted(jobs, key=lambda path: int(path.name))
 
 
 def _command(run: Path, project: Path) -> str:
-    """What a user types to go on with a run; empty where the run's note of that cannot be used."""
+    """The command that goes on with a run; empty if the run's saved overrides cannot be used."""
     from selfinstruct.recipe.compose import overrides_of
 
     try:
         saved = overrides_of(run / OVERRIDES)
-    except UserError:  # missing, or damaged itself
+    except UserError:  # the file is missing, or damaged itself
         return ""
     short = str(run.relative_to(project) if run.is_relative_to(project) else run)
     left_out = ("run_dir=", "fresh=", "repair=", "salvage=")
@@ -142,7 +143,7 @@ def _command(run: Path, project: Path) -> str:
 
 
 def _remedy(form: str, command: str) -> str:
-    """What mends a thing, with the command to type."""
+    """The remedy with the command filled in, or with words in its place if the command is not known."""
     if command:
         return form.format(command=command)
     return form.format(command="type the command that you started it with, and").removesuffix(", and")
@@ -152,17 +153,17 @@ def _of_run(run: Path) -> Iterator[Finding]:
     where = place(run)
     here = left_here(run) if where else None
     if where and here is None:
-        yield Finding(f"the run is at work in {shown(where)}, and its files are not here", "not ok")
+        yield Finding(f"the run works in {shown(where)}, and its files are not here", "not ok")
         return
     if here:
-        yield Finding(f"the run is at work in {shown(str(here))}; what follows is of that folder")
+        yield Finding(f"the run works in {shown(str(here))}; the lines below are about that folder")
         run = here
     busy = in_use(run)
     if busy:
-        yield Finding("a process is at this run, and its files may be written; this is of its journal alone")
+        yield Finding("a process uses this run and may be writing its files; only its journal is checked")
     if not (run / JOURNAL).exists():
         started = (run / JOB).exists() and not (run / SUMMARY).exists()
-        what = "the job came to store nothing" if started else f"{JOURNAL} is missing"
+        what = "the job has stored nothing" if started else f"{JOURNAL} is missing"
         yield Finding(what, "ok" if started else "not ok", "put it back, or {command} fresh=true")
         return
     with Progress().busy("reading the journal"), untouched(run / JOURNAL, busy) as db:
@@ -173,14 +174,14 @@ def _of_run(run: Path) -> Iterator[Finding]:
 
 
 def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> Iterator[Finding]:
-    """The journal; leaves what it says of the other files in `facts`."""
+    """Check the journal; put its number of replies and its digests of other files into `facts`."""
     wrong: list[str] = []
     counts: dict[str, int] = {}
     try:
         readable(path)
         db.execute("BEGIN")
         refuse_newer(path, db)
-        wrong = list(islice(damage(db), MOST_TOLD))
+        wrong = list(islice(damage(db), MOST_NAMED))
         if not wrong:
             counts = {
                 table: db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables_of(db)
@@ -198,22 +199,22 @@ def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> It
         yield from _some(f"{JOURNAL}: {{}}", wrong, "{command} repair=true")
         yield Finding(costs(read_from(db), path.parent), "not ok")
         return
-    told = ", ".join(f"{counts.get(name, 0):,} {name}s" for name in ("request", "record", "vector"))
+    others = ", ".join(f"{counts.get(name, 0):,} {name}s" for name in ("request", "record", "vector"))
     replies = f"{counts.get('reply', 0):,} replies"
     old = counts and not summed(tables_of(db))
-    unsure = "; it has no checksums yet, the next start adds them" if old else ""
-    yield Finding(f"{JOURNAL}: {replies}, {told}{unsure}")
+    unsure = "; it has no checksums yet; the next start adds them" if old else ""
+    yield Finding(f"{JOURNAL}: {replies}, {others}{unsure}")
     if counts:
         dangling = [
             f"{shown(name)}: {what}" for what, query in _DANGLING.items() for (name,) in db.execute(query)
         ]
         yield from _some("{}", dangling, "{command} fresh=true")
         if not dangling:
-            yield Finding("what records refer to is there")
+            yield Finding("all rows that records refer to exist")
 
 
 def _some(form: str, wrong: list[str], remedy: str) -> Iterator[Finding]:
-    """A line for each of the first few that are wrong, and how many there are."""
+    """A line for each of the first few that are wrong, and one with the number of the others."""
     for one in wrong[:MOST_LINES]:
         yield Finding(form.format(one), "not ok", remedy)
     if len(wrong) > MOST_LINES:
@@ -224,7 +225,7 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
     path = run / SUMMARY
     if not path.exists():
         written = facts.get("replies") and facts.get(SUMMED_UP)
-        what = f"{SUMMARY} is missing" if written else "the run has not come to write its files yet"
+        what = f"{SUMMARY} is missing" if written else "the run has not written its files yet"
         yield Finding(what, "not ok" if written else "ok", "{command}")
         return
     try:
@@ -242,10 +243,10 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
     yield Finding(f"{SUMMARY}: the run is {shown(summary.get('state', 'of an earlier version'))}")
     if "replies" in facts and facts["replies"] != stored:
         newer = facts["replies"] > stored
-        what = f"the journal has {facts['replies']:,} replies, and {SUMMARY} tells of {stored:,}"
+        what = f"the journal has {facts['replies']:,} replies, but {SUMMARY} counts {stored:,}"
         yield Finding(what, "ok" if newer else "not ok", "{command}")
     if not files:
-        yield Finding("no digests: the files are of an earlier version; the next start adds them")
+        yield Finding("no digests: an earlier version wrote the files; the next start adds the digests")
     if EVENTS in stored_digests:
         yield _of_file(run, EVENTS, stored_digests[EVENTS])
     for name in files:
@@ -257,7 +258,7 @@ def _of_files(run: Path, facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _of_file(run: Path, name: str, facts: dict[str, Any], newer: Sequence[str] = ()) -> Finding:
-    """A file against its digest, or the journal's newer ones; to that of events more may have been added."""
+    """Compare a file with its digest, or with the journal's newer ones; the events file may have grown."""
     try:
         size, digests = int(facts["bytes"]), newer or [facts["sha256"]]
         found = _digest(run / name, size if name == EVENTS else None)
@@ -269,13 +270,13 @@ def _of_file(run: Path, name: str, facts: dict[str, Any], newer: Sequence[str] =
         return Finding(shown(name))
     if name == README:
         return Finding(f"{name} was changed by you, and is kept", "changed")
-    log = " (it is a log, and cannot be written anew; the next start goes on from it)"
+    log = " (it is a log and cannot be written again; the next start adds to it)"
     what = f"{shown(name)} is not as it was written{log if name == EVENTS else ''}"
     return Finding(what, "not ok", "{command}")
 
 
 def _digest(path: Path, size: int | None) -> str:
-    """Of a file, or of so many of its first bytes."""
+    """The digest of a file, or of its first `size` bytes."""
     digest, left = sha256(), size
     with path.open("rb") as file:
         while piece := file.read(PIECE if left is None else min(PIECE, left)):

@@ -1,1 +1,1 @@
-"""What holds whatever a recipe, a model or a server brings: secrets stay here, no pattern runs for ever."""
+"""Protection against any recipe, model or server: no secret gets out, and no pattern runs for ever."""

@@ -1,12 +1,13 @@
-"""Blots out secrets: the value of every key-like variable of the environment, wherever a text leaves us.
+"""Blots out secrets, the values of key-like environment variables, in every text that leaves the process.
 
-Whatever is printed, logged or stored passes `blotted`. A variable is key-like by its name: one of its words
-is in `WORDS` or its last one ends as in `ENDINGS`, unless the last is in `ABOUT`, so that the value is
-something about a key. Its value counts from `SHORTEST` characters on, and not where it is a path, an address
-without a password, or a plain word such as "password" that any text may have. In an address, as of a proxy
-or of a model's server, the name and password before the @ are secret whatever the variable is called.
+All printed, logged and stored text goes through `blotted`. A variable is key-like if one of the words in its
+name is in `WORDS`, or the last word has one of the `ENDINGS`; but not if the last word is in `ABOUT`, since
+then its value only describes a key. Its value is a secret if it has at least `SHORTEST` characters and is not
+a path, an address without a password, or a plain word such as "password", which any text may have. In an
+address, such as that of a proxy or a model's server, the name and password before the @ are secret, whatever
+the variable's name is.
 
-A value is also found as JSON, YAML, HTML, Python and addresses write it, and in base64, as Basic auth has it.
+A value is also found in the spelling of JSON, YAML, HTML, Python and addresses, and in base64 (Basic auth).
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from urllib.parse import quote, quote_plus, unquote
 
 BLOT = "***"
 SHORTEST = 8
-FEWEST = 4  # different characters; fewer are a mask such as ********
-LONGEST_WORD = 15  # a longer one without a digit or a mark is a password made of letters
+FEWEST = 4  # different characters of a secret; a text with fewer is a mask such as ********
+LONGEST_WORD = 15  # a longer word, even one of letters only, is a password
 WORDS = {
     *("key", "keys", "apikey", "token", "tokens", "jwt", "pat", "bearer", "cookie", "signature"),
     *("secret", "secrets", "credential", "credentials", "creds", "auth", "authorization"),
     *("password", "passwords", "passwd", "passphrase", "passcode", "pass", "pwd", "pw"),
 }
 ENDINGS = ("apikey", "accesskey", "token", "secret", "password", "passwd", "passphrase", "credentials")
-ABOUT = {  # KEYBOARD_LAYOUT and TOKENIZERS_PARALLELISM have no word of the above
+ABOUT = {  # KEYBOARD_LAYOUT and TOKENIZERS_PARALLELISM have none of the words above
     *("file", "files", "path", "paths", "dir", "directory", "folder", "sock", "socket", "env", "name"),
     *("url", "uri", "host", "endpoint", "server", "port", "layout", "map", "bindings", "repeat", "prompt"),
     *("method", "mode", "algorithm", "ttl", "timeout", "limit", "length", "size", "count", "parallelism"),
     *("askpass", "type", "format", "version", "region", "provider", "backend", "issuer", "realm", "domain"),
     *("scope", "alias", "store", "vault", "user", "username"),
 }
-PUBLIC = {"GPG_KEY", "PWD", "OLDPWD"}  # Python's images have the fingerprint of a public key; folders
+PUBLIC = {"GPG_KEY", "PWD", "OLDPWD"}  # the fingerprint of a public key (in Python's images), and folders
 PLACEHOLDERS = {
     *("not-needed", "not-required", "not-set", "no-key", "no-key-required", "your-api-key"),
     *("placeholder", "change-me"),
@@ -48,10 +49,10 @@ _PATH = re.compile(r"(file:|~|\.{0,2})[/\\]|[A-Za-z]:[/\\]|~$|[\w./-]+\.(json|pe
 _RANDOM = re.compile(r"(?=[^/\\]*[a-z])(?=[^/\\]*[A-Z])(?=[^/\\]*\d)[^/\\]{20,}|[+=]")
 _ADDRESS = re.compile(r"[a-zA-Z][\w+.-]*://")
 _USERINFO = re.compile(r"(?<=://)([^\s/?#@'\"]+(?:@[^\s/?#@'\"]+)*)@")
-_VARIES = re.compile(r"\s+|%[0-9A-F]{2}")  # where the same form may look otherwise
+_VARIES = re.compile(r"\s+|%[0-9A-F]{2}")  # parts of a form that may be written differently
 
-_learned: dict[str, None] = {}  # addresses that a recipe or a command line named
-_seen: tuple[Mapping[Any, Any], int] = ({}, -1)  # the environment and how much was learned, for `_now`
+_learned: dict[str, None] = {}  # addresses in a recipe or on a command line
+_seen: tuple[Mapping[Any, Any], int] = ({}, -1)  # the environment and the number of addresses behind `_now`
 _now: tuple[tuple[str, ...], re.Pattern[str] | None] = ((), None)
 
 
@@ -64,12 +65,12 @@ def blotted(text: str) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """The text with the name and password of every address in it blotted out, known or not."""
+    """The text with the name and password of every address in it blotted out, whether known or not."""
     return _USERINFO.sub(f"{BLOT}@", text) if "://" in text else text
 
 
 def learn(address: str | None) -> None:
-    """Take the name and password in an address for secrets from now on."""
+    """Treat the name and password in an address as secrets from now on."""
     if address and "@" in address:
         _learned[address] = None
 
@@ -85,9 +86,9 @@ def secrets(environment: Mapping[str, str]) -> list[str]:
 
 
 def _marks() -> tuple[tuple[str, ...], re.Pattern[str] | None]:
-    """What to look for, made anew when the environment is another than it was."""
+    """The texts and the pattern to look for, made again when the environment has changed."""
     global _seen, _now
-    raw = getattr(os.environ, "_data", None)  # undecoded: this is asked for each text
+    raw = getattr(os.environ, "_data", None)  # undecoded, which is faster: this runs for each text
     environment = os.environ.copy() if raw is None else raw
     if _seen[1] != len(_learned) or _seen[0] != environment:
         seen = dict(environment), len(_learned)
@@ -99,7 +100,7 @@ def _marks() -> tuple[tuple[str, ...], re.Pattern[str] | None]:
 
 @lru_cache(maxsize=8)
 def _compiled(found: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str] | None]:
-    """Texts of which one is in whatever has a secret in it, and a pattern for these secrets in all forms."""
+    """Marks and a pattern: a text with a secret contains a mark; the pattern finds secrets in all forms."""
     forms = sorted({form for secret in found for form in _forms(secret)}, key=len, reverse=True)
     if not forms:
         return (), None
@@ -108,18 +109,19 @@ def _compiled(found: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str] 
 
 
 def _either(form: str) -> str:
-    """A pattern for a form whose lines may have been broken at a blank, with %2F as %2f."""
+    """A pattern for a form; it also matches line breaks in place of blanks, and %2f for %2F."""
     whole = r"(?:\s|\\n)+".join(map(re.escape, form.split()))
     return re.sub("%[0-9A-F]{2}", lambda found: f"(?i:{found[0]})", whole)
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret as it is and as it is written in other languages, also in one within another."""
+    """All spellings of a secret: as it is, in each language, in two of them nested, and in base64."""
     once = {secret, *_written(secret)}
     yield from once
     for form in once - {secret}:
         yield from _written(form)
-    for shift in range(3):  # by where it begins among the bytes; the ends also depend on what is around it
+    # Base64 depends on the place in a group of three bytes, and at both ends also on the bytes around.
+    for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + secret.encode("utf-8", "surrogateescape")).decode()
         whole = (len(secret.encode("utf-8", "surrogateescape")) + shift) * 8 // 6
         inner = coded[(shift * 8 + 5) // 6 : whole]
@@ -129,7 +131,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _written(text: str) -> set[str]:
-    """A text as JSON, YAML, HTML, Python and addresses write it."""
+    """The spellings of a text in JSON, YAML, HTML, Python and addresses."""
     try:
         quoted = {quote(text, safe=""), quote(text), quote_plus(text), quote(text, safe="-._~!$&'()*+,;=:@/")}
     except UnicodeEncodeError:
@@ -148,7 +150,7 @@ def _is_key_like(name: str) -> bool:
 
 
 def _of_value(name: str, value: str) -> Iterator[str]:
-    """What is secret in the value of a key-like variable: all of it, or each text of a JSON object's."""
+    """The secrets in a key-like variable's value: the value, its lines, and the texts of a JSON object."""
     if value.startswith("{"):
         try:
             parts = json.loads(value)
@@ -164,7 +166,7 @@ def _of_value(name: str, value: str) -> Iterator[str]:
 
 
 def _is_plain(value: str) -> bool:
-    """Whether it is a word, a path or an address, which other texts have for reasons of their own."""
+    """Whether it is a word, a path or an address, which may be in any text without being a secret."""
     if _ADDRESS.match(value) and not value.startswith("file:"):
         return True  # the password in it is found by `_of_address`
     if _PATH.match(value):
@@ -175,7 +177,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _of_address(value: str) -> Iterable[str]:
-    """The name and password in an address, together, and the password alone where it is long enough."""
+    """The name and password of an address together, and the password by itself if it is long enough."""
     for found in _USERINFO.finditer(value):
         user, colon, password = found[1].partition(":")
         for one in (password, unquote(password)):

@@ -1,9 +1,9 @@
-"""Regular expressions of a recipe, which never take long: neither on a model's text nor on one made for it.
+"""Regular expressions of a recipe, with a time limit, so that neither a text nor a pattern can stall a run.
 
-Python's own engine cannot be interrupted, and `(a+)+$` keeps it busy for longer than anyone lives. The engine
-of the package `regex` reads the same expressions and takes a limit of processor time. A text on which an
-expression reaches that limit is never let pass and never rejected, which would depend on the machine: the run
-stops, names the expression, and keeps all that it has.
+Python's own engine cannot be interrupted, and `(a+)+$` can keep it busy for a lifetime. The package `regex`
+reads the same expressions and accepts a limit of processor time. If an expression reaches that limit on a
+text, the text is neither accepted nor rejected, since that would depend on the machine's speed: the run
+stops, names the expression, and keeps everything received so far.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from pydantic import AfterValidator
 
 from selfinstruct.errors import UserError
 
-SECONDS = 1.0  # of processor time, for one search in one text
-TRIAL_SECONDS, TRIAL_LENGTH = 0.2, 2_000  # of a search that shows at once that an expression is a slow one
-LENGTH = 20_000  # characters of an expression
-WAYS = 5_000  # to match at one place, of an expression that is quick in any engine
-REMEDY = "write it so that no repetition (*, + or {}) stands inside another that can match the same text"
+SECONDS = 1.0  # processor time for one search in one text
+TRIAL_SECONDS, TRIAL_LENGTH = 0.2, 2_000  # limits of the trial search that finds a slow expression at once
+LENGTH = 20_000  # the most characters of an expression
+WAYS = 5_000  # the most ways to match at one place, for an expression that is quick in any engine
+REMEDY = "write it so that no repetition (*, + or {}) is inside another that can match the same text"
 
-# What may be slow: a group that is repeated, or one repetition right after another.
+# Expressions that may be slow: a group that is repeated, or one repetition right after another.
 _REPEATED = re.compile(r"\)[*+{]|[*+}]\??\)?\(?(?:\\?.|\[[^\]]*\])[*+{]")
-# What `regex` alone takes for something else than its letters: an approximate match, such as {e<=1}.
+# An approximate match, such as {e<=1}: `regex` gives it a meaning, Python reads plain letters.
 _APPROXIMATE = re.compile(r"(?<!\\)\{[\d<=+\s,]*[eids](?![\w-])[^{}\\]*\}")
 _WHERE: ContextVar[str] = ContextVar("where", default="")
 
 
 class SlowExpression(UserError):
-    """An expression that takes too long on a text."""
+    """An expression takes too long on a text."""
 
 
 @contextmanager
 def made_for(where: str) -> Iterator[None]:
-    """Have the expressions that are made inside know the key of the recipe that they come from."""
+    """Note the recipe's key in all expressions that are made inside the block, for their messages."""
     token = _WHERE.set(where)
     try:
         yield
@@ -51,7 +51,7 @@ class Expression:
     """A regular expression, ready to search.
 
     Attributes:
-        pattern: what the recipe has.
+        pattern: the text of the expression in the recipe.
     """
 
     __slots__ = ("_compiled", "_limit", "_where", "pattern")
@@ -66,7 +66,7 @@ class Expression:
         """The first match.
 
         Raises:
-            SlowExpression: where that takes too long, as all of these do.
+            SlowExpression: if that takes too long; the other methods raise it too.
         """
         try:
             return self._compiled.search(text, start, **self._limit)  # type: ignore[no-any-return]
@@ -74,7 +74,7 @@ class Expression:
             raise self._slow(text) from error
 
     def match(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """A match that begins at a place."""
+        """A match that begins exactly at `start`."""
         try:
             return self._compiled.match(text, start, **self._limit)  # type: ignore[no-any-return]
         except TimeoutError as error:
@@ -106,23 +106,23 @@ class Expression:
         shown = self.pattern if len(self.pattern) <= 200 else f"{self.pattern[:200]}…"
         what = f"{where}the regular expression {shown!r} takes more than {SECONDS:g} s of processor time"
         on = f"on a text of {len(text):,} characters, {text[:40]!r}…"
-        kept = "what was received is kept, and replay reads it under the changed recipe"
+        kept = "everything received is kept, and replay reads it again with the changed recipe"
         return SlowExpression(f"{what} {on}\n  {REMEDY}; {kept}")
 
 
 def fault_of(pattern: str) -> str | None:
-    """What is wrong with a regular expression: that it is none, or that it is slow, as far as can be seen."""
+    """The fault of a regular expression: it is not valid, too long, or visibly slow; None if it has none."""
     if len(pattern) > LENGTH:
         return f"has {len(pattern):,} characters; a regular expression has {LENGTH:,} at most"
     try:
         re.compile(pattern)
         _compile(pattern)
     except (re.error, OverflowError, RecursionError, ValueError) as error:
-        return f"is no regular expression ({error})"
-    except Exception as error:  # of `regex`, whose error is its own
-        return f"is no regular expression ({error})"
+        return f"is not a valid regular expression ({error})"
+    except Exception as error:  # `regex` has an error class of its own
+        return f"is not a valid regular expression ({error})"
     if found := _APPROXIMATE.search(pattern):
-        return f"has {found[0]!r}; write \\{{ for a brace that is meant as such"
+        return f"has {found[0]!r}; if you mean a plain brace, write \\{{"
     return _slow_on(pattern)
 
 
@@ -137,10 +137,10 @@ Pattern = Annotated[str, AfterValidator(_checked)]  # a regular expression, boun
 
 
 def _is_fixed(pattern: str) -> bool:
-    """Whether an expression has so few ways to match at a place that it cannot take long in any engine.
+    """Whether an expression has so few ways to match at one place that no engine can take long.
 
-    It repeats single characters alone, and not without end. Python's engine is several times as quick to
-    begin with, which counts in a text of many tokens.
+    It repeats only single characters, and each only up to a limit. For these, Python's engine is used: it
+    starts several times as fast as `regex`, which matters in a text of many tokens.
     """
     bare = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", pattern, flags=re.DOTALL).replace("(?", "(")
     repeated = r"(?<!\))\{(?:\d*,)?(\d+)\}\??"
@@ -159,7 +159,7 @@ def _compile(pattern: str) -> Any:
 
 @lru_cache(maxsize=4096)
 def _slow_on(pattern: str) -> str | None:
-    """A text on which an expression is slow, in words, where one of a few is."""
+    """Try an expression on a few texts; return a sentence about the first on which it is slow, or None."""
     if not _REPEATED.search(pattern):
         return None
     letters = dict.fromkeys(one for one in pattern if one.isalnum() or one in " -_")
@@ -167,8 +167,7 @@ def _slow_on(pattern: str) -> str | None:
         try:
             _compile(pattern).search(one * TRIAL_LENGTH + "\0", timeout=TRIAL_SECONDS)
         except TimeoutError:
-            what = (
-                f"takes more than {TRIAL_SECONDS} s on {TRIAL_LENGTH:,} times {one!r} with something after it"
-            )
+            text = f"{TRIAL_LENGTH:,} times {one!r} and another character"
+            what = f"takes more than {TRIAL_SECONDS} s on a text of {text}"
             return f"{what}; {REMEDY}"
     return None

@@ -1,4 +1,4 @@
-"""The figures by which the jobs of a sweep are compared."""
+"""The figures that compare the jobs of a sweep."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from selfinstruct.text.diversity import diversity, mean_lengths
 
 
 def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
-    """What there is to compare of a run.
+    """The figures of a run.
 
     Returns:
-        accepted, candidates, acceptance_rate: of the first stage that makes records.
-        records: how many the last stage that makes some has left.
-        main_reason: the check that rejected the most, with its share of its stage's candidates; of the stage
-            that fell short, where one did.
-        rejected: by stage and check.
-        requests, cached: replies used, and how many of these came from the cache.
-        tokens, cost_usd: paid in this run.
-        worth_usd: what all replies used are worth, those from the cache too; None without a known price.
-        seconds: that the stages took.
-        And those of `report.diversity`, over the records of the first stage that makes some.
+        accepted, candidates, acceptance_rate: those of the first stage that makes records.
+        records: how many records are left of the last stage that makes records.
+        main_reason: the check that rejected the most, with its share of its stage's candidates; if a stage
+            fell short of its target, the check of that stage.
+        rejected: the number by stage and check.
+        requests, cached: how many replies were used, and how many of them came from the cache.
+        tokens, cost_usd: the amounts paid in this run.
+        worth_usd: the price of all replies used, also those from the cache; None without a known price.
+        seconds: the time that the stages took.
+        Also the figures of `text.diversity`, for the records of the first stage that makes records.
     """
     stages = run.summary["stages"]
     first, last = recipe.makers[0], recipe.makers[-1]
@@ -65,13 +65,13 @@ def _main_reason(summary: Mapping[str, Any]) -> str | None:
 
 
 def _text_field(stage: Stage) -> str:
-    """The field that the stage compares with everything before; else its first."""
+    """The field that the stage's checks compare with earlier records; if there is none, its first field."""
     compared = [check.fields[0] for _, check in stage.judge.checks if check.learn and check.fields]
     return next(iter([*compared, *(field for prompt in stage.prompts for field in prompt.parse.fields)]), "")
 
 
 def _own(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without what says where it comes from."""
+    """A record without the keys that say where it comes from."""
     return {key: value for key, value in record.items() if key not in ("id", "parent", "request")}
 
 

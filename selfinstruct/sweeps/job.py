@@ -1,4 +1,4 @@
-"""One job of a sweep: a run that tells what became of it, and ends no other."""
+"""One job of a sweep: a run that writes its outcome to a file; its errors do not end other jobs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from selfinstruct.sweeps import Outcome
 def run_job(
     composed: Composed, number: int, overrides: Sequence[str], folder: Path, alone: bool
 ) -> float | None:
-    """Do a job, unless it was done before.
+    """Run a job, unless it has finished before.
 
     Args:
-        composed: its recipe, composed.
+        composed: its composed recipe.
         number: its number in the sweep.
-        overrides: what it was started with.
+        overrides: the overrides that it was started with.
         folder: its run folder.
-        alone: whether no other job runs beside it, so that it may show its progress.
+        alone: whether no other job runs at the same time, so that it may show its progress.
 
     Returns:
-        Its objective's value; None where it has none, which Optuna takes for a failure of this job alone.
+        Its objective's value; None if it has none, which Optuna treats as a failure of this job only.
 
     Raises:
         KeyboardInterrupt: if the user stopped it.
@@ -45,17 +45,17 @@ def run_job(
     except BudgetReached as error:
         outcome.state, outcome.error = sweeps.BUDGET, str(error)
     except Interrupted as error:
-        raise KeyboardInterrupt from error  # which ends the sweep too
+        raise KeyboardInterrupt from error  # this ends the sweep too
     except UserError as error:
         outcome.state, outcome.error = sweeps.FAILED, str(error)
-    except Exception as error:  # a bug is told as one, and the other jobs go on
+    except Exception as error:  # a bug is printed with its traceback, and the other jobs go on
         traceback.print_exc()
         outcome.state, outcome.error = sweeps.FAILED, f"{type(error).__name__}: {error}"
     finally:
         outcome.seconds = round(time.monotonic() - began, 3)
         outcome.write(folder)
         if alone:
-            _say(outcome.told())
+            _say(outcome.line())
     return outcome.value
 
 
@@ -78,7 +78,7 @@ def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
         run = execute(recipe, folder, Progress(quiet=not outcome.alone), composed.saved)
         outcome.state = sweeps.MISSED if run.state == sweeps.MISSED else sweeps.FINISHED
     finally:
-        mine = sweeps.overrides(folder) == outcome.overrides  # else the folder was refused
+        mine = sweeps.overrides(folder) == outcome.overrides  # if not, the folder was refused
         if mine and (folder / "summary.json").is_file():
             run = Run(folder)
             outcome.figures, outcome.note = (
@@ -89,7 +89,7 @@ def _do(composed: Composed, outcome: Outcome, folder: Path) -> None:
 
 
 def _fingerprint(composed: Composed, recipe: Recipe) -> str:
-    """Of all that the run's files follow from."""
+    """A digest of everything that decides the contents of the run's files."""
     facts = json.dumps(shape_of(recipe), sort_keys=True) + composed.saved["config.yaml"]
     return blake2b(facts.encode(), digest_size=16).hexdigest()
 

@@ -1,7 +1,7 @@
-"""How the jobs of a sweep compare: a table on the terminal, `sweep.csv` and `sweep.json`.
+"""The comparison of a sweep's jobs: a table on the terminal, `sweep.csv` and `sweep.json`.
 
-Every row is a job. They are sorted by the objective, the best first; and since that says little of why, the
-jobs that differ in one axis alone stand side by side below.
+Each row is a job. The rows are sorted by the objective, the best first. Since that order does not show the
+reason, further tables compare the jobs that differ in only one axis side by side.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from selfinstruct.sweeps import Outcome, axes, split
 if TYPE_CHECKING:
     from rich.console import Console
 
-# On the terminal: a figure's name, the column's heading, and how it is written.
-# A narrow terminal has no room for the last of them.
+# On the terminal: a figure's name, the column's heading, and its format.
+# On a narrow terminal, the last of them are left out.
 COLUMNS = (
     ("accepted", "accepted", "{:,}"),
     ("acceptance_rate", "rate", "{:.1%}"),
@@ -34,12 +34,12 @@ COLUMNS = (
     ("cached", "cached", "{:,}"),
     ("seconds", "seconds", "{:.1f}"),
 )
-LONG_NAME = 12  # of an objective; a longer one stands in the title alone
-MOST_ROWS = 40  # on the terminal; the files have all
+LONG_NAME = 12  # the most characters of an objective in a heading; a longer one is only in the title
+MOST_ROWS = 40  # on the terminal; the files have all rows
 
 
 def best_first(jobs: Sequence[Outcome]) -> list[Outcome]:
-    """The jobs sorted by the objective; those without one last, in their own order."""
+    """The jobs sorted by the objective's value; jobs without one are last, by number."""
     return sorted(jobs, key=lambda job: (job.value is None, -(job.value or 0.0), job.job))
 
 
@@ -64,7 +64,7 @@ def write(sweep: Path, jobs: Sequence[Outcome]) -> None:
 
 
 def side_by_side(jobs: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """For each axis, the jobs that differ in it alone: what they share, and the job of each value."""
+    """For each axis, the groups of jobs that differ only in it: their shared values, and the job of each."""
     keys = axes(jobs)
     settings = {job.job: dict(map(split, job.overrides)) for job in jobs}
     found = []
@@ -88,7 +88,7 @@ def side_by_side(jobs: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 
 def show(sweep: Path, jobs: Sequence[Outcome], console: Console) -> None:
-    """Print the comparison, what failed, and where the files are."""
+    """Print the comparison, the errors, and the names of the files."""
     keys, names = axes(jobs), short(axes(jobs))
     aim = next((job.objective for job in jobs if job.objective), "objective")
     _show_all(keys, names, aim, jobs, console)
@@ -97,7 +97,7 @@ def show(sweep: Path, jobs: Sequence[Outcome], console: Console) -> None:
     for axis, name in zip(keys, names, strict=True):
         _show_axis(axis, name, aim, jobs, console)
     if any(job.note for job in jobs):
-        console.print("\nreplayed, no model was asked; what that cannot know is in each job's summary.json")
+        console.print("\nreplays without a model; each job's summary.json notes what they cannot know")
     for text in _errors(jobs):
         console.print(f"\n{text}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\nsweep: {sweep}/sweep.csv, sweep.json", markup=False, highlight=False, soft_wrap=True)
@@ -106,7 +106,7 @@ def show(sweep: Path, jobs: Sequence[Outcome], console: Console) -> None:
 def _show_all(
     keys: Sequence[str], names: Sequence[str], aim: str, jobs: Sequence[Outcome], console: Console
 ) -> None:
-    """A row for each job, of which only so many figures as there is room for."""
+    """Print a row for each job, with as many figures as there is room for."""
     from rich.table import Table
 
     columns = [("job", [str(job.job) for job in jobs])]
@@ -142,7 +142,7 @@ def _width(column: tuple[str, list[str]]) -> int:
 
 
 def _errors(jobs: Sequence[Outcome]) -> list[str]:
-    """Why jobs failed, each reason once."""
+    """The errors of the jobs, each once with the numbers of its jobs."""
     numbers: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         if job.error:
@@ -173,7 +173,7 @@ def _show_axis(axis: str, name: str, aim: str, jobs: Sequence[Outcome], console:
 
 
 def short(keys: Sequence[str]) -> list[str]:
-    """Keys by their last parts, as many as tell them apart."""
+    """The last parts of the keys, as many as needed to make them different."""
     for parts in range(1, 12):
         names = [".".join(key.split(".")[-parts:]) for key in keys]
         if len(set(names)) == len(set(keys)):
@@ -192,7 +192,7 @@ def _entry(job: Outcome) -> dict[str, Any]:
 
 
 def _row(job: Outcome, keys: Sequence[str]) -> dict[str, Any]:
-    """A job as a row of numbers and words."""
+    """A job as a row of `sweep.csv`."""
     own = dict(map(split, job.overrides))
     figures = {name: value for name, value in job.figures.items() if name != "rejected"}
     rejected = {f"rejected.{name}": count for name, count in job.figures.get("rejected", {}).items()}

@@ -1,4 +1,4 @@
-"""What the jobs of a sweep are at, told by whoever started it, where they run in other processes."""
+"""Reports the progress of jobs in other processes, from the process that started the sweep."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from selfinstruct.monitor.events import EVENTS
 from selfinstruct.run_folder.folder import JOB
 from selfinstruct.sweeps import read
 
-LOOK_EVERY, TELL_EVERY = 0.5, 10.0  # seconds
-TAIL = 65536  # bytes of a file of events in which a checkpoint stands
+LOOK_EVERY, REPORT_EVERY = 0.5, 10.0  # seconds
+TAIL = 65536  # bytes at the end of an events file; they include a checkpoint
 
 
 @contextmanager
 def watched(sweep: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Tell of each job that ends, and every few seconds where the others are."""
+    """Report each job that ends and, every few seconds, the progress of the others."""
     ended = threading.Event()
     watch = _Watch(sweep, say)
 
@@ -40,22 +40,22 @@ def watched(sweep: Path, say: Callable[[str], None]) -> Iterator[None]:
 class _Watch:
     def __init__(self, sweep: Path, say: Callable[[str], None]) -> None:
         self._sweep, self._say = sweep, say
-        self._began, self._told_last = time.time(), time.monotonic()
+        self._began, self._reported = time.time(), time.monotonic()
         self._ended: set[str] = set()
 
     def look(self) -> None:
-        """Tell what there is to tell."""
+        """Report the jobs that have ended since the last look, and from time to time the running ones."""
         for folder in sorted(self._sweep.glob("*/"), key=lambda path: path.name.zfill(9)):
             if folder.name not in self._ended and self._fresh(folder / JOB):
                 outcome = read(folder)
                 self._ended.add(folder.name)
                 if outcome and not outcome.alone:
-                    self._say(outcome.told())
-        if time.monotonic() - self._told_last >= TELL_EVERY:
-            self._told_last = time.monotonic()
-            self._tell_running()
+                    self._say(outcome.line())
+        if time.monotonic() - self._reported >= REPORT_EVERY:
+            self._reported = time.monotonic()
+            self._report_running()
 
-    def _tell_running(self) -> None:
+    def _report_running(self) -> None:
         at = [
             f"job {folder.name} {stage}"
             for folder in sorted(self._sweep.glob("*/"), key=lambda path: path.name.zfill(9))
@@ -65,7 +65,7 @@ class _Watch:
             self._say(f"{len(self._ended)} jobs ended; {', '.join(at)}")
 
     def _stage(self, events: Path) -> str:
-        """Where a job that runs beside others is, by its last checkpoint."""
+        """The progress of a running job, from its last checkpoint; empty if it has not started."""
         if not self._fresh(events):
             return ""
         with events.open("rb") as file:
@@ -78,5 +78,5 @@ class _Watch:
         return "begins"
 
     def _fresh(self, path: Path) -> bool:
-        """Whether a file was written since the sweep was started this time."""
+        """Whether a file was written since this start of the sweep."""
         return path.is_file() and path.stat().st_mtime >= self._began - 1

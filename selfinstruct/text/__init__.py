@@ -1,1 +1,1 @@
-"""Texts compared and measured; usable on its own."""
+"""Compares and measures texts; usable without the other wings."""

@@ -1,12 +1,12 @@
-"""Which words of a text are in other texts too, as runs of several in a row. Usable on its own.
+"""Finds the words of a text that other texts have too, in runs of several words. Usable on its own.
 
 >>> copies = Copies(["The kettle is on the stove in the kitchen."], run=4)
 >>> copies.masks(Words("Is the kettle is on the stove?"))
 {0: 126}
 
-The mask has a bit for each word; here all but the first are in text 0. Lengths are in half words: a character
-of a script that puts no spaces between words is half a word, since about two of them make one. So one length
-is right for a text in any language. Case, punctuation and spacing make no difference.
+The mask has a bit for each word; here all words except the first are in text 0. Lengths are in half words: in
+scripts without spaces between words, a character is half a word, since about two of them make one word. So
+the same length is right for a text in any language. Case, punctuation and spacing make no difference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 
 from selfinstruct.text.tokenizers import tokenizer, unspaced
 
-_tokens = tokenizer("unicode")  # the same as English's own wherever a text is in English
+_tokens = tokenizer("unicode")  # for an English text, it gives the same words as the tokenizer of English
 
 
 @lru_cache(maxsize=65536)
@@ -25,15 +25,15 @@ def _half_words(first: str) -> int:
 
 
 class Words:
-    """A text in words, and how long each is.
+    """The words of a text, with their lengths.
 
     Args:
         text: the text.
 
     Attributes:
         tokens: its words.
-        halves: of each word, its length in half words.
-        length: of all of them.
+        halves: the length of each word, in half words.
+        length: the length of the whole text, in half words.
     """
 
     def __init__(self, text: str) -> None:
@@ -48,13 +48,13 @@ class Words:
         return sum(1 << place for place, halves in enumerate(self.halves) if halves == 2)
 
     def measure(self, mask: int) -> int:
-        """The length of the words that a mask has, in half words."""
+        """The length of the words in a mask, in half words."""
         return mask.bit_count() + (mask & self._whole_words).bit_count()
 
     def runs(self, least: int) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Each shortest run of words that is at least so long, in half words, with its place."""
+        """From each place in the text, the shortest run of words with at least `least` half words."""
         tokens, halves = self.tokens, self.halves
-        if self.length == 2 * len(tokens) or self.length == len(tokens):  # one sort of word, the quick way
+        if self.length == 2 * len(tokens) or self.length == len(tokens):  # all words equally long: fast
             size = -(-least // 2) if self.length == 2 * len(tokens) else least
             yield from enumerate(zip(*(tokens[place:] for place in range(size)), strict=False))
             return
@@ -70,11 +70,11 @@ class Words:
 
 
 class Copies:
-    """Texts to look for in others.
+    """An index of texts, to find their words in other texts.
 
     Args:
         texts: the texts.
-        run: how many words in a row count as the same; fewer may be chance.
+        run: the least number of words in a row that counts as copied; shorter runs may be chance.
     """
 
     def __init__(self, texts: Sequence[str], run: int) -> None:
@@ -88,17 +88,17 @@ class Copies:
                 self._runs.setdefault(key, []).append(number)
 
     def equal(self, words: Words) -> int | None:
-        """The first text that has the same words and no others."""
+        """The number of the first text with exactly the same words; None if there is none."""
         return self._equal.get(words.tokens)
 
     def masks(self, words: Words) -> dict[int, int]:
-        """By the number of each text that has a run of the words: a bit for each word that is in one."""
+        """By number of each text that shares a run with the words: a mask, a bit for each shared word."""
         found: dict[int, int] = {}
         get = self._runs.get
         for place, key in words.runs(self._run):
             for number in get(key, ()):
                 found[number] = found.get(number, 0) | ((1 << len(key)) - 1) << place
         same = self.equal(words)
-        if same is not None and words.tokens:  # also where it is shorter than a run
+        if same is not None and words.tokens:  # even if it is shorter than a run
             found[same] = (1 << len(words.tokens)) - 1
         return found

@@ -1,8 +1,9 @@
-"""Figures of how diverse a dataset's texts are: how they begin, how near they are to each other, how long.
+"""Figures of a dataset's diversity: the openings of its texts, their similarity to each other, their length.
 
-What counts as a word follows the language as in the filters: `comparing` for openings and ROUGE-L, `counting`
-for lengths. Every pair of texts is compared, once, by rapidfuzz's cdist over blocks of them, so that memory
-grows with the texts and not with the pairs. To add a figure, give `diversity` one more key.
+The language decides how texts are split into words, as in the filters: `comparing` for openings and ROUGE-L,
+`counting` for lengths. Each pair of texts is compared once, by rapidfuzz's cdist on blocks of texts, so that
+memory grows with the number of texts and not of pairs. To add a figure, add a key to the result of
+`diversity`.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
 
-_AT_ONCE = 32  # texts in one table, which has a column for each of the others
+_AT_ONCE = 32  # texts (rows) in one table, which has a column for each text
 
 
 def diversity(
     texts: Sequence[str], seeds: Sequence[str], language: str = "en"
 ) -> dict[str, float | int | None]:
-    """Figures of the diversity of texts; a mean over nothing is None.
+    """The figures of the diversity of texts; a mean of no values is None.
 
     Args:
         texts: the texts, such as the instructions of a dataset.
         seeds: the texts that they were made from, such as the instructions of the seed tasks.
-        language: of both, as a BCP 47 tag.
+        language: the language of both, as a BCP 47 tag.
 
     Returns:
-        `distinct_first_words` and `distinct_openings`: how many different first words, and first two words,
-        there are; a text of one word opens with that, a text without any with nothing;
-        `mean_rouge_l_seed`: the mean ROUGE-L F-measure of a text to its nearest seed, which the paper shows
+        `distinct_first_words` and `distinct_openings`: the number of different first words, and of different
+        first two words; a text of one word has that as its opening, a text without words has none;
+        `mean_rouge_l_seed`: the mean ROUGE-L F-measure of a text to its nearest seed; the paper shows this
         as a histogram (arXiv 2212.10560, section 3.2);
-        `mean_rouge_l_other`: the same to the nearest other one of the texts;
-        `mean_novelty`: 1 - the mean of the larger of the two, from 0 (copies only) to 1 (no word shared);
+        `mean_rouge_l_other`: the mean ROUGE-L F-measure of a text to the nearest other text;
+        `mean_novelty`: 1 - the mean of the larger of the two, from 0 (only copies) to 1 (no shared words);
         `mean_words`: the mean length in words.
     """
     words, length = tokenizer(comparing(language)), tokenizer(counting(language))
@@ -57,14 +58,14 @@ def diversity(
 
 
 def mean_lengths(records: Sequence[Mapping[str, Any]], language: str = "en") -> dict[str, float]:
-    """The mean length in words of each field that is a text, as `mean_words_<field>`.
+    """The mean length in words of each text field, as `mean_words_<field>`.
 
-    Of the field `input` only values that are not empty are counted, as in the paper (arXiv 2212.10560,
-    table 1); a field of which nothing is counted is left out.
+    Empty values of the field `input` are not counted, as in the paper (arXiv 2212.10560, table 1). A field
+    without a counted value is left out.
 
     Args:
         records: the fields of each record.
-        language: of the texts, as a BCP 47 tag.
+        language: the language of the texts, as a BCP 47 tag.
     """
     words = tokenizer(counting(language))
     lengths: dict[str, list[int]] = {}
@@ -76,12 +77,12 @@ def mean_lengths(records: Sequence[Mapping[str, Any]], language: str = "en") -> 
 
 
 def nearest_seed(texts: Sequence[str], seeds: Sequence[str], language: str = "en") -> list[float]:
-    """The ROUGE-L F-measure of each text to the seed nearest to it; nothing where there are no seeds.
+    """The ROUGE-L F-measure of each text to its nearest seed; empty if there are no seeds.
 
     Args:
         texts: the texts.
-        seeds: what they are compared with.
-        language: of both, as a BCP 47 tag.
+        seeds: the texts to compare them with.
+        language: the language of both, as a BCP 47 tag.
     """
     rows = _rows([*texts, *seeds], language)
     asked, others = rows[: len(texts)], rows[len(texts) :]
@@ -95,14 +96,14 @@ def nearest_seed(texts: Sequence[str], seeds: Sequence[str], language: str = "en
 
 
 def nearest_other(texts: Sequence[str], language: str = "en") -> list[float]:
-    """The ROUGE-L F-measure of each text to the other text nearest to it; nothing where there is no other.
+    """The ROUGE-L F-measure of each text to the nearest other text; empty if there is only one text.
 
-    An equal text at another place is another one. 10,000 instructions take a second of one core, and the
-    time grows with the square of their number.
+    An equal text at another place counts as another text. 10,000 instructions take a second on one core, and
+    the time grows with the square of their number.
 
     Args:
         texts: the texts.
-        language: of them, as a BCP 47 tag.
+        language: their language, as a BCP 47 tag.
     """
     import numpy as np
 
@@ -111,23 +112,23 @@ def nearest_other(texts: Sequence[str], language: str = "en") -> list[float]:
     rows, best = _rows(texts, language), np.zeros(len(texts))
     for start in range(0, len(rows), _AT_ONCE):
         block, rest = best[start : start + _AT_ONCE], best[start:]
-        # The F-measure is symmetric: what came before has been compared with these already.
+        # The F-measure is symmetric: earlier blocks have been compared with these texts already.
         scores = _f_measures(rows[start : start + _AT_ONCE], rows[start:])
-        np.fill_diagonal(scores, 0)  # each with itself
+        np.fill_diagonal(scores, 0)  # a text compared with itself
         np.maximum(block, scores.max(axis=1), out=block)
         np.maximum(rest, scores.max(axis=0), out=rest)
     return best.tolist()
 
 
 def _rows(texts: Iterable[str], language: str) -> list[str | array[int]]:
-    """Texts by the numbers of their tokens, as rapidfuzz compares them."""
+    """Each text as the numbers of its tokens, in the form that rapidfuzz compares."""
     tokens = tokenizer(comparing(language))
     numbers: dict[str, int] = {}
     return [coded([numbers.setdefault(token, len(numbers)) for token in tokens(text)]) for text in texts]
 
 
 def _f_measures(rows: Sequence[str | array[int]], others: Sequence[str | array[int]]) -> NDArray[float64]:
-    """A table of ROUGE-L F-measures in rouge-score's own order of operations; 0 where nothing is common."""
+    """A table of ROUGE-L F-measures, in rouge-score's order of operations; 0 if nothing is common."""
     import numpy as np
     from rapidfuzz.distance import LCSseq
     from rapidfuzz.process import cdist
@@ -142,6 +143,6 @@ def _f_measures(rows: Sequence[str | array[int]], others: Sequence[str | array[i
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    """The mean, the same in whatever order they come; None of none."""
+    """The mean, exactly the same for any order of the values; None if there are none."""
     listed = list(values)
     return fsum(listed) / len(listed) if listed else None

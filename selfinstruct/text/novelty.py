@@ -1,24 +1,25 @@
-"""An exact index of texts by ROUGE-L: is anything seen before too similar? Usable on its own.
+"""An exact index of texts by ROUGE-L: is any earlier text too similar? Usable on its own.
 
 >>> index = RougeLIndex(0.7)
 >>> index.add("Write a poem about the sea.", "seed-1")
 >>> index.nearest("Write a short poem about the sea.").id
 'seed-1'
 
-Scores are rouge-score's F-measure without stemming, to the last bit: 2PR / (P + R), with precision and recall
-the longest common subsequence over each length in tokens. In other words F = 2 L / (n + m), so a text of n
-tokens is above a threshold t only with a text of m tokens of which it shares more than t (n + m) / 2. Three
-bounds follow, each cheaper than the next and none ever wrong:
+Scores equal rouge-score's F-measure without stemming, to the last bit: 2PR / (P + R). Precision P and recall
+R are the length L of the longest common subsequence, divided by the length of each text in tokens. So
+F = 2 L / (n + m), and texts of n and m tokens score above a threshold t only if they share more than
+t (n + m) / 2 tokens. From this follow three filters. Each is cheaper than the next, and none loses a match:
 
-1. Prefixes. With all tokens in one order, two texts that share c tokens share some of their first n - c + 1
-   and m - c + 1. So each text is listed under its rarest tokens only, and looked up by its rarest only. Long
-   texts go on by k - 1 tokens and have to share k. The order is that of first appearance, the newest first:
-   close to the rarest first, and it never changes as texts are added.
-2. Signatures. Each text has 64 bits, one set by each of its tokens; two texts differ in at least as many
-   tokens as bits, and may differ in less than (1 - t) (n + m).
-3. The subsequence itself, by rapidfuzz, for the few that are left.
+1. Prefixes. If all tokens are sorted in one order, two texts that share c tokens share at least one among
+   their first n - c + 1 and m - c + 1. So each text is listed only under its rarest tokens, and looked up
+   only by its rarest. The prefixes of long texts are k - 1 tokens longer and have to share k. Tokens are
+   sorted by first appearance, the newest first: that is nearly the rarest first, and the order does not
+   change as texts are added.
+2. Signatures. Each text has 64 bits; each of its tokens sets one. Two texts differ in at least as many
+   tokens as bits, and to match they must differ in fewer than (1 - t) (n + m) tokens.
+3. The subsequence itself, by rapidfuzz, for the few texts that are left.
 
-docs/novelty.md has what it costs.
+docs/novelty.md has its costs.
 """
 
 from __future__ import annotations
@@ -37,28 +38,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BITS = [1 << place for place in range(64)]
-# Bounds are loosened by so much of a token, which is far above any rounding of theirs.
+# Bounds are loosened by this part of a token, which is far more than any rounding error in them.
 _SLACK = 1e-6
-# A text has to share one more token for each so many that it has: at 32 tokens it takes two.
+# A text has to share one token for every 16 that it has, and at least one.
 _TOKENS_A_SHARED = 16
 _QUERIES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Match:
-    """An entry of the index and its ROUGE-L F-measure, from 0 to 1, to the text asked about."""
+    """An entry of the index and its ROUGE-L F-measure (0 to 1) to the text that was looked up."""
 
     id: str
     score: float
 
 
 class Bounds(NamedTuple):
-    """How a text is looked up among texts that may be above the threshold.
+    """The numbers for looking up a text among texts that may be above the threshold.
 
     Attributes:
-        shared: tokens that the prefixes have to share, where the other text does not ask for fewer.
-        short: length of its prefix against texts at least as long.
-        long: length of its prefix against texts at most as long.
+        shared: how many tokens the prefixes have to share; of two texts, the smaller number counts.
+        short: length of its prefix for texts that are at least as long.
+        long: length of its prefix for texts that are at most as long.
     """
 
     shared: int
@@ -69,9 +70,9 @@ class Bounds(NamedTuple):
 def bounds(count: int, distinct: int, threshold: float) -> Bounds:
     """The bounds of a text of `count` tokens, `distinct` of them different.
 
-    Two texts above the threshold share at least `equal` tokens where the other is at least as long, and at
-    least `fewest` in any case, which is as many as the shortest such text has. Prefixes are of different
-    tokens: two texts that share c of n share at least c - (n - distinct) different ones.
+    Two texts above the threshold share at least `equal` tokens if the other text is at least as long, and at
+    least `fewest` in any case; the shortest such text has that many tokens. A prefix has only different
+    tokens: two texts that share c of n tokens share at least c - (n - distinct) different ones.
     """
     equal = int(threshold * count - _SLACK) + 1
     fewest = int(threshold * count / (2 - threshold) - _SLACK) + 1
@@ -80,37 +81,37 @@ def bounds(count: int, distinct: int, threshold: float) -> Bounds:
 
 
 def coded(codes: list[int]) -> str | array[int]:
-    """Numbers as rapidfuzz compares them fastest: one character each, as long as there are characters."""
+    """Numbers in the form that rapidfuzz compares fastest: as characters, if there are enough characters."""
     try:
         return "".join(map(chr, codes))
-    except ValueError:  # a vocabulary beyond a million; it compares a character and a number as equals
+    except ValueError:  # over a million different tokens; for rapidfuzz, a character equals its number
         return array("I", codes)
 
 
 class RougeLIndex:
-    """Texts to compare with.
+    """An index of texts.
 
     Args:
-        threshold: `nearest` gives only entries strictly above it; between 0 and 1.
-        tokenizer: a name of `selfinstruct.tokenizers`.
+        threshold: `nearest` returns only entries strictly above it; between 0 and 1.
+        tokenizer: the name of a tokenizer (`text.tokenizers`).
 
     Raises:
-        ValueError: for a threshold outside (0, 1), or an unknown tokenizer.
+        ValueError: if the threshold is not between 0 and 1, or the tokenizer is unknown.
     """
 
     def __init__(self, threshold: float, tokenizer: str = "rouge") -> None:
         if not 0 < threshold < 1:
             raise ValueError(f"threshold {threshold} is not between 0 and 1")
         self.threshold = threshold
-        # What was asked about is mostly what is added next.
+        # The text that was just looked up is mostly added next, so its tokens are kept.
         self._tokens = lru_cache(maxsize=1)(by_name(tokenizer))
-        self._numbers: dict[str, int] = {}  # of tokens, by first appearance
+        self._numbers: dict[str, int] = {}  # a number for each token, by first appearance
         self._ids: list[str] = []
         self._texts: list[str | array[int]] = []
         self._lengths = array("d")
         self._shared = array("B")
         self._signatures = array("Q")
-        # Places of entries by a token in their short prefix, and by one in the rest of their long prefix.
+        # By token: the places of the entries with it in their short prefix, or in the rest of the long one.
         self._short: dict[int, array[int]] = {}
         self._rest: dict[int, array[int]] = {}
 
@@ -137,15 +138,15 @@ class RougeLIndex:
             self.add(text, id)
 
     def nearest(self, text: str, excluding: Collection[str] = ()) -> Match | None:
-        """The most similar entry strictly above the threshold, the earliest of equals; None if none is.
+        """The most similar entry strictly above the threshold (the earliest if equal); None if none is above.
 
         Args:
-            text: what to compare.
-            excluding: names of entries to pass over, as if they had never been added.
+            text: the text to compare.
+            excluding: names of entries to skip, as if they had never been added.
         """
         codes = self._known(text)
         places = self._candidates(codes)
-        if excluding:  # the bounds look at each entry by itself, so those left out hide no other
+        if excluding:  # the bounds judge each entry separately, so a skipped one cannot hide another
             places = [place for place in places if self._ids[place] not in excluding]
         if not places:
             return None
@@ -163,7 +164,7 @@ class RougeLIndex:
         return [self.nearest(text) for text in texts]
 
     def top(self, text: str, k: int) -> list[Match]:
-        """The k most similar entries, the most similar first and the earlier of equals; reads every entry."""
+        """The k most similar entries, the best first (the earlier if equal); compares with every entry."""
         return self.similar(text, k)[0]
 
     def top_all(self, texts: Iterable[str], k: int) -> list[list[Match]]:
@@ -171,17 +172,17 @@ class RougeLIndex:
         return [self._best(scores, k) for scores in self._scores(list(texts))]
 
     def similar(self, text: str, k: int) -> tuple[list[Match], float]:
-        """`top`, and the mean score over all entries (0 in an empty index), in one pass."""
+        """`top`, and the mean score of all entries (0 if the index is empty), in one pass."""
         (scores,) = self._scores([text])
         return self._best(scores, k), float(scores.mean()) if len(scores) else 0.0
 
     def _known(self, text: str) -> list[int]:
-        """The tokens of a text as numbers; all that no entry has are as one that is newer than any."""
+        """The tokens of a text as numbers; all tokens that no entry has get one number, the newest."""
         get, new = self._numbers.get, len(self._numbers)
         return [get(token, new) for token in self._tokens(text)]
 
     def _candidates(self, codes: list[int]) -> list[int]:
-        """Places of the entries that the bounds leave, in order."""
+        """The places of the entries that pass the bounds, in order."""
         import numpy as np
 
         order = sorted(set(codes), reverse=True)
@@ -246,7 +247,7 @@ def _signature(codes: Iterable[int]) -> int:
 
 
 def _f_measures(common: NDArray[Any], count: int, lengths: NDArray[float64]) -> NDArray[float64]:
-    """ROUGE-L F-measures in rouge-score's own order of operations; 0 where nothing is common."""
+    """ROUGE-L F-measures, computed in rouge-score's order of operations; 0 if nothing is common."""
     import numpy as np
 
     scores = np.zeros(len(lengths))

@@ -1,10 +1,10 @@
 """Indexes of vectors by cosine: which entry is nearest? Usable on their own.
 
 `Exact` compares with every entry, in one product of a matrix and a vector. `Approximate` walks a graph of
-neighbours (HNSW, arXiv 1603.09320, by voyager) and misses the nearest entry now and then. Either gives the
-same answers for the same entries added in the same order, however many at once: the graph is built by one
-thread from a fixed seed, and scores are rounded to where the order of a sum makes no difference.
-docs/better-data.md has what each costs.
+neighbours (HNSW, arXiv 1603.09320, by voyager) and sometimes misses the nearest entry. For the same entries
+added in the same order, both always give the same answers, however many are added at once: the graph is built
+by one thread from a fixed seed, and scores are rounded so far that the order of a sum makes no difference.
+docs/better-data.md has the costs of each.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
     Vectors = NDArray[float32]
 
 DIGITS = 6
-_ALIKE = 1e-6  # scores so near each other are one; the earliest entry counts
-# Of the graph: neighbours of an entry, and how many are looked at to add one, and to find the nearest.
+_ALIKE = 1e-6  # scores that differ by no more than this are equal; the earliest entry counts
+# In the graph: the neighbours of an entry, and how many entries are compared to add one and to find one.
 _NEIGHBOURS, _ADDING, _ASKING = 16, 100, 100
 
 
 class Index(Protocol):
-    """Entries in order, each with its name and its vector of length 1."""
+    """An index of entries in order, each with its name and its vector of length 1."""
 
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Add entries; `vectors` has the shape (entries, dimensions)."""
 
     def nearest(self, vector: Vectors) -> Match | None:
-        """The nearest entry and its cosine, from -1 to 1; None where there is none."""
+        """The nearest entry and its cosine, from -1 to 1; None if the index is empty."""
 
 
 class Exact:
-    """Compares with every entry; the earliest of equally near ones is the nearest."""
+    """Compares with every entry; of equally near entries, the earliest counts as the nearest."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
-        self._rows: Any = None  # with room for entries to come
+        self._rows: Any = None  # with room for more entries
 
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:
         """See `Index`."""
@@ -67,10 +67,10 @@ class Exact:
 
 
 class Approximate:
-    """Looks at a few hundred entries, whatever their number.
+    """Compares with a few hundred entries, however many there are.
 
     Raises:
-        ImportError: where voyager is not installed.
+        ImportError: if voyager is not installed.
     """
 
     def __init__(self) -> None:

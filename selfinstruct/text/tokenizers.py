@@ -1,8 +1,8 @@
-"""Tokenizers by name: what counts as a word when texts are compared and measured.
+"""Tokenizers by name: they split texts into words, to compare and measure them.
 
 A recipe's language picks one (`comparing`, `counting`); an option `tokenizer` names another. To add one,
-write a factory here that makes a function from a text to its tokens, and register it. It is made anew each
-time it is named.
+write a factory here that returns a function from a text to its tokens, and register it. The factory is called
+each time the tokenizer is named.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _UNSPACED = (
 
 
 def tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of a name.
+    """The tokenizer with this name.
 
     Raises:
-        ValueError: if there is none of that name, with the nearest in the message; or if a plug-in's cannot
-            be used.
+        ValueError: if no tokenizer has that name (the message has the nearest name), or if it is a plug-in's
+            and cannot be used.
     """
     faults: list[Fault] = []
     made = TOKENIZERS.build(name, {}, "", faults)
@@ -47,13 +47,13 @@ def tokenizer(name: str) -> Tokenizer:
 
 
 def known(name: str) -> str:
-    """The name itself where there is such a tokenizer; raises ValueError as `tokenizer` does."""
+    """The name itself if there is such a tokenizer; raises ValueError as `tokenizer` does."""
     tokenizer(name)
     return name
 
 
 class _Names:
-    """Tells a JSON Schema which names there are."""
+    """Puts the known names into the JSON Schema."""
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         return {"enum": TOKENIZERS.names()}
@@ -64,17 +64,17 @@ TokenizerName = Annotated[str, AfterValidator(known), _Names()]
 
 
 def comparing(language: str) -> str:
-    """The tokenizer that texts of a language (a BCP 47 tag) are compared by.
+    """The tokenizer for comparing texts of a language (a BCP 47 tag).
 
-    English goes by rouge-score's own, as in the original; it keeps nothing of a Chinese or Greek text.
+    For English it is rouge-score's own, as in the original, which finds no token in a Chinese or Greek text.
     """
     return "rouge" if _is_english(language) else "unicode"
 
 
 def counting(language: str) -> str:
-    """The tokenizer that the length of texts of a language is counted by.
+    """The tokenizer for counting the words of texts of a language.
 
-    The original counts an English text between spaces; elsewhere it is the one that compares.
+    For English it splits at spaces, as in the original; for other languages it is the one for comparing.
     """
     return "spaces" if _is_english(language) else comparing(language)
 
@@ -86,14 +86,14 @@ def unspaced(character: str) -> bool:
 
 @TOKENIZERS.register
 def rouge() -> Tokenizer:
-    """rouge-score's own, without stemming: runs of a-z and 0-9 after lower-casing."""
+    """Runs of a-z and 0-9 after lower-casing: rouge-score's own tokenizer, without stemming."""
     runs = re.compile("[a-z0-9]+").findall
     return lambda text: runs(text.lower())
 
 
 @TOKENIZERS.register
 def unicode() -> Tokenizer:
-    """Words of any script, and each character alone in scripts without spaces; NFKC, case folded."""
+    """Words of any script; in scripts without spaces, each character is a token; NFKC, case folded."""
     ascii_words = re.compile("[a-z0-9]+").findall
 
     def tokens(text: str) -> list[str]:
@@ -105,13 +105,13 @@ def unicode() -> Tokenizer:
 
 @TOKENIZERS.register
 def characters() -> Tokenizer:
-    """Each character that is no space; NFKC, case folded."""
+    """Each character that is not a space; NFKC, case folded."""
     return lambda text: list("".join(_fold(text).split()))
 
 
 @TOKENIZERS.register
 def spaces() -> Tokenizer:
-    """What stands between whitespace, as it stands."""
+    """The text between whitespace, unchanged."""
     return str.split
 
 
@@ -125,10 +125,10 @@ def _fold(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _words() -> re.Pattern[str]:
-    """A letter or digit with the marks on it: alone in scripts without spaces, else in runs.
+    """A pattern for words: letters and digits with their marks, one by one in scripts without spaces.
 
-    Marks are looked up once: Python's `\\w` leaves them out, and with them the vowels of India's scripts.
-    They are written as ranges, since a set of two thousand single ones is ten times as slow.
+    The marks are collected here, since Python's `\\w` leaves them out, and with them the vowels of India's
+    scripts. They are written as ranges, since a set of two thousand single marks is ten times as slow.
     """
     marks = [code for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M"]
     known = set(marks)

@@ -122,12 +122,12 @@ def test_it_runs(typed: Typed, project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["my domain"], ["'my domain' is no name", "letters, digits, _ and -"]),
-        (["../x"], ["is no name"]),
-        (["gärten"], ["is no name"]),
-        (["null"], ["is no word"]),
-        (["12"], ["is no word"]),
-        (["paper"], ["there is a recipe 'paper' of ours", "another name"]),
+        (["my domain"], ["'my domain' cannot name a recipe", "letters, digits, _ and -"]),
+        (["../x"], ["cannot name a recipe"]),
+        (["gärten"], ["cannot name a recipe"]),
+        (["null"], ["is not read as a word"]),
+        (["12"], ["is not read as a word"]),
+        (["paper"], ["a shipped recipe has the name 'paper'", "another name"]),
         (["mine", "--from", "chatt"], ["--from: unknown recipe 'chatt'", "did you mean 'chat'?"]),
         (["mine", "--from"], ["new takes one NAME"]),
         (["mine", "--form", "chat"], ["new takes one NAME"]),
@@ -150,7 +150,7 @@ def test_it_never_overwrites(typed: Typed, project: Path, place: str) -> None:
     (project / place).write_text("# mine\ntarget: 5\n")
     status, _, err = typed("new", "mine")
     assert status == 1
-    assert f"{place}: is there already" in err
+    assert f"{place}: exists already" in err
     assert (project / place).read_text() == "# mine\ntarget: 5\n"
     assert [path for path in project.rglob("*") if path.is_file()] == [project / place]
 
@@ -160,7 +160,7 @@ def test_a_schema_of_another_version_stays_and_is_told(typed: Typed, project: Pa
     assert typed("new", "one")[0] == 0
     assert "another version" not in typed("new", "two")[1]
     (project / "recipes/.recipe.schema.json").write_text("{}")
-    assert "recipes/.recipe.schema.json is another version's" in typed("new", "three")[1]
+    assert "recipes/.recipe.schema.json is from another version" in typed("new", "three")[1]
     assert (project / "recipes/.recipe.schema.json").read_text() == "{}"
 
 
@@ -179,4 +179,4 @@ def test_a_folder_that_cannot_be_written(typed: Typed, project: Path) -> None:
     (project / "seeds").write_text("a file")
     status, _, err = typed("new", "mine")
     assert status == 1
-    assert "seeds: cannot be written: it is no folder" in err
+    assert "seeds: cannot be written: it is not a folder" in err

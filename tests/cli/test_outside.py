@@ -159,7 +159,7 @@ def test_a_full_disk_under_what_is_printed_stops_nothing(project: Path) -> None:
     code = "".join(f"{command}\necho $? >>statuses\n" for command in statuses)
     done = subprocess.run(["bash", "-c", code], cwd=project, capture_output=True, text=True, check=False)
     assert [int(line) for line in (project / "statuses").read_text().split()] == [*statuses.values()]
-    assert done.stderr.count("what is printed is cut off") == 2
+    assert done.stderr.count("the output is cut off") == 2
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert data(project / "one") == data(project / "two") == data(project / "calm")

@@ -389,7 +389,7 @@ class TestOptions:
             ("rouge_l", {"field": "t", "tokenizer": "unicod"}, "did you mean 'unicode'?"),
             ("rouge_l", {"field": "t", "tokenizer": "unicod"}, "filters.tasks.rouge_l.tokenizer: "),
             ("rouge_l", {"field": "t", "tokenizer": 3}, "filters.tasks.rouge_l.tokenizer: "),
-            ("matches", {"field": "t", "pattern": "("}, "is no regular expression"),
+            ("matches", {"field": "t", "pattern": "("}, "is not a valid regular expression"),
             ("equal", {"fields": ["a"]}, "equal.fields"),
             ("at_most", {"count": 0}, "at_most.count"),
             ("empty", {}, "empty.field: is missing"),

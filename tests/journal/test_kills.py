@@ -85,7 +85,7 @@ def test_a_run_folder_is_one_processs_while_that_lives(project: Path) -> None:
         second = start(project, *held)
         _, err = second.communicate(timeout=60)
         assert second.returncode == 1
-        assert "another process is at this run" in err
+        assert "another process uses this run" in err
         assert "Traceback" not in err
         assert first.poll() is None
         first.kill()

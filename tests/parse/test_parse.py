@@ -310,7 +310,7 @@ class TestSections:
         """A mark that is no regular expression is a fault that says so."""
         marks = {"split": "(", "divider": "D", "end": "E", "lead": "L"}
         (fault,) = faults_of("sections", **marks, before="a", after="b")
-        assert "parse.split: is no regular expression" in fault
+        assert "parse.split: is not a valid regular expression" in fault
 
 
 @both
@@ -362,7 +362,7 @@ def test_a_head_with_groups() -> None:
     ]
     (fault,) = faults_of("headed", head="(", first_line="output", rest="input")
     assert "parse.head" in fault
-    assert "is no regular expression" in fault
+    assert "is not a valid regular expression" in fault
 
 
 def fields(number: int, instruction: str, input: str = "<none>", output: str = "Done.") -> str:

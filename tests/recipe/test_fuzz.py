@@ -139,12 +139,12 @@ def test_a_defaults_list_with_a_path(typed: Typed) -> None:
 def test_what_yaml_holds_and_a_recipe_cannot(typed: Typed) -> None:
     """Each is named with its line; none of them ends the process, as the last ones did."""
     for text, words in (
-        ("null: x", "has the key 'null', which means nothing"),
+        ("null: x", "has the key 'null', which YAML reads as null"),
         ("[a]: b", "has a list or mapping as a key"),
         ("x: !!set {a, b}", "has the tag '!!set'"),
         ("x: !!timestamp 2024-01-01", "has the tag '!!timestamp'"),
         ("x: !!python/object/apply:os.system [ls]", "has the tag '!!python/object/apply:os.system'"),
-        ("x: &a [*a]", "the alias *a stands for what it is part of"),
+        ("x: &a [*a]", "the alias *a is inside the value it refers to"),
         ("target: 0x" + "f" * 5_000, "has a number of 5,002 characters"),
         ("x: " + "[" * 900 + "]" * 900, "is nested more than 30 deep"),
         ("x: " + "[" * 100_000, "is nested more than 30 deep"),

@@ -339,7 +339,10 @@ def test_one_round_differs(project: Path) -> None:
             "schema.evolve_1: shuts out 'round_1', which stage evolve_1 gives",
         ),
         ("~pipeline.evolve_1.draw ~pipeline.evolve_1.variant_field", "pipeline.evolve_1.by: is missing"),
-        ("+filters.evolve_1.gone={kind: dropped, field: instruction, pattern: '('}", "no regular expression"),
+        (
+            "+filters.evolve_1.gone={kind: dropped, field: instruction, pattern: '('}",
+            "is not a valid regular expression",
+        ),
     ],
 )
 def test_what_can_be_wrong_with_it(

@@ -509,7 +509,7 @@ def test_switched_off(folder: Path) -> None:
             "filters.instances.refusal.self_references.maker=3",
             "maker is neither a regular expression nor false",
         ),
-        ("filters.instances.secret.patterns.jwt='('", "jwt is no regular expression"),
+        ("filters.instances.secret.patterns.jwt='('", "jwt is not a valid regular expression"),
         ("+filters.instances.echo.threshold=2", "filters.instances.echo.threshold"),
         ("filters.instances.echo.sources.input=words", "filters.instances.echo.sources.input"),
         ("filters.instances.refusal.field=otput", "unknown field 'otput'"),

@@ -54,7 +54,7 @@ def change(path: Path) -> None:
 
 def remedy_in(out: str) -> str:
     """What to type after the program's name."""
-    return out.partition("to mend it: selfinstruct ")[2].splitlines()[0]
+    return out.partition("to repair it: selfinstruct ")[2].splitlines()[0]
 
 
 def test_a_whole_run_is_said_to_be_whole_line_by_line(typed: Typed, run: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_is_not_whole_is_named_with_the_command_that_mends_it(typed: Typed,
     assert "changed  dataset/README.md was changed by you, and is kept" in out
     assert "changed  dataset/mine.txt is yours" in out
     remedy = next(
-        line.partition("to mend it: selfinstruct ")[2] for line in out.splitlines() if "mend" in line
+        line.partition("to repair it: selfinstruct ")[2] for line in out.splitlines() if "to repair" in line
     )
     assert typed(*remedy.split())[0] == 0
     assert data(run) == clean
@@ -124,7 +124,7 @@ def test_a_damaged_journal_is_named_and_repaired_as_it_says(
     assert f"not ok   run.sqlite: {words}" in out
     assert "replies are whole and are kept" in out
     remedy = next(
-        line.partition("to mend it: selfinstruct ")[2] for line in out.splitlines() if "mend" in line
+        line.partition("to repair it: selfinstruct ")[2] for line in out.splitlines() if "to repair" in line
     )
     assert "repair=true" in remedy
     status, _, err = typed(*remedy.split())
@@ -220,14 +220,14 @@ def test_a_run_that_was_killed_and_one_at_work(typed: Typed, project: Path) -> N
         time.sleep(0.05)
     status, out, _ = typed("verify", "run")
     assert status == 0, out
-    assert "a process is at this run" in out
+    assert "a process uses this run" in out
     process.send_signal(signal.SIGKILL)
     process.communicate()
     before = everything(project / "run")
     assert before["run.sqlite-wal"]
     status, out, _ = typed("verify", "run")
     assert status == 0, out
-    assert "the run has not come to write its files yet" in out
+    assert "the run has not written its files yet" in out
     assert everything(project / "run") == before
 
 
@@ -351,7 +351,7 @@ def test_a_run_without_its_journal_is_set_aside_as_verify_says(typed: Typed, run
     (run.parent / "mine/summary.json").write_text("{}")
     status, _, err = typed(*PAPER, "run_dir=mine", "fresh=true")
     assert status == 1
-    assert "holds other things than a run" in err
+    assert "has other files in it" in err
 
 
 def test_settings_of_a_run_that_was_killed_while_it_grew_are_not_damaged(typed: Typed, run: Path) -> None:
@@ -372,11 +372,11 @@ def test_no_command_is_made_of_a_damaged_note_of_it(typed: Typed, run: Path) -> 
     (run / ".hydra/overrides.yaml").write_text("- recipe=paper\n- model=anthropic\n")
     status, out, _ = typed("verify", "run")
     assert status == 1
-    assert "to mend it: type the command that you started it with\n" in out
+    assert "to repair it: type the command that you started it with\n" in out
     (run / ".hydra/overrides.yaml").unlink()
     (run / "run.sqlite").write_bytes((run / "run.sqlite").read_bytes()[:30])
     _, out, _ = typed("verify", "run")
-    assert "to mend it: type the command that you started it with, and repair=true\n" in out
+    assert "to repair it: type the command that you started it with, and repair=true\n" in out
     assert "anthropic" not in out
 
 

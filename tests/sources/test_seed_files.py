@@ -602,7 +602,7 @@ def test_a_recipe_made_from_one_with_columns_of_its_own(typed: Typed, project: P
         f"seeds: {{path: seeds/base.jsonl, {columns}}}\n"
     )
     status, out, err = typed("new", "garden", "--from", "base")
-    assert (status, "check finds" in out) == (0, False), out + err
+    assert (status, "check still finds" in out) == (0, False), out + err
 
 
 def test_the_trials(trials: Path, project: Path) -> None:

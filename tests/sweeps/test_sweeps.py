@@ -235,7 +235,7 @@ def test_a_budget_is_each_jobs_own_and_may_grow(typed: Typed, project: Path) -> 
         (["model=opneai,vllm"], ["opneai", "openai"]),
         (["recipe=glob(zz*)"], ["recipe=glob(zz*): no recipe matches", "chat", "paper"]),
         (["model=glob(*zz)"], ["no model matches", "openai"]),
-        (["seed=1,2", "run_dir=x"], ["run_dir would put every job into one folder", "sweep_dir=DIR"]),
+        (["seed=1,2", "run_dir=x"], ["run_dir would put all jobs into one folder", "sweep_dir=DIR"]),
         (["seed=1,2", "objective=acceptance_rat"], ["objective", "acceptance_rat", "did you mean"]),
         (["seed=1,2", "objective=accepted*novelty"], ["novelty", "mean_novelty"]),
         (["seed=1,2", "hydra/launcher=parallell"], ["parallell", "parallel"]),
