@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError
-from selfinstruct.project import configfiles, defaults_list, textfiles
+from selfinstruct.project import composition, configfiles, defaults_list, textfiles
+from selfinstruct.project.composition import FAULT_KEY
 from selfinstruct.project.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, install_files, limited
 from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
 LONGEST_NAME = 255  # bytes, on every usual file system
-FAULT_KEY = "_fault_"
 ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
 
 
@@ -212,6 +212,7 @@ def register(project: Path) -> None:
     install()
     configfiles.use_in_hydra()
     install_files()
+    composition.install(packaged() / "conf")
     _check_conf(project)
     _search_path().conf = project / "conf"
     ConfigStore.instance().repo["recipe"] = _Recipes(
