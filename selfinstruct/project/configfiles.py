@@ -1,8 +1,8 @@
-"""YAML files as configs, quickly: parsed in C, and every text once in a process.
+"""YAML files as configs, quickly: parsed in C, and every text once in a process; every section written once.
 
 A recipe is composed of some twenty files. Hydra parses each of them anew every time, in Python, which takes
 more than half of the time of composing. Here a file is read every time and its text is parsed once, so a file
-that has changed is never taken for what it was.
+that has changed is never taken for what it was. Writing is in Python, since C writes some texts otherwise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+MOST_SECTIONS = 1024
+_SECTIONS: dict[str, str] = {}  # by what is in them, their YAML
+
 
 def load(path: Path) -> Any:
     """The config in a YAML file, as `OmegaConf.load` reads it; the caller's own, to change.
@@ -23,6 +26,16 @@ def load(path: Path) -> Any:
         OSError: where it cannot be read, or holds neither a mapping nor a list.
     """
     return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+def text_of(config: Any) -> str:
+    """A config as `OmegaConf.to_yaml` writes it."""
+    from omegaconf import OmegaConf
+
+    keys = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    if not isinstance(keys, dict) or not keys:
+        return OmegaConf.to_yaml(config)
+    return "".join(_section_text({key: value}) for key, value in keys.items())
 
 
 @cache
@@ -44,6 +57,25 @@ def use_in_hydra() -> None:
             return ConfigResult(self.provider, self.full_path(), _parsed(path, text), header)
 
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+
+
+def _section_text(section: dict[Any, Any]) -> str:
+    """One section in YAML. The jobs of a sweep have most of their sections in common."""
+    import yaml
+    from omegaconf._utils import get_omega_conf_dumper
+
+    content = repr(section)
+    if content not in _SECTIONS:
+        if len(_SECTIONS) >= MOST_SECTIONS:
+            _SECTIONS.clear()
+        _SECTIONS[content] = yaml.dump(
+            section,
+            default_flow_style=False,
+            allow_unicode=True,
+            sort_keys=False,
+            Dumper=get_omega_conf_dumper(),
+        )
+    return _SECTIONS[content]
 
 
 def _parsed(path: Path, text: str) -> Any:

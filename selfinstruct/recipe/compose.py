@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError
-from selfinstruct.project import textfiles
+from selfinstruct.project import configfiles, textfiles
 from selfinstruct.project.interpolation import closed
 from selfinstruct.project.layout import (
     FAULT_KEY,
@@ -59,7 +59,7 @@ class Composed:
 
         chosen = {"hydra": {"runtime": {"choices": self.choices}}}
         return {
-            "config.yaml": OmegaConf.to_yaml(self.config),
+            "config.yaml": configfiles.text_of(self.config),
             "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(self.overrides)),
             "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create(chosen)),
         }
