@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache, wraps
 from hashlib import blake2b
 from pathlib import Path
@@ -32,6 +33,25 @@ class _Files(list[Any]):
     listed: Any
 
 
+class _Together:
+    """Has Hydra merge all files at once: one after the other, it goes through all of the config for each.
+
+    Stands in for Hydra's loader where that loads a file.
+    """
+
+    def __init__(self, loader: Any, defaults: Sequence[Any], repo: Any) -> None:
+        self._loader, self._defaults, self._repo = loader, defaults, repo
+
+    def _load_single_config(self, default: None, repo: Any) -> Any:
+        from omegaconf import OmegaConf, flag_override
+
+        files = [self._loader._load_single_config(default=one, repo=repo) for one in self._defaults]
+        whole = OmegaConf.create()
+        with flag_override(whole, "no_deepcopy_set_nodes", True):
+            whole.merge_with(*(file.config for file in files))
+        return replace(files[0], config=whole)
+
+
 @cache
 def install(conf: Path) -> None:
     """Begin to keep what Hydra composes with our primary config, and not what other applications do.
@@ -41,6 +61,7 @@ def install(conf: Path) -> None:
     """
     from hydra._internal import config_loader_impl as hydras
     from hydra._internal.defaults_list import DefaultsList, Overrides
+    from omegaconf.errors import OmegaConfBaseException
 
     module: Any = hydras
     loader: Any = hydras.ConfigLoaderImpl
@@ -66,7 +87,10 @@ def install(conf: Path) -> None:
         kept = _KEPT.get(getattr(defaults, "key", b""))
         if kept:
             return pickle.loads(kept[1])
-        config = merge_files(self, defaults, repo)
+        try:
+            config = merge_files(_Together(self, defaults, repo), [None], repo)
+        except OmegaConfBaseException:  # Hydra says in which file
+            config = merge_files(self, defaults, repo)
         if isinstance(defaults, _Files) and FAULT_KEY not in config:
             while len(_KEPT) >= MOST:
                 del _KEPT[next(iter(_KEPT))]

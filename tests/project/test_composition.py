@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from conftest import seed_file
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from selfinstruct.project import composition
 from selfinstruct.recipe.compose import compose
@@ -27,16 +29,27 @@ def composed(project: Path, *overrides: str) -> str:
     return OmegaConf.to_yaml(found.config) + repr((found.choices, found.overrides, found.said))
 
 
-def test_what_is_kept_is_what_hydra_composes(project: Path) -> None:
-    """A recipe of each make: anew, kept, and with single keys changed, added and taken away."""
+@pytest.fixture
+def by_hydra(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Composes as Hydra does: its files one after the other, and all anew."""
+
+    def anew(project: Path, *overrides: str) -> str:
+        composition._KEPT.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(composition, "_Together", Mock(side_effect=OmegaConfBaseException))
+            return composed(project, *overrides)
+
+    return anew
+
+
+def test_what_is_kept_is_what_hydra_composes(project: Path, by_hydra: Callable[..., str]) -> None:
+    """A recipe of each make: merged at once, kept, and with single keys changed, added and taken away."""
     for name in ("quickstart", "japanese", "judged"):
         words = [f"recipe={name}", "target=7", "+note=x", "~mix.machine"]
         composition._KEPT.clear()
-        anew = [composed(project, *words[:1]), composed(project, *words)]
+        mine = [composed(project, *words), composed(project, *words[:1])]
         assert len(composition._KEPT) == 1, name  # so the second was not composed anew
-        assert composed(project, *words[:1]) == anew[0], name
-        composition._KEPT.clear()
-        assert composed(project, *words) == anew[1], name
+        assert mine == [by_hydra(project, *words), by_hydra(project, *words[:1])], name
 
 
 def test_another_choice_is_another_composition(project: Path) -> None:
