@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Typed
 from server import ModelServer, text
 from tiny_recipe import TINY, by_number
 
@@ -29,7 +30,6 @@ from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.said import Said
 from selfinstruct.records import Request
 
-Typed = Callable[..., tuple[int, str, str]]
 SECRET, KEY = "hunter2-0123456789-secret", "sk-of-openai-0123456789"
 EVIL = "evil.example.com"
 
