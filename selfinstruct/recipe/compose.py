@@ -12,16 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.project import configfiles, textfiles
+from selfinstruct.project.composition import FAULT_KEY
 from selfinstruct.project.interpolation import closed
-from selfinstruct.project.layout import (
-    FAULT_KEY,
-    listing,
-    no_path,
-    path_below,
-    plain_list,
-    resolved,
-    value_of,
-)
+from selfinstruct.project.layout import listing, no_path, path_below, plain_list, resolved, value_of
 from selfinstruct.recipe.explain import explain
 from selfinstruct.recipe.overrides import composed
 from selfinstruct.recipe.said import Said, said_of

@@ -25,7 +25,7 @@ from selfinstruct.llm.naming import misplaced_parameters, providers
 from selfinstruct.llm.parameters import BY_TAKER, elsewhere
 from selfinstruct.llm.providers import LiteLLM
 from selfinstruct.llm.trust import PLAIN, Model, Trust
-from selfinstruct.project.layout import FAULT_KEY
+from selfinstruct.project.composition import FAULT_KEY
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.said import Said
 from selfinstruct.records import Request
