@@ -1,8 +1,8 @@
-"""Loads YAML files as configs, fast: parsed in C, and each text only once in a process.
+"""Loads and writes YAML files as configs, fast: parsed in C, and each text and section once in a process.
 
 A recipe is composed from some twenty files. Hydra parses each of them every time, in Python, which takes more
 than half of the time of composing. Here a file is read every time, but the same text is parsed only once. So
-a change to a file always counts.
+a change to a file always counts. Writing stays in Python: the writer in C writes some texts in another way.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any
 
 from selfinstruct.project.parts import PARTS, spread
 
+MOST_SECTIONS = 1024
+_SECTIONS: dict[str, str] = {}  # the YAML of a section, by its content
+
 
 def load(path: Path) -> Any:
     """The config in a YAML file, as `OmegaConf.load` reads it; a copy that the caller may change.
@@ -25,6 +28,16 @@ def load(path: Path) -> Any:
         OSError: if it cannot be read, or is neither a mapping nor a list.
     """
     return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+def text_of(config: Any) -> str:
+    """A config as `OmegaConf.to_yaml` writes it."""
+    from omegaconf import OmegaConf
+
+    keys = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    if not isinstance(keys, dict) or not keys:
+        return OmegaConf.to_yaml(config)
+    return "".join(_section_text({key: value}) for key, value in keys.items())
 
 
 @cache
@@ -48,6 +61,25 @@ def use_in_hydra() -> None:
             return ConfigResult(self.provider, self.full_path(), config, header)
 
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+
+
+def _section_text(section: dict[Any, Any]) -> str:
+    """One section in YAML. The jobs of a sweep have most of their sections in common."""
+    import yaml
+    from omegaconf._utils import get_omega_conf_dumper
+
+    content = repr(section)
+    if content not in _SECTIONS:
+        if len(_SECTIONS) >= MOST_SECTIONS:
+            _SECTIONS.clear()
+        _SECTIONS[content] = yaml.dump(
+            section,
+            default_flow_style=False,
+            allow_unicode=True,
+            sort_keys=False,
+            Dumper=get_omega_conf_dumper(),
+        )
+    return _SECTIONS[content]
 
 
 def _parsed(path: Path, text: str) -> Any:

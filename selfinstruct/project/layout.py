@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError
-from selfinstruct.project import configfiles, defaults_list, former, parts, textfiles
+from selfinstruct.project import composition, configfiles, defaults_list, former, parts, textfiles
+from selfinstruct.project.composition import FAULT_KEY
 from selfinstruct.project.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, install_files, limited
 from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.yaml_limits import BYTES
@@ -21,7 +22,6 @@ from selfinstruct.project.yaml_limits import BYTES
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
 FOLDERS = (*GROUPS, parts.PARTS)  # of conf, from which a recipe chooses files
 LONGEST_NAME = 255  # bytes, on every usual file system
-FAULT_KEY = "_fault_"
 ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
 
 
@@ -213,6 +213,7 @@ def register(project: Path) -> None:
     install()
     configfiles.use_in_hydra()
     install_files()
+    composition.install(packaged() / "conf")
     _check_conf(project)
     _search_path().conf = project / "conf"
     store = ConfigStore.instance().repo

@@ -11,19 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError
-from selfinstruct.project import textfiles
+from selfinstruct.project import configfiles, textfiles
+from selfinstruct.project.composition import FAULT_KEY
 from selfinstruct.project.expansion import limited
 from selfinstruct.project.interpolation import closed
-from selfinstruct.project.layout import (
-    FAULT_KEY,
-    listing,
-    no_path,
-    parts_of,
-    path_below,
-    plain_list,
-    resolved,
-    value_of,
-)
+from selfinstruct.project.layout import listing, no_path, parts_of, path_below, plain_list, resolved, value_of
 from selfinstruct.project.parts import PARTS
 from selfinstruct.recipe.explain import explain
 from selfinstruct.recipe.order import arrange
@@ -68,7 +60,7 @@ class Composed:
 
         chosen = {"hydra": {"runtime": {"choices": self.choices}}}
         return {
-            "config.yaml": OmegaConf.to_yaml(self.config),
+            "config.yaml": configfiles.text_of(self.config),
             "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(self.overrides)),
             "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create(chosen)),
         }

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_check
 import yaml
 from jsonschema import Draft7Validator
+from slips import FORBIDDEN, PAPER, RECIPE_SLIPS, TYPED_SLIPS
 
 from selfinstruct.describe.description import SECTIONS
 from selfinstruct.describe.recipe_schema import FILE, written
@@ -58,11 +58,6 @@ def faults(recipe: Any) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in Draft7Validator(SCHEMA).iter_errors(recipe)]
 
 
-def cases(test: Any) -> list[tuple[Any, ...]]:
-    """The cases of a parametrized test of `check`."""
-    return [case for mark in test.pytestmark if mark.name == "parametrize" for case in mark.args[1]]
-
-
 def as_recipe(override: str) -> Any:
     """What an override would be in a recipe."""
     from omegaconf import OmegaConf
@@ -73,13 +68,10 @@ def as_recipe(override: str) -> Any:
 
 def mistakes() -> dict[str, Any]:
     """Every fault of a recipe's text that the tests of `check` know, as recipes by what they are called."""
-    texts = [
-        *cases(test_check.test_a_slip_in_a_recipe),
-        *cases(test_check.test_a_recipe_that_is_no_recipe_or_reaches_for_code),
-    ]
+    texts = [*RECIPE_SLIPS, *FORBIDDEN]
     found = {text.strip(): yaml.safe_load(text) for text, _ in texts if text != "a: [1\n"}
-    for arguments, _ in cases(test_check.test_a_mistake_on_the_command_line):
-        if arguments[:2] == list(test_check.PAPER):
+    for arguments, _ in TYPED_SLIPS:
+        if arguments[:2] == list(PAPER):
             found |= {override: as_recipe(override) for override in arguments[2:] if override[0] != "~"}
     return found
 

@@ -25,7 +25,7 @@ from selfinstruct.errors import ModelError
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.compose import Composed, compose
 
-SHARE, TARGET, WINDOW = 0.3, 24, 16
+SHARE, TARGET, WINDOW = 0.3, 12, 8
 WAYS = {
     "chat by openai": ("openai/tiny", "chat"),
     "chat by hosted_vllm": ("hosted_vllm/tiny", "chat"),
@@ -168,13 +168,13 @@ def test_a_kind_of_failure_changes_no_byte(bench: Bench, kind: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_all_kinds_at_once_change_no_byte(bench: Bench, way: str) -> None:
-    """In each way to ask, on a run long enough to meet most of them."""
-    keys = ("target=300", "pipeline.ideas.window=64", "model.concurrency=64", "model.timeout=5")
+    """In each way to ask, dozens of kinds together; the test above shows each."""
+    keys = ("target=120", "pipeline.ideas.window=64", "model.concurrency=64", "model.timeout=5")
     bench.script.begin({})
     calm = bench.run(way, *keys)
     bench.script.begin(FAULTS)
     assert bench.run(way, *keys) == calm
-    assert len(set(bench.script.kinds.values())) > len(FAULTS) / 2
+    assert len(set(bench.script.kinds.values())) > 24
     assert not bench.script.paid_twice()
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines, seed_file
+from conftest import Typed, lines, seed_file
 from results import summary
 from server import Answer, Asked, ModelServer, failure, refused, status, text, too_long
 from tiny_recipe import WAYS, at, by_number
@@ -26,7 +26,6 @@ from selfinstruct.llm import RefusedError, TransientError
 from selfinstruct.llm.providers import LiteLLM
 from selfinstruct.records import Reply, Request
 
-Typed = Callable[..., tuple[int, str, str]]
 Outcome = Reply | Exception
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Typed
 from server import ModelServer, text
 from tiny_recipe import TINY, by_number
 
@@ -24,12 +25,11 @@ from selfinstruct.llm.naming import misplaced_parameters, providers
 from selfinstruct.llm.parameters import BY_TAKER, elsewhere
 from selfinstruct.llm.providers import LiteLLM
 from selfinstruct.llm.trust import PLAIN, Model, Trust
-from selfinstruct.project.layout import FAULT_KEY
+from selfinstruct.project.composition import FAULT_KEY
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.said import Said
 from selfinstruct.records import Request
 
-Typed = Callable[..., tuple[int, str, str]]
 SECRET, KEY = "hunter2-0123456789-secret", "sk-of-openai-0123456789"
 EVIL = "evil.example.com"
 

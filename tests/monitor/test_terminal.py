@@ -11,12 +11,11 @@ import os
 import pty
 import re
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from results import on_a_terminal
 from server import Answer, Asked, ModelServer, status, text
 from tiny_recipe import TINY, write_tiny
@@ -25,7 +24,6 @@ from selfinstruct.journal.stage_stats import StageStats
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.monitor.terminal import safe, visible
 
-Typed = Callable[..., tuple[int, str, str]]
 # What a terminal would do with it, and how it is shown.
 ACTS = {
     "a colour": ("\x1b[31mred", "\\x1b[31mred"),

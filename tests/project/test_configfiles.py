@@ -8,7 +8,7 @@ import pytest
 from conftest import seed_file
 from omegaconf import OmegaConf
 
-from selfinstruct.project.configfiles import load
+from selfinstruct.project.configfiles import load, text_of
 from selfinstruct.project.layout import packaged
 from selfinstruct.recipe.compose import compose
 
@@ -33,6 +33,27 @@ def test_a_config_is_what_omegaconf_reads(tmp_path: Path) -> None:
             OmegaConf.to_container(one, resolve=False) for one in (load(path), OmegaConf.load(path))
         )
         assert repr(mine) == repr(usual), path
+
+
+def test_a_config_is_written_as_omegaconf_writes_it(tmp_path: Path) -> None:
+    """The same, and sections that differ by little; twice, of which the second is not written anew."""
+    texts = [
+        ODD,
+        "{}",
+        "a: 1",
+        "a: true",
+        "a: '1'",
+        "b: 1",
+        "a: {b: [1]}",
+        "a: {b: []}",
+        "a: B",
+        "a: b",
+        "a: 2024-01-01",
+    ]
+    configs = [OmegaConf.create(text) for text in [*texts, "a: '2024-01-01'"]]
+    configs += [load(path) for path in sorted((packaged() / "conf").rglob("*.yaml"))[::8]]
+    for config in [*configs, *configs]:
+        assert text_of(config) == OmegaConf.to_yaml(config)
 
 
 @pytest.mark.parametrize(("text", "words"), [("a: 1\na: 2\n", "duplicate key a"), ("a: [1\n", "line 2")])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines, seed_file
+from conftest import Typed, lines, seed_file
 
 from selfinstruct.errors import Fault, RecipeError
 from selfinstruct.filters import FILTERS
@@ -25,7 +25,6 @@ from selfinstruct.safety.expressions import SECONDS, Expression, SlowExpression,
 from selfinstruct.schema.validation import compile_schema
 from selfinstruct.stages import STAGES
 
-Typed = Callable[..., tuple[int, str, str]]
 LONGEST = 5.0  # seconds of processor time; the clock on the wall depends on what else the machine does
 MOST_MEMORY = 600 * 1024  # KB
 

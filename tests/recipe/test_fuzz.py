@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Typed
 from fuzz import SAMPLE, fuzz
 
 from selfinstruct.project.defaults_list import faults
 from selfinstruct.sources import seed_files
 
-Typed = Callable[..., tuple[int, str, str]]
 ON_TOP = "defaults: [quickstart, _self_]\n"
 
 

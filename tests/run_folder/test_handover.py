@@ -6,16 +6,15 @@ import json
 import shutil
 import socket
 import time
-from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
 import pytest
+from conftest import Typed
 from killing import data, start, stored
 
 from selfinstruct.project.disks import network_file_system
 
-Typed = Callable[..., tuple[int, str, str]]
 PAPER = ("recipe=paper", "model=scripted", "cache=off", "target=12")
 
 

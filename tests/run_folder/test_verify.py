@@ -8,11 +8,11 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from conftest import Typed
 from killing import data, start, stored
 
 from selfinstruct.cli.main import command
@@ -20,7 +20,6 @@ from selfinstruct.journal.check import FORMAT
 from selfinstruct.journal.repair import summed_up
 
 PAPER = ("recipe=paper", "model=scripted", "cache=off", "target=5")
-Typed = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from conftest import lines
+from conftest import Typed, lines
 from server import Answer, Asked, ModelServer, refused, status, text
 from tiny_recipe import TINY, write_tiny
 
@@ -27,7 +27,6 @@ from selfinstruct.errors import RecipeError
 from selfinstruct.project.layout import resolved
 from selfinstruct.safety.blot import BLOT, blotted, secrets
 
-Typed = Callable[..., tuple[int, str, str]]
 KEY = "sk-Zx+81/co \"q'7\\end&0"  # has every character that some language writes in a way of its own
 TYPED = "sk-typed-4711-Abcdef"
 PASSWORD = "hunter2-of-the-proxy"
