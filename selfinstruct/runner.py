@@ -115,7 +115,7 @@ async def _run_stage(
         rows=rows,
     )
     work = stage.kind.open(stage, setting)
-    taken = None if stage.kind.draws else len(journal.taken(stage.name))
+    taken = stage.kind.progress(stage, journal)
     reasons = Reasons(recipe.config, stage, journal)
     with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
         if work.turn() is not None:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from selfinstruct.journal.repair import looked_into
+from selfinstruct.journal.stage_stats import StageStats
 from selfinstruct.journal.store import Journal
 from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import Price, price_of
@@ -22,13 +24,10 @@ from selfinstruct.records import ACCEPTED
 from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import JOURNAL, in_use
 from selfinstruct.stages import OTHERWISE, Stage
+from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Known
 from selfinstruct.stages.ranges import Range, around, exactly
 
-ENOUGH = 20  # replies of a stage that tell more than an assumption does
 LAST = 200  # the replies that count: the fuller the pool, the fewer records are new
-SHOWN = (0.8, 1.0, 1.25)  # what a run has shown may turn out so much lower or higher
-ASSUMED = (0.5, 1.0, 2.0)
-KEPT = (1.0, 1.0, 2.0)  # where a record without a child goes on itself
 
 
 @dataclass(frozen=True)
@@ -142,77 +141,53 @@ class _Estimator:
     def estimate(self) -> Estimate:
         stages = []
         for stage in self._recipe.stages:
-            if stage.kind.asks:
-                stages.append(self._stage(stage))
-            elif stage.material:
-                self._records[stage.name] = self._of_material(stage, len(stage.material.rows))
+            shown = self._look(stage)
+            ahead = self._ahead(stage, shown)
+            if stage.prompts:
+                stages.append(self._priced(stage, ahead, shown))
         return Estimate(stages, self._spent(), self._assumed(), self._shown)
 
-    def _stage(self, stage: Stage) -> StageEstimate:
-        shown = self._look(stage)
-        yields = self._yield(stage, shown)
-        requests = self._requests(stage, yields).whole()
+    def _ahead(self, stage: Stage, shown: _Shown | None) -> Forecast:
+        """What a stage has left to do; notes how many records there are then."""
+        ahead = stage.kind.forecast(stage, self._known(stage, shown))
+        if ahead.makes is not None:
+            self._records[stage.name] = ahead.makes
+        if ahead.leaves is not None:
+            self._records[stage.of or ""] = ahead.leaves
+        self._yields += ahead.assumed
+        self._shown += ahead.shown
+        return ahead
+
+    def _known(self, stage: Stage, shown: _Shown | None) -> Known:
+        recipe, journal = self._recipe, self._journal
+
+        def seen() -> list[dict[str, Any]]:
+            rows = view.rows(recipe, journal, stage.of or "", stage.name) if journal else {}
+            return [row.data for row in rows.values()]
+
+        rows = exactly(len(stage.material.rows)) if stage.material else self._records.get(stage.of or "")
+        done = journal.stats(stage.name) if journal else StageStats()
+        return Known(
+            target=recipe.config.target,
+            rows=rows or Range(),
+            seen=seen,
+            options=frozenset(recipe.config.pipeline[stage.name].options),
+            accepted=done.accepted,
+            candidates=done.candidates,
+            taken=len(journal.taken(stage.name)) if journal else 0,
+            replies=shown.replies if shown else 0,
+            yielded=shown.accepted if shown else 0.0,
+        )
+
+    def _priced(self, stage: Stage, ahead: Forecast, shown: _Shown | None) -> StageEstimate:
+        requests = ahead.requests
         prompt, completion = self._tokens(stage, shown)
         if shown:
-            each = "" if stage.kind.labels else f"{shown.accepted:.2g} accepted a reply, "
             length = f"{shown.prompt:,.0f} tokens a prompt and {shown.completion:,.0f} a reply"
-            self._shown.append(f"{stage.name}: {each}{length}, in its last {shown.replies} replies")
+            self._shown.append(f"{stage.name}: {ahead.pace}{length}, in its last {shown.replies} replies")
         price = price_of(stage.model)
         cost = _cost(price, prompt, completion) * requests if price else None
         return StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
-
-    def _requests(self, stage: Stage, yields: Range) -> Range:
-        """Requests still to send; notes how many records there are once they are answered."""
-        done = self._journal.stats(stage.name) if self._journal else None
-        if stage.kind.draws:
-            accepted = done.accepted if done else 0
-            self._records[stage.name] = exactly(max(accepted, self._recipe.config.target))
-            return exactly(max(0, self._recipe.config.target - accepted)) / yields
-        rows = self._records[stage.of or ""]
-        picked = rows * self._share(stage)
-        if stage.kind.labels:  # those whose label is rejected go no further
-            lost = picked.expected * (1 - yields.expected) / (rows.expected or 1)
-            self._records[stage.of or ""] = rows * exactly(1 - lost)
-        else:
-            self._records[stage.name] = picked * yields
-        return picked.less(len(self._journal.taken(stage.name)) if self._journal else 0)
-
-    def _share(self, stage: Stage) -> Range:
-        """Of the records that come to a stage, those that its `where` picks."""
-        if not stage.kind.where:
-            return exactly(1.0)
-        rows = view.rows(self._recipe, self._journal, stage.of or "", stage.name) if self._journal else {}
-        known = [row.data for row in rows.values() if stage.kind.where.keys() <= row.data.keys()]
-        if len(known) >= ENOUGH:
-            share = mean(map(stage.kind.picks, known))
-            self._shown.append(
-                f"{stage.name}: {share:.2g} of {len(known):,} {stage.of} that it might ask about"
-            )
-            return around(share, SHOWN).at_most(1.0)
-        found = around(stage.kind.share, ASSUMED).at_most(1.0)
-        words = f"{found.expected:g} ({found.low:g} - {found.high:g}) of {stage.of}"
-        self._yields.append(f"{stage.name}: {words}, pipeline.{stage.name}.share")
-        return found
-
-    def _of_material(self, stage: Stage, rows: int) -> Range:
-        """Records that a stage has in the end that makes them without a model."""
-        done = self._journal.stats(stage.name) if self._journal else None
-        accepted, left = (done.accepted, rows - done.candidates) if done else (0, rows)
-        return exactly(max(accepted, min(self._recipe.config.target, accepted + left)))
-
-    def _yield(self, stage: Stage, shown: _Shown | None) -> Range:
-        """Accepted records a reply."""
-        if stage.kind.labels:
-            return exactly(shown.accepted if shown else 1.0)
-        if shown:
-            # None so far: the next reply may be the first to yield one.
-            return around(shown.accepted or 1 / shown.replies, SHOWN)
-        found = around(stage.kind.expected, KEPT if stage.kind.keep else ASSUMED)
-        told = stage.kind.draws or "expected" in self._recipe.config.pipeline[stage.name].options
-        source = f", pipeline.{stage.name}.expected" if told else ""
-        words = f"{found.expected:g} ({found.low:g} - {found.high:g}) accepted a reply{source}"
-        self._yields.append(f"{stage.name}: {words}")
-        return found
 
     def _tokens(self, stage: Stage, shown: _Shown | None) -> tuple[Range, Range]:
         """Tokens of a prompt and of a reply."""

@@ -55,8 +55,8 @@ class Reasons:
         if work.gave_up is not None:
             lately = f"of what came after reply {work.gave_up}, " if work.gave_up else ""
             return f"{self._stage.name}: {lately}{self.told(work.gave_up)}"
-        short = self._stage.kind.draws and accepted < work.goal
-        few = 2 * (max(rejected.values()) if self._stage.kind.draws else candidates - accepted) > candidates
+        short = self._stage.kind.falls_short(accepted, work.goal)
+        few = 2 * self._stage.kind.wasted(rejected) > candidates
         if short or not accepted or (few and candidates >= CLEAR):
             return f"{self._stage.name}: {self.told()}"
         return None

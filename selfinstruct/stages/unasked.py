@@ -7,9 +7,25 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import Stage, StageContext
+from selfinstruct.stages.forecast import Known
+from selfinstruct.stages.ranges import Range, exactly
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
+
+
+def takes(stage: Stage, target: int) -> str:
+    """What a stage does that takes its material's rows until so many are accepted, in words."""
+    assert stage.material, "a stage that is built without one has a fault"
+    there = len(stage.material.rows)
+    much = "all" if there <= target else f"until {target} are accepted of"
+    return f"takes {much} {there} {stage.material.told}, without a model"
+
+
+def up_to_target(known: Known) -> Range:
+    """How many records such a stage has in the end; `rows` are those of its material."""
+    left = known.rows.expected - known.candidates
+    return exactly(max(known.accepted, min(known.target, known.accepted + left)))
 
 
 class Unasked:
