@@ -75,6 +75,15 @@ class Recipe:
                 found.append(stage)
         return found
 
+    def descending(self, name: str) -> list[Stage]:
+        """The stages that are about the records of a stage, or about what was made of these."""
+        family, found = {name}, []
+        for stage in self.stages:
+            if stage.of in family:
+                family.add(stage.name)
+                found.append(stage)
+        return found
+
 
 def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = None) -> Recipe:
     """A recipe from its composed keys.

@@ -19,10 +19,12 @@ from selfinstruct.prompts import templates as prompting
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe.crosscheck import known_fields
 from selfinstruct.recipe.models import Models
-from selfinstruct.schema.validation import Validate, fields_of
+from selfinstruct.schema.validation import Validate, compile_schema, fields_of
 from selfinstruct.sources.lines import Lines, load_lines
 from selfinstruct.stages import Material, Stage, StageKind
 from selfinstruct.stages.judge import Judge
+
+CLOSING = ("additionalProperties", "unevaluatedProperties")  # keywords that shut out other fields
 
 
 @dataclass
@@ -61,10 +63,16 @@ class StageParts:
         return None
 
     def inherit_schema(self, of: str | None) -> None:
-        """Hold its records to the schema of that stage, where the recipe has none for it."""
-        if of in self.config.schemas:
-            self.config.schemas.setdefault(self.name, self.config.schemas[of])
-            self.schemas.setdefault(self.name, self.schemas[of])
+        """Hold its records to the schema of that stage, where the recipe has none for it.
+
+        They may have other fields too, since labels may have set some by now.
+        """
+        if of not in self.config.schemas or self.name in self.config.schemas:
+            return
+        schema = {key: value for key, value in self.config.schemas[of].items() if key not in CLOSING}
+        sound = self.schemas[of] is not None  # else that stage has the fault
+        self.config.schemas[self.name] = schema
+        self.schemas[self.name] = compile_schema(schema, f"schema.{of}", self.faults) if sound else None
 
     def asking(
         self, kind: StageKind | None, of: str | None = None, lines: Mapping[str, str] | None = None

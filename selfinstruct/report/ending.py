@@ -83,7 +83,7 @@ def _where_it_ended(recipe: Recipe, stages: Figures) -> Stage:
 
     def accepted(stage: Stage) -> float:
         figures = stages[stage.name]
-        judged = figures["accepted"] + stage.kind.refused(figures["rejected"])
+        judged = figures["accepted"] + sum(stage.kind.flawed(figures["rejected"]).values())
         return float(figures["accepted"] / judged) if judged else 0.0
 
     judged = [stage for stage in recipe.stages if stages[stage.name]["candidates"]]

@@ -221,10 +221,23 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         lines.append(f"  and {len(changed) - 10} more")
     if target > recipe.config.target:
         lines.append(f"  target: {target} → {recipe.config.target} (it may only grow)")
+    elif target < recipe.config.target:
+        lines += _chosen(journal, recipe, target)
     if lines and old:
         raise RunFolderError(
             "\n".join(["the run folder holds a run with other settings:", *lines, f"  {out}"])
         )
+
+
+def _chosen(journal: Journal, recipe: Recipe, target: int) -> list[str]:
+    """The stages that would choose other records for a larger target, and were asked about already."""
+    lines = []
+    for stage in recipe.stages:
+        asked = [one.name for one in recipe.descending(stage.name) if journal.replied(one.name)]
+        if asked and not stage.kind.grows:
+            why = f"{stage.name} would choose other records than {' and '.join(asked)} asked about"
+            lines.append(f"  target: {target} → {recipe.config.target} ({why})")
+    return lines
 
 
 def shape_of(recipe: Recipe) -> dict[str, Any]:

@@ -270,6 +270,7 @@ class StageContext:
         seed: the run's seed.
         target: records to accept in a stage that begins with none of another.
         rows: the records that the stage is about, by request number, with the labels set before it.
+        asked_about: the stages that have asked about its records, or about what was made of them.
     """
 
     journal: Journal
@@ -278,6 +279,7 @@ class StageContext:
     seed: int
     target: int
     rows: Callable[[], dict[int, Record]]
+    asked_about: Callable[[], Sequence[str]] = tuple
 
 
 _BEFORE = {"Kind": "StageKind", "Setting": "StageContext", "Work": "StageRun"}

@@ -224,13 +224,13 @@ class StageKind:
         """Whether a run is not as asked where the stage accepted so many, and this was its goal."""
         return False
 
-    def refused(self, rejected: Mapping[str, int]) -> int:
-        """How many were rejected since something is wrong with them, of those that each check rejected."""
-        return sum(rejected.values())
+    def flawed(self, rejected: Mapping[str, int]) -> dict[str, int]:
+        """Of how many records each check rejected, those of the checks that say something is wrong."""
+        return dict(rejected)
 
     def wasted(self, rejected: Mapping[str, int]) -> int:
-        """How many of the rejected count where it is said that too many of them were."""
-        return self.refused(rejected)
+        """How many of the rejected count when a run says that too many of them were."""
+        return sum(self.flawed(rejected).values())
 
     def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
         """What came out of the stage, in words.
