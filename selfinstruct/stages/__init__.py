@@ -87,6 +87,7 @@ STAGES: Registry[StageKind] = Registry(
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
         "selfinstruct.stages.derive",
+        "selfinstruct.stages.sample",
     ),
     "stages",
     StageKind,
