@@ -113,12 +113,18 @@ class Registry(Generic[T]):
         self._load()
         return inspect.getdoc(self._factories[name]) or ""
 
-    def marked(self, marker: type) -> set[str]:
-        """The options whose annotation carries a marker, of all built-in entries and the plug-ins in use."""
+    def marked(self, marker: type, name: str | None = None) -> set[str]:
+        """The options whose annotation carries a marker, of built-in entries and the plug-ins in use.
+
+        Args:
+            marker: the marker.
+            name: the entry, where it is not all of them.
+        """
         self._load()
+        factories = {**self._brought, **self._factories}
         return {
             option
-            for factory in [*self._factories.values(), *self._brought.values()]
+            for factory in ([factories[name]] if name in factories else [] if name else factories.values())
             for option, hint in _hints(factory).items()
             if marker in getattr(hint, "__metadata__", ())
         }

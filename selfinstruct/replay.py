@@ -25,7 +25,8 @@ from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record
-from selfinstruct.run_folder.folder import JOURNAL, in_use, shape_of
+from selfinstruct.run_folder.folder import JOURNAL, in_use
+from selfinstruct.run_folder.shape import shapes
 from selfinstruct.stages import Stage, StageRun
 from selfinstruct.stages.tape import ReplayStats
 
@@ -143,7 +144,7 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
         raise RunFolderError(
             f"replay: the run in {path} has received no reply yet; there is nothing to replay"
         )
-    old, new = journal.meta("shape", {}), json.loads(json.dumps(shape_of(recipe)))
+    old, new = shapes(journal, recipe)
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     changed = {key: [old.get(key), new.get(key)] for key in keys}
     asked = [key for key in keys if not FREE.match(key)]

@@ -16,19 +16,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import Machine, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
-from selfinstruct.filters import FILTERS
 from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import SETTINGS, Journal
-from selfinstruct.llm import MODELS
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
+from selfinstruct.run_folder.shape import NAMES, SHAPE, WHOLE, shapes, store_shape
 from selfinstruct.safety.blot import blotted
-from selfinstruct.stages import STAGES
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
 JOB = "job.json"  # what a job of a sweep tells of itself
@@ -194,8 +191,10 @@ def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
         journal.forget()
     if not journal.has_replies() or (mended and journal.meta("shape") is None):
         journal.set_meta("recipe", recipe.name)
-        journal.set_meta("shape", shape_of(recipe))
+        store_shape(journal, recipe)
     _compare(journal, recipe, path)
+    if journal.meta(SHAPE) and journal.meta(NAMES) != WHOLE:
+        store_shape(journal, recipe)  # with the keys that a run of before did not name
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
@@ -209,8 +208,8 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         return
     if name not in (None, recipe.name):
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
-    old, new = journal.meta("shape", {}), json.loads(json.dumps(shape_of(recipe)))
-    changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
+    old, new = shapes(journal, recipe)
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if {"model.kind", "model.name"} & set(changed):  # another model: what else it brings is no news
         changed = [
             key for key in changed if not key.startswith("model.") or key in ("model.kind", "model.name")
@@ -238,49 +237,6 @@ def _chosen(journal: Journal, recipe: Recipe, target: int) -> list[str]:
             why = f"{stage.name} would choose other records than {' and '.join(asked)} asked about"
             lines.append(f"  target: {target} → {recipe.config.target} ({why})")
     return lines
-
-
-def shape_of(recipe: Recipe) -> dict[str, Any]:
-    """What must stay the same: every setting that shapes the records, and what they are made of.
-
-    Exports are left out. They are written anew from the journal at every end, and cost nothing.
-    """
-    import hashlib
-
-    of_seeds = ("seeds.path", "seeds.columns")  # which seeds these make, their digest says
-    shape = {
-        key: value
-        for key, value in shaping(recipe.config).items()
-        if key.split(".")[0] != "export" and not key.startswith(of_seeds)
-    }
-    for stage in recipe.stages:
-        prefix = f"pipeline.{stage.name}.model"
-        if recipe.config.pipeline[stage.name].model is not None:  # as it was looked up and completed
-            shape = {key: value for key, value in shape.items() if not key.startswith(prefix)}
-            shape.update({f"{prefix}.{key}": value for key, value in shaping(stage.model).items()})
-    machine = {".options.": MODELS.marked(Machine), "pipeline.": STAGES.marked(Machine)}
-    for among, names in machine.items():
-        marked = [key for key in shape if among in key and key.split(".")[-1] in names]
-        for key in marked:
-            del shape[key]
-    of_filters = FILTERS.marked(Machine)
-    for section, checks in recipe.config.filters.items():
-        for name in checks:
-            for option in of_filters:
-                shape.pop(f"filters.{section}.{name}.{option}", None)
-    shape = dict(json.loads(blotted(json.dumps(shape))))  # as it is stored
-    shape["seeds (contents)"] = recipe.seeds.digest
-    for stage in recipe.stages:
-        if stage.material:
-            digest = hashlib.sha256()
-            for row in stage.material.rows:
-                digest.update(f"{json.dumps(row, sort_keys=True)}\n".encode())
-            shape[f"pipeline.{stage.name} (contents)"] = digest.hexdigest()[:16]
-        for name, lines in stage.lines.items():
-            key, text = f"pipeline.{stage.name}.lines.{name}", "\n".join(lines.texts)
-            shape.pop(key, None)
-            shape[f"{key} (contents)"] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return shape
 
 
 def _short(shape: dict[str, Any], key: str) -> str:
