@@ -102,12 +102,18 @@ class Registry(Generic[T]):
         """A pydantic model of the options that a built-in entry takes."""
         return options_of(self.factory(name))
 
-    def marked(self, marker: type) -> set[str]:
-        """The options with a marker in their annotation, of all built-in entries and the plug-ins in use."""
+    def marked(self, marker: type, name: str | None = None) -> set[str]:
+        """The options with a marker in their annotation, of built-in entries and the plug-ins in use.
+
+        Args:
+            marker: the marker.
+            name: the entry; without it, all of them.
+        """
         self._load()
+        factories = {**self._brought, **self._factories}
         return {
             option
-            for factory in [*self._factories.values(), *self._brought.values()]
+            for factory in ([factories[name]] if name in factories else [] if name else factories.values())
             for option, hint in _hints(factory).items()
             if marker in getattr(hint, "__metadata__", ())
         }

@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import blake2b
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +23,16 @@ from selfinstruct.journal.repair import OTHER, looked_into
 from selfinstruct.journal.store import FINISHED, REPLAYED, Journal
 from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
-from selfinstruct.project.renamed import now
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.records import Record, Reply, Request
-from selfinstruct.run_folder.folder import JOURNAL, in_use, shape_of
-from selfinstruct.safety.blot import blotted
+from selfinstruct.records import Record
+from selfinstruct.run_folder.folder import JOURNAL, in_use
+from selfinstruct.run_folder.shape import shapes
 from selfinstruct.stages import Stage, StageRun
+from selfinstruct.stages.tape import ReplayStats
 
 # What may differ from the source: nothing that was sent follows from it.
 FREE = re.compile(r"(filters|schema)(\.|$)|prompts\.[^.]+(\.variants\.[^.]+)?\.parse(\.|$)")
-# Sampling that follows from a request's number, from the schema, or from the prompt's length (when_too_long).
-UNSAID = ("seed", "response_format", "max_tokens")
 COMMIT_EVERY = 200
-
-
-@dataclass
-class ReplayStats:
-    """What became of the replies of one stage.
-
-    Attributes:
-        recorded: replies that the source run has.
-        used: of these, how many were read again.
-        unanswered: requests that the source run never made, so that nobody knows the reply.
-        prompts_differ: of the prompts of a bootstrap stage, how many would have been others.
-        first_differing: the number of the first of these.
-    """
-
-    recorded: int = 0
-    used: int = 0
-    unanswered: int = 0
-    prompts_differ: int = 0
-    first_differing: int | None = None
 
 
 @dataclass
@@ -167,7 +144,7 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
         raise RunFolderError(
             f"replay: the run in {path} has received no reply yet; there is nothing to replay"
         )
-    old, new = now(journal.meta("shape", {})), json.loads(json.dumps(shape_of(recipe)))
+    old, new = shapes(journal, recipe)
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     changed = {key: [old.get(key), new.get(key)] for key in keys}
     asked = [key for key in keys if not FREE.match(key)]
@@ -196,7 +173,8 @@ async def replay(
     stage: Stage, work: StageRun, source: Recording, context: RunContext, stop: asyncio.Future[None]
 ) -> None:
     """Take the recorded replies of a stage in, as `runner.drive` takes those of a model."""
-    tape = _Tape(stage, source, context.journal)
+    stats = source.heard.setdefault(stage.name, ReplayStats())
+    tape = stage.kind.tape(stage, source.journal, context.journal, stats)
     while (turn := work.turn()) is not None:
         request = work.compose()
         assert request, "replies are taken in one after the other, so the next request waits for none"
@@ -212,7 +190,9 @@ async def replay(
         elif tape.over(turn):
             break
         else:
-            tape.unanswered(request)
+            stats.unanswered += 1
+            if request.parent:
+                source.unanswered.add(request.parent)
             work.skip(turn)
         if turn % COMMIT_EVERY == 0:
             context.journal.set_meta(REPLAYED, source.report())  # stored with that which it tells of
@@ -220,65 +200,3 @@ async def replay(
             if stop.done():
                 await stop
     context.journal.set_meta(REPLAYED, source.report())
-
-
-class _Tape:
-    """The recorded replies of one stage, of which a replay that goes on has some already."""
-
-    def __init__(self, stage: Stage, source: Recording, into: Journal) -> None:
-        self._stage, self._source = stage, source
-        self._heard = source.heard.setdefault(stage.name, ReplayStats())
-        self._had = into.replied(stage.name)
-        self._heard.used = len(self._had)
-        self._heard.unanswered = max(self._had, default=0) - len(self._had) if stage.kind.draws else 0
-        numbers = source.journal.replied(stage.name)
-        self._heard.recorded, self._last = len(numbers), max(numbers, default=0)
-        self._by_content: dict[bytes, list[int]] = defaultdict(list)
-        if not stage.kind.draws:
-            for request in source.journal.requests(stage.name):
-                if request.number in numbers:
-                    self._by_content[_content(request)].append(request.number)
-            for request in into.requests(stage.name):
-                if request.number in self._had:
-                    self._number(request)  # used before, so an equal one gets the next
-
-    def find(self, request: Request) -> tuple[Request, Reply] | None:
-        """What was asked and what came back; None where it was never asked, or never answered."""
-        number = request.number if self._stage.kind.draws else self._number(request)
-        reply = self._source.journal.reply(self._stage.name, number) if number else None
-        if reply is None:
-            return None
-        self._heard.used += request.number not in self._had
-        if self._stage.kind.draws:
-            request = self._as_it_was(request)
-        return request, replace(reply, attempts=0)  # paid for by the source run
-
-    def over(self, turn: int) -> bool:
-        """Whether there is nothing more on it, for a stage that would go on asking."""
-        return self._stage.kind.draws and turn > self._last
-
-    def unanswered(self, request: Request) -> None:
-        """Note that nobody knows the reply to a request."""
-        self._heard.unanswered += 1
-        if request.parent:
-            self._source.unanswered.add(request.parent)
-
-    def _number(self, request: Request) -> int:
-        """The recorded request that asked the same; of several the first that is not used yet."""
-        same = self._by_content.get(_content(request))
-        return same.pop(0) if same else 0
-
-    def _as_it_was(self, request: Request) -> Request:
-        """The request that was sent, noting whether it is the one that would be sent now."""
-        sent = self._source.journal.request(self._stage.name, request.number) or request
-        if _content(sent) != _content(request) and request.number not in self._had:
-            self._heard.prompts_differ += 1
-            self._heard.first_differing = self._heard.first_differing or request.number
-        return sent
-
-
-def _content(request: Request) -> bytes:
-    """A digest of what is asked, leaving out what may differ for the same question."""
-    sampling = {key: value for key, value in request.sampling.items() if key not in UNSAID}
-    asked = blotted(json.dumps([sampling, request.system, request.prompt], sort_keys=True))  # as it is stored
-    return blake2b(asked.encode(), digest_size=16).digest()

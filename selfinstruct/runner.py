@@ -117,9 +117,10 @@ async def _run_stage(
         seed=recipe.config.seed,
         target=recipe.config.target,
         rows=rows,
+        asked_about=lambda: _asked_about(recipe, stage, journal),
     )
     work = stage.kind.open(stage, setting)
-    taken = None if stage.kind.draws else len(journal.taken(stage.name))
+    taken = stage.kind.progress(stage, journal)
     reasons = Reasons(recipe.config, stage, journal)
     with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
         if work.turn() is not None:
@@ -148,6 +149,10 @@ async def _run_stage(
         context.progress.say(closing)
     if work.gave_up is not None:
         journal.set_meta(GAVE_UP, {"stage": stage.name, "after": work.gave_up})
+
+
+def _asked_about(recipe: Recipe, stage: Stage, journal: Journal) -> list[str]:
+    return [other.name for other in recipe.descending(stage.name) if journal.replied(other.name)]
 
 
 async def drive(name: str, work: StageRun, client: Client, context: RunContext, stop: Stop) -> None:

@@ -395,15 +395,19 @@ def test_a_source_that_is_still_running(typed: Typed, project: Path) -> None:
 STRUCK = """\
 import os, sys
 from selfinstruct import replay
+from selfinstruct.stages import tape
 from selfinstruct.cli.main import main
 at, how = int(sys.argv.pop()), int(sys.argv.pop())
-replay.COMMIT_EVERY, find, found = 2, replay._Tape.find, []
-def strike(self, request):
-    found.append(request)
-    if len(found) == at:
-        os.kill(os.getpid(), how)
-    return find(self, request)
-replay._Tape.find = strike
+replay.COMMIT_EVERY, found = 2, []
+def striking(find):
+    def strike(self, request):
+        found.append(request)
+        if len(found) == at:
+            os.kill(os.getpid(), how)
+        return find(self, request)
+    return strike
+for one in (tape.ByNumber, tape.ByContent):
+    one.find = striking(one.find)
 main()
 """
 

@@ -21,7 +21,7 @@ from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import headline, listing, no_path, packaged, resolved
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.overrides import readable
-from selfinstruct.stages import STAGES, Kind
+from selfinstruct.stages import STAGES, StageKind
 from selfinstruct.where import Where
 
 BASE = "chat"
@@ -72,14 +72,14 @@ class Base:
     @property
     def draws(self) -> str | None:
         """The stage that asks for more tasks like the seeds."""
-        return next((name for name, kind in self._kinds() if kind.draws), None)
+        return next((name for name, kind in self._kinds() if kind.shows_seeds), None)
 
     @property
     def loads(self) -> str | None:
         """The stage that begins with other material than seeds, such as documents."""
-        return next((name for name, kind in self._kinds() if kind.load), None)
+        return next((name for name, kind in self._kinds() if kind.reads_files), None)
 
-    def _kinds(self) -> Iterator[tuple[str, Kind]]:
+    def _kinds(self) -> Iterator[tuple[str, StageKind]]:
         for name, part in self.keys["pipeline"].items():
             found: list[Fault] = []
             options = {key: value for key, value in part.items() if key not in ("kind", "model")}

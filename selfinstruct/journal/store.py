@@ -31,7 +31,6 @@ from selfinstruct.journal.stage_stats import (
     stats_of,
 )
 from selfinstruct.records import (
-    REJECTED,
     WAITING,
     Record,
     Reply,
@@ -268,12 +267,6 @@ class Journal:
                 query += f" AND {column} = ?"
                 values.append(value)
         yield from map(_record, self._rows.read("record", f"{query} ORDER BY request, position", values))
-
-    def rejected(self) -> Iterator[Record]:
-        """All rejected records, in the order of the stages' first requests."""
-        stages = [row[0] for row in self._db.execute("SELECT DISTINCT stage FROM record")]
-        for stage in stages:
-            yield from self.records(stage, REJECTED)
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Add to the time that a stage has taken."""

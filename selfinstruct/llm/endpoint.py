@@ -9,6 +9,7 @@ import asyncio
 import json
 import random
 import time
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -367,3 +368,12 @@ def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | Non
         completion_tokens=reply.completion_tokens + (paid.completion_tokens if paid else 0),
         cost_usd=cost,
     )
+
+
+def __getattr__(name: str) -> object:
+    """The name of before, for plug-ins that were written against it."""
+    if name != "Desk":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    message = "selfinstruct.llm.endpoint.Desk is RunContext now"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return RunContext

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from selfinstruct.journal.repair import looked_into
+from selfinstruct.journal.stage_stats import StageStats
 from selfinstruct.journal.store import Journal
 from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import Price, price_of
@@ -22,14 +24,11 @@ from selfinstruct.records import ACCEPTED
 from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import JOURNAL, in_use
 from selfinstruct.stages import OTHERWISE, Stage
+from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Known
 from selfinstruct.stages.ranges import Range, around, exactly
 
-ENOUGH = 20  # replies of a stage that tell more than an assumption does
 LAST = 200  # the replies that count: the fuller the pool, the fewer records are new
-SHOWN = (0.8, 1.0, 1.25)  # what a run has shown may turn out so much lower or higher
-ASSUMED = (0.5, 1.0, 2.0)
 TRIED = (1.0, 1.5, 3.0)  # candidates that come to a filter which asks a model, for each accepted record
-KEPT = (1.0, 1.0, 2.0)  # where a record without a child goes on itself
 
 
 @dataclass(frozen=True)
@@ -143,30 +142,56 @@ class _Estimator:
     def estimate(self) -> Estimate:
         stages = []
         for stage in self._recipe.stages:
-            if stage.kind.asks:
-                stages += self._stage(stage)
-            elif stage.material:
-                self._records[stage.name] = self._of_material(stage, len(stage.material.rows))
+            shown = self._look(stage)
+            ahead = self._ahead(stage, shown)
+            if stage.prompts:
+                stages.append(self._priced(stage, ahead, shown))
+                stages += self._of_filters(stage, ahead, bool(shown))
         return Estimate(stages, self._spent(), self._assumed(), self._shown)
 
-    def _stage(self, stage: Stage) -> list[StageEstimate]:
-        shown = self._look(stage)
-        yields = self._yield(stage, shown)
-        requests = self._requests(stage, yields).whole()
+    def _ahead(self, stage: Stage, shown: _Shown | None) -> Forecast:
+        """What a stage has left to do; notes how many records there are then."""
+        ahead = stage.kind.forecast(stage, self._known(stage, shown))
+        if ahead.makes is not None:
+            self._records[stage.name] = ahead.makes
+        if ahead.leaves is not None:
+            self._records[stage.of or ""] = ahead.leaves
+        self._yields += ahead.assumed
+        self._shown += ahead.shown
+        return ahead
+
+    def _known(self, stage: Stage, shown: _Shown | None) -> Known:
+        recipe, journal = self._recipe, self._journal
+
+        def seen() -> list[dict[str, Any]]:
+            rows = view.rows(recipe, journal, stage.of or "", stage.name) if journal else {}
+            return [row.data for row in rows.values()]
+
+        rows = exactly(len(stage.material.rows)) if stage.material else self._records.get(stage.of or "")
+        done = journal.stats(stage.name) if journal else StageStats()
+        return Known(
+            target=recipe.config.target,
+            rows=rows or Range(),
+            seen=seen,
+            options=frozenset(recipe.config.pipeline[stage.name].options),
+            accepted=done.accepted,
+            candidates=done.candidates,
+            taken=len(journal.taken(stage.name)) if journal else 0,
+            replies=shown.replies if shown else 0,
+            yielded=shown.accepted if shown else 0.0,
+        )
+
+    def _priced(self, stage: Stage, ahead: Forecast, shown: _Shown | None) -> StageEstimate:
+        requests = ahead.requests
         prompt, completion = self._tokens(stage, shown)
         if shown:
-            each = "" if stage.kind.labels else f"{shown.accepted:.2g} accepted a reply, "
             length = f"{shown.prompt:,.0f} tokens a prompt and {shown.completion:,.0f} a reply"
-            self._shown.append(f"{stage.name}: {each}{length}, in its last {shown.replies} replies")
+            self._shown.append(f"{stage.name}: {ahead.pace}{length}, in its last {shown.replies} replies")
         price = price_of(stage.model)
         cost = _cost(price, prompt, completion) * requests if price else None
-        own = StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
-        accepted = requests.expected * yields.expected
-        return [own, *self._of_filters(stage, requests, accepted, bool(shown))]
+        return StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
 
-    def _of_filters(
-        self, stage: Stage, replies: Range, accepted: float, shown: bool
-    ) -> Iterator[StageEstimate]:
+    def _of_filters(self, stage: Stage, ahead: Forecast, shown: bool) -> Iterator[StageEstimate]:
         """What the filters of a stage have left to ask of models of their own.
 
         Each asks about the seed tasks once, and about the candidates of each reply together.
@@ -175,10 +200,10 @@ class _Estimator:
         seeds = self._recipe.seeds.tasks
         done = self._journal.stats(stage.name) if self._journal and checks else None
         before = done.embeddings if done else None
-        texts = around(accepted, TRIED)
+        texts = around(ahead.accepts, TRIED)
         if done and before and shown:
             each = max(0.0, before["texts"] / len(checks) - len(seeds)) / done.replies
-            texts = around(each * replies.expected, SHOWN)
+            texts = around(each * ahead.requests.expected, SHOWN)
             self._shown.append(
                 f"{stage.name}: {each:.2g} texts a reply sent by each filter that asks a model"
             )
@@ -188,64 +213,11 @@ class _Estimator:
             first = 0 if before else len(seeds)
             sent = exactly(mean(sample) if sample else 0.0) * (texts + exactly(first))
             more = Range(0, 0, texts.high / check.batch)  # where a reply has more texts than a batch takes
-            requests = (replies + more + exactly(-(-first // check.batch))).whole()
+            requests = (ahead.requests + more + exactly(-(-first // check.batch))).whole()
             price = price_of(check.asks)
             cost = _cost(price, sent, Range()) if price else None
             yield StageEstimate(f"{stage.name}.{name}", requests, sent, Range(), cost)
             self._tried |= not (before and shown)
-
-    def _requests(self, stage: Stage, yields: Range) -> Range:
-        """Requests still to send; notes how many records there are once they are answered."""
-        done = self._journal.stats(stage.name) if self._journal else None
-        if stage.kind.draws:
-            accepted = done.accepted if done else 0
-            self._records[stage.name] = exactly(max(accepted, self._recipe.config.target))
-            return exactly(max(0, self._recipe.config.target - accepted)) / yields
-        rows = self._records[stage.of or ""]
-        picked = rows * self._share(stage)
-        if stage.kind.labels:  # those whose label is rejected go no further
-            lost = picked.expected * (1 - yields.expected) / (rows.expected or 1)
-            self._records[stage.of or ""] = rows * exactly(1 - lost)
-        else:
-            self._records[stage.name] = picked * yields
-        return picked.less(len(self._journal.taken(stage.name)) if self._journal else 0)
-
-    def _share(self, stage: Stage) -> Range:
-        """Of the records that come to a stage, those that its `where` picks."""
-        if not stage.kind.where:
-            return exactly(1.0)
-        rows = view.rows(self._recipe, self._journal, stage.of or "", stage.name) if self._journal else {}
-        known = [row.data for row in rows.values() if stage.kind.where.keys() <= row.data.keys()]
-        if len(known) >= ENOUGH:
-            share = mean(map(stage.kind.picks, known))
-            self._shown.append(
-                f"{stage.name}: {share:.2g} of {len(known):,} {stage.of} that it might ask about"
-            )
-            return around(share, SHOWN).at_most(1.0)
-        found = around(stage.kind.share, ASSUMED).at_most(1.0)
-        words = f"{found.expected:g} ({found.low:g} - {found.high:g}) of {stage.of}"
-        self._yields.append(f"{stage.name}: {words}, pipeline.{stage.name}.share")
-        return found
-
-    def _of_material(self, stage: Stage, rows: int) -> Range:
-        """Records that a stage has in the end that makes them without a model."""
-        done = self._journal.stats(stage.name) if self._journal else None
-        accepted, left = (done.accepted, rows - done.candidates) if done else (0, rows)
-        return exactly(max(accepted, min(self._recipe.config.target, accepted + left)))
-
-    def _yield(self, stage: Stage, shown: _Shown | None) -> Range:
-        """Accepted records a reply."""
-        if stage.kind.labels:
-            return exactly(shown.accepted if shown else 1.0)
-        if shown:
-            # None so far: the next reply may be the first to yield one.
-            return around(shown.accepted or 1 / shown.replies, SHOWN)
-        found = around(stage.kind.expected, KEPT if stage.kind.keep else ASSUMED)
-        told = stage.kind.draws or "expected" in self._recipe.config.pipeline[stage.name].options
-        source = f", pipeline.{stage.name}.expected" if told else ""
-        words = f"{found.expected:g} ({found.low:g} - {found.high:g}) accepted a reply{source}"
-        self._yields.append(f"{stage.name}: {words}")
-        return found
 
     def _tokens(self, stage: Stage, shown: _Shown | None) -> tuple[Range, Range]:
         """Tokens of a prompt and of a reply."""

@@ -75,7 +75,7 @@ def notes(recipe: Recipe) -> list[str]:
     """What is worth knowing about the seeds of a recipe, in sentences with line numbers."""
     found: dict[str, None] = {}  # two stages may draw from the same seeds
     for stage in recipe.stages:
-        if not stage.kind.draws:
+        if not stage.shows_seeds:
             continue
         field = stage.prompts[0].parse.fields[0]
         tasks = [task for task in recipe.seeds.tasks if field in task.data]
@@ -147,7 +147,7 @@ def empty_outputs(sheet: SeedSheet) -> Iterator[str]:
 def balance(sheet: SeedSheet) -> Iterator[str]:
     """The share of classification tasks, where the recipe tells them apart and does not pick them."""
     recipe = sheet.recipe
-    told = any(LABEL in stage.own for stage in recipe.stages if stage.kind.labels)
+    told = any(LABEL in stage.own for stage in recipe.stages if stage.labels)
     kinds = [bool(task.data[LABEL]) for task in sheet.tasks if LABEL in task.data]
     if not told or not kinds or LABEL in recipe.config.seeds.where:
         return

@@ -32,7 +32,7 @@ def plan(recipe: Recipe, path: Path) -> str:
     taken = f"{len(seeds.tasks)} of {seeds.count}" if len(seeds.tasks) != seeds.count else f"{seeds.count}"
     read_as = [seeds.format] if seeds.format != JSON_LINES else []
     mix = f"{config.mix.examples} examples, up to {config.mix.generated} of them machine-made"
-    draws = any(stage.kind.draws for stage in recipe.stages)
+    draws = any(stage.shows_seeds for stage in recipe.stages)
     known = [] if draws else ["known to the filters only"]
     lines = [
         f"recipe {recipe.name}: no fault found",
@@ -70,12 +70,18 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     checks = recipe.config.filters.get(stage.name, {})
     filters = ", ".join(name for name, part in checks.items() if part) or "none"
     title = f"{stage.name} ({section.kind}{' ' + options if options else ''})"
-    if not stage.kind.asks:
-        return [f"{title}: {_unasked(recipe, stage)}", f"  filters  {filters}"]
-    if stage.kind.draws:
-        does = f"asks for more until {recipe.config.target} are accepted"
-    else:
-        does = f"{'labels' if stage.kind.labels else 'expands'} {_which(stage)}, one request a record"
+    does = stage.kind.does(stage, recipe.config.target)
+    return [
+        f"{title}: {does}",
+        *(_asked(stage) if stage.prompts else []),
+        f"  filters  {filters}",
+        *_filters_models(stage),
+        *(f"  {remark}" for remark in stage.kind.remarks(stage)),
+    ]
+
+
+def _asked(stage: Stage) -> list[str]:
+    """The model of a stage, what it costs, and how it is asked."""
     model, kind = stage.model, MODELS.build(stage.model.kind, stage.model.options, "", [])
     note = f" — {kind.note}" if kind and kind.note else ""
     sampling = {**stage.prompts[0].sampling, **model.sampling}
@@ -84,27 +90,12 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     shown = " ".join(
         f"{key}={value}" for key, value in sampling.items() if key != "stop" and value is not None
     )
-    lines = [
-        f"{title}: {does}",
+    return [
         f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
+        *([f"  then     {', '.join(other.name for other in stage.fallbacks)}"] if stage.fallbacks else []),
         *_terms(model),
         f"  sampling {shown}",
-        f"  filters  {filters}",
-        *_filters_models(stage),
     ]
-    if stage.fallbacks:
-        lines.insert(2, f"  then     {', '.join(other.name for other in stage.fallbacks)}")
-    variants = [prompt.name for prompt in stage.prompts if prompt.name]
-    lines += [f"  {name:<8} one of {len(one.texts)} lines, {one.path}" for name, one in stage.lines.items()]
-    if stage.kind.draw:
-        return [*lines, "  variants drawn by weight"]  # which the options above give
-    return [*lines, f"  variants {', '.join(variants)} by {stage.kind.by}"] if variants else lines
-
-
-def _which(stage: Stage) -> str:
-    """The records that a stage asks about, in words."""
-    picked = [f"{key} is {' or '.join(map(str, values))}" for key, values in stage.kind.where.items()]
-    return f"those of {stage.of} whose {' and '.join(picked)}" if picked else f"each of {stage.of}"
 
 
 def _terms(model: ModelConfig) -> list[str]:
@@ -126,16 +117,6 @@ def _filters_models(stage: Stage) -> Iterator[str]:
             price = price_of(check.asks)
             paid = f", ${price.input:,.2f} a million tokens" if price and price.input else ""
             yield f"           {name} asks {check.asks.name}, {check.asks.concurrency} at once{paid}{note}"
-
-
-def _unasked(recipe: Recipe, stage: Stage) -> str:
-    """What a stage does that asks no model."""
-    gives = ", ".join(stage.kind.gives)
-    if stage.material is None:
-        return f"{'sets' if stage.kind.labels else 'makes'} {gives} from each of {stage.of}, without a model"
-    there, target = len(stage.material.rows), recipe.config.target
-    much = "all" if there <= target else f"until {target} are accepted of"
-    return f"takes {much} {there} {stage.material.told}, without a model"
 
 
 def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:

@@ -11,9 +11,9 @@ from selfinstruct.errors import Fault, unknown
 from selfinstruct.export import Export
 from selfinstruct.prompts.templates import TemplateFault, render
 from selfinstruct.recipe import origins
-from selfinstruct.recipe.fields import Sample
 from selfinstruct.schema.validation import fields_of
 from selfinstruct.stages import Stage
+from selfinstruct.stages.fields import Sample
 from selfinstruct.where import faults as where_faults
 
 # What `load_dataset` takes for a file of JSON lines, and for the name of a config; * and [ would be patterns.

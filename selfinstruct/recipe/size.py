@@ -17,10 +17,11 @@ from selfinstruct.config import ModelConfig, RecipeConfig
 from selfinstruct.errors import Fault
 from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import price_of
-from selfinstruct.prompts.templates import Prompt, TemplateFault
-from selfinstruct.records import Request, stream
-from selfinstruct.sources.pool import Pool, Seeds
+from selfinstruct.prompts.templates import TemplateFault
+from selfinstruct.records import Request
+from selfinstruct.sources.pool import Seeds
 from selfinstruct.stages import Stage
+from selfinstruct.stages.kind import Trial
 
 SAMPLES = 20
 # Of its max_tokens, how much a reply is taken to have: at least, as a rule, at most.
@@ -110,7 +111,7 @@ def place(config: RecipeConfig, stage: str, key: str) -> str:
 
 def _asking(stages: Sequence[Stage]) -> list[Stage]:
     """The stages that ask a model."""
-    return [stage for stage in stages if stage.kind.asks]
+    return [stage for stage in stages if stage.prompts]
 
 
 def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
@@ -205,20 +206,8 @@ def _too_small(config: RecipeConfig, stage: Stage, one: Size) -> Iterator[tuple[
 
 
 def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Iterator[Request]:
-    if stage.kind.draws:
-        for number in range(1, SAMPLES + 1):
-            drawn = Pool(seeds.tasks).draw(config.mix, 0, stream(config.seed, stage.name, number))
-            lines = stage.drawn(number, config.seed)
-            names = {"examples": [record.data for record in drawn], **lines}
-            yield stage.request(stage.prompts[0], number, names, config.seed, examples=drawn)
-        return
-    fields = _fields(stages, stage)
     rows = _material(stages, stage) or [task.data for task in seeds.tasks]
-    sample = stream(config.seed, stage.name, "plan").sample(rows, min(SAMPLES, len(rows)))
-    for number, row in enumerate(sample, 1):
-        data = {**fields, **{key: value for key, value in row.items() if key in fields}}
-        way = stage.variant(data, number, config.seed) if stage.kind.draw else None
-        yield stage.request(way or _variant(stage, row, number), number, data, config.seed)
+    return stage.kind.trials(stage, Trial(config, seeds, rows, _fields(stages, stage), SAMPLES))
 
 
 def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:
@@ -236,20 +225,13 @@ def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
     before = stages[: [built.name for built in stages].index(stage.name)]
     family = {stage.of}  # a record has the fields of the one it was made from, whatever its schema names
     for other in reversed(before):
-        if other.name in family and not other.kind.labels:
+        if other.name in family and not other.labels:
             family.add(other.of)
     for other in before:
-        if other.name in family or (other.kind.labels and other.of in family):
+        if other.name in family or (other.labels and other.of in family):
             fields.update(dict.fromkeys(other.own, "text"))
             fields.update(other.fields)
     return fields
-
-
-def _variant(stage: Stage, data: dict[str, Any], number: int) -> Prompt:
-    """The prompt for a record; where the seed task has no such field, one after the other."""
-    value = data.get(stage.kind.by or "")
-    same = [p for p in stage.prompts if p.when == value and type(p.when) is type(value)]
-    return same[0] if same else stage.prompts[number % len(stage.prompts)]
 
 
 def _limit(sampling: dict[str, Any]) -> int:

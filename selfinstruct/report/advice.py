@@ -139,19 +139,17 @@ def advice(help: Help, check: str, config: RecipeConfig, stage: Stage, variant: 
 def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) -> dict[str, Any]:
     """What the placeholders stand for; those that do not apply are left out."""
     own = config.pipeline[stage.name].model is not None
-    names = {"stage": stage.name, "model": f"pipeline.{stage.name}.model" if own else "model.name"}
+    names: dict[str, Any] = {
+        "stage": stage.name,
+        "model": f"pipeline.{stage.name}.model" if own else "model.name",
+    }
     if any(check == name for name, _ in stage.judge.checks):
         names["section"] = f"filters.{stage.name}.{check}"
-    names["draws" if stage.kind.draws else "about"] = ""
+    names |= stage.kind.levers(config.mix)
     if stage.prompts:
         names |= {"prompt": f"prompts.{stage.name}", stage.model.mode: ""}
         prompt = next((one for one in stage.prompts if one.name == variant), stage.prompts[0])
         names |= _sampling(config, stage, prompt)
-    examples = config.mix.examples
-    if stage.kind.draws and examples > 1:
-        names["fewer_examples"] = f"mix.examples={examples // 2}"
-        if config.mix.generated > examples // 2:
-            names["fewer_examples"] += f" mix.generated={examples // 2}"
     return names
 
 

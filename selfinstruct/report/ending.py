@@ -46,7 +46,9 @@ def ending(recipe: Recipe, journal: Journal, stages: Figures, finished: bool) ->
 def last_line(recipe: Recipe, summary: Mapping[str, Any], folder: Path) -> str:
     """What came out, and where it is."""
     stages = summary["stages"]
-    came = ", ".join(_came(recipe, stage, stages[stage.name]) for stage in recipe.makers)
+    target = None if recipe.config.replay else recipe.config.target
+    figures = [(stage, stages[stage.name]) for stage in recipe.makers]
+    came = ", ".join(one.kind.came(one, own["accepted"], own["left"], target) for one, own in figures)
     where = folder / "dataset" if recipe.exports else folder
     if summary["state"] != MISSED:
         return f"{came}: {where}"
@@ -72,8 +74,8 @@ def _short(recipe: Recipe, stages: Figures) -> Stage | None:
     empty = [stage for stage in makers if not stages[stage.name]["left"]]
     if any(stage is makers[-1] or stages[stage.name]["candidates"] for stage in empty):
         return _where_it_ended(recipe, stages)
-    drawn = (stage for stage in makers if stage.kind.draws)
-    return next((one for one in drawn if stages[one.name]["accepted"] < recipe.config.target), None)
+    target = recipe.config.target
+    return next((one for one in makers if one.kind.falls_short(stages[one.name]["accepted"], target)), None)
 
 
 def _where_it_ended(recipe: Recipe, stages: Figures) -> Stage:
@@ -81,18 +83,8 @@ def _where_it_ended(recipe: Recipe, stages: Figures) -> Stage:
 
     def accepted(stage: Stage) -> float:
         figures = stages[stage.name]
-        return float(figures["accepted"] / figures["candidates"])
+        judged = figures["accepted"] + sum(stage.kind.flawed(figures["rejected"]).values())
+        return float(figures["accepted"] / judged) if judged else 0.0
 
     judged = [stage for stage in recipe.stages if stages[stage.name]["candidates"]]
     return min(judged, key=accepted, default=recipe.stages[0])
-
-
-def _came(recipe: Recipe, stage: Stage, figures: Mapping[str, Any]) -> str:
-    """How many records a stage has."""
-    count, left, target = figures["accepted"], figures["left"], recipe.config.target
-    if not stage.kind.begins:
-        return f"{left:,} {stage.name}"
-    of = f" of {target:,}" if count <= target and not recipe.config.replay else ""
-    fewer = f" ({left:,} after labels)" if left != count else ""
-    all_there_are = " (all there are)" if of and count < target and stage.kind.load else ""
-    return f"{count:,}{of} {stage.name}{all_there_are}{fewer}"

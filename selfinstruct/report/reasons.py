@@ -6,7 +6,7 @@ What helps against which check is the table in `advice`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.config import RecipeConfig
@@ -55,8 +55,8 @@ class Reasons:
         if work.gave_up is not None:
             lately = f"of what came after reply {work.gave_up}, " if work.gave_up else ""
             return f"{self._stage.name}: {lately}{self.told(work.gave_up)}"
-        short = self._stage.kind.draws and accepted < work.goal
-        few = 2 * (max(rejected.values()) if self._stage.kind.draws else candidates - accepted) > candidates
+        short = self._stage.kind.falls_short(accepted, work.goal)
+        few = 2 * self._stage.kind.wasted(rejected) > candidates
         if short or not accepted or (few and candidates >= CLEAR):
             return f"{self._stage.name}: {self.told()}"
         return None
@@ -64,13 +64,13 @@ class Reasons:
     def main(self, after: int = 0) -> dict[str, Any] | None:
         """The check that rejected the most of what came after a request; see `StageStats`."""
         accepted, rejected = self._journal.fates(self._stage.name, after)
-        return main_reason(rejected, accepted + sum(rejected.values()))
+        return self._main(rejected, accepted + sum(rejected.values()))
 
     def told(self, after: int = 0) -> str:
         """The main reason of what came after a request, its share, and what helps."""
         accepted, rejected = self._journal.fates(self._stage.name, after)
         candidates = accepted + sum(rejected.values())
-        main = main_reason(rejected, candidates)
+        main = self._main(rejected, candidates)
         assert main, "something was rejected"
         more = self._journal.particulars(self._stage.name, main["check"], after)
         kinds = {name: check.kind or name for name, check in self._stage.judge.checks}
@@ -79,6 +79,10 @@ class Reasons:
         words = "" if check in kinds else _most_often(more, count)
         told = f"{count:,} of {candidates:,} candidates ({main['share']:.0%}) {help.what} ({check}{words})"
         return f"{told}. {advice(help, check, self._config, self._stage, more.variant)}"
+
+    def _main(self, rejected: Mapping[str, int], candidates: int) -> dict[str, Any] | None:
+        """See `StageStats`; a check that says nothing is wrong is the reason only where there is no other."""
+        return main_reason(self._stage.kind.flawed(rejected) or rejected, candidates)
 
 
 def _help(kind: str, more: Particulars, count: int) -> Help:

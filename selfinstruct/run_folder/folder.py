@@ -16,22 +16,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import Machine, ModelConfig, shaping
 from selfinstruct.errors import DamagedJournal, RunFolderError
-from selfinstruct.filters import FILTERS
 from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import SETTINGS, Journal
-from selfinstruct.llm import MODELS
-from selfinstruct.llm.embedding_local import NAME as LOCAL
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
-from selfinstruct.project.renamed import now
-from selfinstruct.recipe.asked import BEFORE
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
+from selfinstruct.run_folder.shape import NAMES, SHAPE, WHOLE, shapes, store_shape
 from selfinstruct.safety.blot import blotted
-from selfinstruct.stages import STAGES
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
 JOB = "job.json"  # the outcome of a job of a sweep
@@ -197,8 +191,10 @@ def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
         journal.forget()
     if not journal.has_replies() or (mended and journal.meta("shape") is None):
         journal.set_meta("recipe", recipe.name)
-        journal.set_meta("shape", shape_of(recipe))
+        store_shape(journal, recipe)
     _compare(journal, recipe, path)
+    if journal.meta(SHAPE) and journal.meta(NAMES) != WHOLE:
+        store_shape(journal, recipe)  # with the keys that a run of before did not name
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
@@ -212,8 +208,8 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         return
     if name not in (None, recipe.name):
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
-    old, new = now(journal.meta("shape", {})), json.loads(json.dumps(shape_of(recipe)))
-    changed = [key for key in [*old, *(k for k in new if k not in old)] if old.get(key) != new.get(key)]
+    old, new = shapes(journal, recipe)
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if {"model.kind", "model.name"} & set(changed):  # another model: no need to list its other keys
         changed = [
             key for key in changed if not key.startswith("model.") or key in ("model.kind", "model.name")
@@ -224,72 +220,23 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         lines.append(f"  and {len(changed) - 10} more")
     if target > recipe.config.target:
         lines.append(f"  target: {target} → {recipe.config.target} (it may only grow)")
+    elif target < recipe.config.target:
+        lines += _chosen(journal, recipe, target)
     if lines and old:
         raise RunFolderError(
             "\n".join(["the run folder holds a run with other settings:", *lines, f"  {out}"])
         )
 
 
-def shape_of(recipe: Recipe) -> dict[str, Any]:
-    """The settings that must stay the same: all that shape the records, and digests of their material.
-
-    Exports are left out: they are written again from the journal at the end of each start, at no cost.
-    """
-    import hashlib
-
-    of_seeds = ("seeds.path", "seeds.columns")  # the digest of the seeds covers these
-    shape = {
-        key: value
-        for key, value in shaping(recipe.config).items()
-        if key.split(".")[0] != "export" and not key.startswith(of_seeds)
-    }
+def _chosen(journal: Journal, recipe: Recipe, target: int) -> list[str]:
+    """The stages that would choose other records for a larger target, and were asked about already."""
+    lines = []
     for stage in recipe.stages:
-        prefix = f"pipeline.{stage.name}.model"
-        if recipe.config.pipeline[stage.name].model is not None:  # the stage's own model, with all its keys
-            shape = {key: value for key, value in shape.items() if not key.startswith(prefix)}
-            shape.update({f"{prefix}.{key}": value for key, value in shaping(stage.model).items()})
-    machine = {".options.": MODELS.marked(Machine), "pipeline.": STAGES.marked(Machine)}
-    for among, names in machine.items():
-        marked = [key for key in shape if among in key and key.split(".")[-1] in names]
-        for key in marked:
-            del shape[key]
-    of_filters = FILTERS.marked(Machine)
-    for section, checks in recipe.config.filters.items():
-        for name in checks:
-            for option in of_filters:
-                shape.pop(f"filters.{section}.{name}.{option}", None)
-    for stage in recipe.stages:
-        for name, check in stage.judge.checks:
-            if check.asks:
-                _put_model(shape, f"filters.{stage.name}.{name}", check.asks)
-    shape = dict(json.loads(blotted(json.dumps(shape))))  # as it is stored
-    shape["seeds (contents)"] = recipe.seeds.digest
-    for stage in recipe.stages:
-        if stage.material:
-            digest = hashlib.sha256()
-            for row in stage.material.rows:
-                digest.update(f"{json.dumps(row, sort_keys=True)}\n".encode())
-            shape[f"pipeline.{stage.name} (contents)"] = digest.hexdigest()[:16]
-        for name, lines in stage.lines.items():
-            key, text = f"pipeline.{stage.name}.lines.{name}", "\n".join(lines.texts)
-            shape.pop(key, None)
-            shape[f"{key} (contents)"] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return shape
-
-
-def _put_model(shape: dict[str, Any], filter: str, model: ModelConfig) -> None:
-    """The model of a filter as it was looked up, by its name where nothing else shapes what it says.
-
-    So it is the same however the recipe writes it, and as 0.1.0 wrote it; one that leaves it out has none.
-    """
-    given = [key for key in shape if key == f"{filter}.model" or key.startswith(f"{filter}.model.")]
-    for key in [*given, *(f"{filter}.{option}" for option in BEFORE)]:
-        shape.pop(key, None)
-    facts, plain = shaping(model), shaping(ModelConfig.model_validate({"name": model.name}))
-    if given and (facts == plain or model.name == LOCAL):
-        shape[f"{filter}.model"] = model.name
-    elif given:
-        shape.update({f"{filter}.model.{key}": value for key, value in facts.items()})
+        asked = [one.name for one in recipe.descending(stage.name) if journal.replied(one.name)]
+        if asked and not stage.kind.grows:
+            why = f"{stage.name} would choose other records than {' and '.join(asked)} asked about"
+            lines.append(f"  target: {target} → {recipe.config.target} ({why})")
+    return lines
 
 
 def _short(shape: dict[str, Any], key: str) -> str:

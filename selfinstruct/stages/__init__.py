@@ -1,19 +1,18 @@
 """The kinds of stage, and what they share.
 
 A kind is a factory in a module of its own whose keyword arguments are its options in `pipeline.<stage>`. It
-makes a `Kind`, which opens the stage's `StageRun` on a run. To add a kind, write such a module and
-list it here. One that asks no model has no prompts; its records are made, judged and stored when it is
-opened (`unasked`).
+makes a `StageKind`, which answers for the stage and opens its `StageRun` on a run. To add a kind, write such
+a module and list it here; nothing else has to know of it. One that asks no model has no prompts; its records
+are made, judged and stored when it is opened (`unasked`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from selfinstruct.errors import Fault
 from selfinstruct.parse import Parsed
 from selfinstruct.parse.reading import candidates
 from selfinstruct.parse.replies import MISSING, Keys
@@ -22,7 +21,9 @@ from selfinstruct.prompts.templates import Prompt, TemplateFault
 from selfinstruct.records import KEPT, Asked, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
 from selfinstruct.sources.lines import Lines
+from selfinstruct.stages.fields import is_one_of as is_one_of
 from selfinstruct.stages.judge import Judge
+from selfinstruct.stages.kind import StageKind as StageKind
 
 if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
@@ -78,66 +79,7 @@ class Material:
     notes: list[str] = field(default_factory=list)
 
 
-Load = Callable[[Path, str, list[Fault]], "Material | None"]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of stage with its options.
-
-    Attributes:
-        open: starts or continues the stage in a run.
-        draws: whether its prompts show examples from the pool; else they are about one record each.
-        labels: whether it sets a field of the records it is about, rather than making new ones.
-        of: the stage whose records it is about; None for the nearest before it that makes records.
-        by: the field that picks the prompt's variant.
-        draw: the weight of each variant by its name, where they are drawn instead.
-        sets: the field of each child that names the variant drawn.
-        keep: whether a record without an accepted child goes on as it is.
-        lines: by the name that templates know it by, the file that a line is drawn from for each request.
-        expected: accepted records that one reply may yield, for a plan before there was any reply.
-        asks: whether it asks a model; else it has no prompts and no model, and `open` does all of its work.
-        gives: the fields that its records get without a prompt, with sample values.
-        uses: the fields of the records it is about that it cannot do without, beside those in its prompts.
-        load: reads what its records are made of, for a kind that is about no other stage's and draws none;
-            takes the user's folder, the stage's key and a list for the faults, None is for where there were.
-        where: it is about those records alone whose fields have one of these values; the others pass by it.
-        share: of the records, those that `where` may pick, for a plan.
-    """
-
-    open: Callable[[Stage, StageContext], StageRun]
-    draws: bool = False
-    labels: bool = False
-    of: str | None = None
-    by: str | None = None
-    draw: Mapping[str, float] = field(default_factory=dict)
-    sets: str | None = None
-    keep: bool = False
-    lines: Mapping[str, str] = field(default_factory=dict)
-    expected: float = 1.0
-    asks: bool = True
-    gives: Mapping[str, Any] = field(default_factory=dict)
-    uses: tuple[str, ...] = ()
-    load: Load | None = None
-    where: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    share: float = 1.0
-
-    @property
-    def begins(self) -> bool:
-        """Whether it is about no other stage's records."""
-        return self.draws or self.load is not None
-
-    def picks(self, data: dict[str, Any]) -> bool:
-        """Whether it is about a record with these fields."""
-        return all(key in data and is_one_of(data[key], values) for key, values in self.where.items())
-
-
-def is_one_of(value: Any, values: Iterable[Any]) -> bool:
-    """Whether a value is among others; 1 == True in Python, but a label 1 is not the label true."""
-    return any(one == value and type(one) is type(value) for one in values)
-
-
-STAGES: Registry[Kind] = Registry(
+STAGES: Registry[StageKind] = Registry(
     "stage kind",
     (
         "selfinstruct.stages.bootstrap",
@@ -145,9 +87,10 @@ STAGES: Registry[Kind] = Registry(
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
         "selfinstruct.stages.derive",
+        "selfinstruct.stages.sample",
     ),
     "stages",
-    Kind,
+    StageKind,
 )
 
 
@@ -169,7 +112,7 @@ class Stage:
     """
 
     name: str
-    kind: Kind
+    kind: StageKind
     of: str | None
     prompts: list[Prompt]
     judge: Judge
@@ -182,8 +125,17 @@ class Stage:
     @property
     def own(self) -> list[str]:
         """The fields that it gives its records itself; the others are those of their parents."""
-        read = [key for prompt in self.prompts for key in prompt.parse.fields]
-        return list(dict.fromkeys([*self.kind.gives, *read, *([self.kind.sets] if self.kind.sets else [])]))
+        return list(self.kind.gives(self))
+
+    @property
+    def labels(self) -> bool:
+        """Whether it sets fields of another stage's records, rather than making records of its own."""
+        return self.kind.labels
+
+    @property
+    def shows_seeds(self) -> bool:
+        """Whether its prompts show examples from the seeds."""
+        return self.kind.shows_seeds
 
     def request(
         self,
@@ -233,14 +185,7 @@ class Stage:
 
     def variant(self, data: dict[str, Any], number: int, seed: int) -> Prompt:
         """The prompt for a record, which request `number` is about."""
-        if self.kind.draw:
-            fitting = [prompt for prompt in self.prompts if prompt.fits(data)]
-            weights = [self.kind.draw[prompt.name or ""] for prompt in fitting]
-            return stream(seed, self.name, number, "draw").choices(fitting, weights)[0]
-        if self.kind.by is None:
-            return self.prompts[0]
-        value = data[self.kind.by]
-        return next(prompt for prompt in self.prompts if is_one_of(value, [prompt.when]))
+        return self.kind.variant(self, data, number, seed)
 
     def read(
         self,
@@ -266,7 +211,7 @@ class Stage:
         asked_for = asked or FilledPrompt(prompt, parent.data if parent else {})
         base = {
             **(parent.data if parent else {}),
-            **({self.kind.sets: prompt.name} if self.kind.sets else {}),
+            **self.kind.stamp(prompt.name),
         }
         keys = self._keys(prompt)
         pieces = [
@@ -282,7 +227,7 @@ class Stage:
             record.asked = asked_for
             if piece.check:
                 record.reject(piece.check, Rejection(piece.reason or ""))
-                if piece.otherwise is not None and self.kind.labels:
+                if piece.otherwise is not None and self.labels:
                     self._label_otherwise(record, {**base, **piece.otherwise})
             records.append(record)
         self.judge.sift(records, stream(seed, self.name, number, "sift"))
@@ -302,8 +247,7 @@ class Stage:
 
     def kept(self, number: int, position: int, parent: Record) -> Record:
         """A copy of a record that goes on as it is, since no child of it was accepted."""
-        data = {**parent.data, **({self.kind.sets: KEPT} if self.kind.sets else {})}
-        record = self.record(number, position, data, parent)
+        record = self.record(number, position, {**parent.data, **self.kind.stamp(KEPT)}, parent)
         record.detail[KEPT] = True
         self.judge.approve(record)
         return record
@@ -327,6 +271,7 @@ class StageContext:
         seed: the run's seed.
         target: records to accept in a stage that begins with none of another.
         rows: the records that the stage is about, by request number, with the labels set before it.
+        asked_about: the stages that have asked about its records, or about what was made of them.
     """
 
     journal: Journal
@@ -335,3 +280,20 @@ class StageContext:
     seed: int
     target: int
     rows: Callable[[], dict[int, Record]]
+    asked_about: Callable[[], Sequence[str]] = tuple
+
+
+_BEFORE = {"Kind": "StageKind", "Setting": "StageContext", "Work": "StageRun"}
+
+
+def __getattr__(name: str) -> Any:
+    """The names of before, for plug-ins that were written against them."""
+    if name not in _BEFORE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _BEFORE[name]
+    warnings.warn(f"selfinstruct.stages.{name} is {new} now", DeprecationWarning, stacklevel=2)
+    if name != "Kind":
+        return globals()[new]
+    from selfinstruct.stages.legacy import Kind
+
+    return Kind

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from selfinstruct.config import Machine, OnDisk
+from selfinstruct.config import Machine, MixConfig, OnDisk
+from selfinstruct.errors import Fault
+from selfinstruct.journal.store import Journal
 from selfinstruct.prompts.asked import FilledPrompt
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
-from selfinstruct.sources.pool import Pool
-from selfinstruct.stages import STAGES, Kind, Stage, StageContext
+from selfinstruct.sources.pool import Pool, Seeds
+from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
+from selfinstruct.stages.fields import Sample, read_from
+from selfinstruct.stages.forecast import Forecast, Known, asked_until_target
+from selfinstruct.stages.kind import Parts, Rest, Trial, counted
 from selfinstruct.stages.patience import Patience
+from selfinstruct.stages.tape import ByNumber, ReplayStats, Tape
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
@@ -26,7 +34,7 @@ def bootstrap(
     patience: Annotated[int, Field(ge=1, le=1_000_000_000), Machine] = 50,
     expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 2.0,
     lines: Annotated[dict[str, str] | None, OnDisk] = None,
-) -> Kind:
+) -> FromPool:
     """Asks for more of what the pool holds; what is accepted joins the pool at once.
 
     Args:
@@ -38,11 +46,114 @@ def bootstrap(
         lines: name: a file of lines, in your folder or among ours. Each request draws one: its templates know
             it as `{{ name }}`, and its records have it under that name.
     """
+    return FromPool(window=window, batched=batched, patience=patience, expected=expected, lines=lines or {})
 
-    def open(stage: Stage, run: StageContext) -> Bootstrap:
-        return Bootstrap(stage, run, window, batched, patience)
 
-    return Kind(open, draws=True, expected=expected, lines=lines or {})
+@dataclass(frozen=True, kw_only=True)
+class FromPool(StageKind):
+    """The kind `bootstrap`; its prompts show examples from the pool, and its records join it."""
+
+    window: int = 5
+    batched: bool = False
+    patience: int = 50
+    expected: float = 2.0
+    lines: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self, parts: Parts) -> Stage | None:
+        """See `StageKind`."""
+        return parts.asking(self, lines=self.lines)
+
+    @property
+    def shows_seeds(self) -> bool:
+        """See `StageKind`."""
+        return True
+
+    def gives(self, stage: Stage | None = None) -> Sample:
+        """See `StageKind`."""
+        return read_from(stage, {}) if stage else {}
+
+    def ways(self, stage: Stage) -> list[Sequence[str]]:
+        """See `StageKind`."""
+        return [prompt.parse.fields for prompt in stage.prompts]
+
+    def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
+        """See `StageKind`."""
+        found = _mix(rest.config.mix, rest.seeds) if rest.seeds else []
+        if rest.config.prompts[stage.name].variants:
+            what = "a stage that asks about no record has no field to pick a variant by"
+            found.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
+        return found
+
+    def names(self, stage: Stage, rest: Rest) -> dict[str, Any]:
+        """See `StageKind`."""
+        made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
+        tasks = [seed.data for seed in rest.seeds.tasks] if rest.seeds else []
+        lines = {name: one.texts[0] for name, one in stage.lines.items()}
+        return {"examples": [*tasks, made] if rest.config.mix.generated else tasks, **lines}
+
+    def does(self, stage: Stage, target: int) -> str:
+        """See `StageKind`."""
+        return f"asks for more until {target} are accepted"
+
+    def remarks(self, stage: Stage) -> list[str]:
+        """See `StageKind`."""
+        return [f"{name:<8} one of {len(one.texts)} lines, {one.path}" for name, one in stage.lines.items()]
+
+    def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
+        """See `StageKind`."""
+        mix, seed = trial.config.mix, trial.config.seed
+        for number in range(1, trial.count + 1):
+            drawn = Pool(trial.seeds.tasks).draw(mix, 0, stream(seed, stage.name, number))
+            names = {"examples": [record.data for record in drawn], **stage.drawn(number, seed)}
+            yield stage.request(stage.prompts[0], number, names, seed, examples=drawn)
+
+    def forecast(self, stage: Stage, known: Known) -> Forecast:
+        """See `StageKind`."""
+        return asked_until_target(stage.name, known, self.expected)
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
+        return Bootstrap(stage, run, self.window, self.batched, self.patience)
+
+    def progress(self, stage: Stage, journal: Journal) -> int | None:
+        """See `StageKind`."""
+        return None
+
+    def tape(self, stage: Stage, source: Journal, into: Journal, stats: ReplayStats) -> Tape:
+        """See `StageKind`."""
+        return ByNumber(stage.name, source, into, stats)
+
+    def falls_short(self, accepted: int, goal: int) -> bool:
+        """See `StageKind`."""
+        return accepted < goal
+
+    def wasted(self, rejected: Mapping[str, int]) -> int:
+        """See `StageKind`; that many are rejected is as it should be, but not by one check."""
+        return max(rejected.values(), default=0)
+
+    def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
+        """See `StageKind`."""
+        return counted(stage.name, accepted, left, target)
+
+    def levers(self, mix: MixConfig) -> dict[str, str]:
+        """See `StageKind`."""
+        names, fewer = {"draws": ""}, mix.examples // 2
+        if mix.examples > 1:
+            generated = f" mix.generated={fewer}" if mix.generated > fewer else ""
+            names["fewer_examples"] = f"mix.examples={fewer}{generated}"
+        return names
+
+
+def _mix(mix: MixConfig, seeds: Seeds) -> list[Fault]:
+    found = []
+    if mix.generated > mix.examples:
+        what = f"is {mix.generated}, more than the {mix.examples} examples of a prompt"
+        found.append(Fault("mix.generated", what, "set it lower, or mix.examples higher"))
+    if len(seeds.tasks) < mix.examples:
+        what = f"asks for {mix.examples} examples but there are {len(seeds.tasks)} seeds"
+        remedy = f"add seeds to {seeds.path}, loosen seeds.where, or set mix.examples and mix.generated"
+        found.append(Fault("mix.examples", what, remedy))
+    return found
 
 
 class Bootstrap:

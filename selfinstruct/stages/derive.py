@@ -5,13 +5,16 @@ To add a rule, add a line to `RULES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from selfinstruct.stages import STAGES, Kind, Stage, StageContext, StageRun, is_one_of
+from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, is_one_of
+from selfinstruct.stages.fields import Sample
+from selfinstruct.stages.kind import samples
 from selfinstruct.stages.unasked import Unasked
 
 RULES: dict[str, Callable[[list[float]], float]] = {
@@ -30,7 +33,7 @@ def derive(
     rule: Literal["mean", "median", "minimum", "maximum", "majority"],
     otherwise: Any = "undecided",
     of: str | None = None,
-) -> Kind:
+) -> Derive:
     """Sets a field of each record from other fields of it by a rule; no model is asked.
 
     Args:
@@ -42,23 +45,43 @@ def derive(
             does not vote.
         of: the stage whose records these are; the nearest before it that makes records.
     """
+    return Derive(of=of, field=field, sources=tuple(sources), rule=rule, otherwise=otherwise)
 
-    def value(found: Sequence[Any]) -> Any:
-        if rule == "majority":
-            votes = [one for one in found if not is_one_of(one, [None, otherwise])]
-            return next((one for one in votes if 2 * _count(one, votes) > len(found)), otherwise)
-        numbers = [one for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
-        return RULES[rule](numbers) if numbers else otherwise
 
-    def open(stage: Stage, run: StageContext) -> StageRun:
+@dataclass(frozen=True, kw_only=True)
+class Derive(StageKind):
+    """The kind `derive`."""
+
+    field: str
+    sources: tuple[str, ...]
+    rule: str
+    otherwise: Any
+    labels: ClassVar[bool] = True
+
+    def gives(self, stage: Stage | None = None) -> Sample:
+        """See `StageKind`."""
+        sample = "text" if self.rule == "majority" else 1.0
+        return samples({self.field: sample}, stage.name if stage else "")
+
+    def needs(self) -> Sequence[str]:
+        """See `StageKind`."""
+        return self.sources
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
         made = (
-            stage.record(number, 0, {**row.data, field: value([row.data.get(key) for key in sources])}, row)
+            stage.record(number, 0, {**row.data, self.field: self._value(row.data)}, row)
             for number, row in run.rows().items()
         )
         return Unasked(stage, run, made)
 
-    sample = "text" if rule == "majority" else 1.0
-    return Kind(open, labels=True, of=of, asks=False, gives={field: sample}, uses=tuple(sources))
+    def _value(self, data: Mapping[str, Any]) -> Any:
+        found = [data.get(key) for key in self.sources]
+        if self.rule == "majority":
+            votes = [one for one in found if not is_one_of(one, [None, self.otherwise])]
+            return next((one for one in votes if 2 * _count(one, votes) > len(found)), self.otherwise)
+        numbers = [one for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
+        return RULES[self.rule](numbers) if numbers else self.otherwise
 
 
 def _count(value: Any, votes: Sequence[Any]) -> int:

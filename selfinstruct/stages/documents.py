@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -13,8 +13,12 @@ from selfinstruct.errors import Fault
 from selfinstruct.records import stream
 from selfinstruct.sources import documents as library
 from selfinstruct.sources.passages import Cutting, Format
-from selfinstruct.stages import STAGES, Kind, Material, Stage, StageContext
-from selfinstruct.stages.unasked import Unasked
+from selfinstruct.stages import STAGES, Material, Stage, StageContext, StageKind, StageRun
+from selfinstruct.stages.fields import Sample
+from selfinstruct.stages.forecast import Known
+from selfinstruct.stages.kind import Parts, counted, samples
+from selfinstruct.stages.ranges import Range
+from selfinstruct.stages.unasked import Unasked, takes, up_to_target
 
 FORMATS: dict[str, Format | None] = {
     "txt": "text",
@@ -37,7 +41,7 @@ def documents(
     field: str = "text",
     shuffle: bool = True,
     largest_mb: Annotated[float, Field(gt=0, le=10_000), Machine] = 20.0,
-) -> Kind:
+) -> Documents:
     """Makes a record of each passage of a folder of documents, until `target` are accepted; asks no model.
 
     Its records have `passage`, `document` (the file's name in the folder), `section` (the headings that it
@@ -58,17 +62,44 @@ def documents(
         raise ValueError(f"overlap ({overlap}) is not less than size ({size})")
     cutting = Cutting(size, overlap, formats, field, largest_mb)
 
-    def load(project: Path, where: str, faults: list[Fault]) -> Material | None:
-        wanting = [name for name in ("semantic_text_splitter", "bs4", "markdownify") if not find_spec(name)]
-        if wanting:
-            faults.append(Fault(where, f"documents needs the package {wanting[0]}", library.INSTALL))
-            return None
-        found = library.read(path, cutting, project, where, faults)
-        return Material(*found) if found else None
+    return Documents(path=path, cutting=cutting, shuffle=shuffle)
 
-    def open(stage: Stage, run: StageContext) -> Unasked:
+
+@dataclass(frozen=True, kw_only=True)
+class Documents(StageKind):
+    """The kind `documents`; what it makes its records of is the stage's material."""
+
+    path: str
+    cutting: Cutting
+    shuffle: bool
+
+    def build(self, parts: Parts) -> Stage | None:
+        """See `StageKind`."""
+        material = self._load(parts)
+        stage = parts.unasked(self, material=material)
+        return stage if material else None
+
+    @property
+    def reads_files(self) -> bool:
+        """See `StageKind`."""
+        return True
+
+    def gives(self, stage: Stage | None = None) -> Sample:
+        """See `StageKind`."""
+        return samples(GIVES, stage.name if stage else "")
+
+    def does(self, stage: Stage, target: int) -> str:
+        """See `StageKind`."""
+        return takes(stage, target)
+
+    def made_of(self, known: Known) -> Range:
+        """See `StageKind`."""
+        return up_to_target(known)
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
         rows = list(stage.material.rows) if stage.material else []
-        if shuffle:  # not by the target, so that the first ones stay the same when it grows
+        if self.shuffle:  # not by the target, so that the first ones stay the same when it grows
             stream(run.seed, stage.name, "order").shuffle(rows)
         candidates = (stage.record(number, 0, row) for number, row in enumerate(rows, 1))
         work = Unasked(stage, run, candidates, run.target)
@@ -81,4 +112,16 @@ def documents(
             work.note = f"{left} of {len(rows)} passages are left; a larger target takes more"
         return work
 
-    return Kind(open, asks=False, gives=GIVES, load=load)
+    def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
+        """See `StageKind`; fewer than the target are as asked, since they are all there are."""
+        return counted(stage.name, accepted, left, target, " (all there are)")
+
+    def _load(self, parts: Parts) -> Material | None:
+        wanting = [name for name in ("semantic_text_splitter", "bs4", "markdownify") if not find_spec(name)]
+        where = f"pipeline.{parts.name}"
+        if wanting:
+            what = f"documents needs the package {wanting[0]}"
+            parts.faults.append(Fault(where, what, library.INSTALL))
+            return None
+        found = library.read(self.path, self.cutting, parts.project, where, parts.faults)
+        return Material(*found) if found else None

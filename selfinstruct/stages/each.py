@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from selfinstruct.config import Machine
-from selfinstruct.records import ACCEPTED, KEPT, WAITING, Record, Reply, Request
-from selfinstruct.stages import Stage, StageContext
+from selfinstruct.errors import Fault
+from selfinstruct.prompts.templates import Prompt
+from selfinstruct.records import ACCEPTED, KEPT, WAITING, Record, Reply, Request, stream
+from selfinstruct.stages import Stage, StageContext, StageKind, StageRun, is_one_of, variants
+from selfinstruct.stages.fields import Sample, picked, read_from
+from selfinstruct.stages.forecast import Forecast, Known, part_of
+from selfinstruct.stages.kind import Parts, Rest, Trial
 from selfinstruct.stages.patience import Patience
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import RunContext
 
 PATIENCE = 50
 Endurance = Annotated[int, Field(ge=1, le=1_000_000_000), Machine]
@@ -31,13 +39,89 @@ def conditions(where: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
     return allowed
 
 
-if TYPE_CHECKING:
-    from selfinstruct.llm.endpoint import RunContext
+@dataclass(frozen=True, kw_only=True)
+class AboutEach(StageKind):
+    """A kind that asks about each record of another stage.
 
+    Attributes:
+        by: the field that picks the prompt's variant.
+        share: of the records, those that `where` may pick, for a plan.
+        patience: replies in a row that may come to nothing.
+        keep: whether a record without an accepted child goes on as it is.
+    """
 
-def asking(patience: int) -> Callable[[Stage, StageContext], Each]:
-    """What opens such a stage."""
-    return lambda stage, run: Each(stage, run, patience)
+    by: str | None = None
+    share: float = 1.0
+    patience: int = PATIENCE
+    keep: bool = False
+
+    def build(self, parts: Parts) -> Stage | None:
+        """See `StageKind`."""
+        of = parts.source(self.of)
+        stage = parts.asking(self, of)
+        return stage if of else None
+
+    def gives(self, stage: Stage | None = None) -> Sample:
+        """See `StageKind`."""
+        return read_from(stage, {}) if stage else {}
+
+    def ways(self, stage: Stage) -> list[Sequence[str]]:
+        """See `StageKind`."""
+        return [prompt.parse.fields for prompt in stage.prompts]
+
+    def picks(self, data: Mapping[str, Any]) -> bool:
+        """Whether it is about a record with these fields."""
+        return all(key in data and is_one_of(data[key], values) for key, values in self.where.items())
+
+    def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
+        """See `StageKind`."""
+        fields, names = picked(rest.fields, self.where), self.names(stage, rest)
+        return [
+            *super().faults(stage, rest),
+            *self._of_variants(stage, fields, names),
+            *variants.only_in_some(stage, self.by, fields, names),
+        ]
+
+    def _of_variants(self, stage: Stage, fields: Sample, names: dict[str, Any]) -> list[Fault]:
+        return variants.by_field_faults(stage, self.by, fields, names)
+
+    def remarks(self, stage: Stage) -> list[str]:
+        """See `StageKind`."""
+        names = [prompt.name for prompt in stage.prompts if prompt.name]
+        return [f"variants {', '.join(names)} by {self.by}"] if names else []
+
+    def which(self, stage: Stage) -> str:
+        """The records that it asks about, in words."""
+        allowed = [f"{key} is {' or '.join(map(str, values))}" for key, values in self.where.items()]
+        return f"those of {stage.of} whose {' and '.join(allowed)}" if allowed else f"each of {stage.of}"
+
+    def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
+        """See `StageKind`."""
+        rows, seed = trial.rows, trial.config.seed
+        sample = stream(seed, stage.name, "plan").sample(rows, min(trial.count, len(rows)))
+        for number, row in enumerate(sample, 1):
+            data = {**trial.fields, **{key: value for key, value in row.items() if key in trial.fields}}
+            yield stage.request(self._tried(stage, row, data, number, seed), number, data, seed)
+
+    def _tried(
+        self, stage: Stage, row: Mapping[str, Any], data: dict[str, Any], number: int, seed: int
+    ) -> Prompt:
+        """The prompt for a record that stands in; where it has no such field, one after the other."""
+        value = row.get(self.by or "")
+        same = [prompt for prompt in stage.prompts if is_one_of(value, [prompt.when])]
+        return same[0] if same else stage.prompts[number % len(stage.prompts)]
+
+    def part(self, stage: Stage, known: Known) -> Forecast:
+        """How many of the records it will ask about."""
+        return part_of(stage.name, stage.of, known, self.share, self.where, self.picks)
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
+        return Each(stage, run, self.patience)
+
+    def variant(self, stage: Stage, data: Mapping[str, Any], number: int, seed: int) -> Prompt:
+        """See `StageKind`."""
+        return variants.picked_by(stage, self.by, data)
 
 
 class Each:
@@ -51,13 +135,14 @@ class Each:
     def __init__(self, stage: Stage, run: StageContext, patience: int = PATIENCE) -> None:
         self.stage, self.run = stage, run
         self.patience = Patience(stage, run.journal, patience)
-        self._rows = {number: row for number, row in run.rows().items() if stage.kind.picks(row.data)}
+        kind = self._kind = stage.kind if isinstance(stage.kind, AboutEach) else AboutEach()
+        self._rows = {number: row for number, row in run.rows().items() if kind.picks(row.data)}
         self.goal = len(self._rows)
         done = run.journal.taken(stage.name)
         self._kept = 0
         self.note = ""
         self.gave_up: int | None = None
-        if stage.kind.keep:
+        if kind.keep:
             accepted = run.journal.records(stage.name, ACCEPTED)
             self._count(sum(KEPT in record.detail for record in accepted))
         stage.judge.learn_all(run.seeds)
@@ -96,7 +181,7 @@ class Each:
         for record in records:
             if record.fate == WAITING:
                 self.stage.judge.admit(record)
-        if self.stage.kind.keep and all(record.fate != ACCEPTED for record in records):
+        if self._kind.keep and all(record.fate != ACCEPTED for record in records):
             records.append(self.stage.kept(number, len(records), row))
             self._count(1)
         self._to_take.pop()
@@ -131,5 +216,5 @@ class Each:
     def _rewritten(self, row: Record) -> Iterator[Record]:
         """A record with those of its fields that the stage writes anew, where there are any."""
         own = {key: row.data[key] for key in sorted(set(self.stage.own) & set(row.data))}
-        if own and not self.stage.kind.labels:
+        if own and not self.stage.labels:
             yield replace(row, data=own)

@@ -7,14 +7,20 @@ two or three such stages, one after the other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field as Bound
 
 from selfinstruct.config import Machine
+from selfinstruct.errors import Fault
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import KEPT
-from selfinstruct.stages import STAGES, Kind
-from selfinstruct.stages.each import PATIENCE, Endurance, Share, asking, conditions
+from selfinstruct.stages import STAGES, Stage, variants
+from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share, conditions
+from selfinstruct.stages.fields import Field, Sample, read_from
+from selfinstruct.stages.forecast import Forecast, Known, asked_of_each
 
 
 @STAGES.register
@@ -24,12 +30,12 @@ def expand(
     by: str | None = None,
     where: dict[str, Any] | None = None,
     share: Share = 0.5,
-    expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 1.0,
-    draw: dict[str, Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]] | None = None,
+    expected: Annotated[float, Bound(gt=0, le=1_000), Machine] = 1.0,
+    draw: dict[str, Annotated[float, Bound(ge=0, le=1_000_000, allow_inf_nan=False)]] | None = None,
     variant_field: str | None = None,
     keep: bool = False,
     patience: Endurance = PATIENCE,
-) -> Kind:
+) -> Expand:
     """Makes children of each record; a child has the fields of its parent and its own.
 
     Args:
@@ -49,17 +55,80 @@ def expand(
     elif variant_field is not None:
         raise ValueError("variant_field names the field for the variant drawn, but there is no draw")
     allowed = conditions(where or {})
-    return Kind(
-        open=asking(patience),
+    return Expand(
         of=of,
         by=by,
         where=allowed,
         share=share if allowed else 1.0,
+        patience=patience,
+        keep=keep,
         expected=expected,
         draw=draw or {},
-        sets=variant_field,
-        keep=keep,
+        variant_field=variant_field,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expand(AboutEach):
+    """The kind `expand`.
+
+    Attributes:
+        expected: accepted children that a reply may yield, for a plan.
+        draw: the weight of each variant by its name, where they are drawn.
+        variant_field: the field of each child that names the variant drawn.
+    """
+
+    expected: float = 1.0
+    draw: Mapping[str, float] = field(default_factory=dict)
+    variant_field: str | None = None
+
+    def gives(self, stage: Stage | None = None) -> Sample:
+        """See `StageKind`."""
+        own = self._names_variant(stage.name if stage else "")
+        return read_from(stage, own) if stage else own
+
+    def inherited(self, stage: Stage, fields: Sample) -> Sample:
+        """See `StageKind`; the name of the variant is the record's before its reply is read."""
+        return {**super().inherited(stage, fields), **self._names_variant(stage.name)}
+
+    def stamp(self, variant: str | None) -> dict[str, Any]:
+        """See `StageKind`."""
+        return {self.variant_field: variant} if self.variant_field else {}
+
+    def _names_variant(self, stage: str) -> Sample:
+        """The field that names the variant drawn."""
+        values = (*self.draw, *([KEPT] if self.keep else []))
+        return {self.variant_field: Field(values[0], stage, values)} if self.variant_field else {}
+
+    def _of_variants(self, stage: Stage, fields: Sample, names: dict[str, Any]) -> list[Fault]:
+        if self.draw:
+            return list(variants.drawn_faults(stage, self.draw, self.variant_field, names))
+        return super()._of_variants(stage, fields, names)
+
+    def does(self, stage: Stage, target: int) -> str:
+        """See `StageKind`."""
+        return f"expands {self.which(stage)}, one request a record"
+
+    def remarks(self, stage: Stage) -> list[str]:
+        """See `StageKind`; the options say the weights."""
+        return ["variants drawn by weight"] if self.draw else super().remarks(stage)
+
+    def _tried(
+        self, stage: Stage, row: Mapping[str, Any], data: dict[str, Any], number: int, seed: int
+    ) -> Prompt:
+        if self.draw:
+            return self.variant(stage, data, number, seed)
+        return super()._tried(stage, row, data, number, seed)
+
+    def forecast(self, stage: Stage, known: Known) -> Forecast:
+        """See `StageKind`."""
+        return asked_of_each(stage.name, known, self.part(stage, known), self.expected, self.keep)
+
+    def variant(self, stage: Stage, data: Mapping[str, Any], number: int, seed: int) -> Prompt:
+        """See `StageKind`."""
+        if self.draw:
+            return variants.drawn(stage, self.draw, dict(data), number, seed)
+        return super().variant(stage, data, number, seed)
 
 
 def _check(draw: dict[str, float], by: str | None) -> None:

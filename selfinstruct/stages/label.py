@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from selfinstruct.stages import STAGES, Kind
-from selfinstruct.stages.each import PATIENCE, Endurance, Share, asking, conditions
+from selfinstruct.stages import STAGES, Stage
+from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share, conditions
+from selfinstruct.stages.forecast import Forecast, Known, labels_of_each
 
 
 @STAGES.register
@@ -16,7 +18,7 @@ def label(
     where: dict[str, Any] | None = None,
     share: Share = 0.5,
     patience: Endurance = PATIENCE,
-) -> Kind:
+) -> Label:
     """Sets a field of each record, or several; a record whose label is rejected goes no further.
 
     Args:
@@ -29,5 +31,19 @@ def label(
             may change when a run goes on.
     """
     allowed = conditions(where or {})
-    open = asking(patience)
-    return Kind(open, labels=True, of=of, by=by, where=allowed, share=share if allowed else 1.0)
+    return Label(of=of, by=by, where=allowed, share=share if allowed else 1.0, patience=patience)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label(AboutEach):
+    """The kind `label`."""
+
+    labels: ClassVar[bool] = True
+
+    def does(self, stage: Stage, target: int) -> str:
+        """See `StageKind`."""
+        return f"labels {self.which(stage)}, one request a record"
+
+    def forecast(self, stage: Stage, known: Known) -> Forecast:
+        """See `StageKind`."""
+        return labels_of_each(known, self.part(stage, known))

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from selfinstruct.errors import RunFolderError
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import Stage, StageContext
+from selfinstruct.stages.forecast import Known
+from selfinstruct.stages.ranges import Range, exactly
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
+
+
+def takes(stage: Stage, target: int) -> str:
+    """What a stage does that takes its material's rows until so many are accepted, in words."""
+    assert stage.material, "a stage that is built without one has a fault"
+    there = len(stage.material.rows)
+    much = "all" if there <= target else f"until {target} are accepted of"
+    return f"takes {much} {there} {stage.material.told}, without a model"
+
+
+def up_to_target(known: Known) -> Range:
+    """How many records such a stage has in the end; `rows` are those of its material."""
+    left = known.rows.expected - known.candidates
+    return exactly(max(known.accepted, min(known.target, known.accepted + left)))
 
 
 class Unasked:
@@ -22,6 +39,11 @@ class Unasked:
         run: the run.
         candidates: one for each number, in order; one with a fate keeps it.
         most: stop once so many are accepted; None for all.
+        beyond: gives those that come after these their fate, instead of stopping.
+        anew: judge all of them again, for a stage whose choice is another when more records come to it.
+
+    Raises:
+        RunFolderError: where the choice is another, and a later stage has asked about what was chosen before.
     """
 
     goal = 0  # there is nothing to ask
@@ -29,17 +51,33 @@ class Unasked:
     gave_up: int | None = None
 
     def __init__(
-        self, stage: Stage, run: StageContext, candidates: Iterable[Record], most: int | None = None
+        self,
+        stage: Stage,
+        run: StageContext,
+        candidates: Iterable[Record],
+        most: int | None = None,
+        beyond: Callable[[Record], None] | None = None,
+        anew: bool = False,
     ) -> None:
-        stored = list(run.journal.records(stage.name))
+        before = list(run.journal.records(stage.name))
+        stored = [] if anew else before
         accepted = [record for record in stored if record.fate == ACCEPTED]
         stage.judge.learn_all([*run.seeds, *accepted])
         self.accepted, done = len(accepted), {record.request for record in stored}
+        made = []
         for record in candidates:
+            if record.request in done:
+                continue
             if most is not None and self.accepted >= most:
-                break
-            if record.request not in done:
-                self._settle(stage, run, record)
+                if beyond is None:
+                    break
+                beyond(record)
+            self._judge(stage, run, record)
+            made.append(record)
+        if anew and before:
+            _refuse_another_choice(stage, run, before, made)
+        for record in made:
+            run.journal.take(stage.name, record.request, [record])
         run.journal.commit()
 
     def turn(self) -> int | None:
@@ -61,8 +99,22 @@ class Unasked:
         """See `StageRun`."""
         raise AssertionError("nothing is asked, so nothing is left out")
 
-    def _settle(self, stage: Stage, run: StageContext, record: Record) -> None:
+    def _judge(self, stage: Stage, run: StageContext, record: Record) -> None:
         stage.judge.sift([record], stream(run.seed, stage.name, record.request, "sift"))
         if record.fate == WAITING and stage.judge.admit(record):
             self.accepted += 1
-        run.journal.take(stage.name, record.request, [record])
+
+
+def _refuse_another_choice(
+    stage: Stage, run: StageContext, before: Iterable[Record], now: Iterable[Record]
+) -> None:
+    """Keep a choice that was paid for: what a later stage has asked goes by the places of the records."""
+    chosen, chosen_now = ({one.id for one in records if one.fate == ACCEPTED} for records in (before, now))
+    asked = run.asked_about() if chosen != chosen_now else ()
+    if asked:
+        raise RunFolderError(
+            f"{stage.name}: other records would be chosen of those that there are now, and "
+            f"{' and '.join(asked)} asked about those chosen before. Choose another run_dir, or set "
+            "fresh=true to set the old run aside (nothing is deleted); what was asked before comes from the "
+            "cache"
+        )

@@ -36,7 +36,7 @@ def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
         "candidates": counts["candidates"],
         "acceptance_rate": counts["accepted"] / counts["candidates"] if counts["candidates"] else None,
         "records": len(left),
-        "main_reason": _main_reason(run.summary),
+        "main_reason": _main_reason(recipe, run.summary),
         "rejected": {
             f"{name}.{check}": count
             for name, stats in stages.items()
@@ -57,8 +57,9 @@ def figures(recipe: Recipe, run: Run) -> dict[str, Any]:
     }
 
 
-def _main_reason(summary: Mapping[str, Any]) -> str | None:
-    found = [stats["main_reason"] for stats in summary["stages"].values() if stats["main_reason"]]
+def _main_reason(recipe: Recipe, summary: Mapping[str, Any]) -> str | None:
+    stages = ((recipe.stage(name), stats) for name, stats in summary["stages"].items())
+    found = [stats["main_reason"] for stage, stats in stages if stage.kind.flawed(stats["rejected"])]
     missed = summary.get("missed")
     main = missed if missed and missed["check"] else max(found, key=lambda one: one["count"], default=None)
     return f"{main['check']} {main['share']:.0%}" if main else None

@@ -15,7 +15,7 @@ from selfinstruct.errors import BudgetReached, Interrupted, UserError
 from selfinstruct.recipe import objectives
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.compose import Composed
-from selfinstruct.run_folder.folder import shape_of
+from selfinstruct.run_folder.shape import shape_of
 from selfinstruct.safety.blot import blotted
 from selfinstruct.sweeps import Outcome
 

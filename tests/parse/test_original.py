@@ -378,9 +378,9 @@ def candidates(
     """The candidates of a reply as a run reads them, through the checks that see a whole reply."""
     asked = recipe.stage(stage)
     about = {"instruction": "Say where it is cold."} | ({} if label is None else {"is_classification": label})
-    parent = None if asked.kind.draws else Record("i-1", "instructions", 1, 0, about)
+    parent = None if asked.shows_seeds else Record("i-1", "instructions", 1, 0, about)
     prompt = asked.prompts[0] if label is None else asked.variant(about, number, 0)
-    shown = recipe.config.mix.examples if asked.kind.draws else 0
+    shown = recipe.config.mix.examples if asked.shows_seeds else 0
     return asked.read(prompt, number, reply, 0, shown, parent)
 
 

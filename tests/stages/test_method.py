@@ -378,7 +378,7 @@ class TestAlpaca:
     def test_one_stage(self, recipes: Recipes, name: str) -> None:
         """One bootstrap stage makes whole records; a prompt holds 3 seed tasks and nothing machine-made."""
         recipe = recipes(name)
-        assert [(one.name, one.kind.draws) for one in recipe.stages] == [("tasks", True)]
+        assert [(one.name, one.shows_seeds) for one in recipe.stages] == [("tasks", True)]
         assert (recipe.config.mix.examples, recipe.config.mix.generated) == (3, 0)
         assert prompt(recipe, "tasks").parse.fields == ("instruction", "input", "output")
 

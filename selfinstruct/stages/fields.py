@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.records import KEPT
-from selfinstruct.stages import Stage, is_one_of
+
+if TYPE_CHECKING:
+    from selfinstruct.stages import Stage
 
 Where = Mapping[str, tuple[Any, ...]]
 
@@ -33,6 +34,11 @@ class Field:
 Sample = dict[str, Field]
 
 
+def is_one_of(value: Any, values: Iterable[Any]) -> bool:
+    """Whether a value is among others; 1 == True in Python, but a label 1 is not the label true."""
+    return any(one == value and type(one) is type(value) for one in values)
+
+
 def picked(fields: Sample, where: Where) -> Sample:
     """The fields of those records that a stage's `where` picks."""
     found = {}
@@ -50,39 +56,39 @@ def sure(fields: Sample) -> Sample:
     return {name: one for name, one in fields.items() if not one.where}
 
 
-def give(stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
-    """Enter the records that a stage makes, or what it sets in others and in all that were made of those.
-
-    Args:
-        stage: the stage.
-        before: the stages before it.
-        records: by stage that makes records, their fields; gets this stage's.
-    """
-    fields = {key: Field(value, stage.name) for key, value in stage.kind.gives.items()} | drawn_field(stage)
+def read_from(stage: Stage, own: Sample) -> Sample:
+    """The fields that a stage's replies are read for, and those that it gives besides."""
+    fields = dict(own)
     for prompt in stage.prompts:
         for key in prompt.parse.fields:
             values = [*(fields[key].values if key in fields else ()), *prompt.parse.values.get(key, ())]
             sample = values[0] if values else stage.fields.get(key, "text")
             fields[key] = Field(sample, stage.name, tuple(values))
+    return fields
+
+
+def passed_on(own: Sample, stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
+    """Enter the records that a stage makes: the fields of those it makes them of, and its own.
+
+    Args:
+        own: the fields that it gives them.
+        stage: the stage.
+        before: the stages before it.
+        records: by stage that makes records, their fields; gets this stage's.
+    """
+    records[stage.name] = {**picked(records.get(stage.of or "", {}), stage.kind.where), **own}
+
+
+def set_on(own: Sample, stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
+    """Enter what a stage sets in the records of another, and in all that were made of those; see above."""
     of, where = records.get(stage.of or "", {}), stage.kind.where
-    if not stage.kind.labels:
-        records[stage.name] = {**picked(of, where), **fields}
-        return
     if where:
-        fields = {key: _set_in_some(of.get(key), one, where) for key, one in fields.items()}
-    records[stage.of or ""], family = {**of, **fields}, {stage.of}
+        own = {key: _set_in_some(of.get(key), one, where) for key, one in own.items()}
+    records[stage.of or ""], family = {**of, **own}, {stage.of}
     for other in before:
-        if other.of in family and not other.kind.labels:
+        if other.of in family and not other.labels:
             family.add(other.name)
-            records[other.name] = {**fields, **records[other.name]}
-
-
-def drawn_field(stage: Stage) -> Sample:
-    """The field that names the variant drawn."""
-    if stage.kind.sets is None:
-        return {}
-    values = [*stage.kind.draw, *([KEPT] if stage.kind.keep else [])]
-    return {stage.kind.sets: Field(values[0], stage.name, tuple(values))}
+            records[other.name] = {**own, **records[other.name]}
 
 
 def where_faults(stage: Stage, fields: Sample, names: Mapping[str, Any]) -> list[Fault]:

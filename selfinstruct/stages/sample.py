@@ -1,0 +1,176 @@
+"""`sample`: passes on a share or a number of the records of a stage, at random or the best by a field.
+
+A share is drawn group by group (one of each ten for 0.1), so that a run that grows keeps what it has drawn. A
+number, or the best, is another choice where there are more records; it is made anew then.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from selfinstruct.errors import Fault, unknown
+from selfinstruct.records import Record, Rejection, stream
+from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
+from selfinstruct.stages.forecast import Known
+from selfinstruct.stages.kind import Parts, Rest
+from selfinstruct.stages.ranges import Range, exactly
+from selfinstruct.stages.unasked import Unasked
+
+NOT_DRAWN = "not_drawn"  # the check of the records that stay behind
+
+
+@STAGES.register
+def sample(
+    *,
+    of: str | None = None,
+    count: Annotated[int | None, Field(ge=1, le=100_000_000)] = None,
+    share: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None,
+    best: str | None = None,
+) -> Sample:
+    """Passes on a share or a number of the records of a stage, drawn at random or the best; asks no model.
+
+    The others are rejected as `not_drawn`. With filters of its own it goes on through the records until
+    `count` have passed them: the best that differ, with `rouge_l`.
+
+    Args:
+        of: the stage whose records to draw from; the nearest before it that makes records.
+        count: so many of them, or all where there are fewer.
+        share: this part of them, in place of a count: 0.1 draws one of each ten.
+        best: the field by whose number the best are taken, in place of a random draw: the highest first,
+            equal ones in an order drawn by the recipe's seed, those without a number last.
+    """
+    if (count is None) == (share is None):
+        raise ValueError("give count or share, and not both: count=1000, or share=0.1")
+    return Sample(of=of, count=count, share=share, best=best)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(StageKind):
+    """The kind `sample`."""
+
+    count: int | None
+    share: float | None
+    best: str | None
+
+    def build(self, parts: Parts) -> Stage | None:
+        """See `StageKind`; its records are those of another stage, so they can have the schema of these."""
+        of = parts.source(self.of)
+        parts.inherit_schema(of)
+        stage = parts.unasked(self, of)
+        return stage if of else None
+
+    @property
+    def grows(self) -> bool:
+        """See `StageKind`."""
+        return self.count is None and self.best is None
+
+    def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
+        """See `StageKind`; the field that says which are the best is there, and has numbers."""
+        found = super().faults(stage, rest)
+        if self.best is None:
+            return found
+        return [*found, *self._best_faults(stage, rest, self.best)]
+
+    def _best_faults(self, stage: Stage, rest: Rest, best: str) -> Iterator[Fault]:
+        where, one = f"pipeline.{stage.name}.best", rest.fields.get(best)
+        if one is None:
+            if best not in rest.unsure:
+                yield Fault(where, *unknown("field", best, rest.fields))
+            return
+        if one.where:
+            what = f"{best!r} is set by stage {one.stage} in those records alone that its 'where' picks"
+            yield Fault(where, what, f"have {one.stage} set it in all of them")
+        schema = rest.config.schemas.get(one.stage, {}).get("properties", {}).get(best)
+        type_ = schema.get("type") if isinstance(schema, dict) else None
+        texts = isinstance(type_, str) and type_ not in ("number", "integer")
+        if texts or (one.values and all(_number(value) is None for value in one.values)):
+            remedy = "name a field that holds numbers, such as a judge's score"
+            yield Fault(where, f"{best!r} of stage {one.stage} has no numbers", remedy)
+
+    def does(self, stage: Stage, target: int) -> str:
+        """See `StageKind`."""
+        much = f"{self.count:,}" if self.count else f"{self.share:g}"
+        how = f"the best {much} of {stage.of} by {self.best}" if self.best else f"{much} of {stage.of}"
+        return f"passes on {how}{'' if self.best else ', drawn by the seed'}, without a model"
+
+    def made_of(self, known: Known) -> Range:
+        """See `StageKind`."""
+        return known.rows.at_most(self.count) if self.count else known.rows * exactly(self.share or 0)
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
+        rows = run.rows()
+        if self.grows:
+            return Unasked(stage, run, self._groups(stage, run, rows))
+        most = self.count or max(1, round((self.share or 0) * len(rows)))
+        beyond = partial(self._stays, min(most, len(rows)), len(rows))
+        drawn = (_copy(stage, number, rows[number]) for number in self._order(stage, run.seed, rows))
+        work = Unasked(stage, run, drawn, most, beyond, anew=True)
+        work.note = "; ".join(self._notes(stage, rows, work.accepted))
+        return work
+
+    def _groups(self, stage: Stage, run: StageContext, rows: Mapping[int, Record]) -> Iterator[Record]:
+        """All the records, those that a draw in their group leaves behind rejected."""
+        share = Fraction(str(self.share))
+        rarer = min(share, 1 - share)  # one of each group is drawn, or one is left behind
+        for place, (number, row) in enumerate(rows.items()):
+            record, group = _copy(stage, number, row), math.floor(place * rarer)
+            first, after = (math.ceil(edge / rarer) if rarer else 0 for edge in (group, group + 1))
+            one = rarer and place == stream(run.seed, stage.name, group).choice(range(first, after))
+            if bool(one) != (share == rarer):
+                reason = f"not among the share of {self.share:g} that the recipe's seed has drawn"
+                record.reject(NOT_DRAWN, Rejection(reason))
+            yield record
+
+    def _order(self, stage: Stage, seed: int, rows: Mapping[int, Record]) -> list[int]:
+        """The numbers of the records, the best first and equal ones at random, whatever else there is."""
+        chance = {number: stream(seed, stage.name, number).random() for number in rows}
+
+        def place(number: int) -> tuple[float, float]:
+            value = self._value(rows[number])
+            return -math.inf if value is None else value, chance[number]
+
+        return sorted(rows, key=place, reverse=True)
+
+    def _value(self, record: Record) -> float | None:
+        return _number(record.data.get(self.best)) if self.best else 0.0
+
+    def _stays(self, drawn: int, there: int, record: Record) -> None:
+        """Reject a record that comes after those drawn."""
+        among = f"not among the {drawn:,} drawn of {there:,}"
+        if self.best is None:
+            record.reject(NOT_DRAWN, Rejection(f"{among} by the recipe's seed"))
+            return
+        value = json.dumps(record.data.get(self.best), ensure_ascii=False)
+        words = value if len(value) <= 40 else f"{value[:39]}…"
+        record.reject(NOT_DRAWN, Rejection(f"{among}, the best by {self.best}, which is {words} here"))
+
+    def _notes(self, stage: Stage, rows: Mapping[int, Record], accepted: int) -> Iterator[str]:
+        if self.count and accepted < self.count:
+            there = f"{accepted:,} of {len(rows):,} {stage.of}"
+            yield f"count={self.count} asks for more than the {there} that could be passed on"
+        lacking = sum(self._value(row) is None for row in rows.values())
+        if lacking:
+            yield f"{lacking:,} of {len(rows):,} {stage.of} have no number in {self.best!r} and came last"
+
+    def flawed(self, rejected: Mapping[str, int]) -> dict[str, int]:
+        """See `StageKind`; nothing is wrong with what was not drawn."""
+        return {check: count for check, count in rejected.items() if check != NOT_DRAWN}
+
+
+def _copy(stage: Stage, number: int, row: Record) -> Record:
+    return stage.record(number, 0, dict(row.data), row)
+
+
+def _number(value: Any) -> float | None:
+    """A value as a number; None for one that is not, such as a boolean or NaN."""
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if numeric and math.isfinite(value) else None

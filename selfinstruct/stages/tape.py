@@ -1,0 +1,129 @@
+"""How a replay finds the recorded reply to a request of a stage: by its number, or by what was asked.
+
+A stage whose prompts show the pool would send other prompts under other settings, and goes through its
+replies by their numbers; one that asks about single records finds the reply to the same question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Protocol
+
+from selfinstruct.journal.store import Journal
+from selfinstruct.records import Reply, Request
+from selfinstruct.safety.blot import blotted
+
+# Sampling that follows from a request's number, from the schema, or from the prompt's length (when_too_long).
+UNSAID = ("seed", "response_format", "max_tokens")
+
+
+@dataclass
+class ReplayStats:
+    """What became of the replies of one stage.
+
+    Attributes:
+        recorded: replies that the source run has.
+        used: of these, how many were read again.
+        unanswered: requests that the source run never made, so that nobody knows the reply.
+        prompts_differ: of the prompts of a bootstrap stage, how many would have been others.
+        first_differing: the number of the first of these.
+    """
+
+    recorded: int = 0
+    used: int = 0
+    unanswered: int = 0
+    prompts_differ: int = 0
+    first_differing: int | None = None
+
+
+class Tape(Protocol):
+    """The recorded replies of one stage, of which a replay that goes on has some already."""
+
+    def find(self, request: Request) -> tuple[Request, Reply] | None:
+        """What was asked and what came back; None where it was never asked, or never answered."""
+
+    def over(self, turn: int) -> bool:
+        """Whether there is nothing more on it, for a stage that would go on asking."""
+
+
+class ByNumber:
+    """Goes through the replies by their numbers, whatever would be asked now; see `Tape`.
+
+    Args:
+        name: the stage.
+        source: the journal of the run that is replayed.
+        into: that of the replay.
+        stats: counts what becomes of the replies.
+    """
+
+    def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
+        self._name, self._source, self._stats = name, source, stats
+        numbers, self._had = source.replied(name), into.replied(name)
+        self._last = max(numbers, default=0)
+        stats.recorded, stats.used = len(numbers), len(self._had)
+        stats.unanswered = max(self._had, default=0) - len(self._had)
+
+    def find(self, request: Request) -> tuple[Request, Reply] | None:
+        """See `Tape`; the request is the one that was sent."""
+        reply = self._source.reply(self._name, request.number)
+        if reply is None:
+            return None
+        sent = self._source.request(self._name, request.number) or request
+        if request.number not in self._had:
+            self._stats.used += 1
+            self._note(request, sent)
+        return sent, replace(reply, attempts=0)  # paid for by the source run
+
+    def over(self, turn: int) -> bool:
+        """See `Tape`."""
+        return turn > self._last
+
+    def _note(self, request: Request, sent: Request) -> None:
+        """Count a request that is not the one which would be sent now."""
+        if content(sent) != content(request):
+            self._stats.prompts_differ += 1
+            self._stats.first_differing = self._stats.first_differing or request.number
+
+
+class ByContent:
+    """Finds the reply to the same question, whichever number it had; see `Tape` and `ByNumber`."""
+
+    def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
+        self._name, self._source, self._stats = name, source, stats
+        numbers, self._had = source.replied(name), into.replied(name)
+        stats.recorded, stats.used, stats.unanswered = len(numbers), len(self._had), 0
+        self._numbers: dict[bytes, list[int]] = defaultdict(list)
+        for request in source.requests(name):
+            if request.number in numbers:
+                self._numbers[content(request)].append(request.number)
+        for request in into.requests(name):
+            if request.number in self._had:
+                self._number(request)  # used before, so an equal one gets the next
+
+    def find(self, request: Request) -> tuple[Request, Reply] | None:
+        """See `Tape`."""
+        number = self._number(request)
+        reply = self._source.reply(self._name, number) if number else None
+        if reply is None:
+            return None
+        self._stats.used += request.number not in self._had
+        return request, replace(reply, attempts=0)  # paid for by the source run
+
+    def over(self, turn: int) -> bool:
+        """See `Tape`; the records end, and with them the stage."""
+        return False
+
+    def _number(self, request: Request) -> int:
+        """The recorded request that asked the same; of several the first that is not used yet."""
+        same = self._numbers.get(content(request))
+        return same.pop(0) if same else 0
+
+
+def content(request: Request) -> bytes:
+    """A digest of what is asked, leaving out what may differ for the same question."""
+    sampling = {key: value for key, value in request.sampling.items() if key not in UNSAID}
+    asked = blotted(json.dumps([sampling, request.system, request.prompt], sort_keys=True))  # as it is stored
+    return blake2b(asked.encode(), digest_size=16).digest()

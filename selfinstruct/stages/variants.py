@@ -1,0 +1,109 @@
+"""The variants of a prompt: which one a record gets, by a field or by a draw, and what may be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from selfinstruct.errors import Fault, unknown
+from selfinstruct.prompts.templates import Prompt, TemplateFault
+from selfinstruct.records import stream
+from selfinstruct.stages import Stage
+from selfinstruct.stages.fields import Sample, is_one_of
+
+
+def picked_by(stage: Stage, by: str | None, data: Mapping[str, Any]) -> Prompt:
+    """The variant for a record by the value of a field; the only prompt where no field picks one."""
+    if by is None:
+        return stage.prompts[0]
+    return next(prompt for prompt in stage.prompts if is_one_of(data[by], [prompt.when]))
+
+
+def drawn(stage: Stage, weights: Mapping[str, float], data: dict[str, Any], number: int, seed: int) -> Prompt:
+    """The variant drawn for request `number`, of those that fit its record."""
+    fitting = [prompt for prompt in stage.prompts if prompt.fits(data)]
+    likely = [weights[prompt.name or ""] for prompt in fitting]
+    return stream(seed, stage.name, number, "draw").choices(fitting, likely)[0]
+
+
+def by_field_faults(stage: Stage, by: str | None, fields: Sample, names: dict[str, Any]) -> list[Fault]:
+    """The field that picks the variant is there, and each of its values has one."""
+    where = f"pipeline.{stage.name}.by"
+    whens = [prompt.when for prompt in stage.prompts]
+    if by is None:
+        remedy = "its prompt has variants; name the field that picks one, or draw one"
+        return [Fault(where, "is missing", remedy)] if stage.prompts[0].name else []
+    found = []
+    values = fields[by].values if by in fields else ()
+    if by not in names:
+        found.append(Fault(where, *unknown("field", by, names)))
+    elif not values and not isinstance(names[by], bool):
+        what = f"{by!r} may have any value, and each needs a variant"
+        found.append(Fault(where, what, "pick by a field that a label stage sets by a choice"))
+    if None in whens:
+        remedy = f"give prompts.{stage.name} variants, each with a 'when'"
+        found.append(Fault(where, f"picks by {by!r} but the prompt has no variants", remedy))
+    for value in values:
+        if not is_one_of(value, whens):
+            what = f"no variant of prompts.{stage.name} has 'when: {value}', a value of {by!r}"
+            found.append(Fault(where, what, f"there are: {', '.join(map(repr, whens))}"))
+    return found
+
+
+def drawn_faults(
+    stage: Stage, weights: Mapping[str, float], field: str | None, names: dict[str, Any]
+) -> Iterator[Fault]:
+    """Each weight has its variant and each variant its weight, and there is one to draw for any record."""
+    prompts = {prompt.name or "": prompt for prompt in stage.prompts}
+    where, section = f"pipeline.{stage.name}.draw", f"prompts.{stage.name}.variants"
+    if "" in prompts:
+        yield Fault(where, "draws a variant but the prompt has none", f"give {section} some")
+        return
+    for name in weights:
+        if name not in prompts:
+            yield Fault(f"{where}.{name}", *unknown("variant", name, prompts))
+    for name, prompt in prompts.items():
+        if name not in weights:
+            what = f"variant {name!r} has no weight"
+            yield Fault(where, what, f"give {where}.{name} one; 0 switches the variant off")
+        for key in prompt.where:
+            if key not in names:
+                yield Fault(f"{section}.{name}.where", *unknown("field", key, names))
+    if not any(weights.get(name) and not prompt.where for name, prompt in prompts.items()):
+        what = "leaves nothing to draw for a record that fits no variant's where"
+        yield Fault(where, what, "give a variant without where a weight above 0")
+    if any(field in prompt.parse.fields for prompt in stage.prompts):
+        yield Fault(
+            f"pipeline.{stage.name}.variant_field",
+            f"{field!r} is read from the replies too",
+            "give it another name",
+        )
+
+
+def only_in_some(stage: Stage, by: str | None, fields: Sample, names: dict[str, Any]) -> Iterator[Fault]:
+    """What a stage before sets in some records alone, this one does not take for granted."""
+    for key, one in fields.items():
+        if not one.where:
+            continue
+        what = f"{key!r} is set by stage {one.stage} in those records alone that its 'where' picks"
+        remedy = f"give pipeline.{stage.name} the same where"
+        if key == by:
+            yield Fault(f"pipeline.{stage.name}.by", what, remedy)
+        for prompt in stage.prompts:
+            where = f"prompts.{stage.name}" + (f".variants.{prompt.name}" if prompt.name else "")
+            if _needs(prompt, names, key):
+                instead = f"{remedy}, or write {{% if {key} is defined %}}"
+                yield Fault(f"{where}.template", what, instead)
+
+
+def _needs(prompt: Prompt, names: dict[str, Any], name: str) -> bool:
+    """Whether the templates can be filled in with a name and not without it."""
+    try:
+        prompt.fill(names)
+    except TemplateFault:  # which has another reason, and is reported
+        return False
+    try:
+        prompt.fill({key: value for key, value in names.items() if key != name})
+    except TemplateFault:
+        return True
+    return False
