@@ -21,7 +21,6 @@ from selfinstruct.prompts.templates import Prompt, TemplateFault
 from selfinstruct.records import KEPT, Asked, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
 from selfinstruct.sources.lines import Lines
-from selfinstruct.stages.fields import is_one_of as is_one_of
 from selfinstruct.stages.judge import Judge
 from selfinstruct.stages.kind import StageKind as StageKind
 

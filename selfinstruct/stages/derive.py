@@ -12,10 +12,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, is_one_of
+from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
 from selfinstruct.stages.fields import Sample
 from selfinstruct.stages.kind import samples
 from selfinstruct.stages.unasked import Unasked
+from selfinstruct.where import is_one_of
 
 RULES: dict[str, Callable[[list[float]], float]] = {
     "mean": fmean,

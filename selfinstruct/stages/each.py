@@ -12,11 +12,12 @@ from selfinstruct.config import Machine
 from selfinstruct.errors import Fault
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import ACCEPTED, KEPT, WAITING, Record, Reply, Request, stream
-from selfinstruct.stages import Stage, StageContext, StageKind, StageRun, is_one_of, variants
+from selfinstruct.stages import Stage, StageContext, StageKind, StageRun, variants
 from selfinstruct.stages.fields import Sample, picked, read_from
 from selfinstruct.stages.forecast import Forecast, Known, part_of
 from selfinstruct.stages.kind import Parts, Rest, Trial
 from selfinstruct.stages.patience import Patience
+from selfinstruct.where import is_one_of
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
@@ -24,19 +25,6 @@ if TYPE_CHECKING:
 PATIENCE = 50
 Endurance = Annotated[int, Field(ge=1, le=1_000_000_000), Machine]
 Share = Annotated[float, Field(gt=0, le=1), Machine]
-
-
-def conditions(where: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
-    """The values that `where` allows each field.
-
-    Raises:
-        ValueError: where it allows one none.
-    """
-    allowed = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in where.items()}
-    for key, values in allowed.items():
-        if not values:
-            raise ValueError(f"where.{key}: no record has one of no values; name some, or leave it out")
-    return allowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +57,6 @@ class AboutEach(StageKind):
         """See `StageKind`."""
         return [prompt.parse.fields for prompt in stage.prompts]
 
-    def picks(self, data: Mapping[str, Any]) -> bool:
-        """Whether it is about a record with these fields."""
-        return all(key in data and is_one_of(data[key], values) for key, values in self.where.items())
-
     def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
         """See `StageKind`."""
         fields, names = picked(rest.fields, self.where), self.names(stage, rest)
@@ -92,8 +76,7 @@ class AboutEach(StageKind):
 
     def which(self, stage: Stage) -> str:
         """The records that it asks about, in words."""
-        allowed = [f"{key} is {' or '.join(map(str, values))}" for key, values in self.where.items()]
-        return f"those of {stage.of} whose {' and '.join(allowed)}" if allowed else f"each of {stage.of}"
+        return f"those of {stage.of} whose {self.where}" if self.where else f"each of {stage.of}"
 
     def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
         """See `StageKind`."""
@@ -113,7 +96,7 @@ class AboutEach(StageKind):
 
     def part(self, stage: Stage, known: Known) -> Forecast:
         """How many of the records it will ask about."""
-        return part_of(stage.name, stage.of, known, self.share, self.where, self.picks)
+        return part_of(stage.name, stage.of, known, self.share, self.where)
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
@@ -136,7 +119,7 @@ class Each:
         self.stage, self.run = stage, run
         self.patience = Patience(stage, run.journal, patience)
         kind = self._kind = stage.kind if isinstance(stage.kind, AboutEach) else AboutEach()
-        self._rows = {number: row for number, row in run.rows().items() if kind.picks(row.data)}
+        self._rows = {number: row for number, row in run.rows().items() if kind.where.fits(row.data)}
         self.goal = len(self._rows)
         done = run.journal.taken(stage.name)
         self._kept = 0

@@ -18,9 +18,10 @@ from selfinstruct.errors import Fault
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import KEPT
 from selfinstruct.stages import STAGES, Stage, variants
-from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share, conditions
+from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share
 from selfinstruct.stages.fields import Field, Sample, read_from
 from selfinstruct.stages.forecast import Forecast, Known, asked_of_each
+from selfinstruct.where import Conditions, Where
 
 
 @STAGES.register
@@ -28,7 +29,7 @@ def expand(
     *,
     of: str | None = None,
     by: str | None = None,
-    where: dict[str, Any] | None = None,
+    where: Conditions | None = None,
     share: Share = 0.5,
     expected: Annotated[float, Bound(gt=0, le=1_000), Machine] = 1.0,
     draw: dict[str, Annotated[float, Bound(ge=0, le=1_000_000, allow_inf_nan=False)]] | None = None,
@@ -41,7 +42,8 @@ def expand(
     Args:
         of: the stage whose records to expand; the nearest before it that makes records.
         by: the field that picks the prompt's variant.
-        where: field: value, or a list of values; only the records that have them get children.
+        where: field: condition; only the records that fit get children. A condition is a value, a list of
+            values, or {not: …}, {at_least: …}, {at_most: …}, {above: …}, {below: …}.
         share: of the records, how many `where` is expected to pick, in the plan that check prints.
         expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
         draw: variant: its weight, where variants are drawn instead; 0 switches one off.
@@ -54,7 +56,7 @@ def expand(
         _check(draw, by)
     elif variant_field is not None:
         raise ValueError("variant_field names the field for the variant drawn, but there is no draw")
-    allowed = conditions(where or {})
+    allowed = Where.of(where)
     return Expand(
         of=of,
         by=by,

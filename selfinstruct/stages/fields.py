@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import Fault, unknown
+from selfinstruct.errors import Fault
+from selfinstruct.where import Where, faults, is_one_of
 
 if TYPE_CHECKING:
     from selfinstruct.stages import Stage
-
-Where = Mapping[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -22,21 +21,16 @@ class Field:
         value: a sample of its values.
         stage: the stage that gives it.
         values: all its values, where they are a closed set.
-        where: only the records whose fields have these values are sure to have it; empty for all.
+        where: only the records that fit these conditions are sure to have it; empty for all.
     """
 
     value: Any
     stage: str
     values: tuple[Any, ...] = ()
-    where: Where = field(default_factory=dict)
+    where: Where = field(default_factory=Where)
 
 
 Sample = dict[str, Field]
-
-
-def is_one_of(value: Any, values: Iterable[Any]) -> bool:
-    """Whether a value is among others; 1 == True in Python, but a label 1 is not the label true."""
-    return any(one == value and type(one) is type(value) for one in values)
 
 
 def picked(fields: Sample, where: Where) -> Sample:
@@ -44,9 +38,10 @@ def picked(fields: Sample, where: Where) -> Sample:
     found = {}
     for name, one in fields.items():
         if name in where:
-            one = replace(one, value=where[name][0], values=where[name], where={})
-        elif all(key in where and _within(where[key], values) for key, values in one.where.items()):
-            one = replace(one, where={})
+            fitting = tuple(filter(where[name].fits, one.values or where[name].values))
+            one = replace(one, value=fitting[0] if fitting else one.value, values=fitting, where=Where())
+        elif where.implies(one.where):
+            one = replace(one, where=Where())
         found[name] = one
     return found
 
@@ -92,24 +87,15 @@ def set_on(own: Sample, stage: Stage, before: Sequence[Stage], records: dict[str
 
 
 def where_faults(stage: Stage, fields: Sample, names: Mapping[str, Any]) -> list[Fault]:
-    """A `where` names fields that the records have, and values that these may have.
+    """The faults of a stage's `where`.
 
     Args:
         stage: the stage.
-        fields: of the records that come to it.
+        fields: the fields of the records that come to it.
         names: the fields that there may be, as far as it is known.
     """
-    found = []
-    for key, values in stage.kind.where.items():
-        place = f"pipeline.{stage.name}.where.{key}"
-        if key not in names:
-            found.append(Fault(place, *unknown("field", key, names)))
-        known = fields[key].values if key in fields else ()
-        for value in values:
-            if known and not is_one_of(value, known):
-                remedy = f"there are: {', '.join(map(repr, known))}"
-                found.append(Fault(place, f"{value!r} is no value of {key!r}", remedy))
-    return found
+    values = {name: one.values for name, one in fields.items()}
+    return faults(f"pipeline.{stage.name}.where", stage.kind.where, names, values)
 
 
 def _set_in_some(old: Field | None, new: Field, where: Where) -> Field:
@@ -118,10 +104,6 @@ def _set_in_some(old: Field | None, new: Field, where: Where) -> Field:
         return replace(new, where=where)
     values = (*old.values, *new.values) if old.values and new.values else ()
     return replace(new, stage=old.stage, values=tuple(_different(values)), where=old.where)
-
-
-def _within(values: Sequence[Any], others: Sequence[Any]) -> bool:
-    return all(is_one_of(value, others) for value in values)
 
 
 def _different(values: Sequence[Any]) -> list[Any]:

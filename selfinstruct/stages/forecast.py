@@ -12,6 +12,7 @@ from statistics import mean
 from typing import Any
 
 from selfinstruct.stages.ranges import Range, around, exactly
+from selfinstruct.where import Where
 
 ENOUGH = 20  # replies, or records, of a stage that say more than an assumption does
 SHOWN = (0.8, 1.0, 1.25)  # what a run has shown may turn out so much lower or higher
@@ -116,15 +117,14 @@ def part_of(
     of: str | None,
     known: Known,
     share: float,
-    where: Mapping[str, Any],
-    picks: Callable[[Mapping[str, Any]], bool],
+    where: Where,
 ) -> Forecast:
     """How many of the records that come to a stage it will ask about, those asked before among them."""
     if not where:
         return Forecast(known.rows)
     found = [data for data in known.seen() if where.keys() <= data.keys()]
     if len(found) >= ENOUGH:
-        picked = mean(map(picks, found))
+        picked = mean(map(where.fits, found))
         words = f"{name}: {picked:.2g} of {len(found):,} {of} that it might ask about"
         return Forecast(known.rows * around(picked, SHOWN).at_most(1.0), shown=(words,))
     part = around(share, ASSUMED).at_most(1.0)

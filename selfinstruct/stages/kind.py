@@ -17,6 +17,7 @@ from selfinstruct.stages.fields import Field, Sample, passed_on, picked, set_on,
 from selfinstruct.stages.forecast import Forecast, Known
 from selfinstruct.stages.ranges import Range
 from selfinstruct.stages.tape import ByContent, ReplayStats, Tape
+from selfinstruct.where import Where
 
 if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, RecipeConfig
@@ -99,12 +100,12 @@ class StageKind:
 
     Attributes:
         of: the stage whose records it is about; None for the nearest before it that makes records.
-        where: it is about those records alone whose fields have one of these values.
+        where: it is only about the records that fit these conditions.
         labels: whether it sets fields of the records it is about, rather than making new ones.
     """
 
     of: str | None = None
-    where: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    where: Where = field(default_factory=Where)
     labels: ClassVar[bool] = False
 
     # Building

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from selfinstruct.stages import STAGES, Stage
-from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share, conditions
+from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share
 from selfinstruct.stages.forecast import Forecast, Known, labels_of_each
+from selfinstruct.where import Conditions, Where
 
 
 @STAGES.register
@@ -15,7 +16,7 @@ def label(
     *,
     of: str | None = None,
     by: str | None = None,
-    where: dict[str, Any] | None = None,
+    where: Conditions | None = None,
     share: Share = 0.5,
     patience: Endurance = PATIENCE,
 ) -> Label:
@@ -24,13 +25,14 @@ def label(
     Args:
         of: the stage whose records to label; the nearest before it that makes records.
         by: the field that picks the prompt's variant.
-        where: field: value, or a list of values; only the records that have them are asked about, and the
-            others go on as they are.
+        where: field: condition; only the records that fit are asked about, and the others go on as they are.
+            A condition is a value, a list of values, or {not: …}, {at_least: …}, {at_most: …}, {above: …},
+            {below: …}.
         share: of the records, how many `where` is expected to pick, in the plan that check prints.
         patience: stop after so many replies in a row that could not be used, or half as many from the start;
             may change when a run goes on.
     """
-    allowed = conditions(where or {})
+    allowed = Where.of(where)
     return Label(of=of, by=by, where=allowed, share=share if allowed else 1.0, patience=patience)
 
 

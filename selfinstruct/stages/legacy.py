@@ -17,6 +17,7 @@ from selfinstruct.stages.kind import Parts, counted, samples
 from selfinstruct.stages.label import Label
 from selfinstruct.stages.ranges import Range
 from selfinstruct.stages.unasked import takes, up_to_target
+from selfinstruct.where import Condition, Where
 
 Open = Callable[[Stage, StageContext], StageRun]
 Load = Callable[[Path, str, list[Fault]], "Material | None"]
@@ -49,6 +50,10 @@ class Kind:
         **options: Any,
     ) -> StageKind:
         """See the class."""
+        if "where" in options:  # the values that fit, by field
+            options["where"] = Where({key: Condition(tuple(one)) for key, one in options["where"].items()})
+        if "sets" in options:
+            options["variant_field"] = options.pop("sets")
         made: StageKind
         if not asks:
             silent = _SetsWithoutModel if labels else _Silent

@@ -9,7 +9,8 @@ from selfinstruct.errors import Fault, unknown
 from selfinstruct.prompts.templates import Prompt, TemplateFault
 from selfinstruct.records import stream
 from selfinstruct.stages import Stage
-from selfinstruct.stages.fields import Sample, is_one_of
+from selfinstruct.stages.fields import Sample
+from selfinstruct.where import faults, is_one_of
 
 
 def picked_by(stage: Stage, by: str | None, data: Mapping[str, Any]) -> Prompt:
@@ -66,9 +67,7 @@ def drawn_faults(
         if name not in weights:
             what = f"variant {name!r} has no weight"
             yield Fault(where, what, f"give {where}.{name} one; 0 switches the variant off")
-        for key in prompt.where:
-            if key not in names:
-                yield Fault(f"{section}.{name}.where", *unknown("field", key, names))
+        yield from faults(f"{section}.{name}.where", prompt.where, names, {})
     if not any(weights.get(name) and not prompt.where for name, prompt in prompts.items()):
         what = "leaves nothing to draw for a record that fits no variant's where"
         yield Fault(where, what, "give a variant without where a weight above 0")
