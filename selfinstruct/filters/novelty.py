@@ -56,7 +56,7 @@ def rouge_l(
 
     Args:
         field: the field to compare.
-        threshold: a score above it is too similar; a score of exactly 0.7 passes (arXiv 2212.10560, section
+        threshold: a score above it is too similar, a score equal to it passes (arXiv 2212.10560, section
             2.2).
         keep_similar: keep this many most similar texts and the average similarity with each text that passes;
             for that, the text is compared with every other, which takes 0.1 us each: docs/novelty.md.

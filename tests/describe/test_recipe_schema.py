@@ -222,6 +222,8 @@ def test_every_key_has_a_text_to_hover_over() -> None:
 def test_options_come_with_their_docstrings() -> None:
     """What an editor shows beside a key is what the code says of it."""
     known = SCHEMA["definitions"]
-    assert known["Filter.rouge_l"]["properties"]["threshold"]["description"].startswith("strictly above it")
+    assert known["Filter.rouge_l"]["properties"]["threshold"]["description"].startswith(
+        "a score above it is too similar"
+    )
     assert "pool" in known["Stage.bootstrap"]["properties"]["window"]["description"]
     assert known["ModelConfig"]["properties"]["timeout"]["description"] == "seconds to wait for a whole reply"

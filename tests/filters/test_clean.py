@@ -644,14 +644,17 @@ def test_the_other_recipes_for_data_to_train_on_have_them(folder: Path, name: st
 
 
 def test_every_shipped_set_takes_them_or_restores_the_original() -> None:
-    """A new set is to say so too."""
-    without = {"alpaca_en", "judge"}
+    """A new set does too: it lists `common/clean`, or a file that does."""
     for path in CONF.glob("*.yaml"):
-        listed = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
-        inherited = path.stem == "paper_en"
-        assert inherited or any("common/clean@" in str(entry) for entry in listed) is (
-            path.stem not in without
-        )
+        assert path.stem == "paper_en" or ("clean" in files_of(path)) is (path.stem != "alpaca_en"), path
+
+
+def files_of(path: Path) -> set[str]:
+    """The files that a filter set is made of, by name."""
+    listed = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
+    names = {str(entry).partition("@")[0].removeprefix("common/") for entry in listed}
+    files = [file for name in names for file in CONF.rglob(f"{name}.yaml")]
+    return names.union(*map(files_of, files))
 
 
 def test_alpacas_set_has_none_and_its_successor_has_all(folder: Path) -> None:
