@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Barrier, BrokenBarrierError
 from typing import Any, Protocol
 
 import pytest
@@ -343,9 +344,17 @@ def test_a_stage_with_a_model_of_its_own(typed: Typed, project: Path, form: str)
 @pytest.mark.parametrize("most", [1, 3, 24])
 def test_as_many_at_once_as_asked_for_and_no_more(typed: Typed, most: int) -> None:
     """`concurrency` requests are in flight where there are so many to send, and never more."""
-    with ModelServer(lambda asked: text(f"Idea {asked.number}", delay=0.3)) as server:
+    all_there = Barrier(most)  # the first replies wait for so many requests, however busy the machine is
+
+    def script(asked: Asked) -> Answer:
+        if asked.number <= most:
+            with suppress(BrokenBarrierError):
+                all_there.wait(timeout=30)
+        return text(f"Idea {asked.number}", delay=0.1)
+
+    with ModelServer(script) as server:
         keys = (f"model.concurrency={most}", f"target={max(4, most)}", "pipeline.ideas.window=40")
-        assert typed(*at(server, *keys))[0] == 0
+        assert typed(*at(server, "model.timeout=60", *keys))[0] == 0
     assert server.most_at_once == most
 
 
