@@ -159,7 +159,7 @@ def test_help_lists_the_parts(typed: Typed, project: Path) -> None:
     out = typed("--help")[1]
     assert "parts (+parts=NAME" in out
     assert "  words                The words of an instruction, once more" in out
-    assert "  judge                A judge of whole records" in out
+    assert "  judge                A judge that scores each record" in out
 
 
 NAMES = ["a", "b", "c", "d"]

@@ -19,7 +19,6 @@ from conftest import Typed, lines
 from jsonschema import Draft202012Validator
 from server import Answer, Asked, ModelServer
 
-from selfinstruct.plan.estimate import estimate
 from selfinstruct.project.layout import headline, packaged
 from selfinstruct.recipe.compose import compose
 from selfinstruct.records import Record
@@ -195,14 +194,10 @@ def test_what_a_hosted_model_gets(typed: Typed, project: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted({*RECIPES} - {"quickstart", "grounded"}))
-def test_its_header_says_what_it_costs(name: str, project: Path) -> None:
-    """A thousand tasks on a cheap and on a strong model, as the planner has it; grounded: test_documents."""
+@pytest.mark.parametrize("name", sorted({*RECIPES} - {"quickstart"}))
+def test_its_header_names_the_command_that_gives_the_cost(name: str) -> None:
+    """Prices change, so no comment of a recipe has a dollar figure; `check` prints the cost."""
     text = (packaged() / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    said = re.findall(r"\$([\d.]+) with (gpt-[\w.-]*\w)", text)
-    assert len(said) == 2
-    for usd, model in said:
-        overrides = [f"recipe={name}", "model=openai", f"model.name=openai/{model}", "target=1000"]
-        cost = estimate(compose(overrides, project).recipe(), project / "none").cost
-        assert cost is not None
-        assert float(usd) == pytest.approx(cost.expected, rel=0.1)
+    header = text.split("defaults:")[0]
+    assert f"#   selfinstruct check recipe={name} " in header
+    assert not re.search(r"\$\d", text)
