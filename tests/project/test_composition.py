@@ -45,7 +45,7 @@ def by_hydra(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 def test_what_is_kept_is_what_hydra_composes(project: Path, by_hydra: Callable[..., str]) -> None:
     """A recipe of each make: merged at once, kept, and with single keys changed, added and taken away."""
     for name in ("quickstart", "japanese", "judged"):
-        words = [f"recipe={name}", "target=7", "+note=x", "~mix.machine"]
+        words = [f"recipe={name}", "target=7", "+note=x", "~mix.generated"]
         composition._KEPT.clear()
         mine = [composed(project, *words), composed(project, *words[:1])]
         assert len(composition._KEPT) == 1, name  # so the second was not composed anew
@@ -75,8 +75,8 @@ def test_a_changed_file_is_another_composition(project: Path) -> None:
             recipe.write_text(
                 "defaults: [override /mix: mine]\nseeds: {path: seeds/mine.jsonl}\n", encoding="utf-8"
             )
-            mix.write_text(f"human: 6\nmachine: {number}\n", encoding="utf-8")
-            told.append(compose(["recipe=mine"], folder).config.mix.machine)
+            mix.write_text(f"human: 6\ngenerated: {number}\n", encoding="utf-8")
+            told.append(compose(["recipe=mine"], folder).config.mix.generated)
         assert told == [3, 4, 3]
     assert len(composition._KEPT) == 2
 
@@ -95,8 +95,8 @@ def test_a_folder_behind_a_link_is_read_each_time(project: Path) -> None:
     (project / "elsewhere").mkdir()
     (project / "conf/mix").symlink_to(project / "elsewhere")
     for number in (3, 4):
-        (project / "elsewhere/mine.yaml").write_text(f"human: 6\nmachine: {number}\n", encoding="utf-8")
-        assert compose(["recipe=paper", "mix=mine"], project).config.mix.machine == number
+        (project / "elsewhere/mine.yaml").write_text(f"human: 6\ngenerated: {number}\n", encoding="utf-8")
+        assert compose(["recipe=paper", "mix=mine"], project).config.mix.generated == number
     assert not composition._KEPT
 
 

@@ -142,7 +142,7 @@ def test_a_place_that_does_not_exist(typed: Typed, project: Path) -> None:
         ("parts: jugde", "unknown part 'jugde'\n  did you mean 'judge'?"),
         ("parts: {judge: true}", "recipes/mine.yaml: 'parts' is the name of a file of conf/parts, or a list"),
         ("parts: [1]", "'parts' is the name of a file of conf/parts, or a list of such names"),
-        ("defaults: [{/parts: ../judge}]", "a name is not a path"),
+        ("defaults: [{/parts: ../judge}]", "a name cannot be a path"),
     ],
 )
 def test_what_is_no_part(typed: Typed, project: Path, text: str, said: str) -> None:
