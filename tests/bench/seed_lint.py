@@ -1,6 +1,6 @@
 """How long `check` takes for its notes on the seed tasks: `python tests/bench/seed_lint.py`.
 
-It prints milliseconds of processor time for the 175 seed tasks of recipe paper: the median of 9, imports aside.
+It prints milliseconds of processor time for the 175 seed tasks of recipe paper, the median of 9.
 """
 
 from __future__ import annotations
