@@ -320,7 +320,7 @@ def test_a_model_of_ones_own_may_start_from_another(typed: Typed, project: Path)
     (project / "conf/model/mine.yaml").write_text("defaults: [scripted]\nname: mine\n")
     own = "pipeline.instances.model=mine"
     assert "model    mine, completion mode" in typed("check", *PAPER, own)[1]
-    for name, word in (("mine", "itself"), ("none", "which is none")):
+    for name, word in (("mine", "itself"), ("none", "which does not exist")):
         (project / "conf/model/mine.yaml").write_text(f"defaults: [{name}]\nname: mine\n")
         refused(typed("check", *PAPER, own), "conf/model/mine.yaml", word)
 
