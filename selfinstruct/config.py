@@ -1,8 +1,8 @@
-"""The typed shape of a recipe: which keys there are, what they mean and which values they take.
+"""The typed shape of a recipe: its keys, their meanings and the values they take.
 
-Two kinds of key are told apart. Most shape the data; those marked `Machine` belong to the machine or the
-moment (concurrency, timeouts, addresses) and may change between two starts of one run. To add a key, add a
-field here: `check`, the refusal to continue a changed run and the documentation all follow from it.
+There are two sorts of keys. Most shape the data; those marked `Machine` belong to the machine or the moment
+(concurrency, timeouts, addresses) and may change between two starts of one run. To add a key, add a field
+here: `check`, the refusal to continue a changed run and the documentation use it automatically.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from selfinstruct.where import Conditions
 
 
 class Machine:
-    """Marks a key that changes nothing but how and where a run is done."""
+    """Marks a key that only affects how and where a run is done."""
 
 
 class OnDisk:
-    """Marks a key that names a file or a folder; in a recipe it is one of the project (`paths`)."""
+    """Marks a key that names a file or a folder; in a recipe it must be in the project (`paths`)."""
 
 
 class SinceSet:
-    """Marks a key that an earlier version did not have: it belongs to a run's shape only where it is set."""
+    """Marks a key that earlier versions did not have: it is part of a run's shape only if it is set."""
 
 
-AFTER, BEFORE = "after", "before"  # the keys of a stage or a filter that say where it goes
+AFTER, BEFORE = "after", "before"  # the keys that give a stage or a filter its place
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Asks:
     """Marks an option that says which model a part asks; the part gets its `ModelConfig`.
 
     Attributes:
-        group: below `conf/`, the folder whose files a recipe may name; it may give a model's keys instead:
-            those that differ from the recipe's model for one of `model`, else all that it needs.
-        vectors: whether it is asked for the vectors of texts.
+        group: the folder below `conf/` with the files that a recipe may name. Instead it may give a model's
+            keys: for `model` those that differ from the recipe's model, otherwise all keys of the model.
+        vectors: whether it is asked for vectors of texts.
     """
 
     group: str = "model"
@@ -52,7 +52,7 @@ class Strict(BaseModel):
 
 
 class Component(BaseModel):
-    """A named part from a registry; what is not `kind` is an option of that part."""
+    """A named part from a registry; all its keys except `kind` are options of that part."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -60,15 +60,15 @@ class Component(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options, as the recipe has them."""
+        """The options, as in the recipe."""
         return dict(self.model_extra or {})
 
 
 def _sane(value: Any, where: str = "") -> Any:
-    """Parameters of a request in which every number can be sent and none is beyond what a model may take.
+    """The parameters of a request, if every number in them can be sent and none is implausibly large.
 
     Raises:
-        ValueError: naming the first that is not.
+        ValueError: with the first parameter that is wrong.
     """
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, one in inner:
@@ -81,7 +81,7 @@ def _sane(value: Any, where: str = "") -> Any:
     return value
 
 
-# The largest numbers that a parameter of a request may have; of the others, what 64 bits hold.
+# The largest plausible values of some parameters of a request; the others may have any 64-bit number.
 LARGEST = {
     **dict.fromkeys(("max_tokens", "max_completion_tokens", "min_tokens", "num_predict"), 10_000_000),
     **dict.fromkeys(("n_predict", "num_ctx"), 10_000_000),
@@ -91,18 +91,18 @@ Sampling = Annotated[dict[str, Any], AfterValidator(_sane)]
 
 
 class PriceConfig(Strict):
-    """What a model costs, in US dollars for a million tokens."""
+    """The price of a model, in US dollars for a million tokens."""
 
-    input: float = Field(ge=0, le=1_000_000, description="of what is sent")
-    output: float = Field(ge=0, le=1_000_000, description="of what comes back")
+    input: float = Field(ge=0, le=1_000_000, description="for tokens sent")
+    output: float = Field(ge=0, le=1_000_000, description="for tokens received")
 
 
 class ModelConfig(Strict):
     """A model and how to talk to it."""
 
     kind: str = Field("litellm", description="litellm, local (embedded) or scripted (tests only)")
-    name: str = Field(description="the name LiteLLM knows it by, provider first: openai/gpt-4o-mini")
-    mode: Literal["chat", "completion"] = Field("chat", description="which kind of request it takes")
+    name: str = Field(description="its name in LiteLLM, with the provider first: openai/gpt-4o-mini")
+    mode: Literal["chat", "completion"] = Field("chat", description="the kind of request that it takes")
     api_base: Annotated[str | None, Machine] = Field(None, description="address of its server")
     api_key_env: Annotated[str | None, Machine] = Field(
         None, description="environment variable that holds its key"
@@ -111,13 +111,16 @@ class ModelConfig(Strict):
         8,
         ge=1,
         le=10_000,
-        description="requests in flight at most; fewer for a while when the provider asks for it",
+        description="the most requests in flight; fewer for a while if the provider asks for it",
     )
     requests_per_minute: Annotated[float | None, Machine] = Field(
-        None, ge=0.01, le=1_000_000, description="never more in any minute"
+        None, ge=0.01, le=1_000_000, description="the most requests in any minute"
     )
     tokens_per_minute: Annotated[float | None, Machine] = Field(
-        None, ge=1, le=10_000_000_000, description="never more in any minute, of prompts and replies together"
+        None,
+        ge=1,
+        le=10_000_000_000,
+        description="the most tokens in any minute, in prompts and replies together",
     )
     prompts_per_request: Annotated[int, Machine] = Field(
         1, ge=1, le=1_000, description="prompts sent as one request, in completion mode"
@@ -128,7 +131,7 @@ class ModelConfig(Strict):
     retries: Annotated[int, Machine] = Field(8, ge=0, le=1_000, description="attempts after the first")
     fallbacks: Annotated[list[str | dict[str, Any]], Machine] = Field(
         default_factory=list,
-        description="in order, the models that take over a request that this one has given up: names from "
+        description="the models that get a request which this one has given up, in order: names from "
         "conf/model, or the keys that differ",
     )
     price: Annotated[PriceConfig | None, Machine] = Field(
@@ -136,14 +139,14 @@ class ModelConfig(Strict):
     )
     sampling: Sampling = Field(
         default_factory=dict,
-        description="has the last word over each stage's own sampling; null leaves a parameter out",
+        description="overrides each stage's own sampling; null leaves a parameter out",
     )
-    seeded: bool = Field(False, description="send each request a seed of its own")
-    options: dict[str, Any] = Field(default_factory=dict, description="what only this kind knows")
+    seeded: bool = Field(False, description="send a different seed with each request")
+    options: dict[str, Any] = Field(default_factory=dict, description="options that only this kind has")
     _clearance: tuple[object, ...] = PrivateAttr(())
 
     def clear(self, known: bool = True) -> None:
-        """Let the model have its key, as its keys are now; `trust` says when.
+        """Allow the model to use its key, for its present keys; `trust` decides when.
 
         Args:
             known: whether its server is its provider's, or one that the user named.
@@ -152,31 +155,33 @@ class ModelConfig(Strict):
 
     @property
     def cleared(self) -> bool:
-        """Whether it may have its key; not where its name, its address or its key is another by now."""
+        """Whether it may use its key; not if its name, its address or its key has changed since."""
         return self._clearance[:3] == (self.name, self.api_base, self.api_key_env)
 
     @property
     def strange(self) -> bool:
-        """Whether a recipe alone names its server, so that it gets nothing but what is asked."""
+        """Whether only a recipe names its server, which then gets nothing but the requests."""
         return not (self.cleared and self._clearance[-1])
 
 
 class SeedsConfig(Strict):
-    """The seed tasks, and what to take from their file."""
+    """The seed tasks, and which parts of their file to use."""
 
     path: Annotated[str, OnDisk] = Field(
         description="a file (JSONL, JSON, CSV, TSV, Parquet or text; gzipped or not) or a folder (Parquet, "
-        "or saved by datasets), looked for in your folder, then among ours"
+        "or saved by datasets), in your folder, or else among ours"
     )
     columns: dict[str, str | list[str] | None] = Field(
         default_factory=dict,
-        description="by field (instruction, input, output, or any other), the column that holds it, or those "
-        "that may, the first that is there; messages: the column that holds a list of turns",
+        description="the column for each field (instruction, input, output, or any other), or several "
+        "columns, of which the first that exists is used; messages: the column with a list of turns",
     )
-    language: str = Field("en", description="language of the seeds, as a BCP 47 tag; picks what a word is")
+    language: str = Field(
+        "en", description="language of the seeds, as a BCP 47 tag; decides how to split text into words"
+    )
     instances_key: str | None = Field(
         None,
-        description="the list in a line that holds its instances: a prompt shows the first, an export all",
+        description="the key of the list of instances in a line: a prompt shows the first one, an export all",
     )
     where: Conditions = Field(
         default_factory=dict,
@@ -189,82 +194,89 @@ class MixConfig(Strict):
 
     examples: int = Field(8, ge=1, le=1_000, description="few-shot examples in a prompt")
     generated: int = Field(
-        2, ge=0, le=1_000, description="of these, how many that the model wrote, once there are so many"
+        2, ge=0, le=1_000, description="how many of these the model wrote, as soon as there are enough"
     )
 
     @property
     def machine(self) -> int:
-        """What `generated` was called before, for plug-ins of then."""
+        """The old name of `generated`, for plug-ins that use it."""
         return self.generated
 
 
 class PlacedConfig(Component):
-    """A part that goes somewhere among others; what is not named here is an option of its kind."""
+    """A part with a place among others; all keys not named here are options of its kind."""
 
     after: Annotated[str | None, SinceSet] = Field(
-        None, description="goes right after the one of this name, whatever file names it first"
+        None, description="goes right after the one with this name, in any order of the files"
     )
     before: Annotated[str | None, SinceSet] = Field(
-        None, description="goes right before the one of this name"
+        None, description="goes right before the one with this name"
     )
 
 
 class FilterConfig(PlacedConfig):
-    """One check; what is not named here is an option of its kind."""
+    """One check; all keys not named here are options of its kind."""
 
 
 class StageConfig(PlacedConfig):
-    """One stage of the pipeline; what is not named here is an option of its kind."""
+    """One stage of the pipeline; all keys not named here are options of its kind."""
 
     model: str | dict[str, Any] | None = Field(
-        None, description="a model of its own: a name from conf/model, or the keys that differ"
+        None, description="its own model: a name from conf/model, or the keys that differ"
     )
 
 
 class ExportConfig(Component):
-    """One file to write; what is not named here is an option of its format."""
+    """One file to write; all keys not named here are options of its format."""
 
-    of: str | None = Field(None, description="the stage whose records to write; the last that makes some")
+    of: str | None = Field(
+        None, description="the stage whose records to write; by default the last that makes records"
+    )
     where: Conditions = Field(
         default_factory=dict,
         description="write only the records whose fields fit: a value, a list, or {not: …}, {at_least: …}; a "
-        "seed task that lacks such a field is written",
+        "seed task without such a field is written",
     )
     seed_tasks: bool = Field(False, description="write the seed tasks too")
     shuffle: bool = Field(False, description="shuffle the rows")
     file: str | None = Field(
-        None, description="name of the file in dataset/, which ends in .jsonl or .json; `<name>.jsonl`"
+        None, description="name of the file in dataset/, ending in .jsonl or .json; by default `<name>.jsonl`"
     )
     columns: list[str] = Field(
         default_factory=list,
-        description="what goes into the rows beside the format's own: fields of the records, labels too; id, "
-        "parent, request and model; what filters tell of a record (score, nearest, within_passage …). Null "
-        "in a row whose record has none. A field comes before what else has its name",
+        description="more columns for the rows, besides the format's own: fields of the records, labels too; "
+        "id, parent, request and model; details that filters keep (score, nearest, within_passage …). Null "
+        "in a row whose record has none. If a field has the same name as another, the field is used",
     )
 
 
 class PromptConfig(Strict):
-    """A stage's text and how its reply is read."""
+    """A stage's prompt, and how its reply is read."""
 
-    style: Literal["completion", "chat"] = Field("completion", description="what it is written for")
+    style: Literal["completion", "chat"] = Field(
+        "completion", description="the kind of model it is written for"
+    )
     system: str | None = Field(None, description="template of the system message")
     template: str | None = Field(None, description="Jinja template of the text or the user's message")
-    variables: dict[str, Any] = Field(default_factory=dict, description="names for the templates")
+    variables: dict[str, Any] = Field(
+        default_factory=dict, description="names for use in the templates, with their values"
+    )
     sampling: Sampling = Field(
         default_factory=dict, description="max_tokens, temperature, stop …; stop strings are templates too"
     )
     parse: Component | None = Field(None, description="how the reply is read")
     when_too_long: Literal["reject", "shorten"] = Field(
         "reject",
-        description="where prompt and reply are too long for the model together: reject the request, or ask "
-        "again with max_tokens * 0.8, as often as model.retries says, as the original does",
+        description="what to do if prompt and reply together are too long for the model: reject the "
+        "request, or ask again with max_tokens * 0.8, at most model.retries times, as the original does",
     )
     constrain: bool = Field(
-        False, description="ask the provider to hold a chat model to the JSON that is read (response_format)"
+        False,
+        description="ask the provider to make a chat model write the JSON that is read (response_format)",
     )
     variants: dict[str, VariantConfig] = Field(
         default_factory=dict,
-        description="ways to ask, picked by the field that the stage names in `by` or drawn",
+        description="variants of the prompt, picked by the field in the stage's `by`, or drawn",
     )
 
 
@@ -281,12 +293,12 @@ class VariantConfig(PromptConfig):
 
 
 class BudgetConfig(Strict):
-    """Where a run stops; it goes on from there with a larger budget."""
+    """The limits at which a run stops; it continues from there with larger limits."""
 
     usd: float | None = Field(None, gt=0, le=1_000_000_000, description="US dollars")
     tokens: int | None = Field(None, gt=0, le=10**15, description="tokens sent and received")
     requests: int | None = Field(
-        None, gt=0, le=10**12, description="prompts and requests for vectors sent, each attempt counted"
+        None, gt=0, le=10**12, description="prompts and requests for vectors sent; every attempt counts"
     )
 
 
@@ -294,13 +306,15 @@ class CacheConfig(Strict):
     """The replies that all your runs share."""
 
     path: Annotated[str | None, OnDisk] = Field(
-        None, description="an SQLite file; in your cache folder unless given"
+        None, description="an SQLite file; by default in your cache folder"
     )
-    max_gb: float = Field(5, gt=0, le=1_000_000, description="its largest size; the oldest replies go first")
+    max_gb: float = Field(
+        5, gt=0, le=1_000_000, description="its largest size; the oldest replies are deleted first"
+    )
     wait: bool = Field(
         False,
-        description="wait for a reply that another run is asking for, and pay for it once; always in a sweep "
-        "whose jobs run side by side",
+        description="wait for a reply that another run is asking for, and pay for it once; always on in a "
+        "sweep with jobs that run side by side",
     )
 
 
@@ -310,7 +324,7 @@ def _listed(value: Any) -> Any:
 
 
 def _off(value: Any) -> Any:
-    """`cache=off`; YAML makes a boolean of an unquoted off."""
+    """`cache=off`; YAML reads an unquoted off as a boolean."""
     return None if value is False or value == "off" else value
 
 
@@ -321,12 +335,13 @@ class RecipeConfig(Strict):
     model: ModelConfig
     mix: MixConfig
     pipeline: dict[str, StageConfig] = Field(min_length=1, description="the stages, in order")
-    prompts: dict[str, PromptConfig] = Field(description="one section a stage")
+    prompts: dict[str, PromptConfig] = Field(description="one section per stage")
     filters: dict[str, dict[str, FilterConfig | None]] = Field(
-        default_factory=dict, description="one section a stage: its checks by name, in order; null drops one"
+        default_factory=dict,
+        description="one section per stage: its checks by name, in order; null removes one",
     )
     schemas: dict[str, dict[str, Any]] = Field(
-        alias="schema", description="one JSON Schema (2020-12) a stage, and one for the seeds"
+        alias="schema", description="one JSON Schema (2020-12) per stage, and one for the seeds"
     )
     export: dict[str, ExportConfig] = Field(default_factory=dict, description="the files to write, by name")
     target: int = Field(
@@ -334,34 +349,39 @@ class RecipeConfig(Strict):
     )
     seed: int = Field(0, ge=-(2**63), le=2**63 - 1, description="the seed of every random choice")
     budget: Annotated[BudgetConfig, Machine] = Field(
-        BudgetConfig.model_validate({}), description="stop when so much was spent in this run"
+        BudgetConfig.model_validate({}), description="stop when this run has spent so much"
     )
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
-        CacheConfig.model_validate({}), description="replies shared by all runs; off to pay for each again"
+        CacheConfig.model_validate({}),
+        description="the replies shared by all runs; off to pay for every reply again",
     )
     trust: Annotated[list[str], Machine, BeforeValidator(_listed)] = Field(
         default_factory=list,
-        description="servers that may have the key which the recipe sends there, HOST or HOST:PORT; on the "
-        "command line only",
+        description="servers that may get the key which the recipe sends there, HOST or HOST:PORT; only on "
+        "the command line",
     )
-    run_dir: Annotated[str | None, Machine, OnDisk] = Field(None, description="run folder; `runs/<recipe>`")
+    run_dir: Annotated[str | None, Machine, OnDisk] = Field(
+        None, description="run folder; by default `runs/<recipe>`"
+    )
     objective: Annotated[str, Machine] = Field(
         "acceptance_rate",
-        description="what the jobs of a sweep are compared by: a figure, or a product of several (a*b)",
+        description="how the jobs of a sweep are compared: by a figure, or a product of several (a*b)",
     )
     replay: Annotated[str | None, Machine, OnDisk] = Field(
-        None, description="a run folder whose replies are read again under these settings; asks no model"
+        None, description="a run folder whose replies are read again with these settings; asks no model"
     )
     scratch: Annotated[str | None, Machine, OnDisk] = Field(
         None,
-        description="a folder on local disk to work in, whose files go to the run folder at the end; needed "
-        "where that is on a network file system, and then found by itself unless given",
+        description="a folder on local disk to work in; its files go to the run folder at the end; needed "
+        "if that is on a network file system, and then chosen automatically unless given",
     )
-    fresh: Annotated[bool, Machine] = Field(False, description="set an old run aside and start anew")
+    fresh: Annotated[bool, Machine] = Field(
+        False, description="set an old run aside and start from the beginning"
+    )
     repair: Annotated[bool, Machine] = Field(
         False,
-        description="mend a damaged journal: keep what is whole, and make or ask the rest again; the damaged "
-        "file is kept too",
+        description="mend a damaged journal: keep the undamaged part, and make or ask for the rest again; "
+        "the damaged file is also kept",
     )
 
 

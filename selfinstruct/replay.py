@@ -1,10 +1,10 @@
-"""Replay: the recorded replies of a run, read, checked and validated again under other settings.
+"""Replay: the recorded replies of a run are read, checked and validated again with other settings.
 
-No model is asked. A stage goes through its replies as in a run, but each comes from the journal of the source
-run: those of a bootstrap stage by their number, those about a record by what was asked about it. So a replay
-with nothing changed makes the same bytes, and one with other parsers, filters or schemas what these make of
-the same replies. Two things it cannot know, and says so: under other settings the pool would have been
-another, and with it the prompts; and what was never asked has no reply.
+No model is asked. A stage goes through its replies as in a run, but each reply comes from the journal of the
+source run: those of a bootstrap stage by number, those about a record by the content of the request. So a
+replay without changes makes the same bytes; with other parsers, filters or schemas it shows what these make
+of the same replies. Two things it cannot know, and it says so: with other settings the pool, and so the
+prompts, would have been different; and a request that was never sent has no reply.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from selfinstruct.run_folder.shape import shapes
 from selfinstruct.stages import Stage, StageRun
 from selfinstruct.stages.tape import ReplayStats
 
-# What may differ from the source: nothing that was sent follows from it.
+# These keys may differ from the source: no request depends on them.
 FREE = re.compile(r"(filters|schema)(\.|$)|prompts\.[^.]+(\.variants\.[^.]+)?\.parse(\.|$)")
 COMMIT_EVERY = 200
 
@@ -42,10 +42,10 @@ class Recording:
     Attributes:
         path: its run folder.
         journal: its journal.
-        finished: whether it had come to its end.
-        changed: settings that differ from its own, by key: before and now.
-        unanswered: ids of the records of which a stage would have asked what was never asked.
-        heard: by stage, what became of its replies.
+        finished: whether that run was finished.
+        changed: the settings that differ from its own, by key: before and now.
+        unanswered: ids of the records about which a stage would have sent requests that were never sent.
+        heard: the counts of its replies, by stage.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Recording:
     heard: dict[str, ReplayStats] = field(default_factory=dict)
 
     def claim(self, journal: Journal) -> None:
-        """Refuse a journal that holds anything but a replay of this source.
+        """Refuse a journal with anything but a replay of this source.
 
         Raises:
             RunFolderError: if it does.
@@ -66,21 +66,21 @@ class Recording:
         if journal.has_replies() and of != str(self.path):
             what = f"a replay of {of}" if of else "a run"
             raise RunFolderError(
-                f"replay: {journal.path.parent} holds {what} already; choose another run_dir"
+                f"replay: {journal.path.parent} already holds {what}; choose another run_dir"
             )
         self.heard.update({name: ReplayStats(**facts) for name, facts in before.get("stages", {}).items()})
         journal.set_meta(REPLAYED, self.report())
         journal.adopt_vectors(self.journal)
 
     def known(self, rows: dict[int, Record]) -> dict[int, Record]:
-        """The records that can be asked about: without those that a stage before could not."""
+        """The records that can be asked about: those without an unanswered request in an earlier stage."""
         for record in rows.values():
             if record.parent in self.unanswered:
                 self.unanswered.add(record.id)
         return {number: record for number, record in rows.items() if record.id not in self.unanswered}
 
     def report(self) -> dict[str, Any]:
-        """What the summary says of the replay."""
+        """The figures of the replay for the summary."""
         return {
             "of": str(self.path),
             "source_finished": self.finished,
@@ -94,38 +94,38 @@ class Recording:
         recorded = sum(heard.recorded for heard in self.heard.values())
         yield f"{used:,} of {recorded:,} recorded replies were read again, and no model was asked."
         if not self.finished:
-            yield "The source run had not come to its end; this is what there was of it."
+            yield "The source run was not finished; this is the part that exists."
         for name, heard in self.heard.items():
             if heard.first_differing:
                 yield (
-                    f"{name}: from request {heard.first_differing} on the pool is another than it was, and a "
-                    f"run under these settings would have sent other prompts ({heard.prompts_differ:,} of "
-                    f"{heard.used:,}); what the model would have said to those cannot be known."
+                    f"{name}: from request {heard.first_differing} on the pool is not the same as before, "
+                    "so a run with these settings would have sent other prompts "
+                    f"({heard.prompts_differ:,} of {heard.used:,}); the replies to those are not known."
                 )
             if heard.unanswered:
                 yield (
-                    f"{name}: {heard.unanswered:,} requests have no reply: they were never made, since their "
-                    "records had been rejected or read otherwise, or the source stopped before one had come."
+                    f"{name}: {heard.unanswered:,} requests have no reply: they were never sent, because "
+                    "their records had been rejected or read differently, or the source had stopped."
                 )
 
 
 @contextmanager
 def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
-    """Open the run that the recipe's `replay` names; None where it names none.
+    """Open the run that the recipe's `replay` names; None if it names none.
 
     Args:
         recipe: the recipe.
         into: the folder of the replay itself.
 
     Raises:
-        RunFolderError: if there is no run, or the recipe would have asked something else than it did.
+        RunFolderError: if there is no run, or the recipe would have sent other requests than the run did.
     """
     if recipe.config.replay is None:
         yield None
         return
     path = path_below(recipe.project, recipe.config.replay)
     if not (path / JOURNAL).is_file():
-        raise RunFolderError(f"replay: {path} holds no run ({JOURNAL} is not there); give the folder of one")
+        raise RunFolderError(f"replay: {path} holds no run ({JOURNAL} is missing); give the folder of a run")
     if path.resolve() == into.resolve():
         raise RunFolderError(f"replay: {path} cannot be replayed into itself; choose another run_dir")
     busy = in_use(path)
@@ -138,7 +138,7 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
     """The settings that differ.
 
     Raises:
-        RunFolderError: for those that shape what is asked.
+        RunFolderError: for settings that change the requests.
     """
     if not journal.has_replies():
         raise RunFolderError(
@@ -153,11 +153,11 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
         raise RunFolderError(
             "\n".join(
                 [
-                    "a replay cannot know what a model would have said to other prompts, and these settings "
+                    "a replay cannot know a model's replies to other prompts, and these settings "
                     f"differ from those of {path}:",
                     *lines,
-                    "  Parsers, filters, schemas, exports and target may change. For the rest start a run; "
-                    "what it asks again comes from the cache.",
+                    "  Parsers, filters, schemas, exports and target may change. To change the rest, start a "
+                    "run; what it asks again comes from the cache.",
                 ]
             )
         )
@@ -172,12 +172,12 @@ def _short(value: Any) -> str:
 async def replay(
     stage: Stage, work: StageRun, source: Recording, context: RunContext, stop: asyncio.Future[None]
 ) -> None:
-    """Take the recorded replies of a stage in, as `runner.drive` takes those of a model."""
+    """Take in the recorded replies of a stage, as `runner.drive` takes in those of a model."""
     stats = source.heard.setdefault(stage.name, ReplayStats())
     tape = stage.kind.tape(stage, source.journal, context.journal, stats)
     while (turn := work.turn()) is not None:
         request = work.compose()
-        assert request, "replies are taken in one after the other, so the next request waits for none"
+        assert request, "replies are taken in one after the other, so the next request can always be composed"
         found = tape.find(request)
         if found:
             request, reply = found
@@ -195,7 +195,7 @@ async def replay(
                 source.unanswered.add(request.parent)
             work.skip(turn)
         if turn % COMMIT_EVERY == 0:
-            context.journal.set_meta(REPLAYED, source.report())  # stored with that which it tells of
+            context.journal.set_meta(REPLAYED, source.report())  # stored together with the replies it counts
             await context.journal.settled()
             if stop.done():
                 await stop

@@ -1,9 +1,10 @@
 """The run. Read this first: seeds → pool → prompt → model → reply → candidates → fates → files.
 
-A recipe's stages run one after the other, each the same way. `drive` is the heart: it keeps requests in
-flight, and takes replies in by request number, whichever arrives first, so that the same replies make the
-same data at any concurrency and after any interruption. What a stage asks and how it reads the answer is in
-`stages/`; which candidates pass is in `judge.py`; what is remembered is in `store.py`.
+The stages of a recipe run one after the other, all in the same way. `drive` is the heart: it keeps requests
+in flight, and takes replies in by request number, whichever arrives first, so the same replies make the same
+data at any concurrency and after any interruption. The modules in `stages/` decide what a stage asks and how
+it reads the answer; `stages/judge.py` decides which candidates pass; `journal/store.py` stores what must be
+kept.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from selfinstruct.stages import Stage, StageContext, StageRun
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]
 EVERY_SECONDS = 5.0  # between two checkpoints
-SAME_HANGUP = 0.3  # seconds within which a closed terminal may say so twice, itself and by the shell
+SAME_HANGUP = 0.3  # seconds; a closed terminal may send two signals so close together
 
 
 async def run_recipe(
@@ -50,19 +51,19 @@ async def run_recipe(
     source: Recording | None = None,
     interrupter: Interrupter | None = None,
 ) -> None:
-    """Run a recipe to its end, or go on where it was interrupted; then write the files.
+    """Run a recipe to its end, or continue where it was interrupted; then write the files.
 
-    The files are written however it ends, from all that the journal has.
+    The files are written however the run ends, from everything in the journal.
 
     Args:
         recipe: the recipe.
         folder: its run folder.
-        progress: where progress is shown.
-        source: the run whose replies to take instead of a model's.
-        interrupter: gets what does as Ctrl-C does, for a caller in another thread.
+        progress: shows the progress.
+        source: the run whose recorded replies are used instead of a model's.
+        interrupter: gets a function that does the same as Ctrl-C, for a caller in another thread.
 
     Raises:
-        ModelError: if the model cannot go on; everything received is kept.
+        ModelError: if the model cannot continue; everything received is kept.
         Interrupted: if the user stopped it, or the budget is spent.
     """
     finished = False
@@ -75,7 +76,7 @@ async def run_recipe(
         with _context(recipe, folder, progress) as context, _interruptible(progress, interrupter) as stop:
             for stage in recipe.stages:
                 await _run_stage(recipe, stage, context, stop, source)
-                if folder.journal.meta(GAVE_UP):  # the stages after it need what it did not get
+                if folder.journal.meta(GAVE_UP):  # the stages after it need the records that it failed to get
                     break
             else:
                 finished = True
@@ -86,7 +87,7 @@ async def run_recipe(
 
 @contextmanager
 def _context(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[RunContext]:
-    """What all the stages work with, open for as long as the run takes."""
+    """The objects that all the stages work with, open for as long as the run takes."""
     config, journal = recipe.config, folder.journal
     replies = Cache(config.cache, recipe.project, progress.say)
     with closing(Events(folder.path / EVENTS)) as events, closing(replies) as cache:
@@ -124,7 +125,7 @@ async def _run_stage(
     reasons = Reasons(recipe.config, stage, journal)
     with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
         if work.turn() is not None:
-            if stop.done():  # no model is started only to be stopped again
+            if stop.done():  # start no model only to stop it again
                 await stop
             began = time.monotonic()
             context.events.tell("stage", stage=stage.name, state="begins")
@@ -158,8 +159,8 @@ def _asked_about(recipe: Recipe, stage: Stage, journal: Journal) -> list[str]:
 async def drive(name: str, work: StageRun, client: Client, context: RunContext, stop: Stop) -> None:
     """Send a stage's requests, store the replies as they come, and take them in by number.
 
-    Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice. Once
-    something stops the run, nothing more is sent; what is in flight is still waited for and taken in.
+    Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice. As
+    soon as something stops the run, no more requests are sent; replies to those in flight are still taken in.
     """
     flying: dict[int, asyncio.Task[Reply | None]] = {}
     stop.add_done_callback(lambda _: client.wind_down())
@@ -167,13 +168,13 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
         while (turn := work.turn()) is not None:
             while not stop.done() and len(flying) < client.lookahead and (request := work.compose()):
                 task = asyncio.create_task(_answer(work, client, request, context))
-                # What fails once the stage has its end is asked again when the run grows.
+                # A request that fails after the stage is finished is sent again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
             reply = await _unless_failed(flying.pop(turn), context.journal) if turn in flying else None
             if reply is None:
                 await stop  # raises the reason
-                raise AssertionError("unreachable: only what stops the run leaves a request without reply")
+                raise AssertionError("unreachable: a request has no reply only if the run stops")
             records = work.take(turn, reply)
             context.journal.take(name, turn, records)
             context.progress.took(records)
@@ -188,9 +189,9 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
 
 
 async def _answer(work: StageRun, client: Client, request: Request, context: RunContext) -> Reply | None:
-    """The reply to a request, and what judging it needs; None where the run stops before that is there.
+    """The reply to a request, ready to be judged; None if the run stops before that.
 
-    Such a reply stays in the journal, and is taken in at the next start.
+    The reply then stays in the journal, and is taken in at the next start.
     """
     reply = await client.reply_to(request)
     try:
@@ -202,17 +203,17 @@ async def _answer(work: StageRun, client: Client, request: Request, context: Run
 
 
 async def _unless_failed(task: asyncio.Task[Reply | None], journal: Journal) -> Reply | None:
-    """The reply; None where there is none, for which `_spread` has given the reason, if it was the first."""
+    """The reply; None if there is none: `_spread` reports the error, if it was the first."""
     if not task.done():
         journal.commit()
     try:
         return await task
-    except Exception:  # which `_spread` has got too
+    except Exception:  # `_spread` has it too
         return None
 
 
 def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
-    """A request that fails for good stops the run, whichever number it has."""
+    """Stop the run if a request fails for good, whichever number it has."""
     error = None if task.cancelled() else task.exception()
     if error and not stop.done():
         stop.set_exception(error)
@@ -220,7 +221,7 @@ def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
 
 @asynccontextmanager
 async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIterator[Client]:
-    """The stage's model, open for as long as the stage runs, and those that take over from it."""
+    """The stage's model and its fallbacks, open for as long as the stage runs."""
     endpoints = [
         Endpoint(config, context, takes_over=place > 0)
         for place, config in enumerate([stage.model, *stage.fallbacks])
@@ -237,7 +238,7 @@ async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIte
 
 @asynccontextmanager
 async def _checkpoints(name: str, context: RunContext, stop: Stop) -> AsyncIterator[None]:
-    """Make what is stored safe from a power cut, every few seconds and at the end."""
+    """Save what is stored against a power cut, every few seconds and at the end."""
 
     async def checkpoint() -> None:
         await asyncio.to_thread(context.journal.checkpoint)
@@ -262,7 +263,7 @@ async def _checkpoints(name: str, context: RunContext, stop: Stop) -> AsyncItera
 
 @contextmanager
 def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Iterator[Stop]:
-    """A future that a signal to stop ends: once, to stop after what is in flight; twice, at once."""
+    """A future that a signal ends: a first one stops after the requests in flight, a second at once."""
     loop = asyncio.get_running_loop()
     stop: Stop = loop.create_future()
     stop.add_done_callback(lambda done: done.cancelled() or done.exception())  # marked as seen
@@ -278,8 +279,8 @@ def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Itera
         if stop.done() and main:
             main.cancel()
         else:
-            progress.say("stopping once what is in flight has arrived; again to stop at once")
-            stop.set_exception(Interrupted("stopped. Run the same command again to go on from here."))
+            progress.say("stopping after the requests in flight; press Ctrl-C again to stop at once")
+            stop.set_exception(Interrupted("stopped. Run the same command again to continue from here."))
 
     if interrupter:
         interrupter.set_result(partial(loop.call_soon_threadsafe, interrupt))
@@ -288,12 +289,12 @@ def _interruptible(progress: Progress, interrupter: Interrupter | None) -> Itera
     try:
         for number in signals:
             loop.add_signal_handler(number, interrupt, number)
-    except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt as ever
+    except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt as usual
         signals = []
     try:
         yield stop
     except asyncio.CancelledError as error:
-        raise Interrupted("stopped at once. Run the same command again to go on from here.") from error
+        raise Interrupted("stopped at once. Run the same command again to continue from here.") from error
     finally:
         for number in signals:
             loop.remove_signal_handler(number)

@@ -1,4 +1,4 @@
-"""`where`: which records a part of a recipe is for, by the values of their fields.
+"""`where`: the records that a part of a recipe is for, chosen by the values of their fields.
 
     where: {is_classification: true}                 # the field has this value
     where: {score: [4, 5], language: en}             # one of these; both fields must fit
@@ -6,7 +6,7 @@
     where: {verdict: {not: undecided}}               # any other value; not: [a, b] excludes several
 
 Stages, seeds, the variants of a prompt, exports and filters all use it. Values are compared with their type:
-1 is not true, and "4" is not 4. A record that lacks a field does not fit, whatever the condition. To add a
+1 is not true, and "4" is not 4. A record without the field never fits, whatever the condition. To add a
 condition, add it to `_TESTS`.
 """
 
@@ -22,7 +22,7 @@ from pydantic import AfterValidator
 from selfinstruct.errors import Fault, unknown
 
 NOT = "not"
-# The conditions on a number: the test, and its words.
+# The conditions on a number: the test, and its name in words.
 _TESTS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "at_least": (lambda value, bound: value >= bound, "at least"),
     "at_most": (lambda value, bound: value <= bound, "at most"),
@@ -37,18 +37,18 @@ def shown(value: Any) -> str:
 
 
 def is_one_of(value: Any, values: Iterable[Any]) -> bool:
-    """Whether a value is among others; 1 == True in Python, but a label 1 is not the label true."""
+    """Whether a value is one of several; 1 == True in Python, but a label 1 is not the label true."""
     return any(one == value and isinstance(one, bool) is isinstance(value, bool) for one in values)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What one field has to be.
+    """The condition on one field.
 
     Attributes:
-        values: the values that fit; empty where any value may.
+        values: the values that fit; empty if any value may.
         excluded: the values that do not fit.
-        bounds: by the name of the test, the number to compare with.
+        bounds: the numbers to compare with, by the name of the test.
     """
 
     values: tuple[Any, ...] = ()
@@ -66,7 +66,7 @@ class Condition:
         )
 
     def examples(self) -> list[Any]:
-        """Of the values and bounds that it names, and the numbers around these, those that fit."""
+        """The values and bounds that it names, and the numbers around these, if they fit."""
         near = [bound + step for bound in self.bounds.values() for step in (0, 1, -1)]
         return [value for value in (*self.values, *near) if self.fits(value)]
 
@@ -84,20 +84,20 @@ class Condition:
 
 @dataclass(frozen=True)
 class Where(Mapping[str, Condition]):
-    """The conditions on the fields of a record, by field; all of them have to fit.
+    """The conditions on the fields of a record, by field; a record must meet all of them.
 
     Attributes:
-        conditions: one for each field that is named; none fits every record.
+        conditions: one for each named field; with none, every record fits.
     """
 
     conditions: Mapping[str, Condition] = field(default_factory=dict)
 
     @classmethod
     def of(cls, written: Mapping[str, Any] | None) -> Where:
-        """The conditions as a recipe writes them.
+        """The conditions from a recipe's form.
 
         Raises:
-            ValueError: naming the field whose condition cannot be read, and what can be written there.
+            ValueError: with the field whose condition cannot be read, and what to write there.
         """
         return cls({str(key): _condition(str(key), value) for key, value in (written or {}).items()})
 
@@ -106,23 +106,23 @@ class Where(Mapping[str, Condition]):
         return self.unfit(data) is None
 
     def unfit(self, data: Mapping[str, Any]) -> str | None:
-        """The first field that does not fit, or that the record lacks; None where all of them fit."""
+        """The first field that does not fit, or that the record lacks; None if all of them fit."""
         for key, condition in self.conditions.items():
             if key not in data or not condition.fits(data[key]):
                 return key
         return None
 
     def among(self, fields: Iterable[str]) -> Where:
-        """The conditions on these fields alone."""
+        """Only the conditions on these fields."""
         names = set(fields)
         return Where({key: one for key, one in self.conditions.items() if key in names})
 
     def example(self) -> dict[str, Any]:
-        """Values that fit, by field, as far as a condition names some."""
+        """Values that fit, by field, if a condition names some."""
         return {key: found[0] for key, one in self.conditions.items() if (found := one.examples())}
 
     def implies(self, other: Where) -> bool:
-        """Whether each record that fits this surely fits the other too."""
+        """Whether every record that fits this is sure to fit the other too."""
         return all(key in self and _implies(self[key], condition) for key, condition in other.items())
 
     def __getitem__(self, key: str) -> Condition:
@@ -141,13 +141,13 @@ class Where(Mapping[str, Condition]):
 def faults(
     place: str, where: Where, names: Iterable[str], values: Mapping[str, Sequence[Any]]
 ) -> list[Fault]:
-    """What is wrong with conditions: fields that no record has, and values that a field never has.
+    """Faults of conditions: fields that no record has, and values that a field never has.
 
     Args:
         place: the config key of the conditions.
         where: the conditions.
-        names: the fields that there may be.
-        values: by field, all its values, where these are a closed set.
+        names: the fields that may exist.
+        values: all the values of a field, by field, if they are a closed set.
     """
     names, found = list(names), []
     for key, condition in where.items():
@@ -194,5 +194,5 @@ def _readable(written: dict[str, Any]) -> dict[str, Any]:
     return written
 
 
-# A key or an option that holds conditions as a recipe writes them; what cannot be read is a fault.
+# A key or an option with conditions as a recipe writes them; conditions that cannot be read are a fault.
 Conditions = Annotated[dict[str, Any], AfterValidator(_readable)]

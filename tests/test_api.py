@@ -77,7 +77,7 @@ def test_an_interrupted_cell_goes_on_where_it_was(tmp_path: Path, times: int) ->
     out, err = cell.communicate(timeout=60)
     assert "interrupted" in out, err
     assert "Traceback" not in err
-    assert "stopping once what is in flight has arrived" in err
+    assert "stopping after the requests in flight" in err
     received = replies(journal)
     assert len(received) >= 10
     assert not json.loads((tmp_path / "runs/paper/summary.json").read_text())["finished"]

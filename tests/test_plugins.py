@@ -279,7 +279,7 @@ def test_the_list(project: Path, example: Path) -> None:
     assert status == 0
     rows = [line.split(maxsplit=3) for line in out.splitlines()]
     assert ["rouge_l", "built", "in"] in [row[:3] for row in rows]
-    assert "Makes children of each record; a child has the fields of its parent and its own." in out
+    assert "Makes children of each record; a child has its parent's fields and its own." in out
     brought = [row[0] for row in rows if row[1:3] == ["selfinstruct-example", "0.3.1"]]
     assert brought == ["label_long", "table", "sentence_length", "squad", "countdown", "bigrams"]
     for words in (["--list", "stages"], ["--list=stages"]):

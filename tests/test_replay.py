@@ -230,7 +230,7 @@ def test_a_looser_threshold_says_what_it_cannot_know(
     assert all("is_classification" in row for row in children)
     assert told["note"] in out
     for words in (
-        f"instructions: from request {instructions['first_differing']} on the pool is another",
+        f"instructions: from request {instructions['first_differing']} on the pool is not the same",
         f"classification: {labels['unanswered']} requests have no reply",
         "no model was asked",
     ):
@@ -333,13 +333,13 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_of_a_killed_run_it_replays_what_there_is(typed: Typed, project: Path, killed: Path) -> None:
-    """It says that the source had not come to its end; what it makes is the beginning of what will be."""
+    """It says that the source was not finished; what it makes is the beginning of what will be."""
     shutil.copytree(killed, project / "run")
     status, out, err = typed("replay", "run", "run_dir=again")
     assert status == 0, err
     told = summary(project / "again")["replay"]
     assert told["source_finished"] is False
-    assert "The source run had not come to its end" in out
+    assert "The source run was not finished" in out
     labels = told["stages"]["classification"]
     assert 5 <= labels["used"] < 30
     assert labels["unanswered"] == 30 - labels["used"]
@@ -382,7 +382,7 @@ def test_a_source_that_is_still_running(typed: Typed, project: Path) -> None:
     assert process.poll() is None, "too late to tell"
     assert status == 0, err
     assert summary(project / "again")["replay"]["source_finished"] is False
-    assert "had not come to its end" in out
+    assert "was not finished" in out
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert typed(*keys, "run_dir=calm")[0] == 0
@@ -495,11 +495,11 @@ def test_a_normal_run_takes_a_replays_folder_up(typed: Typed, project: Path) -> 
     ("words", "said"),
     [
         (["run", "run_dir=run"], ["run cannot be replayed into itself", "choose another run_dir"]),
-        (["run", "run_dir=twin", "target=60"], ["twin holds a run already", "choose another run_dir"]),
+        (["run", "run_dir=twin", "target=60"], ["twin already holds a run", "choose another run_dir"]),
         (["run", "run_dir=other"], ["the run folder holds a run with other settings", "another run_dir"]),
         (["run", "run_dir=stuff"], ["stuff has other files in it", "choose another run_dir"]),
-        (["stuff"], ["stuff holds no run", "replay takes the folder of one"]),
-        (["nowhere"], ["nowhere holds no run", "replay takes the folder of one"]),
+        (["stuff"], ["stuff holds no run", "give the folder of a run"]),
+        (["nowhere"], ["nowhere holds no run", "give the folder of a run"]),
         (["run.sqlite"], ["run.sqlite holds no run"]),
         ([], ["replay takes the folder of a run: selfinstruct replay runs/NAME"]),
         (["run", "mix.generated=5"], ["mix.generated: 2 → 5", "start a run"]),
@@ -509,7 +509,7 @@ def test_a_normal_run_takes_a_replays_folder_up(typed: Typed, project: Path) -> 
         (["run", "prompts.instructions.template=x"], ["prompts.instructions.template:", "start a run"]),
         (["run", "seeds=starter_en"], ["seeds (contents)", "start a run"]),
         (["run", "recipe=chat"], ["a replay keeps the recipe of its run", "change single keys"]),
-        (["run", "replay=other"], ["the run to replay is named once"]),
+        (["run", "replay=other"], ["name the run to replay only once"]),
         (["run", f"{THRESHOLD}=7"], [f"{THRESHOLD}"]),
         (["run", "filters.instructions.rouge_m.threshold=0.5"], ["rouge_m", "rouge_l"]),
         (["empty"], ["has received no reply yet", "nothing to replay"]),

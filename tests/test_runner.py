@@ -224,7 +224,7 @@ def test_interrupted_once_a_run_keeps_what_is_in_flight(
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Run the same command again to go on" in err
+    assert "Run the same command again to continue" in err
     assert "Traceback" not in out + err
     assert not json.loads((project / "run/summary.json").read_text())["finished"]
     journal = sqlite3.connect(project / "run/run.sqlite")

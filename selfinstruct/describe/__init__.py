@@ -1,1 +1,1 @@
-"""What a recipe can say, from the registries and the types: catalogue, reference, schema for editors."""
+"""What a recipe can say, from the registries and the types: lists, reference, schema for editors."""

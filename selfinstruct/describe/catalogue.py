@@ -1,7 +1,7 @@
-"""`selfinstruct check --list`: everything that a recipe can name, and which distribution brings it.
+"""`selfinstruct check --list`: everything that a recipe can name, and which distribution provides it.
 
 `--list filters` lists a registry, and `--list filters.rouge_l` explains one entry with its options. The
-reference does not have the entries of plug-ins; this is where a user reads about them.
+reference does not include the entries of plug-ins; users read about them here.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ selfinstruct check: compose and check a recipe without a request
 
   selfinstruct check recipe=NAME [GROUP=NAME …] [KEY=VALUE …]
 
-Tells every fault with its place and its remedy (exit status 1), or what a run would do and cost (0).
+Reports every fault with its place and its remedy (exit status 1), or what a run would do and cost (0).
 
   --list WHAT     what a recipe can name, and where each comes from (built in, or the distribution that
-                  brings it): {", ".join(LISTS)}; without WHAT all of them
+                  provides it): {", ".join(LISTS)}; without WHAT all of them
   --list filters.rouge_l      what one of them does, and its options
   -m              one check for each combination: a=1,2
 """
 
 
 def told(arguments: Sequence[str]) -> tuple[str, list[Fault]]:
-    """What the arguments of `check --list` ask for, as text, and the plug-ins that cannot be used.
+    """The text that the arguments of `check --list` ask for, and the plug-ins that cannot be used.
 
-    What a recipe can name depends on no recipe, so overrides among them change nothing.
+    The names that a recipe can use depend on no recipe, so overrides among the arguments change nothing.
 
     Raises:
-        UserError: for a word that names no registry.
+        UserError: for a word that is not a registry.
     """
     words = [part.removeprefix("--list=") for part in arguments if part != "--list"]
     words = [word for word in words if "=" not in word]
@@ -56,7 +56,7 @@ def _explained(word: str, faults: list[Fault]) -> str:
     faults += [entry.fault] if entry.fault else []
     lines = [f"{word} ({', '.join(entry.origins)})", "", *entry.words.split("\n")]
     for key in entry.keys:
-        default = "has to be set" if key.required else f"{default_words(key)} unless set"
+        default = "must be set" if key.required else f"{default_words(key)} unless set"
         lines += ["", f"  {key.name}: {type_words(key.schema, entry.shapes)}; {default}"]
         lines += wrap(key.words, 100, initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
@@ -69,7 +69,7 @@ def _registry(group: str) -> Registry[Any]:
 
 
 def _listed(group: str, faults: list[Fault]) -> str:
-    """The names of a registry with a line each."""
+    """The names of a registry, each with a line."""
     registry = _registry(group)
     there = installed(registry)
     faults += [one.fault for one in there if one.fault]
@@ -83,7 +83,7 @@ def _listed(group: str, faults: list[Fault]) -> str:
 
 
 def _astray() -> list[Fault]:
-    """Entry points in groups that look like ours and are not."""
+    """Entry points in groups whose names look like ours but are unknown."""
     groups = [plugins.PREFIX + group for group in LISTS]
     strays = [plugin for plugin in plugins.installed() if plugin.entry.group not in groups]
     return [

@@ -1,8 +1,8 @@
-"""What a recipe can say, as plain data: the keys of its sections, and what its registries offer.
+"""What a recipe can say, as plain data: the keys of its sections, and the entries of its registries.
 
-Keys come from the models of `config`, options from the signatures and docstrings of the factories. Four
-readers show it to people: the reference page (`reference`), the schema for editors (`recipe_schema`), and in
-`catalogue` the lists of `check --list` and the help on one entry, `check --list filters.rouge_l`. To add a
+Keys come from the models in `config`, options from the signatures and docstrings of the factories. Four
+readers show this to people: the reference page (`reference`), the schema for editors (`recipe_schema`), and
+in `catalogue` the lists of `check --list` and the help on one entry, `check --list filters.rouge_l`. To add a
 section of a recipe or a registry, add a line to `SECTIONS` or `REGISTRIES`: every reader then has it.
 """
 
@@ -51,15 +51,15 @@ SECTIONS: dict[str, type[BaseModel]] = {  # by their place in a recipe
 
 @dataclass(frozen=True)
 class Offer:
-    """A registry as a recipe sees it.
+    """A registry, from a recipe's point of view.
 
     Attributes:
-        registry: what it offers.
-        title: what its entries are called together, in a heading.
-        place: where a recipe names one, in words.
-        word: what one of them is called in the schema; empty where no `kind` picks one.
-        section: the section that holds the options; empty where they are alone.
-        instead: the JSON types that a recipe may have in the place of its mapping.
+        registry: the registry.
+        title: the name for its entries together, in a heading.
+        place: the place in a recipe that names one, in words.
+        word: the name for one of them in the schema; empty if no `kind` picks one.
+        section: the section that holds the options; empty if the options are not in a section.
+        instead: the JSON types that a recipe may have in place of its mapping.
     """
 
     registry: Registry[Any]
@@ -74,21 +74,21 @@ REGISTRIES = (
     Offer(
         STAGES,
         "Kinds of stage",
-        "`pipeline.STAGE.kind`; its options stand beside `kind`.",
+        "`pipeline.STAGE.kind`; its options are beside `kind`.",
         word="Stage",
         section="pipeline.STAGE",
     ),
     Offer(
         PARSERS,
         "Parsers",
-        "`prompts.STAGE.parse.kind`; its options stand beside `kind`.",
+        "`prompts.STAGE.parse.kind`; its options are beside `kind`.",
         word="Parser",
     ),
     Offer(
         FILTERS,
         "Filters",
-        "`filters.STAGE.NAME`. The name of a check is its kind too, unless `kind` says another. "
-        "Options stand beside `kind`; null in the place of a check drops it.",
+        "`filters.STAGE.NAME`. The name of a check is also its kind, unless `kind` sets another. "
+        "Options are beside `kind`; null in place of a check removes it.",
         word="Filter",
         section="filters.STAGE.NAME",
         instead=("null",),
@@ -96,20 +96,20 @@ REGISTRIES = (
     Offer(
         EXPORTS,
         "Export formats",
-        "`export.NAME`. The name is the format too, unless `kind` says another. Options stand beside `kind`.",
+        "`export.NAME`. The name is also the format, unless `kind` sets another. Options are beside `kind`.",
         word="Export",
         section="export.NAME",
     ),
     Offer(
         MODELS,
         "Kinds of model",
-        "`model.kind`; its options stand in `model.options`.",
+        "`model.kind`; its options are in `model.options`.",
         word="Model",
     ),
     Offer(
         TOKENIZERS,
         "Tokenizers",
-        "The option `tokenizer` of a filter; without it the language picks one.",
+        "The option `tokenizer` of a filter; without it the language decides.",
     ),
 )
 
@@ -119,13 +119,13 @@ class Key:
     """A key of a section, or an option of an entry.
 
     Attributes:
-        name: as a recipe has it.
+        name: its name in a recipe.
         schema: the values that it takes, as a JSON Schema; `#/$defs/NAME` is a section, or one of the shapes
             of an entry.
         required: whether it has no default.
-        default: its value where a recipe does not set it, as JSON has it.
-        machine: whether it may change when a run goes on.
-        words: what it is.
+        default: its value if a recipe does not set it, as JSON.
+        machine: whether it may change when a run continues.
+        words: its description.
     """
 
     name: str
@@ -145,9 +145,9 @@ class Section:
 
     Attributes:
         name: the name of its model.
-        words: what it is.
+        words: its description.
         keys: its own keys.
-        base: the place of the section whose keys it has too; None where there is none.
+        base: the place of another section whose keys it also has; None if there is none.
     """
 
     name: str
@@ -158,15 +158,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a name of a registry stands for.
+    """What a name of a registry means.
 
     Attributes:
-        name: as a recipe has it.
-        origins: where it comes from: `built in`, or the distribution and its version.
-        words: what it is: the docstring up to its arguments.
+        name: its name in a recipe.
+        origins: where it comes from: `built in`, or a distribution and its version.
+        words: its description: the docstring up to its arguments.
         keys: its options.
-        shapes: what options hold that has keys of its own: a JSON Schema by its name.
-        fault: why it cannot be used, where it cannot; then its words and its options are not known.
+        shapes: the JSON Schemas, by name, of option values that have keys of their own.
+        fault: why it cannot be used, if so; then its words and its options are not known.
     """
 
     name: str
@@ -178,7 +178,7 @@ class Entry:
 
     @property
     def summary(self) -> str:
-        """The first line of its words."""
+        """The first line of its description."""
         return self.words.split("\n")[0]
 
 
@@ -188,20 +188,20 @@ def sections() -> dict[str, Section]:
 
 
 def entries(registry: Registry[Any]) -> list[Entry]:
-    """What a registry has built in, by name."""
+    """The built-in entries of a registry, by name."""
     return [_entry(name, ["built in"], registry.factory(name)) for name in registry.names()]
 
 
 def installed(registry: Registry[Any]) -> list[Entry]:
-    """What a recipe can name here and now, by name: what plug-ins bring too, which are imported."""
+    """The entries that a recipe can name here and now, by name; plug-ins are imported."""
     return [found(registry, name) for name in registry.known()]
 
 
 def found(registry: Registry[Any], name: str) -> Entry:
-    """What a name stands for here and now; a plug-in that brings it is imported.
+    """The entry of a name here and now; a plug-in that provides it is imported.
 
     Raises:
-        KeyError: if there is none of that name.
+        KeyError: if there is no such name.
     """
     origins = registry.origins(name)
     try:
@@ -225,7 +225,7 @@ def _section(model: type[BaseModel]) -> Section:
 
 
 def _docstring(factory: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """What a docstring says, and what it says of each argument."""
+    """A docstring's text, and its text about each argument."""
     words, _, arguments = _words(factory).partition("\nArgs:\n")
     arguments = re.split(r"\n\S", arguments)[0]  # up to the next section
     about = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", arguments, re.MULTILINE)
@@ -233,7 +233,7 @@ def _docstring(factory: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 
 def _keys(model: type[BaseModel], made: Schema, about: Mapping[str, str] = MappingProxyType({})) -> Keys:
-    """The fields of a model; `about` says of each what it is, where it does not say so itself."""
+    """The fields of a model; `about` describes those that have no description."""
     named = {field.alias or name: field for name, field in model.model_fields.items()}
     properties = made.get("properties", {})
     return tuple(_key(name, field, properties[name], about.get(name, "")) for name, field in named.items())
@@ -256,12 +256,12 @@ def _words(thing: Any) -> str:
 
 def _json_schema(model: type[BaseModel]) -> Schema:
     made = model.model_json_schema(schema_generator=_Lenient)
-    own = made["$defs"][made["$ref"].rpartition("/")[2]] if "$ref" in made else made  # it holds itself
+    own = made["$defs"][made["$ref"].rpartition("/")[2]] if "$ref" in made else made  # if it refers to itself
     return {**made, **own}
 
 
 class _Lenient(GenerateJsonSchema):
-    """Lets a type be anything that JSON has no words for; the option of a plug-in may have one."""
+    """Accepts any type that JSON Schema cannot express; a plug-in's option may have one."""
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Schema:
         """No bounds."""

@@ -1,6 +1,6 @@
-"""A JSON Schema as text that people can read and compare: lines are filled as in a paragraph.
+"""A JSON Schema as text that people can read and compare: its lines are filled like a paragraph.
 
-What describes a key without keys of its own is never broken, so that it is found and compared as one line.
+The description of a key without keys of its own stays on one line, so it can be found and compared.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 WIDTH = 140
-MAPS = ("properties", "definitions")  # what they hold are keys
+MAPS = ("properties", "definitions")  # their values are keys
 
 
 def json_text(schema: Any) -> str:
@@ -19,12 +19,12 @@ def json_text(schema: Any) -> str:
 
 
 def _text(value: Any, indent: str, of: str = "") -> str:
-    """What the key `of` holds, as it is written after `indent`."""
+    """The value of the key `of` as text that follows `indent`."""
     whole = json.dumps(value, ensure_ascii=False)
     if len(indent) + len(whole) <= WIDTH or not isinstance(value, dict | list):
         return whole
     if of not in MAPS and isinstance(value, dict) and not any(f'"{name}": {{' in whole for name in MAPS):
-        return whole  # what one key takes, and what it is
+        return whole  # the values and the description of one key
     inner = indent + " "
     if isinstance(value, list):
         return _closed("[", [_text(one, inner) for one in value], inner, "]")
@@ -33,7 +33,7 @@ def _text(value: Any, indent: str, of: str = "") -> str:
 
 
 def _closed(opening: str, items: Sequence[str], indent: str, closing: str, apart: bool = False) -> str:
-    """Items between two brackets; brackets that close after each other share a line."""
+    """Items between two brackets; closing brackets that follow each other share a line."""
     lines = _filled(items, indent, apart)
     if set(lines[-1].strip()) <= {"}", "]"}:
         lines[-1] = lines[-1][1:] + closing
@@ -43,9 +43,9 @@ def _closed(opening: str, items: Sequence[str], indent: str, closing: str, apart
 
 
 def _filled(items: Sequence[str], indent: str, apart: bool) -> list[str]:
-    """Items after each other, as many to a line as it takes.
+    """Items one after the other, as many on a line as fit.
 
-    One of several lines begins where its first fits, or on a line of its own if it is to be `apart`.
+    An item of several lines begins where its first line fits, or on a new line if it is `apart`.
     """
     lines: list[str] = []
     for item in items:

@@ -1,12 +1,12 @@
-"""The JSON Schema of the recipe format, for editors: keys complete, and typos are underlined while typing.
+"""The JSON Schema of the recipe format, for editors: they complete keys, and underline typos.
 
-It is made from `description`, and shipped as `conf/recipe.schema.json`. After a change to the types in
-`config` or to a factory, write it anew with `python -m selfinstruct.describe.recipe_schema`; a test fails
-until then. It is of draft 7, which editors know best. What several places have in common is defined once, and
-the others refer to it: to a definition, or to a key of one (`#/definitions/Stage/properties/model`).
+It is made from `description` and shipped as `conf/recipe.schema.json`. After a change to the types in
+`config` or to a factory, write it again with `python -m selfinstruct.describe.recipe_schema`; a test fails
+until then. It uses draft 7, which most editors support. What several places have in common is defined once;
+the other places refer to it: to a definition, or to a key of one (`#/definitions/Stage/properties/model`).
 
-Recipes are partial, since they override: no key is required. What a part without `kind` is cannot be seen in
-the file, so it may have the options of any kind, all of one. Anything may be `${another.key}` instead.
+A recipe only has what it changes, so no key is required. The kind of a part without `kind` is not known from
+the file, so it may have the options of any one kind. Anything may be `${another.key}` instead.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _OPEN: Schema = {
     "pattern": _LINK,
     "propertyNames": {"not": {"const": "_target_"}},
 }
-_OF_ONE = ("title", "required", "default")  # what a partial recipe does not have to heed
+_OF_ONE = ("title", "required", "default")  # these do not apply to a partial recipe
 _TYPES = ["string", "number", "integer", "boolean", "object", "array", "null"]
-_JSON_SCHEMA: Schema = {  # as far as it helps while typing; check has the whole of it
+_JSON_SCHEMA: Schema = {  # only what helps while typing; check knows all of it
     "description": "a JSON Schema (2020-12)",
     "type": ["object", "boolean", "string", "null"],
     "properties": {
@@ -53,7 +53,7 @@ _JSON_SCHEMA: Schema = {  # as far as it helps while typing; check has the whole
 
 
 def recipe_schema() -> Schema:
-    """The schema, made anew."""
+    """The schema, made now."""
     there = description.sections()
     top = there.pop("")
     known: Schema = {"JsonSchema": _JSON_SCHEMA}
@@ -84,7 +84,7 @@ def written() -> str:
 
 
 def _groups(top: Section, known: Schema) -> Schema:
-    """The keys at the top; those that hold a section for each stage complete the names of our stages."""
+    """The keys at the top; for sections with a key per stage, the names of our stages are completed."""
     groups = {key.name: _key(key) for key in top.keys}
     of_stages = {"pipeline": "Stage", "prompts": "PromptConfig", "filters": "Checks", "schema": "JsonSchema"}
     for name, part in of_stages.items():
@@ -93,7 +93,7 @@ def _groups(top: Section, known: Schema) -> Schema:
     groups["pipeline"]["propertyNames"] = {"pattern": r"^\w[\w-]*$", "not": {"enum": ["seeds", "rejected"]}}
     groups["export"] |= _by_name(OFFERS["Export"])
     groups["cache"]["anyOf"].append({"enum": [False, "off"]})
-    for name in GROUPS:  # a mapping in a recipe; a file for it is chosen in the defaults list
+    for name in GROUPS:  # a mapping in a recipe; the defaults list chooses a file for it
         whole = groups[name].get("allOf")
         kept = {key: value for key, value in groups[name].items() if not key.startswith("pattern")}
         groups[name] = whole[0] if whole else {**kept, "type": "object"}
@@ -101,7 +101,7 @@ def _groups(top: Section, known: Schema) -> Schema:
 
 
 def _section(section: Section, place: str, base: Section | None) -> Schema:
-    """A section; one that is a group is a mapping, in whose place no other key can be named."""
+    """A section; for a group it must be a mapping, since a name here would not choose a file."""
     inherited = {key.name: _ref(f"{base.name}/properties/{key.name}") for key in base.keys} if base else {}
     keys = {**inherited, **{key.name: _key(key) for key in section.keys}, **_renamed(place)}
     made = {"description": section.words, "type": "object", "properties": keys, "additionalProperties": False}
@@ -109,7 +109,7 @@ def _section(section: Section, place: str, base: Section | None) -> Schema:
 
 
 def _parts(offer: Offer, section: Section | None) -> Schema:
-    """A part that `kind` picks from a registry (without it, any one's options), and each of these."""
+    """A part whose `kind` picks from a registry (without it, the options of any one kind), and each kind."""
     made = description.entries(offer.registry)
     refs = {entry.name: _ref(f"{offer.word}.{entry.name}") for entry in made}
     picked = [{"if": {"properties": {"kind": {"const": name}}}, "then": ref} for name, ref in refs.items()]
@@ -131,7 +131,7 @@ def _parts(offer: Offer, section: Section | None) -> Schema:
 
 
 def _entry(entry: Entry, offer: Offer, own: Iterable[str]) -> Schema:
-    """The options of one entry, and what all of its registry have."""
+    """The options of one entry, and those that all entries of its registry have."""
     shared = {name: _ref(f"{offer.word}/properties/{name}") for name in own}
     return {
         "description": " ".join(entry.words.split()),
@@ -147,7 +147,7 @@ def _entry(entry: Entry, offer: Offer, own: Iterable[str]) -> Schema:
 
 
 def _renamed(section: str, kind: str = "") -> Schema:
-    """The old names of keys, so that an editor strikes them through rather than underlines them."""
+    """The old names of keys, which an editor then shows as deprecated and not as unknown."""
     return {
         old: {"description": f"called {new} now", "deprecated": True}
         for old, new in renamed_options(section, kind).items()
@@ -155,7 +155,7 @@ def _renamed(section: str, kind: str = "") -> Schema:
 
 
 def _by_name(offer: Offer) -> Schema:
-    """Parts whose key names their kind unless they have one."""
+    """Parts whose key is also their kind unless they have a `kind`."""
     part = _ref(offer.word)
     there = {
         entry.name: {
@@ -190,13 +190,13 @@ def _added() -> Schema:
 
 
 def _names_of(folder: str) -> Schema:
-    """One or several names of files of ours; there may be others."""
+    """One or several names of our files; others may exist."""
     name: Schema = {"anyOf": [{"enum": sorted(_ours(f"conf/{folder}"))}, {"type": "string"}]}
     return {"anyOf": [name, {"type": "array", "items": name}]}
 
 
 def _defaults() -> Schema:
-    """The list of what a recipe starts from: recipes, and files for groups."""
+    """The list of recipes and group files that a recipe starts from."""
     file = {"type": ["string", "array"]}
     choices = {
         f"override /{group}": {"anyOf": [{"enum": sorted(_ours(f"conf/{group}"))}, file]} for group in GROUPS
@@ -222,7 +222,7 @@ def _defaults() -> Schema:
 
 
 def _loosened(node: Any) -> Any:
-    """What pydantic says of a type, for a partial recipe."""
+    """What pydantic says about a type, changed for a partial recipe."""
     if not isinstance(node, dict):
         return [_loosened(inner) for inner in node] if isinstance(node, list) else node
     made: Schema = {}
@@ -233,7 +233,7 @@ def _loosened(node: Any) -> Any:
             made[key] = _loosened(value)
         elif key not in _OF_ONE:
             made[key] = value
-    if "$ref" in made:  # draft 7 heeds nothing beside it
+    if "$ref" in made:  # in draft 7 the keys beside it are ignored
         whole = _ref(_name(made))
         del made["$ref"]
         made = {"allOf": [whole], **made} if made else whole
@@ -244,7 +244,7 @@ def _loosened(node: Any) -> Any:
 
 
 def _interpolated(node: Schema) -> Schema:
-    """The same, or the text of an interpolation."""
+    """The same, or an interpolation as text."""
     kind = node.get("type")
     if "enum" in node or "const" in node:
         plain = {key: node[key] for key in ("enum", "const") if key in node}
@@ -257,7 +257,7 @@ def _interpolated(node: Schema) -> Schema:
 
 
 def _key(key: Key) -> Schema:
-    """The values of a key, and what it is."""
+    """The values of a key, and its description."""
     made = _loosened(key.schema)
     return {"description": key.words, **({"allOf": [made]} if "$ref" in made else made)}
 
@@ -282,7 +282,7 @@ def _ours(folder: str) -> list[str]:
 
 
 def _stages() -> list[str]:
-    """The stages of our pipelines, to complete; there may be others."""
+    """The names of our stages, for completion; others may exist."""
     files = listing("conf/pipeline", packaged()).values()
     return list(dict.fromkeys(str(stage) for file in files for stage in configfiles.load(file)))
 

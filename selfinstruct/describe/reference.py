@@ -1,10 +1,10 @@
 """The reference of everything that a recipe can say, docs/reference.md.
 
-To write it anew: `python -m selfinstruct.describe.reference > docs/reference.md`.
+To write it again: `python -m selfinstruct.describe.reference > docs/reference.md`.
 
-Nothing is written here that the code says: keys and options come from `description`, checks from `replies`,
-events from the docstring of `events`. Only what no code can say (the files of a run folder, exit statuses) is
-below; a test compares it, and the page, with the code.
+Nothing that the code says is repeated here: keys and options come from `description`, checks from `replies`,
+events from the docstring of `events`. Only what the code cannot say (the files of a run folder, exit
+statuses) is below; a test compares it, and the page, with the code.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from selfinstruct.parse import CUT, UNDECIDED, UNREADABLE, replies
 RENEW = "python -m selfinstruct.describe.reference > docs/reference.md"
 FILES = {
     "<stage>.jsonl": "the records of each stage that makes some, with their labels",
-    "rejected.jsonl": "every candidate that did not pass: check, reason, nearest record and score",
-    "dataset/": "the exports that have rows, and a README.md that says what they are and how to load them",
-    "set-aside/": "files of `dataset/` that are no longer asked for; nothing in it is read",
-    "summary.json": "figures of each stage, whether the run is finished, its `state` and why, versions, "
+    "rejected.jsonl": "each candidate that did not pass, with its check, reason, nearest record and score",
+    "dataset/": "the exports that have rows, and a README.md with their contents and how to load them",
+    "set-aside/": "files of `dataset/` that are no longer asked for; no command reads them",
+    "summary.json": "figures of each stage, whether the run is finished, its `state` and reason, versions, "
     "SHA-256 of the files",
-    "events.jsonl": "what happened, a line an event",
+    "events.jsonl": "what happened, one line per event",
     "run.sqlite": "the journal, from which the other files are written; SQLite's `-wal` and `-shm` beside it",
-    "run.damaged-1.sqlite": "a damaged journal, in whose place `repair=true` has put a mended one",
-    "run.lock": "held while a process is at the run",
+    "run.damaged-1.sqlite": "a damaged journal that `repair=true` has replaced with a mended one",
+    "run.lock": "locked while a process works on the run",
     ".hydra/": "the composed recipe (`config.yaml`) and the overrides",
 }
 STATUSES = {
     0: "as asked",
     1: "an error; the message says what to do",
-    BudgetReached.status: "a budget is reached; a larger one goes on",
+    BudgetReached.status: "a budget is reached; the run continues with a larger one",
     MISSED_STATUS: "the run ended but missed its target or left no record; the last line says why",
-    Interrupted.status: "stopped by Ctrl-C or SIGTERM; the same command goes on",
+    Interrupted.status: "stopped by Ctrl-C or SIGTERM; the same command continues",
 }
 
 
@@ -72,10 +72,10 @@ def _keys() -> Iterator[str]:
     yield """\
 ## Keys
 
-A key whose column "may change" says yes belongs to the machine or the moment: it may differ when the same run
-goes on. All others shape the data, and a run folder made with another value is refused. Two more may change:
-`target`, which may grow, and `export`, since its files are written anew at every end. A key without a default
-has to be set; the recipes that come with the project set it.
+If the column "may change" says yes, a key belongs to the machine or the moment: its value may change when the
+same run continues. All other keys shape the data: a run folder that was made with another value is refused.
+Two more may change: `target`, which may grow, and `export`, since its files are rewritten at every end. A key
+without a default must be set; the recipes that come with the project set it.
 """
     for place, section in sections().items():
         yield f"### {f'`{place}`' if place else 'The top'}\n\n{section.words}\n"
@@ -97,7 +97,7 @@ def _entries() -> Iterator[str]:
 
 
 def _options(of: Section | Entry, prefix: str = "") -> str:
-    """The table of some keys; those of a section with its place before them."""
+    """The table of some keys, each with the prefix of its section."""
     shapes = of.shapes if isinstance(of, Entry) else {}
     rows = [
         (
@@ -117,27 +117,28 @@ def _replies() -> Iterator[str]:
     yield """\
 ## Checks of a reply
 
-Besides its filters and its schema (`schema`), a candidate can be rejected for what is wrong with the reply as
-a whole, or with the place it was read from. These are the names in `rejected.jsonl` and `summary.json`:
+Besides its filters and its schema (`schema`), a candidate can be rejected for a fault of the whole reply, or
+of the place in it that the candidate was read from. These are the names in `rejected.jsonl` and
+`summary.json`:
 """
     yield _table(("check", "when"), [(f"`{name}`", words) for name, words in reply_checks().items()])
 
 
 def reply_checks() -> dict[str, str]:
-    """The checks that no recipe names, and what each means."""
+    """The checks that no recipe names, and their meanings."""
     return {
-        replies.CONTENT_FILTER: "the provider's content filter refused the request or ended the reply",
+        replies.CONTENT_FILTER: "the provider's content filter refused the request or stopped the reply",
         replies.CONTEXT: "the request is longer than the model can take",
-        replies.REFUSED: "the provider refused the request in its own words, and answered a plain prompt",
+        replies.REFUSED: "the provider refused the request in words of its own, but answered a plain prompt",
         replies.NO_CHOICES: "the provider answered without a reply, at every attempt",
-        replies.BROKEN_OFF: "the provider broke the reply off, at every attempt",
+        replies.BROKEN_OFF: "the provider cut off the reply, at every attempt",
         replies.EMPTY: "the reply is empty",
-        replies.MISSING: "of the `n` replies asked for in one request, one did not come back",
+        replies.MISSING: "one of the `n` replies that a request asked for did not come back",
         "oversized": f"the reply has more than {replies.LARGEST:,} characters",
-        "repeated_line": f"the reply has one line more than {replies.MOST_IN_A_ROW} times in a row",
-        CUT: "the reply reached `max_tokens` within this candidate",
-        UNDECIDED: "a question of a closed set: its answer is none of it, empty or cut",
-        UNREADABLE: "the parser found nothing it could use, or not all that a candidate needs",
+        "repeated_line": f"the reply repeats one line more than {replies.MOST_IN_A_ROW} times in a row",
+        CUT: "the reply reached `max_tokens` inside this candidate",
+        UNDECIDED: "a question with fixed answers: the answer is not one of them, empty or cut",
+        UNREADABLE: "the parser found nothing usable, or not all that a candidate needs",
     }
 
 
@@ -148,7 +149,7 @@ def _events() -> Iterator[str]:
     joined = re.sub(r"\n {8,}", " ", table.strip("\n"))
     rows = [re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in joined.splitlines()]
     yield _table(
-        ("event", "what happened, and what its line has"), [(f"`{name}`", what) for name, what in rows]
+        ("event", "what happened, and the fields of its line"), [(f"`{name}`", what) for name, what in rows]
     )
 
 
@@ -158,13 +159,13 @@ def _folder() -> Iterator[str]:
     yield "## Exit statuses\n"
     yield _table(("status", "when"), [(str(status), what) for status, what in STATUSES.items()])
     yield (
-        "A sweep (`-m`) ends with 1 where a job failed, else with 3 where one spent its budget, else with 4 "
-        "where one missed its target; or with 130 where it was stopped.\n"
+        "A sweep (`-m`) ends with 1 if a job failed, else with 3 if one spent its budget, else with 4 "
+        "if one missed its target; or with 130 if it was stopped.\n"
     )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; a column that is empty throughout is left out."""
+    """A Markdown table; a column that is empty in all rows is left out."""
     heads, body = list(head), [list(row) for row in rows]
     full = [place for place in range(len(heads)) if any(row[place] for row in body)]
     lines = [heads, ["---"] * len(heads), *body]

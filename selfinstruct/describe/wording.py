@@ -1,4 +1,4 @@
-"""Types and defaults in words that whoever writes YAML knows, for the reference and `check --list`."""
+"""Types and defaults in words for people who write YAML, for the reference and `check --list`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = {
     "array": "list",
     "object": "mapping",
 }
-BOUNDS = {  # in the order in which they are named
+BOUNDS = {  # in the order of their names in the text
     "minimum": "at least",
     "exclusiveMinimum": "above",
     "minLength": "at least",
@@ -40,7 +40,7 @@ def type_words(schema: Schema, shapes: Mapping[str, Schema]) -> str:
 
 
 def default_words(key: Key) -> str:
-    """The default of a key, as a recipe would have it; a dash where it has to be set."""
+    """The default of a key, as a recipe would write it; a dash if the key must be set."""
     return "—" if key.required else f"`{json.dumps(key.default, ensure_ascii=False, default=str)}`"
 
 
@@ -50,7 +50,7 @@ def _kind(schema: Schema, shapes: Mapping[str, Schema]) -> str:
         return _section(shapes.get(schema["$ref"].rpartition("/")[2], {}).get("properties", ()))
     if "const" in schema or ("enum" in schema and "type" in schema):
         return " or ".join(f"`{_yaml(value)}`" for value in schema.get("enum", [schema.get("const")]))
-    kind = schema.get("type", "string" if "enum" in schema else "")  # without a type: names of a registry
+    kind = schema.get("type", "string" if "enum" in schema else "")  # without a type: the names of a registry
     inner = schema.get({"array": "items", "object": "additionalProperties"}.get(kind, ""))
     if kind == "array":
         return f"list of {type_words(inner or {}, shapes)}"
@@ -60,7 +60,7 @@ def _kind(schema: Schema, shapes: Mapping[str, Schema]) -> str:
 
 
 def _section(keys: Collection[str]) -> str:
-    """A section of keys; one of an option's own with its keys, since no table has them."""
+    """A section of keys; an option's own section with its keys, since no table has them."""
     return "section" + (f" ({', '.join(f'`{key}`' for key in keys)})" if keys else "")
 
 

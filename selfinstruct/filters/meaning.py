@@ -1,7 +1,7 @@
-"""The filter of texts that mean what another one means, by their embeddings.
+"""The filter for texts that mean the same as another text, by their embeddings.
 
-A local model and the approximate index come with pip install 'selfinstruct[embedding]'. For another filter
-that asks a model, take the option `model` and the fields `asks`, `sends` and `batch` from here.
+A local model and the approximate index need pip install 'selfinstruct[embedding]'. For another filter that
+asks a model, copy the option `model` and the fields `asks`, `sends` and `batch` from here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from selfinstruct.llm.embedding import Embedder
     from selfinstruct.llm.endpoint import RunContext
 
-SHORTEST = 1e-3  # of a vector that still has a direction, after rounding
+SHORTEST = 1e-3  # length of a vector that still has a direction after rounding
 TOLD = {
     "nearest_in_meaning": "the id of the seed task or earlier record that its text is nearest to in meaning",
     "score_in_meaning": "how near: the cosine of the two texts' embeddings, up to 1",
@@ -45,26 +45,27 @@ def embedding_similarity(
 ) -> Filter:
     """Rejects a text whose embedding is too near that of a seed or an accepted text.
 
-    It stands beside `rouge_l`, which compares words: this one sees that other words say the same. The texts
-    of a reply are embedded together, when it arrives; a vector is paid for once: docs/better-data.md.
+    `rouge_l` compares words; this filter finds texts that say the same in other words. The texts of a reply
+    are embedded together when it arrives; a vector is paid for once: docs/better-data.md.
 
     Args:
         field: the field to compare.
-        threshold: a cosine strictly above it is too similar; which one is right depends on the model.
-        model: the embedding model: the name of a file of conf/embedding (local, which an optional package
-            has; openai; vllm), or a model's keys, such as {name: openai/text-embedding-3-large, api_key_env:
-            OPENAI_API_KEY}.
-        index: how the nearest text is found; approximate is quicker from some 50,000 texts on.
-        centered: take the mean of the seeds' vectors from each first, so that what all texts have in common
-            does not count (arXiv 1702.01417); off for a threshold that was found for plain cosines.
-        keep_nearest: keep the nearest text and the cosine with each text that passes, to find a threshold.
+        threshold: a cosine strictly above it is too similar; the right value depends on the model.
+        model: the embedding model: the name of a file of conf/embedding (local, which needs an optional
+            package; openai; vllm), or a model's keys, such as {name: openai/text-embedding-3-large,
+            api_key_env: OPENAI_API_KEY}.
+        index: how the nearest text is found; approximate is faster from about 50,000 texts on.
+        centered: first subtract the mean of the seeds' vectors from each vector, so that what all texts have
+            in common does not count (arXiv 1702.01417); off for a threshold that was found for plain cosines.
+        keep_nearest: keep the nearest text, and the cosine with it, of each text that passes; to find a
+            threshold.
         characters: how much of a text is compared, from its beginning.
-        dimensions: how many numbers a vector has, for a model that lets one choose.
-        batch: texts in one request, at most.
+        dimensions: how many numbers a vector has, for a model with a choice.
+        batch: the most texts in one request.
     """
     from selfinstruct.llm.embedding import Embedder
 
-    assert isinstance(model, ModelConfig), "a recipe's was looked up"
+    assert isinstance(model, ModelConfig), "a recipe's model is already resolved"
     embedder = Embedder(model, dimensions, batch)
     space = _Space(embedder, centered, characters)
     check = _Similarity(field, threshold, keep_nearest, space, _index(index))
@@ -83,24 +84,24 @@ def embedding_similarity(
 
 
 class _Space:
-    """Where texts are compared: the beginnings of them, as vectors of length 1."""
+    """Where texts are compared: the beginning of each, as a vector of length 1."""
 
     def __init__(self, embedder: Embedder, centered: bool, characters: int) -> None:
         self.embedder, self._centered, self._characters = embedder, centered, characters
         self._mean: Any = 0.0
 
     def text(self, record: Record, field: str) -> str:
-        """What is compared of a record."""
+        """The text of a record that is compared."""
         return str(record.data.get(field, ""))[: self._characters]
 
     def center(self, texts: Sequence[str]) -> None:
-        """Let the mean of these be where all directions begin."""
+        """Make the mean of these texts' vectors the origin."""
         vectors = list(self.embedder.vectors(texts).values()) if self._centered else []
-        if len(vectors) > 1:  # one alone would have no direction
+        if len(vectors) > 1:  # a single one would have no direction left
             self._mean = sum(vectors[1:], vectors[0]) / len(vectors)
 
     def vectors(self, texts: Sequence[str]) -> dict[str, Any]:
-        """The vectors of texts; without those that have no direction."""
+        """The vectors of texts; texts without a direction are left out."""
         import numpy as np
 
         moved = {text: vector - self._mean for text, vector in self.embedder.vectors(texts).items()}
@@ -109,7 +110,7 @@ class _Space:
 
 
 class _Similarity:
-    """The check at work."""
+    """The filter in a run."""
 
     def __init__(self, field: str, threshold: float, keep: bool, space: _Space, index: Index) -> None:
         self._field, self._threshold, self._keep = field, threshold, keep
@@ -120,7 +121,7 @@ class _Similarity:
         self._open = False
 
     def learn(self, record: Record) -> None:
-        """What was accepted is in the index from the next judgement on; its vector may have to come first."""
+        """Note an accepted text; it enters the index before the next judgement, with its vector."""
         if self._field in record.data:
             text = self._space.text(record, self._field)
             self._learned.append((record.id, text))
@@ -128,12 +129,12 @@ class _Similarity:
                 self._seeds.append(text)
 
     async def prepare(self, records: Sequence[Record], context: RunContext, stage: str, name: str) -> None:
-        """The vectors of a reply's texts; before the first of them those of all that is there already."""
+        """Get the vectors of a reply's texts; before the first reply also those of all the existing texts."""
         fetch = self._space.embedder.fetch
         async with self._opening:
             if not self._open:
                 await fetch([text for _, text in self._learned], context, stage)
-                with context.progress.busy(f"filters.{stage}.{name}: taking in {len(self._learned):,} texts"):
+                with context.progress.busy(f"filters.{stage}.{name}: loading {len(self._learned):,} texts"):
                     await asyncio.to_thread(self._begin)
                 self._open = True
         await fetch([self._space.text(record, self._field) for record in records], context, stage)
@@ -142,11 +143,11 @@ class _Similarity:
         """The rejection of a text that is too near another, or that has no vector."""
         self._take_in()
         text = self._space.text(record, self._field)
-        if not text.strip():  # it means nothing, so nothing means the same
+        if not text.strip():  # an empty text has no meaning to compare
             return None
         vector = self._space.vectors([text]).get(text)
         if vector is None:
-            return Rejection("the embedding model has no vector for it that can be compared")
+            return Rejection("the embedding model gave no vector for it that can be compared")
         near = self._index.nearest(vector)
         if near and near.score > self._threshold:
             reason = f"embedding similarity {near.score:.3f} to {near.id}, above {self._threshold}"
@@ -160,7 +161,7 @@ class _Similarity:
         self._take_in()
 
     def _take_in(self) -> None:
-        """Let what was learned into the index, in order."""
+        """Add the learned texts to the index, in order."""
         if not self._learned:
             return
         import numpy as np
@@ -173,10 +174,10 @@ class _Similarity:
 
 
 def _index(name: str) -> Index:
-    """An index.
+    """An index by its name.
 
     Raises:
-        ValueError: where what it needs is not installed.
+        ValueError: if a package that it needs is not installed.
     """
     try:
         return Exact() if name == "exact" else Approximate()

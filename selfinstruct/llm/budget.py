@@ -7,21 +7,21 @@ from selfinstruct.records import Reply, Spent
 
 
 class Budget:
-    """Says whether another request may be sent.
+    """Decides whether another request may be sent.
 
-    Money and tokens are known when a reply has come, so at the end there may be as much more as was in
-    flight; requests are counted when they are sent, so there are never more.
+    Money and tokens are only known after a reply, so the spending may exceed their limits by the requests in
+    flight. Requests are counted when they are sent, so there are never more than allowed.
 
     Args:
         config: the limits.
-        spent: what the run has spent before.
+        spent: what the run has spent so far.
     """
 
     def __init__(self, config: BudgetConfig, spent: Spent) -> None:
         self._config, self.spent = config, spent
 
     def reached(self, requests: int = 1) -> str | None:
-        """Which limit does not allow so many requests more, in words; None where all of them do."""
+        """The limit that does not allow these requests, in words; None if all limits do."""
         most, spent = self._config, self.spent
         if most.usd is not None and spent.usd >= most.usd:
             return f"budget.usd={most.usd:g} is reached: ${spent.usd:.4f} spent"
@@ -32,10 +32,10 @@ class Budget:
         return None
 
     def sent(self, requests: int) -> None:
-        """So many requests go out."""
+        """Count requests that are sent."""
         self.spent.requests += requests
 
     def paid(self, reply: Reply) -> None:
-        """A reply has come."""
+        """Count a reply."""
         self.spent.tokens += reply.prompt_tokens + reply.completion_tokens
         self.spent.usd += reply.cost_usd or 0.0

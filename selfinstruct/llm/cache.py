@@ -1,13 +1,13 @@
 """Replies that all runs share, so that no prompt is paid for twice.
 
-One SQLite file in the user's cache folder, which many processes may use at once. A reply is found by all
-that shapes it (the model, the texts, the sampling) and by how often the same was asked before in the same
-run, so that a prompt asked three times has three replies, and the second run gets the same three. The vector
-of a text is kept beside them, found by the model and the text. What failed is never kept.
+One SQLite file in the user's cache folder, which many processes may use at once. The key of a reply has all
+that affects it (the model, the texts, the sampling) and how often the run asked the same before. So a prompt
+asked three times has three replies, and the second run gets the same three. Vectors of texts are stored
+beside them; their key has the model and the text. Failures are never stored.
 
-Each reply has a checksum; one that is not as it was written counts as not there. A file that SQLite finds
-damaged is set aside, and a new one takes its place. Whatever else is wrong with it, a run goes on without it.
-Each of these is said once.
+Each reply has a checksum; a reply that no longer matches it counts as missing. If SQLite finds the file
+damaged, the file is set aside and a new one takes its place. After any other fault a run continues without
+the cache. The user gets one message about each of these.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from selfinstruct.safety.blot import blotted
 GB = 1_000_000_000
 DAY = 86_400.0
 MOST_FRESH, WRITE_EVERY = 64, 1.0  # replies, and seconds, after which they are written
-CHECK_EVERY = 200  # replies between two looks at the size
-SHARE_DROPPED = 10  # a tenth goes at a time when it is too large
+CHECK_EVERY = 200  # replies between two checks of the size
+SHARE_DROPPED = 10  # a tenth is dropped at a time if the file is too large
 MAGIC = b"SQLite format 3\0"
-KEPT = ("stop", "length")  # other reasons to end are failures, or may be some other day
+KEPT = ("stop", "length")  # other finish reasons are failures, or may turn out to be
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS reply (
@@ -50,26 +50,26 @@ def key_of(model: str, request: Request) -> bytes:
     """The key of a reply.
 
     Args:
-        model: all about the model that shapes its replies.
-        request: what is asked, and how often it was asked before.
+        model: everything about the model that affects its replies.
+        request: the request, and how often the same was asked before.
     """
     asked = f"{model}\n{request.nth}\n".encode() + request.content
     return hashlib.blake2b(asked, digest_size=16).digest()
 
 
 class Cache:
-    """The shared replies; with no file behind it, it knows nothing and keeps nothing.
+    """The shared replies; without a file it finds nothing and stores nothing.
 
     Args:
-        config: where it is, and how large it may be; None for none.
-        project: the folder from which a path is looked up.
-        say: told once, in words, if it cannot be used.
+        config: its file, and its largest size; None for no cache.
+        project: the folder in which a relative path is resolved.
+        say: called with a message, once, if the cache cannot be used.
     """
 
     def __init__(self, config: CacheConfig | None, project: Path, say: Callable[[str], None]) -> None:
         self._db: sqlite3.Connection | None = None
         self._say, self._put_since = say, 0
-        self._spoiled = self._set_aside = False  # whether that was said, and done
+        self._spoiled = self._set_aside = False  # whether the message was given, and the file set aside
         self._claims: Claims | None = None
         self._fresh: dict[bytes, str | bytes] = {}  # not written yet
         self._written = time.monotonic()
@@ -87,11 +87,11 @@ class Cache:
 
     @property
     def on(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a cache."""
         return self._db is not None
 
     def get(self, key: bytes) -> Reply | None:
-        """The reply of this key; None where there is none."""
+        """The reply with this key; None if there is none."""
         if self._db is None:
             return None
         try:
@@ -105,12 +105,12 @@ class Cache:
             ValueError,
             TypeError,
             AttributeError,
-        ):  # of an earlier version, without checksum
+        ):  # from an earlier version, without a checksum
             self._tell_of_spoiled()
             return None
 
     def claim(self, key: bytes) -> bool:
-        """Whether to ask for this reply; False while another run does, if others are waited for."""
+        """Whether to request this reply; False while another run does, if runs wait for each other."""
         if self._claims is None:
             return True
         try:
@@ -120,7 +120,7 @@ class Cache:
             return True
 
     def release(self, key: bytes) -> None:
-        """Let others ask for a reply that was claimed and has come, or will not."""
+        """Let other runs request a reply that was claimed: it has arrived, or will not."""
         if self._claims is None or self._db is None:
             return
         try:
@@ -131,7 +131,7 @@ class Cache:
             self._give_up(error)
 
     def put(self, key: bytes, reply: Reply) -> None:
-        """Keep a reply, unless it is a failure."""
+        """Store a reply, unless it is a failure."""
         if self._db is None or reply.error or reply.finish_reason not in KEPT or not reply.text.strip():
             return
         try:
@@ -141,7 +141,7 @@ class Cache:
             self._give_up(error)
 
     def vectors(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The vectors of these keys, of those there are."""
+        """The stored vectors, by key, of these keys."""
         if self._db is None:
             return {}
         try:
@@ -152,7 +152,7 @@ class Cache:
         return {key: vector for key, vector in found.items() if isinstance(vector, bytes)}
 
     def put_vector(self, key: bytes, vector: bytes) -> None:
-        """Keep a vector, unless it is none."""
+        """Store a vector, unless it is empty."""
         if self._db is None or not vector:
             return
         try:
@@ -184,7 +184,7 @@ class Cache:
             return None
         content: str | bytes = row[0]
         used: float = row[1]
-        odd = isinstance(content, str) and not content.isascii()  # JSON as we write it
+        odd = isinstance(content, str) and not content.isascii()  # our JSON is ASCII
         if odd or row[2] not in (None, checksum("reply", (key, content))):
             self._tell_of_spoiled()
             return None
@@ -193,7 +193,7 @@ class Cache:
         return content
 
     def _write(self, db: sqlite3.Connection) -> None:
-        """Write what is new, many at once; a kill loses it, but not for the run, whose journal has it."""
+        """Write the new replies together; a kill loses them here, but the run's journal has them."""
         db.execute("BEGIN IMMEDIATE")
         rows = [(key, content, time.time()) for key, content in self._fresh.items()]
         summed = ((*row, checksum("reply", row[:2])) for row in rows)
@@ -207,7 +207,7 @@ class Cache:
             self._shrink(db)
 
     def _shrink(self, db: sqlite3.Connection) -> None:
-        """Drop the replies used longest ago while the file is too large; their room is used again."""
+        """Drop the replies unused for longest while the file is too large; their space is reused."""
         names = ("page_count", "freelist_count", "page_size")
         while True:
             pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
@@ -225,13 +225,13 @@ class Cache:
         self._db = db = sqlite3.connect(self._path, isolation_level=None, timeout=10)
         self._file = self._path.stat().st_ino
         db.text_factory = lenient
-        for wrong in strange(db, ("reply", "claim"), more=True):  # which damages it as much as a broken page
+        for wrong in strange(db, ("reply", "claim"), more=True):  # it does as much damage as a broken page
             raise sqlite3.DatabaseError(wrong)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_TABLE + CLAIMS_TABLE)
-        db.execute("BEGIN IMMEDIATE")  # another run may be about to do the same
-        if "sum" not in [row[1] for row in db.execute("PRAGMA table_info(reply)")]:  # of an earlier version
+        db.execute("BEGIN IMMEDIATE")  # another run may do the same now
+        if "sum" not in [row[1] for row in db.execute("PRAGMA table_info(reply)")]:  # from an earlier version
             db.execute("ALTER TABLE reply ADD COLUMN sum INTEGER")
         db.execute("COMMIT")
         if self._wait:
@@ -240,10 +240,10 @@ class Cache:
     def _tell_of_spoiled(self) -> None:
         if not self._spoiled:
             self._spoiled = True
-            self._say("what the cache has for a prompt is damaged, and is asked again")
+            self._say("a reply in the cache is damaged, so its prompt is sent again")
 
     def _is_ours(self) -> bool:
-        """Whether the file is a cache, and not something else that somebody took for one."""
+        """Whether the file is a cache, and not another file that the user named by mistake."""
         with suppress(OSError), self._path.open("rb") as file:
             return not self._named or file.read(len(MAGIC)) == MAGIC
         return False
@@ -259,7 +259,7 @@ class Cache:
                 part = self._path.with_name(self._path.name + suffix)
                 if part.exists():
                     part.replace(aside.with_name(aside.name + suffix))
-            self._say(f"the cache of replies is damaged ({error}); a new one begins; it is kept as {aside}")
+            self._say(f"the cache of replies is damaged ({error}); it is kept as {aside}; a new one begins")
         self._open()
 
     def _give_up(self, error: Exception) -> None:
@@ -267,7 +267,7 @@ class Cache:
             with suppress(sqlite3.Error):
                 self._db.close()
             self._db = self._claims = None
-        damaged = type(error) is sqlite3.DatabaseError  # its kinds are locks, full disks and the like
+        damaged = type(error) is sqlite3.DatabaseError  # its subclasses: locks, full disks and the like
         if damaged and not self._set_aside and self._is_ours():
             try:
                 self._begin_anew(error)
@@ -275,7 +275,7 @@ class Cache:
             except (sqlite3.Error, OSError) as another:
                 self._db, error = None, another
         self._say(
-            f"the cache of replies cannot be used ({error}); this run goes on without it. "
+            f"the cache of replies cannot be used ({error}); this run continues without it. "
             f"Delete it ({self._path}), choose another by cache.path, or set cache=off"
         )
 
@@ -289,12 +289,12 @@ _FIELDS = ("text", "finish_reason", "model", "prompt_tokens", "completion_tokens
 
 
 def _on_local_disk(path: Path, say: Callable[[str], None]) -> Path:
-    """The path, or one on this machine where it is on a network file system."""
+    """The path, or one on this machine if it is on a network file system."""
     kind = network_file_system(path)
     if not kind:
         return path
     local = local_folder() / path.name
-    say(f"the cache of replies is at {local} on this machine, since {path} is on {kind}")
+    say(f"the cache of replies is {local} on this machine, because {path} is on {kind}")
     return local
 
 

@@ -1,6 +1,7 @@
-"""What an endpoint asks a model: how it is sent, how it counts, and what of it may be asked alone.
+"""What an endpoint asks a model: how it is sent and counted, and which parts may be asked alone.
 
-To ask a model for something else, write another `Call`; limits, retries, the budget and prices come with it.
+To ask a model for something else, write another `Call`; limits, retries, the budget and prices then apply to
+it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Call(Protocol):
-    """What goes out as one request, and how it is sent; `Prompts` and `embedding.Texts` are two."""
+    """One request, and how it is sent; `Prompts` and `embedding.Texts` are two kinds."""
 
     @property
     def stage(self) -> str:
@@ -30,11 +31,11 @@ class Call(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, in words."""
+        """Words for it in messages."""
 
     @property
     def counts(self) -> int:
-        """How many requests it is to the budget."""
+        """How many requests it is for the budget."""
 
     @property
     def several(self) -> bool:
@@ -42,35 +43,35 @@ class Call(Protocol):
 
     @property
     def shapes(self) -> Sequence[str]:
-        """For each of its replies, all about the request but its texts.
+        """For each of its replies, everything about the request except its texts.
 
-        If one of a shape was answered, the way to ask is right.
+        If a request of one shape was answered, the way to ask is right for that shape.
         """
 
     @property
     def characters(self) -> int:
-        """How long its texts are."""
+        """The length of its texts."""
 
     @property
     def longest(self) -> float:
-        """The tokens that all its replies may have, where the request says so."""
+        """The most tokens that all its replies may have, if the request sets a limit."""
 
     def plain(self) -> Call:
-        """The same request with a plain text, for one reply; see `plain`."""
+        """The same request with a plain text, for one reply; see `llm.plain`."""
 
     def note(self, journal: Journal) -> None:
-        """Store that it is sent."""
+        """Store that it was sent."""
 
     async def send(self, model: Any) -> list[Reply | None]:
-        """Ask the model, once; None for a part that has to be asked alone."""
+        """Ask the model once; None for a part that must be asked alone."""
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts of the same sampling, sent as one request; see `Call`.
+    """Prompts with the same sampling, sent as one request; see `Call`.
 
     Attributes:
-        requests: as the stage asks them.
+        requests: as the stage composed them.
         adapted: as the model gets them.
     """
 

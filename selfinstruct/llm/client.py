@@ -1,6 +1,6 @@
-"""From a request to its reply: from the journal, the cache, the model, or a model that takes over from it.
+"""From a request to its reply: from the journal, the cache, the model, or one of its fallbacks.
 
-Each reply is stored the moment it arrives.
+Each reply is stored as soon as it arrives.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from selfinstruct.parse.replies import CONTEXT
 from selfinstruct.records import Reply, Request, storable
 from selfinstruct.safety.blot import blotted
 
-LINGER = 0.01  # seconds that a request waits for others to go with
-CLAIMED_WAIT = 0.2  # seconds between two looks for a reply that another run asks for
-SHORTER = 0.8  # of max_tokens, where prompt and reply are too long together (the original's)
+LINGER = 0.01  # seconds that a request waits for others to be sent with it
+CLAIMED_WAIT = 0.2  # seconds between two checks for a reply that another run requests
+SHORTER = 0.8  # times max_tokens, if prompt and reply are too long together (the original's)
 
 Waiting = tuple[Request, "asyncio.Future[Reply | None]"]
-Asked = tuple[Request, Reply | None]  # what was asked in the end, and what came back
+Asked = tuple[Request, Reply | None]  # the request as sent in the end, and its reply
 
 
 class Client:
-    """The model of a stage, and those that take over from it.
+    """The model of a stage, and its fallbacks.
 
     Args:
         endpoints: the model, then its fallbacks in order.
-        context: what they work with.
-        before: the names of the stages before this one, and its own last.
+        context: the objects of the run.
+        before: the names of the stages before this one, then its own.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], context: RunContext, before: Sequence[str]) -> None:
@@ -40,27 +40,27 @@ class Client:
         self._arrived_before = context.journal.untaken(before[-1])
         self._asked = context.journal.asked(before) if context.cache.on else {}  # how often, by content
         self._together = endpoints[0].config.prompts_per_request
-        self._uncounted: set[Endpoint] = set()  # those of which that was said
+        self._uncounted: set[Endpoint] = set()  # endpoints for which that was said
         self._groups: dict[str, list[Waiting]] = {}
         self._parcels: set[asyncio.Task[None]] = set()
 
     @property
     def lookahead(self) -> int:
-        """How many requests may wait here, sent or not; it bounds the memory, not the data."""
+        """How many requests may wait here, sent or not; it limits the memory and not the data."""
         return max(64, 2 * self._endpoints[0].config.concurrency * (self._together + 1))
 
     def wind_down(self) -> None:
-        """Send nothing more and try nothing again; what is in flight may still arrive."""
+        """Send no more requests and make no more attempts; replies to those in flight may still arrive."""
         self._closing.set()
 
     async def reply_to(self, request: Request) -> Reply | None:
-        """The reply to a request, stored; None where the client was winding down before it was sent.
+        """The reply to a request, stored; None if the client was stopping before it was sent.
 
         Raises:
-            ModelError: where it was given up, or the model refuses to work.
-            BudgetReached: where the budget does not allow it.
+            ModelError: if the request was given up, or the model cannot work.
+            BudgetReached: if the budget does not allow it.
         """
-        request = self._counted(request)  # at once, so that equal requests are told apart by their order
+        request = self._counted(request)  # at once, so that equal requests are counted in order
         if request.number in self._arrived_before:
             stored = self._context.journal.reply(request.stage, request.number)
             if self._context.journal.request(request.stage, request.number) is None:  # it was damaged
@@ -82,7 +82,7 @@ class Client:
         try:
             return await (self._in_company(request) if self._together > 1 else self._alone(request))
         except (ModelError, BudgetReached):
-            self.wind_down()  # before the next request gets this one's place
+            self.wind_down()  # before the next request takes its place
             raise
         finally:
             if key:
@@ -105,7 +105,7 @@ class Client:
         return found[0] if found else None
 
     async def _in_company(self, request: Request) -> Reply | None:
-        """Send it with others of the same sampling as one request."""
+        """Send it in one request together with others of the same sampling."""
         future: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
         kind = request.parameters
         group = self._groups.setdefault(kind, [])
@@ -117,18 +117,18 @@ class Client:
         return await future
 
     def _post(self, kind: str, group: list[Waiting]) -> None:
-        if self._groups.get(kind) is group:  # else it was full before its time
+        if self._groups.get(kind) is group:  # otherwise it was full earlier
             del self._groups[kind]
             parcel = asyncio.create_task(self._share_out(group))
-            self._parcels.add(parcel)  # a task that nobody holds may be collected
+            self._parcels.add(parcel)  # a task without a reference may be collected
             parcel.add_done_callback(self._parcels.discard)
 
     async def _share_out(self, group: list[Waiting]) -> None:
-        """Send a group as one request; what comes back without a reply of its own is asked alone."""
+        """Send a group as one request; those that get no reply of their own are asked alone."""
         requests = [request for request, _ in group]
         try:
             replies = await self._deliver(requests)
-        except Exception as error:  # handed to each that waits for it
+        except Exception as error:  # passed to each that waits for it
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
@@ -138,7 +138,7 @@ class Client:
                 future.set_result(replies[place] if replies else None)
 
     async def _deliver(self, requests: list[Request]) -> list[Reply | None] | None:
-        """Ask the model, then those that take over from it, until one answers; None where none was asked."""
+        """Ask the model, then its fallbacks, until one answers; None if none was asked."""
         error: TransientError | None = None
         asked = [one for one in self._endpoints[:-1] if not one.resting] + [self._endpoints[-1]]
         for endpoint, following in zip_longest(asked, asked[1:]):
@@ -177,7 +177,7 @@ class Client:
     async def _until_it_fits(
         self, endpoint: Endpoint, request: Request, reply: Reply | None, spare: bool
     ) -> Asked:
-        """The reply to a request that may be shortened, and what was asked in the end, which is stored."""
+        """The reply to a request that may be shortened, and the request as sent last, which is stored."""
         for _ in range(endpoint.config.retries):
             if reply is None or reply.finish_reason != CONTEXT or not request.may_shorten:
                 break
@@ -187,7 +187,7 @@ class Client:
             request = replace(request, sampling={**request.sampling, "max_tokens": tokens})
             cached = self._cached(endpoint, request)
             found = [cached] if cached else await endpoint.ask(_call(endpoint, [request]), spare)
-            reply = found[0] if found else None  # None: it winds down, and all of it is asked again later
+            reply = found[0] if found else None  # None: stopping; it is sent again later
         return request, reply
 
     def _cached(self, endpoint: Endpoint, request: Request) -> Reply | None:
@@ -195,11 +195,11 @@ class Client:
         return self._context.cache.get(key) if key else None
 
     def _arrived(self, request: Request, reply: Reply, endpoint: Endpoint) -> Reply:
-        """Store a reply and tell of it."""
+        """Store a reply and report it."""
         context = self._context
         if reply.counted and endpoint not in self._uncounted:
             self._uncounted.add(endpoint)
-            words = "gives no sane number of tokens; they are counted from the texts"
+            words = "gives no plausible number of tokens, so they are counted from the texts"
             context.progress.say(f"{request.stage}: {endpoint.config.name} {words}")
         reply = _as_stored(reply)
         if reply.attempts == 0:
@@ -234,7 +234,7 @@ class Client:
             self._context.events.tell("fallback", stage=stage, number=number, why=str(error), **names)
         self._context.progress.trouble(
             "fallback",
-            f"{stage} request {numbers[0]}: {from_.config.name} has given it up ({error}); "
+            f"{stage} request {numbers[0]}: {from_.config.name} gave it up ({error}); "
             f"{to.config.name} takes over",
         )
 
@@ -249,7 +249,7 @@ def _call(endpoint: Endpoint, requests: Sequence[Request]) -> Prompts:
 
 
 def _as_stored(reply: Reply) -> Reply:
-    """A reply as the journal and the cache keep it, so that it is the same now and when it is read again."""
+    """A reply as the journal and the cache store it, so that it is the same now and when it is read later."""
 
     def stored(text: str) -> str:
         return blotted(storable(text))

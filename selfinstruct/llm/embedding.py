@@ -1,10 +1,10 @@
-"""Vectors of texts: from the journal, the cache, or a model that embeds.
+"""Vectors of texts: from the journal, the cache, or an embedding model.
 
-The model is asked through an `Endpoint`, as prompts are; here is what is about vectors alone. A vector is
-kept in the journal the moment it arrives, with what it cost, so no text is paid for twice in a run; and in
-the cache, so that it is not in another. What is kept is rounded to half precision first, and only what is
-kept is ever compared: a run that is resumed, and another that finds its vectors in the cache, decide as the
-first did.
+The model is asked through an `Endpoint`, as for prompts; this module has only what is special about vectors.
+A vector is stored in the journal as soon as it arrives, with its cost, so a run pays for no text twice; the
+cache keeps it for other runs. A vector is rounded to half precision before it is stored, and only stored
+vectors are compared: so a resumed run, or another that finds its vectors in the cache, decides as the first
+did.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-NONE = b""  # kept for a text without a vector that can be compared
-SHORTEST = 16  # characters; a text that is too long for the model is halved down to this
+NONE = b""  # stored for a text that has no comparable vector
+SHORTEST = 16  # characters; a text too long for the model is halved until it is this short
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts whose vectors are asked for as one request; see `Call`.
+    """Texts whose vectors are requested together; see `Call`.
 
     Attributes:
         stage: the stage that asks.
         texts: the texts.
-        dimensions: how many numbers a vector shall have; None where the model says so.
+        dimensions: how many numbers a vector should have; None for the model's default.
     """
 
     stage: str
     texts: Sequence[str]
     dimensions: int | None = None
 
-    number = None  # the requests of a stage have numbers; texts are asked about beside them
+    number = None  # a stage's requests have numbers; requests for vectors have none
     counts = 1
     shapes = ("vectors",)
     longest = 0.0
@@ -83,12 +83,12 @@ class Texts:
 
 
 class Embedder:
-    """Vectors of texts, each asked for once.
+    """Vectors of texts, each requested once.
 
     Args:
         config: the model.
-        dimensions: how many numbers a vector shall have; None where the model says so.
-        batch: texts in one request, at most.
+        dimensions: how many numbers a vector should have; None for the model's default.
+        batch: the most texts in one request.
     """
 
     def __init__(self, config: ModelConfig, dimensions: int | None, batch: int) -> None:
@@ -97,20 +97,20 @@ class Embedder:
         self._context: RunContext | None = None
         self._space = ""
         self._on_the_way: dict[bytes, asyncio.Task[None]] = {}
-        self._size = 0  # bytes of a vector
+        self._size = 0  # bytes per vector
 
     async def fetch(self, texts: Iterable[str], context: RunContext, stage: str) -> None:
-        """Have the vectors of texts in the journal.
+        """Get the vectors of texts into the journal.
 
         Args:
-            texts: the texts; one that is blank has no vector.
-            context: what a run works with.
+            texts: the texts; a blank text has no vector.
+            context: the objects of the run.
             stage: the stage that pays for them.
 
         Raises:
-            ModelError: where they are not to be had.
-            BudgetReached: where the budget does not allow it.
-            NotSentError: where the run is stopping.
+            ModelError: if the vectors cannot be had.
+            BudgetReached: if the budget does not allow it.
+            NotSentError: if the run is stopping.
         """
         await self._open(context)
         wanted = {self._key(text): text for text in texts if text.strip()}
@@ -127,15 +127,15 @@ class Embedder:
             task.add_done_callback(partial(self._arrived, batch))
         awaited = {self._on_the_way[key] for key in missing if key in self._on_the_way}
         failed = [one for one in await asyncio.gather(*awaited, return_exceptions=True) if one]
-        await context.journal.settled()  # what did arrive is kept
-        for error in sorted(failed, key=lambda one: isinstance(one, NotSentError)):  # the reason comes first
+        await context.journal.settled()  # keep the vectors that arrived
+        for error in sorted(failed, key=lambda one: isinstance(one, NotSentError)):  # real errors first
             raise error
 
     def vectors(self, texts: Sequence[str]) -> dict[str, NDArray[float32]]:
-        """The vectors, of length 1, of texts that were fetched; without those that have none to compare."""
+        """The vectors, of length 1, of fetched texts; texts without a comparable vector are left out."""
         import numpy as np
 
-        assert self._context, "what is judged was fetched before"
+        assert self._context, "fetched before it is judged"
         keys = {self._key(text): text for text in texts if text.strip()}
         vectors = {}
         for key, kept in self._context.journal.vectors(keys).items():
@@ -145,7 +145,7 @@ class Embedder:
         return vectors
 
     async def close(self) -> None:
-        """Give back what the model holds."""
+        """Release the model's resources."""
         if self._endpoint is not None:
             await self._endpoint.close()
 
@@ -164,15 +164,15 @@ class Embedder:
             del self._on_the_way[key]
 
     async def _get(self, batch: dict[bytes, str], context: RunContext, stage: str) -> None:
-        """Ask for the vectors of some texts, and keep them."""
+        """Request the vectors of some texts, and store them."""
         try:
             await self._ask(batch, context, stage)
         except (ModelError, BudgetReached):
-            context.closing.set()  # before another request gets this one's place
+            context.closing.set()  # before another request takes its place
             raise
 
     async def _ask(self, batch: dict[bytes, str], context: RunContext, stage: str) -> None:
-        """The vectors of texts; of several that are refused as a whole each is asked for alone."""
+        """Request vectors; if a request for several texts is refused, each text is requested alone."""
         assert self._endpoint, "it was opened before"
         call = Texts(stage, list(batch.values()), self._dimensions)
         try:
@@ -187,12 +187,12 @@ class Embedder:
                 await self._ask({key: text}, context, stage)
         elif reply.finish_reason == CONTEXT and call.characters > SHORTEST:
             halved = {key: text[: len(text) // 2] for key, text in batch.items()}
-            await self._ask(halved, context, stage)  # its beginning says what it is about
+            await self._ask(halved, context, stage)  # the beginning of a text shows what it is about
         else:
             self._keep(batch, self._endpoint.paid(reply), context, stage)
 
     def _keep(self, batch: dict[bytes, str], reply: Reply, context: RunContext, stage: str) -> None:
-        """Keep what arrived."""
+        """Store the vectors that arrived."""
         kept = list(self._kept(batch, reply))
         self._agree(one.vector for one in kept)
         context.journal.keep_vectors(stage, kept)
@@ -203,39 +203,39 @@ class Embedder:
         context.events.tell("embedding", stage=stage, **named, **facts)
 
     def _kept(self, batch: dict[bytes, str], reply: Reply) -> Iterator[StoredVector]:
-        """The vectors as they are kept, each with its share, by length, of what was paid."""
+        """The vectors to store, each with its share of the cost, by length."""
         vectors = reply.vectors if reply.error is None else [()] * len(batch)
         if len(vectors) != len(batch):
             many = f"{len(vectors)} vectors for {len(batch)} texts"
-            raise ModelError(f"{self._config.name} gave {many}; is it a model that embeds?")
+            raise ModelError(f"{self._config.name} gave {many}; is it an embedding model?")
         whole, sent, tokens = sum(map(len, batch.values())), 0, 0
         for (key, text), values in zip(batch.items(), vectors, strict=True):
             sent += len(text)
-            until = reply.prompt_tokens * sent // whole  # no token is lost to rounding
+            until = reply.prompt_tokens * sent // whole  # rounding loses no token
             share = None if reply.cost_usd is None else reply.cost_usd * len(text) / whole
             yield StoredVector(key, _rounded(values), True, until - tokens, share)
             tokens = until
 
     def _agree(self, vectors: Iterable[bytes]) -> None:
-        """All vectors have as many numbers."""
+        """Check that all vectors have the same length."""
         for vector in vectors:
             self._size = self._size or len(vector)
             if vector != NONE and len(vector) != self._size:
                 sizes = f"vectors of {self._size // 2} and of {len(vector) // 2} numbers"
                 raise ModelError(
-                    f"{self._config.name} gave {sizes}, which cannot be compared. If its server has "
-                    "another model now, give that a name of its own, and set fresh=true"
+                    f"{self._config.name} gave {sizes}, which cannot be compared. If its server now has "
+                    "another model, give the model another name, and set fresh=true"
                 )
 
 
 def _rounded(values: Any) -> bytes:
-    """A vector of length 1 in half precision; `NONE` of one that has no direction."""
+    """A vector of length 1 in half precision; `NONE` if it has no direction."""
     import numpy as np
 
     try:
         vector = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise ModelError("what it gave is no vector of numbers; is it a model that embeds?") from error
+        raise ModelError("its reply is not a vector of numbers; is it an embedding model?") from error
     norm = np.linalg.norm(vector)
     if not np.isfinite(norm) or not norm:
         return NONE

@@ -1,6 +1,6 @@
-"""One model, asked within its limits: so many at once and a minute, each until it is answered or given up.
+"""One model, asked within its limits (at once and per minute): each request until it is answered or given up.
 
-Prompts and texts to embed are asked alike. What differs between them is in a `Call`.
+Prompts and texts to embed are asked alike. A `Call` has the differences between them.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from selfinstruct.parse.replies import REFUSED
 from selfinstruct.records import Reply, Request
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-LONGEST_ASKED = 600.0  # a Retry-After of hours is no reason to sit still that long
+LONGEST_ASKED = 600.0  # seconds; a Retry-After of hours is not followed
 LONGEST_SILENCE = 20.0  # seconds after which a server that never answered is given up
-REST = 60.0  # how long a model that gave a request up is left alone while another can take over
+REST = 60.0  # seconds for which a model that gave a request up is not asked, if another can take over
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all the models of a run work with.
+    """The objects that all the models of a run work with.
 
     Attributes:
         journal: where requests and replies are stored.
-        progress: told of what is sent and received, and of failed attempts.
-        events: told of everything.
-        budget: what may be spent.
+        progress: receives what is sent and received, and failed attempts.
+        events: receives every event.
+        budget: what the run may spend.
         cache: the replies of other runs.
         project: the user's folder.
-        closing: set when nothing more is to be sent; each stage has one of its own.
+        closing: set when no more requests may be sent; each stage has its own.
     """
 
     journal: Journal
@@ -61,8 +61,8 @@ class Endpoint:
 
     Args:
         config: its keys.
-        context: what it works with.
-        takes_over: whether it is the fallback of another.
+        context: the objects of the run.
+        takes_over: whether it is a fallback of another model.
     """
 
     def __init__(self, config: ModelConfig, context: RunContext, takes_over: bool = False) -> None:
@@ -78,11 +78,11 @@ class Endpoint:
         self._tokens = TokenPace(config.tokens_per_minute, closing) if config.tokens_per_minute else None
         self._not_before = 0.0
         self._resting_until = 0.0
-        self._silent_since: float | None = None  # while no server has answered
+        self._silent_since: float | None = None  # set while no server has answered
         self._heard = False
         self._works: set[str] = set()  # the shapes of the requests that were answered
         self._judging = asyncio.Lock()
-        self._wrong: ModelError | None = None  # what is wrong with the way to ask, once that is known
+        self._wrong: ModelError | None = None  # the fault in the way to ask, once it is known
 
     @property
     def resting(self) -> bool:
@@ -90,10 +90,10 @@ class Endpoint:
         return time.monotonic() < self._resting_until
 
     async def open(self) -> Opened:
-        """Look the model up, so that the cache can be asked; it is prepared when a request goes out.
+        """Find the model, so that the cache can be asked; it is prepared when a request is sent.
 
         Raises:
-            ModelError: if it cannot be.
+            ModelError: if it cannot be found.
         """
         async with self._opening:
             if self._model is None:
@@ -106,16 +106,16 @@ class Endpoint:
         return self._model
 
     async def close(self) -> None:
-        """Give back what the model holds."""
+        """Release the model's resources."""
         if self._model is not None:
             await self._model.close()
 
     def key(self, request: Request) -> bytes | None:
-        """The key under which the cache has its reply; None where replies are not worth keeping."""
+        """The key of its reply in the cache; None if its replies are not worth caching."""
         return key_of(self._identity, self.adapt(request)) if self._identity else None
 
     def adapt(self, request: Request) -> Request:
-        """The request as this model gets it; what it was composed with is the first model's sampling."""
+        """The request for this model; it was composed with the first model's sampling."""
         if not self._takes_over:
             return request
         sampling = {**request.sampling, **self.config.sampling}
@@ -124,28 +124,28 @@ class Endpoint:
         return replace(request, sampling={key: value for key, value in sampling.items() if value is not None})
 
     async def ask(self, call: Call, spare: bool = False) -> list[Reply | None] | None:
-        """The replies to what is sent as one request; None where the run is winding down.
+        """The replies to the parts of one request; None if the run is stopping.
 
         Args:
-            call: what is asked.
-            spare: whether another model can take over, so that this one need not be asked while it rests.
+            call: the request.
+            spare: whether another model can take over, so this one need not be asked while it rests.
 
         Raises:
-            TransientError: where this model gives it up.
-            ModelError: where no attempt will help.
-            BudgetReached: where the budget does not allow another attempt.
+            TransientError: if this model gives the request up.
+            ModelError: if no attempt can help.
+            BudgetReached: if the budget does not allow another attempt.
         """
         model = await self._ready()
         await self._gate.enter()
-        try:  # it keeps its place while it waits for another attempt: a server in trouble is not asked more
+        try:  # it keeps its place between attempts, so that a server in trouble gets no more requests
             if spare and self.resting:
-                raise TransientError("it has given up another request a moment ago")
+                raise TransientError("it gave up another request a moment ago")
             return await self._attempts(model, call)
         finally:
             self._gate.leave()
 
     def paid(self, reply: Reply) -> Reply:
-        """A reply with its cost, counted as spent and shown."""
+        """A reply with its cost, which is counted as spent and shown."""
         if reply.cost_usd is None and self._price:
             cost = self._price.cost(reply.prompt_tokens, reply.completion_tokens)
             reply = replace(reply, cost_usd=cost)
@@ -154,7 +154,7 @@ class Endpoint:
         return reply
 
     async def _ready(self) -> Opened:
-        """The model, prepared; a run whose replies all come from the cache never does that."""
+        """The model, prepared; not needed in a run with all its replies in the cache."""
         model = self._model or await self.open()
         if not self._prepared:
             async with self._opening:
@@ -175,7 +175,7 @@ class Endpoint:
             try:
                 if refusal and self._wrong:
                     raise self._wrong
-                if refusal and isinstance(refusal.__cause__, RefusedError):  # in words that nobody knows
+                if refusal and isinstance(refusal.__cause__, RefusedError):  # in unknown words
                     paid = await self._sound(model, call, refusal.__cause__) or paid
                 replies = await self._replies(model, call, believed=bool(refusal) or attempt == attempts)
             except TransientError as error:
@@ -186,7 +186,7 @@ class Endpoint:
                 if attempt == attempts or self._silent_too_long(error):
                     self._resting_until = time.monotonic() + REST
                     raise
-                if self._closing.is_set():  # it was not given up: it is asked again when the run goes on
+                if self._closing.is_set():  # not given up: it is asked again when the run continues
                     return None
                 await self._back_off(call, attempt, error)
             else:
@@ -195,18 +195,18 @@ class Endpoint:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _replies(self, model: Opened, call: Call, believed: bool) -> list[Reply | None]:
-        """The replies, with the fate of a request that was refused.
+        """The replies; for a refused request, what the refusal means.
 
         Args:
-            model: what is asked.
-            call: what it is asked.
-            believed: whether a refusal of it is; the first one is not.
+            model: the model.
+            call: the request.
+            believed: whether to believe a refusal; the first one is not believed.
         """
         try:
             replies = await self._send(model, call)
         except RefusedError as refusal:
             if call.several or self._closing.is_set():
-                return [None] * len(call.shapes)  # which part it was shows when each is asked alone
+                return [None] * len(call.shapes)  # asked alone, each part shows whether it was refused
             if not believed:
                 raise DoubtedError(f"it was refused: {refusal.words}") from refusal
             return [await self._judged(model, call, refusal)]
@@ -220,12 +220,12 @@ class Endpoint:
         return replies
 
     async def _judged(self, model: Opened, call: Call, refusal: RefusedError) -> Reply:
-        """The reply of a request that was refused, where the same request with a plain text is answered.
+        """The reply for a refused request, if the same request with a plain text is answered.
 
-        It is asked once for each way to ask, and each time where the key may be to blame.
+        The plain text is sent once for each way to ask, and every time if the key may be the cause.
 
         Raises:
-            ModelError: where the plain text is refused too.
+            ModelError: if the plain text is refused too.
         """
         paid = await self._sound(model, call, refusal, always=refusal.access)
         paid = paid or Reply("", model=self.config.name)
@@ -234,11 +234,10 @@ class Endpoint:
     async def _sound(
         self, model: Opened, call: Call, refusal: RefusedError, always: bool = False
     ) -> Reply | None:
-        """The reply to the request with a plain text, where it takes that to know that the way to ask is
-        right.
+        """The reply to a plain text, sent to test the way to ask; None if that is known to work.
 
         Raises:
-            ModelError: where it is wrong.
+            ModelError: if it is wrong.
         """
         async with self._judging:
             if self._wrong:
@@ -251,8 +250,8 @@ class Endpoint:
                 self._wrong = ModelError(f"{error}\n  A plain prompt was refused too.")
                 raise self._wrong from error
             self._works.add(call.shapes[0])
-            told = {"stage": call.stage, "number": call.number, "model": self.config.name}
-            self._context.events.tell("plain", why=refusal.words, **told)
+            facts = {"stage": call.stage, "number": call.number, "model": self.config.name}
+            self._context.events.tell("plain", why=refusal.words, **facts)
             return paid
 
     async def _send(self, model: Opened, call: Call) -> list[Reply | None]:
@@ -260,7 +259,7 @@ class Endpoint:
         reached = self._context.budget.reached(call.counts)
         if reached:
             raise BudgetReached(
-                f"{reached}. What was received is kept: run the same command with a larger budget to go on."
+                f"{reached}. What was received is kept: run the same command with a larger budget."
             )
         self._context.budget.sent(call.counts)
         call.note(self._context.journal)
@@ -290,7 +289,7 @@ class Endpoint:
         return replies
 
     async def _answered(self, model: Opened, call: Call) -> list[Reply | None]:
-        """What the model says, within the time for a whole reply."""
+        """The model's replies, within the time allowed for a whole reply."""
         if self._silent_since is None:
             self._silent_since = time.monotonic()
         return await within(self.config.timeout, call.send(model))
@@ -303,7 +302,7 @@ class Endpoint:
         return time.monotonic() - (self._silent_since or time.monotonic())
 
     async def _wait_turn(self, call: Call) -> None:
-        """Wait as long as the rates ask for, or the provider did."""
+        """Wait as long as the rates, or the provider, require."""
         while not self._closing.is_set() and (wait := self._not_before - time.monotonic()) > 0:
             await pause(wait, self._closing)
         if self._requests:
@@ -312,7 +311,7 @@ class Endpoint:
             await self._tokens.take(call)
 
     async def _back_off(self, call: Call, attempt: int, error: TransientError) -> None:
-        """Wait before the next attempt: as asked, or twice as long each time; never all at one moment."""
+        """Wait before the next attempt: as the provider asks, or twice as long each time, with jitter."""
         own = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         asked = min(error.wait, LONGEST_ASKED) * random.uniform(1.0, 1.1) if error.wait else 0.0
         wait = asked or own
@@ -336,24 +335,24 @@ class Endpoint:
 
 
 def given_up(names: str, call: Call, error: TransientError, retries: int) -> ModelError:
-    """What stops a run whose request no model answered.
+    """The error that stops a run after no model answered a request.
 
     Args:
         names: the models that were asked.
         call: the request.
-        error: how the last attempt failed.
+        error: the error of the last attempt.
         retries: attempts after the first.
     """
-    after = "as no server ever answered" if error.silent and retries else f"after {retries + 1} attempts"
+    after = "because no server ever answered" if error.silent and retries else f"after {retries + 1} attempts"
     return ModelError(
         f"{names}: {error}\n"
-        f"  {call.name} was given up {after}. What was received is kept: run the same command again to go on "
-        "from here."
+        f"  {call.name} was given up {after}. What was received is kept: to continue, run the same command "
+        "again."
     )
 
 
 def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | None) -> Reply | None:
-    """A reply with what it took, that to a plain prompt in between included."""
+    """A reply with its attempts and time, including those of a plain prompt in between."""
     if reply is None:
         return None
     cost = reply.cost_usd
@@ -371,7 +370,7 @@ def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | Non
 
 
 def __getattr__(name: str) -> object:
-    """The name of before, for plug-ins that were written against it."""
+    """The old name, for plug-ins that use it."""
     if name != "Desk":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     message = "selfinstruct.llm.endpoint.Desk is RunContext now"

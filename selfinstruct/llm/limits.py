@@ -1,4 +1,4 @@
-"""How much a model is asked at once and in a minute."""
+"""How much a model is asked at once and per minute."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from selfinstruct.llm.calls import Call
 from selfinstruct.records import Reply
 
 MINUTE = 60.0
-TOKENS_A_CHARACTER = 0.25  # until replies have shown it
-GRACE = 0.5  # seconds in which a library may say itself that the time is over
+TOKENS_A_CHARACTER = 0.25  # until replies have shown the real ratio
+GRACE = 0.5  # seconds in which a library may still report the timeout itself
 
 Answer = TypeVar("Answer")
 
 
 class Gate:
-    """Lets so many requests in at once: half as many after the provider asked to go slower, then one more for
-    each round that went well (additive increase, multiplicative decrease, as in TCP).
+    """Limits the requests at once: to half as many after the provider asked to slow down, then one more for
+    each round without such a request (additive increase, multiplicative decrease, as in TCP).
 
     Args:
-        most: how many at most.
-        changed: told of each new limit.
+        most: the most requests at once.
+        changed: called with each new limit.
     """
 
     def __init__(self, most: int, changed: Callable[[int], None]) -> None:
@@ -36,7 +36,7 @@ class Gate:
         self._inside = 0
 
     async def enter(self) -> None:
-        """Wait to be let in; whoever was let in has to leave."""
+        """Wait to be let in; every caller must leave again."""
         if self._inside < int(self._limit) and not self._waiting:
             self._inside += 1
             return
@@ -55,9 +55,9 @@ class Gate:
         self._let_in()
 
     def slower(self, sent: float) -> None:
-        """The provider asked a request to go slower that was sent at this time of the monotonic clock.
+        """Note that the provider asked a request, sent at this time of the monotonic clock, to slow down.
 
-        Those sent before the last step down say nothing new.
+        A request sent before the last step down gives no new information.
         """
         if sent < self._slowed_at:
             return
@@ -84,15 +84,15 @@ class Gate:
 
 
 class Pace:
-    """So much a minute: in no minute more than that, and at most a second's worth at once.
+    """A limit per minute: no minute has more, and at most a second's worth goes at once.
 
-    What costs more than a second's worth is let through once that much has gathered, and the rest is made up
-    for by those after it. (Of the libraries for this, none takes a larger piece than its bucket, or back what
-    turned out to be smaller than expected.)
+    An amount above a second's worth is let through once a second's worth is available; the amounts after it
+    wait for the rest. (No library for this accepts an amount above its bucket, or takes back what was not
+    needed.)
 
     Args:
-        per_minute: how much.
-        closing: nothing more is let through once it is set.
+        per_minute: the limit.
+        closing: once it is set, nothing more is let through.
     """
 
     def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
@@ -102,18 +102,18 @@ class Pace:
         self._closing, self._turn = closing, asyncio.Lock()
 
     async def take(self, amount: float) -> None:
-        """Wait until so much may go, in the order of arrival."""
+        """Wait until this amount may go, in the order of arrival."""
         async with self._turn:
             while not self._closing.is_set() and (lacking := min(amount, self._burst) - self._fill()) > 0:
                 await pause(lacking / self._rate, self._closing)
             self._level -= amount
 
     def correct(self, amount: float) -> None:
-        """Take so much more, or give it back where it is negative: what was taken was a guess."""
+        """Take this much more, or return it if negative: the amount taken was a guess."""
         self._level -= amount
 
     def _fill(self) -> float:
-        """What has gathered by now. It is never more than a burst, however long nobody came to look."""
+        """The amount available now; never more than a burst, however long ago the last check was."""
         now = time.monotonic()
         self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         self._at = now
@@ -121,11 +121,11 @@ class Pace:
 
 
 class TokenPace:
-    """The pace of tokens, whose number is a guess until the replies are there.
+    """The pace of tokens; their number is a guess until the replies arrive.
 
     Args:
-        per_minute: how many.
-        closing: nothing more is let through once it is set.
+        per_minute: the limit.
+        closing: once it is set, nothing more is let through.
     """
 
     def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
@@ -137,7 +137,7 @@ class TokenPace:
         await self._pace.take(self._guess(call))
 
     def learn(self, call: Call, replies: Sequence[Reply | None]) -> None:
-        """Put right what was guessed of it."""
+        """Correct the guess for a request."""
         sent = sum(reply.prompt_tokens for reply in replies if reply)
         said = sum(reply.completion_tokens for reply in replies if reply)
         self._pace.correct(sent + said - self._guess(call))
@@ -155,7 +155,7 @@ class TokenPace:
 
 
 async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
-    """What is awaited, if it comes within these seconds.
+    """The awaited result, if it arrives within these seconds.
 
     Raises:
         TransientError: if it does not.
@@ -167,7 +167,7 @@ async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
 
 
 async def pause(seconds: float, closing: asyncio.Event) -> None:
-    """Wait, unless the run winds down."""
+    """Wait, unless the run is stopping."""
     try:
         await asyncio.wait_for(closing.wait(), seconds)
     except asyncio.TimeoutError:

@@ -1,7 +1,7 @@
-"""What a run is expected to take: requests, tokens and money, stage by stage, each with a range.
+"""The requests, tokens and money that a run is expected to take, stage by stage, each with a range.
 
-What the run in the folder has shown goes before what is assumed: how many records a reply yields, and how
-long prompts and replies are. Every assumption is told in words beside the figures.
+What the run in the folder has shown replaces the assumptions: how many records a reply gives, and how long
+prompts and replies are. Every assumption is written in words below the figures.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from selfinstruct.stages import OTHERWISE, Stage
 from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Known
 from selfinstruct.stages.ranges import Range, around, exactly
 
-LAST = 200  # the replies that count: the fuller the pool, the fewer records are new
-TRIED = (1.0, 1.5, 3.0)  # candidates that come to a filter which asks a model, for each accepted record
+LAST = 200  # only the last replies count: the fuller the pool, the fewer records are new
+TRIED = (1.0, 1.5, 3.0)  # candidates that reach a filter which asks a model, for each accepted record
 
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What a stage has left to take, or a filter of it.
+    """What a stage, or one of its filters, has left to spend.
 
     Attributes:
         name: the stage, or the stage and its filter that asks a model.
         requests: prompts to send, or requests for vectors.
-        prompt_tokens, completion_tokens: of all of them together.
-        cost: in US dollars; None where no price is known.
+        prompt_tokens, completion_tokens: the sums over all requests.
+        cost: in US dollars; None if no price is known.
     """
 
     name: str
@@ -51,7 +51,7 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a run has taken so far; `usd` is None where no price is known."""
+    """What a run has spent so far; `usd` is None if no price is known."""
 
     requests: int = 0
     tokens: int = 0
@@ -60,12 +60,12 @@ class Spent:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run has left to take, and what it has taken.
+    """What a run has left to spend, and what it has spent.
 
     Attributes:
-        stages: stage by stage.
-        spent: what was spent before.
-        assumed: what the figures rest on where nothing has shown it, in words.
+        stages: the rest for each stage.
+        spent: what the run has spent so far.
+        assumed: the assumptions where the run has shown nothing yet, in words.
         shown: what the run in the folder has shown, in words.
     """
 
@@ -91,13 +91,13 @@ class Estimate:
 
     @property
     def cost(self) -> Range | None:
-        """What it costs, None where the price of a stage is not known."""
+        """The cost of all stages; None if the price of one is not known."""
         costs = [stage.cost for stage in self.stages if stage.cost is not None]
         return sum(costs, Range()) if len(costs) == len(self.stages) else None
 
 
 def estimate(recipe: Recipe, path: Path) -> Estimate:
-    """What a run of a recipe is expected to take.
+    """The estimate for a run of a recipe.
 
     Args:
         recipe: the recipe.
@@ -109,7 +109,7 @@ def estimate(recipe: Recipe, path: Path) -> Estimate:
 
 @contextmanager
 def _earlier(recipe: Recipe, path: Path) -> Iterator[Journal | None]:
-    """The journal of the run that this one goes on with."""
+    """The journal of the run that this one continues."""
     if recipe.config.fresh or not (path / JOURNAL).exists():
         yield None
         return
@@ -128,11 +128,11 @@ class _Shown:
 
 
 class _Estimator:
-    """Goes through the stages; each needs to know how many records those before it leave."""
+    """Goes through the stages; each needs to know how many records the stages before it leave."""
 
     def __init__(self, recipe: Recipe, journal: Journal | None) -> None:
         self._recipe, self._journal = recipe, journal
-        self._records: dict[str, Range] = {}  # by stage, once the run is at its end
+        self._records: dict[str, Range] = {}  # by stage, at the end of the run
         self._shown: list[str] = []
         self._yields: list[str] = []
         self._thirds: list[str] = []
@@ -150,7 +150,7 @@ class _Estimator:
         return Estimate(stages, self._spent(), self._assumed(), self._shown)
 
     def _ahead(self, stage: Stage, shown: _Shown | None) -> Forecast:
-        """What a stage has left to do; notes how many records there are then."""
+        """The work that a stage has left; also notes how many records there will be."""
         ahead = stage.kind.forecast(stage, self._known(stage, shown))
         if ahead.makes is not None:
             self._records[stage.name] = ahead.makes
@@ -185,16 +185,16 @@ class _Estimator:
         requests = ahead.requests
         prompt, completion = self._tokens(stage, shown)
         if shown:
-            length = f"{shown.prompt:,.0f} tokens a prompt and {shown.completion:,.0f} a reply"
+            length = f"{shown.prompt:,.0f} tokens per prompt and {shown.completion:,.0f} per reply"
             self._shown.append(f"{stage.name}: {ahead.pace}{length}, in its last {shown.replies} replies")
         price = price_of(stage.model)
         cost = _cost(price, prompt, completion) * requests if price else None
         return StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
 
     def _of_filters(self, stage: Stage, ahead: Forecast, shown: bool) -> Iterator[StageEstimate]:
-        """What the filters of a stage have left to ask of models of their own.
+        """What the filters of a stage have left to ask their own models.
 
-        Each asks about the seed tasks once, and about the candidates of each reply together.
+        Each asks once about the seed tasks, and about the candidates of each reply together.
         """
         checks = [(name, check) for name, check in stage.judge.checks if check.asks and check.sends]
         seeds = self._recipe.seeds.tasks
@@ -205,14 +205,14 @@ class _Estimator:
             each = max(0.0, before["texts"] / len(checks) - len(seeds)) / done.replies
             texts = around(each * ahead.requests.expected, SHOWN)
             self._shown.append(
-                f"{stage.name}: {each:.2g} texts a reply sent by each filter that asks a model"
+                f"{stage.name}: {each:.2g} texts per reply, sent by each filter that asks a model"
             )
         for name, check in checks:
             assert check.asks and check.sends
             sample = [tokens.count(check.sends(record)) for record in seeds[:LAST]]
             first = 0 if before else len(seeds)
             sent = exactly(mean(sample) if sample else 0.0) * (texts + exactly(first))
-            more = Range(0, 0, texts.high / check.batch)  # where a reply has more texts than a batch takes
+            more = Range(0, 0, texts.high / check.batch)  # if a reply has more texts than fit in a batch
             requests = (ahead.requests + more + exactly(-(-first // check.batch))).whole()
             price = price_of(check.asks)
             cost = _cost(price, sent, Range()) if price else None
@@ -220,7 +220,7 @@ class _Estimator:
             self._tried |= not (before and shown)
 
     def _tokens(self, stage: Stage, shown: _Shown | None) -> tuple[Range, Range]:
-        """Tokens of a prompt and of a reply."""
+        """The tokens of a prompt and of a reply."""
         if shown and shown.prompt and shown.completion:
             return around(shown.prompt, SHOWN), around(shown.completion, SHOWN)
         recipe = self._recipe
@@ -230,7 +230,7 @@ class _Estimator:
         return exactly(one.prompt), around(one.reply, REPLY)
 
     def _look(self, stage: Stage) -> _Shown | None:
-        """What the stage's last replies have shown, where there are enough."""
+        """What the stage's last replies have shown; None if there are too few."""
         journal = self._journal
         numbers = sorted(journal.taken(stage.name))[-LAST:] if journal else []
         if journal is None or len(numbers) < ENOUGH:
@@ -265,17 +265,17 @@ class _Estimator:
             low, usual, high = TRIED
             lines.append(f"filters: {usual:g} texts sent for each accepted record ({low:g} - {high:g})")
         if self._counted:
-            lines.append(f"prompts: as counted in {SAMPLES} of them for each stage ({tokens.method()})")
+            lines.append(f"prompts: counted in {SAMPLES} samples for each stage ({tokens.method()})")
         if self._thirds:
             lines.append(f"replies: a third of max_tokens (a tenth - all): {', '.join(self._thirds)}")
         if self._unbounded:
             names = ", ".join(self._unbounded)
-            lines.append(f"replies: there is no max_tokens, so a third of {UNBOUNDED:,} tokens: {names}")
+            lines.append(f"replies: no max_tokens is set, so a third of {UNBOUNDED:,} tokens: {names}")
         return lines
 
 
 def _cost(price: Price, prompt: Range, completion: Range) -> Range:
-    """What one request costs."""
+    """The cost of one request."""
     return Range(
         price.cost(prompt.low, completion.low),
         price.cost(prompt.expected, completion.expected),

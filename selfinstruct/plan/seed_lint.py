@@ -1,4 +1,4 @@
-"""What `check` notes about the seed tasks: nothing is wrong with them, but a person would want to know.
+"""The notes of `check` about the seed tasks: they are not faults, but a person would want to know.
 
 Each lint is a function from a `SeedSheet` to sentences, listed in `LINTS`; to add one, write it and list it.
 """
@@ -18,13 +18,13 @@ from selfinstruct.text.novelty import RougeLIndex
 from selfinstruct.text.tokenizers import comparing, tokenizer
 
 OUTPUT, LABEL = "output", "is_classification"
-EXAMPLE = "replace_me_"  # how the ids of the tasks begin that `new` writes
+EXAMPLE = "replace_me_"  # the ids of the example tasks that `new` writes begin with this
 TOO_SIMILAR = 0.7  # ROUGE-L; above it a candidate would be rejected (arXiv 2212.10560, section 2.2)
-FEW = 1_000  # tasks up to which comparing each with each is quicker than the index
+FEW = 1_000  # with fewer tasks, comparing all pairs is quicker than the index
 SHOWN = 5  # places named in one note
-MANY = 0.2  # the share of seeds a check rejects that calls for a note; single ones may be meant
+MANY = 0.2  # the share of seeds that a check must reject for a note; a few may be intended
 
-# Scripts by the characters that only they have, and the language that a file mostly of them is taken for.
+# Each script by the characters that only it has, with the language assumed for a file mostly in it.
 _SCRIPTS = {
     "ja": "[\u3041-\u30ff]",
     "ko": "[\uac00-\ud7af]",
@@ -42,13 +42,13 @@ _KIN |= {"he": ("he", "yi"), "ru": ("ru", "uk", "bg", "sr", "mk", "be", "kk", "m
 
 @dataclass(frozen=True)
 class SeedSheet:
-    """The seed tasks as a stage that draws from them sees them.
+    """The seed tasks as a stage that draws from them gets them.
 
     Attributes:
         recipe: the recipe they belong to.
         stage: the stage.
         field: the field that holds a task's text.
-        tasks: those that have it.
+        tasks: the tasks that have this field.
     """
 
     recipe: Recipe
@@ -63,16 +63,16 @@ class SeedSheet:
 
     @property
     def unit(self) -> str:
-        """What a row of the file is called."""
+        """The word for a row of the file."""
         return self.recipe.seeds.unit
 
     def text(self, task: Record) -> str:
-        """A task's text."""
+        """The text of a task."""
         return str(task.data[self.field])
 
 
 def notes(recipe: Recipe) -> list[str]:
-    """What is worth knowing about the seeds of a recipe, in sentences with line numbers."""
+    """Notes about the seeds of a recipe, as sentences with line numbers."""
     found: dict[str, None] = {}  # two stages may draw from the same seeds
     for stage in recipe.stages:
         if not stage.shows_seeds:
@@ -86,17 +86,17 @@ def notes(recipe: Recipe) -> list[str]:
 
 
 def examples(sheet: SeedSheet) -> Iterator[str]:
-    """Tasks that `new` wrote for somebody to replace."""
+    """Tasks that `new` wrote as examples to replace."""
     left = [task for task in sheet.tasks if task.id.startswith(EXAMPLE)]
     if left:
-        told = "still the example that `selfinstruct new` wrote"
-        yield f"{sheet.name}: {_tasks(left)} {told}: {_lines(sheet, left)}"
+        words = "still the example that `selfinstruct new` wrote"
+        yield f"{sheet.name}: {_tasks(left)} {words}: {_lines(sheet, left)}"
 
 
 def duplicates(sheet: SeedSheet) -> Iterator[str]:
-    """Tasks that are the same as an earlier one, or nearly."""
+    """Tasks that are equal to an earlier one, or nearly."""
     written_in = script(map(sheet.text, sheet.tasks)) or sheet.recipe.config.seeds.language
-    name = comparing(written_in)  # the rouge tokenizer sees nothing of kana
+    name = comparing(written_in)  # the rouge tokenizer ignores kana
     index = RougeLIndex(TOO_SIMILAR, name) if _resembling(map(sheet.text, sheet.tasks), name) else None
     first: dict[str, Record] = {}
     same, near, unit = [], [], sheet.unit
@@ -111,16 +111,16 @@ def duplicates(sheet: SeedSheet) -> Iterator[str]:
         if index is not None:
             index.add(text, str(task.request))
     if same:
-        yield f"{sheet.name}: the same task again: {_some(same)}"
+        yield f"{sheet.name}: repeated tasks: {_some(same)}"
     if near:
-        yield f"{sheet.name}: almost the same task, ROUGE-L above {TOO_SIMILAR}: {_some(near)}"
+        yield f"{sheet.name}: nearly repeated tasks, ROUGE-L above {TOO_SIMILAR}: {_some(near)}"
 
 
 def _resembling(texts: Iterable[str], name: str) -> bool:
     """Whether any two share so many tokens that they could be too similar.
 
-    An upper bound of what the index finds, and mostly the end of it: the index imports NumPy, which takes
-    longer than all of `check` may.
+    This is an upper bound of what the index finds, and mostly the answer is no: importing the index imports
+    NumPy, which takes longer than all of `check` may.
     """
     tokens = tokenizer(name)
     seen: list[tuple[set[str], int]] = []
@@ -138,33 +138,33 @@ def _resembling(texts: Iterable[str], name: str) -> bool:
 
 
 def empty_outputs(sheet: SeedSheet) -> Iterator[str]:
-    """Instances without an output, which an export would teach."""
+    """Instances without an output, which an export would teach to a model."""
     rows = [row for row in sheet.recipe.seeds.rows if not str(row.data.get(OUTPUT, "full")).strip()]
     if rows:
         yield f"{sheet.name}: {len(rows)} empty {_s('output', rows)}: {_lines(sheet, rows)}"
 
 
 def balance(sheet: SeedSheet) -> Iterator[str]:
-    """The share of classification tasks, where the recipe tells them apart and does not pick them."""
+    """The share of classification tasks, if the recipe distinguishes them and does not select them."""
     recipe = sheet.recipe
-    told = any(LABEL in stage.own for stage in recipe.stages if stage.labels)
+    labelled = any(LABEL in stage.own for stage in recipe.stages if stage.labels)
     kinds = [bool(task.data[LABEL]) for task in sheet.tasks if LABEL in task.data]
-    if not told or not kinds or LABEL in recipe.config.seeds.where:
+    if not labelled or not kinds or LABEL in recipe.config.seeds.where:
         return
     if not any(kinds):
         yield (
-            f"{sheet.name}: none of the tasks is a classification task ({LABEL}), so few new ones will be; "
-            "one in six or so is usual"
+            f"{sheet.name}: no task is a classification task ({LABEL}), so few new ones will be; "
+            "about one in six is usual"
         )
     elif sum(kinds) * 2 > len(kinds):
         yield (
-            f"{sheet.name}: {sum(kinds)} of {len(kinds)} tasks are classification tasks, and so will most "
-            "new ones be; one in six or so is usual"
+            f"{sheet.name}: {sum(kinds)} of {len(kinds)} tasks are classification tasks, so most "
+            "new ones will be too; about one in six is usual"
         )
 
 
 def label_words(sheet: SeedSheet) -> Iterator[str]:
-    """Labels that are one but for case or spaces, unless their tasks ask for just these spellings."""
+    """Labels that differ only in case or spaces, unless their tasks ask for exactly these spellings."""
     spellings: dict[str, dict[str, Record]] = defaultdict(dict)
     asked: set[str] = set()
     for row in sheet.recipe.seeds.rows:
@@ -180,22 +180,22 @@ def label_words(sheet: SeedSheet) -> Iterator[str]:
 
 
 def language(sheet: SeedSheet) -> Iterator[str]:
-    """Seeds in the script of another language than the recipe says."""
+    """Seeds in the script of another language than the recipe's."""
     said = sheet.recipe.config.seeds.language
     found = script(map(sheet.text, sheet.tasks))
     other = [task for task in sheet.tasks if _apart(sheet.text(task), found)]
     ours = re.split("[-_]", said)[0].lower()
     if found and ours not in _KIN.get(found, (found,)):
         remedy = f"seeds.language={found}"
-        yield f"{sheet.name}: its tasks look like {found}, and seeds.language is {said}: {remedy}"
+        yield f"{sheet.name}: its tasks look like {found}, but seeds.language is {said}: {remedy}"
     elif not found and ours in _SCRIPTS:
-        yield f"{sheet.name}: its tasks are in Latin letters, and seeds.language is {said}"
+        yield f"{sheet.name}: its tasks are in Latin letters, but seeds.language is {said}"
     if other:
         yield f"{sheet.name}: {_tasks(other)} in another script than the rest: {_lines(sheet, other)}"
 
 
 def own_filters(sheet: SeedSheet) -> Iterator[str]:
-    """Checks of the stage that many seeds would not pass, and so few of the tasks made like them."""
+    """Checks of the stage that many seeds would not pass, so few tasks made like them would."""
     rejected: dict[str, int] = {}
     for name, check in sheet.stage.judge.checks:
         if not check.each or check.learn or not check.fields:
@@ -206,35 +206,35 @@ def own_filters(sheet: SeedSheet) -> Iterator[str]:
             rejected[name] = count
     if rejected:
         total, where = len(sheet.tasks), f"filters.{sheet.stage.name}"
-        told = ", ".join(f"{count} of {total} tasks {where}.{name}" for name, count in rejected.items())
+        failing = ", ".join(f"{count} of {total} tasks {where}.{name}" for name, count in rejected.items())
         yield (
-            f"{sheet.name}: would not pass: {told}. Seeds are never filtered, but what is made like them is; "
+            f"{sheet.name}: would not pass: {failing}. Seeds are never filtered, but tasks like them are; "
             + _remedy(sheet)
         )
 
 
 def script(texts: Iterable[str]) -> str | None:
-    """The language that a text's script stands for; None for Latin letters, or where no script prevails."""
+    """The language of a text's script; None for Latin letters, or if no script prevails."""
     text = "".join(texts)
     counts = {name: len(re.findall(pattern, text)) for name, pattern in _SCRIPTS.items()}
-    if counts["ja"] * 10 > counts["zh"]:  # Japanese has Chinese characters among its kana
+    if counts["ja"] * 10 > counts["zh"]:  # Japanese mixes Chinese characters with kana
         counts["ja"], counts["zh"] = counts["ja"] + counts["zh"], 0
     name = max(counts, key=lambda key: counts[key])
     return name if counts[name] * 2 > sum(map(str.isalpha, text)) else None
 
 
 def _apart(text: str, found: str | None) -> bool:
-    """Whether a text has no letter of the script that its file is in."""
+    """Whether a text has no letter of its file's script."""
     own = script([text])
     return own != found if found is None else own != found and not re.search(_SCRIPTS[found], text)
 
 
 def _remedy(sheet: SeedSheet) -> str:
-    """The filters of the language that the seeds are in, where there are such and it is not English."""
+    """A remedy: the filters for the language of the seeds, if there are any and it is not English."""
     said = sheet.recipe.config.seeds.language
     found = script(map(sheet.text, sheet.tasks)) or re.split("[-_]", said)[0].lower()
     if found == "en":
-        return "loosen the check, or see whether the seeds suit the recipe"
+        return "loosen the check, or make sure that the seeds suit the recipe"
     files = [name for name in listing("conf/filters", sheet.recipe.project) if name.endswith(f"_{found}")]
     return " ".join(
         ["are seeds and filters of the same language?", " or ".join(f"filters={n}" for n in files)]
@@ -251,7 +251,7 @@ def _some(parts: Sequence[str]) -> str:
 
 
 def _lines(sheet: SeedSheet, records: Sequence[Record]) -> str:
-    """The lines, items or rows that they are."""
+    """The numbers of the records' lines, items or rows."""
     numbers = [str(number) for number in dict.fromkeys(record.request for record in records)]
     return f"{_s(sheet.unit, numbers)} {_some(numbers)}"
 

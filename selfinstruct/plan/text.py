@@ -1,4 +1,4 @@
-"""What `check` prints of a recipe that has no fault: what a run of it would do, and what that may take."""
+"""What `check` prints about a recipe without a fault: what a run would do, and what it may cost."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from selfinstruct.stages.ranges import Range
 
 
 def plan(recipe: Recipe, path: Path) -> str:
-    """What a run would do, in words.
+    """The plan of a run, in words.
 
     Args:
         recipe: the recipe.
         path: the run folder it would use.
 
     Raises:
-        RunFolderError: where the run folder could not be used.
+        RunFolderError: if the run folder could not be used.
     """
     config, seeds = recipe.config, recipe.seeds
     taken = f"{len(seeds.tasks)} of {seeds.count}" if len(seeds.tasks) != seeds.count else f"{seeds.count}"
     read_as = [seeds.format] if seeds.format != JSON_LINES else []
     mix = f"{config.mix.examples} examples, up to {config.mix.generated} of them machine-made"
     draws = any(stage.shows_seeds for stage in recipe.stages)
-    known = [] if draws else ["known to the filters only"]
+    known = [] if draws else ["only the filters use them"]
     lines = [
         f"recipe {recipe.name}: no fault found",
         "",
@@ -81,12 +81,12 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
 
 
 def _asked(stage: Stage) -> list[str]:
-    """The model of a stage, what it costs, and how it is asked."""
+    """The model of a stage, its price, and how it is asked."""
     model, kind = stage.model, MODELS.build(stage.model.kind, stage.model.options, "", [])
     note = f" — {kind.note}" if kind and kind.note else ""
     sampling = {**stage.prompts[0].sampling, **model.sampling}
     if sampling.get("response_format"):
-        sampling["response_format"] = "json_schema"  # all of it would fill the screen
+        sampling["response_format"] = "json_schema"  # the whole schema would fill the screen
     shown = " ".join(
         f"{key}={value}" for key, value in sampling.items() if key != "stop" and value is not None
     )
@@ -99,28 +99,28 @@ def _asked(stage: Stage) -> list[str]:
 
 
 def _terms(model: ModelConfig) -> list[str]:
-    """What a model costs, and what it allows a minute; nothing where it is free and knows no limit."""
+    """The price of a model, and its limits per minute; empty if it is free and has no limits."""
     lines, price = [], price_of(model)
     if price and (price.input or price.output):
-        lines.append(f"  price    ${price.input:,.2f} sent, ${price.output:,.2f} received, a million tokens")
+        lines.append(f"  price    ${price.input:,.2f} sent, ${price.output:,.2f} received per million tokens")
     limits = {"requests": model.requests_per_minute, "tokens": model.tokens_per_minute}
     known = [f"{limit:,.15g} {what}" for what, limit in limits.items() if limit is not None]
-    return [*lines, f"  limits   {', '.join(known)} a minute"] if known else lines
+    return [*lines, f"  limits   {', '.join(known)} per minute"] if known else lines
 
 
 def _filters_models(stage: Stage) -> Iterator[str]:
-    """The models that filters of a stage ask."""
+    """The models that the filters of a stage ask."""
     for name, check in stage.judge.checks:
         if check.asks:
             kind = MODELS.build(check.asks.kind, check.asks.options, "", [])
             note = f" — {kind.note}" if kind and kind.note else ""
             price = price_of(check.asks)
-            paid = f", ${price.input:,.2f} a million tokens" if price and price.input else ""
+            paid = f", ${price.input:,.2f} per million tokens" if price and price.input else ""
             yield f"           {name} asks {check.asks.name}, {check.asks.concurrency} at once{paid}{note}"
 
 
 def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
-    """What the run may take, stage by stage, what that rests on, and whether the budget allows it."""
+    """The expected spending by stage, the basis for it, and whether the budget allows it."""
     rows = [
         [stage.name, *_cells(stage.requests, stage.prompt_tokens, stage.completion_tokens, stage.cost)]
         for stage in ahead.stages
@@ -130,12 +130,12 @@ def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
         rows.append(["together", *_cells(*total)])
     done = ahead.spent
     head = ["", "requests", "tokens sent", "tokens received", "cost"]
-    title = "expected" if not done.requests else "expected of what is left"
-    lines = [f"  {title}, and the range it may lie in", *_table([head, *rows])]
+    title = "expected" if not done.requests else "expected for the rest"
+    lines = [f"  {title}, with its likely range", *_table([head, *rows])]
     if done.requests:
-        usd = "a cost nobody knows" if done.usd is None else _usd(done.usd)
+        usd = "at an unknown cost" if done.usd is None else _usd(done.usd)
         spent = f"{_count(done.requests)} requests, {_tokens(done.tokens)} tokens, {usd}"
-        lines.append(f"  spent    {spent}, before")
+        lines.append(f"  spent    {spent}, so far")
     lines += _budget(recipe, ahead)
     for name, remedy in unpriced(recipe.config, recipe.stages).items():
         lines.append(f"  cost     no price is known for {name}: {remedy}")
@@ -145,7 +145,7 @@ def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
 
 
 def _budget(recipe: Recipe, ahead: Estimate) -> list[str]:
-    """Whether each budget is enough for what was spent and what is expected."""
+    """Whether each budget is enough for the spending so far and the expected rest."""
     budget, done = recipe.config.budget, ahead.spent
     tokens = ahead.prompt_tokens + ahead.completion_tokens
     spending = [
@@ -187,7 +187,7 @@ def _count(value: float) -> str:
 
 
 def _tokens(value: float) -> str:
-    """Tokens to two or three digits."""
+    """Tokens with two or three digits."""
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
         if round(value) >= size:
             return f"{value / size:.{0 if value >= 10 * size else 1}f}{unit}"
@@ -201,6 +201,6 @@ def _usd(value: float) -> str:
 
 
 def _table(rows: list[list[str]]) -> list[str]:
-    """Rows with their columns aligned."""
+    """Rows with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["    " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -1,9 +1,9 @@
-"""What Hydra composes of files, kept for the next recipe that is composed of the same ones in this process.
+"""What Hydra composes from files, kept for the next recipe composed from the same files in this process.
 
-Hydra takes a third of a second to list the thirty files of a recipe and to merge them. A sweep, a notebook
-and our tests compose again and again, and mostly change single keys, which Hydra sets last. So the list and
-the merged config are kept by the texts of all files that Hydra may read and by the choices among them. Hydra
-sets the keys each time.
+Hydra takes a third of a second to list and merge the thirty files of a recipe. A sweep, a notebook and our
+tests compose again and again, and mostly change single keys, which Hydra sets last. So the list and the
+merged config are kept; their key is the texts of all files that Hydra may read and the choices among them.
+Hydra sets single keys each time.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-MOST = 64  # compositions kept, each of some 100 KB
-FAULT_KEY = "_fault_"  # in place of a recipe that cannot be used; its message names the file
-_KEPT: dict[bytes, tuple[Any, bytes]] = {}  # the list of the files, and what they were merged into
+MOST = 64  # compositions kept, of about 100 KB each
+FAULT_KEY = "_fault_"  # replaces a recipe that cannot be used; its message names the file
+_KEPT: dict[bytes, tuple[Any, bytes]] = {}  # the list of the files, and the merged config
 
 
 class _Unknown(Exception):
-    """It cannot be known what Hydra may read."""
+    """It cannot be known which files Hydra may read."""
 
 
 class _Files(list[Any]):
-    """The files of a composition that is not yet kept, with what it will be kept by."""
+    """The files of a composition that is not kept yet, with the key to keep it under."""
 
     key: bytes
     listed: Any
 
 
 class _Together:
-    """Has Hydra merge all files at once: one after the other, it goes through all of the config for each.
+    """Makes Hydra merge all files at once: one by one, it goes through the whole config for each.
 
-    Stands in for Hydra's loader where that loads a file.
+    It replaces Hydra's loader where that loads a file.
     """
 
     def __init__(self, loader: Any, defaults: Sequence[Any], repo: Any) -> None:
@@ -54,7 +54,7 @@ class _Together:
 
 @cache
 def install(conf: Path) -> None:
-    """Begin to keep what Hydra composes with our primary config, and not what other applications do.
+    """Begin to keep what Hydra composes with our primary config, but not what other applications compose.
 
     Args:
         conf: the folder of the primary config.
@@ -101,7 +101,7 @@ def install(conf: Path) -> None:
 
 
 def _key(repo: Any, choices: str) -> bytes:
-    """What a composition is kept by; empty where it cannot be known."""
+    """The key of a composition; empty if it cannot be known."""
     from hydra.core.config_store import ConfigStore
 
     digest = blake2b(choices.encode("utf-8", "backslashreplace"))
@@ -118,7 +118,7 @@ def _key(repo: Any, choices: str) -> bytes:
 
 
 def _tree(folder: str, above: str = "") -> Iterator[tuple[str, bytes]]:
-    """All YAML files below a folder, and the folders themselves, which Hydra takes for groups.
+    """All YAML files below a folder, and the folders themselves, which Hydra reads as groups.
 
     Raises:
         _Unknown: at a link to a folder, which may lead back.

@@ -1,7 +1,7 @@
-"""The files of an earlier version's conf/ whose content is elsewhere now, by the names that they had.
+"""The files of an earlier version's conf/ whose content has moved, by their old names.
 
-Recipes of before choose them (`override /pipeline: [paper, judge]`), so Hydra finds them in its store. To let
-go of one, take it out of `OF_JUDGE`.
+Older recipes choose them (`override /pipeline: [paper, judge]`), so they are in Hydra's store. To drop one,
+remove it from `OF_JUDGE`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from selfinstruct.project import configfiles
 from selfinstruct.project.parts import PARTS
 
-# By group, the name of what is a section of parts/judge now.
+# By group, the old names of what are sections of parts/judge now.
 JUDGE = "judge"
 OF_JUDGE = {"pipeline": "judge", "prompts": "judge_en", "filters": "judge", "schema": "judge"}
 
 
 class JudgeSection(dict[str, Any]):
-    """A section of the judge, under the name of the file that it was; read when it is chosen.
+    """A section of the judge, under the name of its old file; read when it is chosen.
 
     Args:
         group: the group.
@@ -36,4 +36,4 @@ class JudgeSection(dict[str, Any]):
         return ConfigNode(Path(file).stem, configfiles.load(path)[self._group], self._group, None, str(path))
 
     def __deepcopy__(self, memo: Any) -> JudgeSection:
-        return self  # Hydra copies the whole store each time that it composes, and changes nothing in it
+        return self  # Hydra copies the whole store each time it composes, and changes nothing in it

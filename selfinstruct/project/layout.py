@@ -1,8 +1,7 @@
-"""Where recipes, config groups and seed files are: ours, and those in the user's own folder.
+"""The places of recipes, config groups and seed files: ours, and those in the user's own folder.
 
-Ours travel inside the package in a wheel and are its siblings in a checkout; the user's are `recipes/`,
-`conf/` and `seeds/` below the folder in which the command is typed. This module and `cli` are the only
-ones that know Hydra.
+In a wheel ours are inside the package, in a checkout beside it; the user's are in `recipes/`, `conf/` and
+`seeds/` below the folder in which the command is typed. Only `project`, `recipe` and `cli` import Hydra.
 """
 
 from __future__ import annotations
@@ -20,31 +19,31 @@ from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.yaml_limits import BYTES
 
 GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
-FOLDERS = (*GROUPS, parts.PARTS)  # of conf, from which a recipe chooses files
+FOLDERS = (*GROUPS, parts.PARTS)  # the folders of conf from which a recipe chooses files
 LONGEST_NAME = 255  # bytes, on every usual file system
-ESCAPE = "${name} stands for another key of the recipe; as text it is written \\${name}"
+ESCAPE = "${name} means another key of the recipe; to have it as text, write \\${name}"
 
 
 def packaged() -> Path:
-    """The folder that holds our `conf`, `recipes` and `seeds`."""
+    """The folder with our `conf`, `recipes` and `seeds`."""
     here = Path(__file__).resolve().parents[1]
     return here if (here / "conf").is_dir() else here.parent
 
 
 def roots(project: Path) -> list[Path]:
-    """The folders to look in, the user's first; one where both are the same."""
+    """The folders to look in, the user's first; only one if both are the same."""
     ours = packaged()
     return [ours] if project.resolve() == ours else [project, ours]
 
 
 def find(path: str, project: Path) -> Path | None:
-    """A file named in a recipe: absolute, or below the user's folder, or below ours."""
+    """A file named in a recipe: at an absolute path, or below the user's folder, or below ours."""
     found = locate(path, project)
     return found if found and found.is_file() else None
 
 
 def locate(path: str, project: Path) -> Path | None:
-    """A file or folder named in a recipe, looked for as `find` does; a file before a folder."""
+    """A file or folder named in a recipe, searched for like `find`; a file comes before a folder."""
     places = [path_below(root, path) for root in roots(project)]
     if no_path(path):
         return None
@@ -53,19 +52,19 @@ def locate(path: str, project: Path) -> Path | None:
 
 
 def path_below(root: Path, path: str) -> Path:
-    """A path as people write it: absolute, below a folder, or below a home by `~`."""
+    """The path for one that people write: absolute, below `root`, or below a home with `~`."""
     try:
         return root / Path(path).expanduser()
-    except RuntimeError:  # ~NAME of nobody on this machine is a name like others
+    except RuntimeError:  # ~NAME of an unknown user is a name like others
         return root / path
 
 
 def no_path(path: str) -> str:
-    """Why no file can have this path; empty where one can."""
+    """Why no file can have this path; empty if one can."""
     if textfiles.NO_TEXT.search(path):
-        return "has a control character or half of a character in it, which no file's name has here"
+        return "has a control character or half of a character in it, which a file's name cannot have here"
     if any(len(part.encode()) > LONGEST_NAME for part in Path(path).parts):
-        return f"has a name of more than {LONGEST_NAME} bytes, which no file has"
+        return f"has a name of more than {LONGEST_NAME} bytes, which no file can have"
     return ""
 
 
@@ -73,24 +72,24 @@ def listing(folder: str, project: Path) -> dict[str, Path]:
     """The YAML files of a folder such as `recipes` or `conf/model`, by name.
 
     Raises:
-        UserError: if a file of the user's has the name of one of ours.
+        UserError: if a file of the user's has the same name as one of ours.
     """
     found: dict[str, Path] = {}
     for root in reversed(roots(project)):
         for path in sorted((root / folder).glob("*.yaml")):
             if path.stem in found:
-                raise UserError(f"{path}: there is a {folder}/{path.name} of ours; give yours another name")
+                raise UserError(f"{path}: selfinstruct has a {folder}/{path.name}; give yours another name")
             found[path.stem] = path
     return found
 
 
 def headline(path: Path) -> str:
-    """The first words of comment in a YAML file, for listings."""
+    """The first words of the first comment in a YAML file, for listings."""
     try:
-        if path.stat().st_size > BYTES:  # said where it is used
+        if path.stat().st_size > BYTES:  # reported where it is used
             return ""
         text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # which is said where the file is chosen
+    except OSError:  # reported where the file is chosen
         return ""
     for line in text.splitlines():
         said = line.lstrip("# ").strip()
@@ -100,10 +99,10 @@ def headline(path: Path) -> str:
 
 
 def model_config(name: str, project: Path, group: str = "model") -> dict[str, Any] | None:
-    """The keys of `conf/<group>/<name>.yaml`, or None where there is no such file.
+    """The keys of `conf/<group>/<name>.yaml`; None if there is no such file.
 
     Raises:
-        UserError: if a value in it cannot be made out.
+        UserError: if a value in it cannot be resolved.
     """
     files = listing(f"conf/{group}", project)
     if name not in files:
@@ -116,10 +115,10 @@ def model_config(name: str, project: Path, group: str = "model") -> dict[str, An
 
 
 def load(path: Path) -> Any:
-    """A YAML file that is no recipe, such as one of a run folder.
+    """A YAML file that is not a recipe, such as one of a run folder.
 
     Raises:
-        UserError: where it is not valid YAML or too large.
+        UserError: if it is not valid YAML or too large.
     """
     from omegaconf import OmegaConf
 
@@ -133,12 +132,12 @@ def load(path: Path) -> Any:
 
 
 def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = ()) -> Any:
-    """A file's keys merged over those of the files of its folder that its defaults list names."""
+    """A file's keys, merged over those of the files in its folder that its defaults list names."""
     from omegaconf import OmegaConf
 
     if name not in files or name in above:
         raise UserError(
-            f"its defaults list names {name!r}, " + ("itself" if name in above else "which is none")
+            f"its defaults list names {name!r}, " + ("itself" if name in above else "which does not exist")
         )
     own = configfiles.load(files[name])
     defaults = own.pop("defaults", [])
@@ -148,10 +147,10 @@ def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = (
 
 
 def resolved(config: Any) -> dict[str, Any]:
-    """A config as plain dicts and lists, every `${key}` in it replaced.
+    """A config as plain dicts and lists, with every `${key}` in it replaced.
 
     Raises:
-        RecipeError: naming the first key that cannot be made out.
+        RecipeError: with the first key that cannot be resolved.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -167,10 +166,10 @@ def resolved(config: Any) -> dict[str, Any]:
 
 
 def value_of(config: Any, key: str) -> Any:
-    """The value of one key of a config, every `${key}` in it replaced; None where there is none.
+    """The value of one key of a config, with every `${key}` in it replaced; None if there is none.
 
     Raises:
-        RecipeError: if it cannot be made out.
+        RecipeError: if it cannot be resolved.
     """
     from omegaconf.errors import OmegaConfBaseException
 
@@ -184,7 +183,7 @@ def value_of(config: Any, key: str) -> Any:
 
 
 def _unresolved(error: Exception, key: str = "") -> Fault:
-    """A key whose `${…}` cannot be made out, and why."""
+    """The fault of a key whose `${…}` cannot be resolved."""
     where, what = str(getattr(error, "full_key", None) or key), str(error).split("\n")[0]
     refused = refusal(what)
     if refused:
@@ -195,7 +194,7 @@ def _unresolved(error: Exception, key: str = "") -> Fault:
 
 
 def plain_list(source: Any) -> list[str]:
-    """The texts of a list, or of a YAML file that holds one, as they are: `${…}` means nothing in them."""
+    """The texts of a list, or of a YAML file that holds one, unchanged: `${…}` has no meaning in them."""
     from omegaconf import OmegaConf
 
     found = load(source) if isinstance(source, Path) else source
@@ -206,7 +205,8 @@ def plain_list(source: Any) -> list[str]:
 def register(project: Path) -> None:
     """Make the user's and our recipes and groups known to Hydra, before it composes anything.
 
-    Hydra forgets nothing by itself; what an earlier call made known for another folder is taken away here.
+    Hydra forgets nothing by itself, so entries that an earlier call added for another folder are removed
+    here.
     """
     from hydra.core.config_store import ConfigStore
 
@@ -222,7 +222,7 @@ def register(project: Path) -> None:
 
 
 def parts_of(name: str, project: Path) -> list[str]:
-    """The parts that a recipe brings: its own, and those of the recipes that it is built on."""
+    """The parts that a recipe adds: its own, and those of the recipes that it builds on."""
     known, found, waiting = listing("recipes", project), list[str](), [name]
     for one in waiting:
         for entry in _load(known[one], _version(known[one])).get("defaults") or [] if one in known else []:
@@ -241,11 +241,11 @@ class _Recipes(dict[str, Any]):
         return ConfigNode(path.stem, _load(path, _version(path)), "recipe", "_global_", str(path))
 
     def __deepcopy__(self, memo: Any) -> _Recipes:
-        return self  # Hydra copies the whole store each time that it composes, and changes nothing in it
+        return self  # Hydra copies the whole store each time it composes, and changes nothing in it
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    """What changes where a file does; nothing for a link that leads nowhere, which `_load` says."""
+    """Numbers that change when a file does; empty for a link that leads nowhere, which `_load` reports."""
     try:
         about = path.stat()
     except OSError:
@@ -255,9 +255,10 @@ def _version(path: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def _load(path: Path, version: tuple[int, ...]) -> Any:
-    """A recipe as Hydra takes it; one that cannot be used becomes a node that says why, if it is chosen.
+    """A recipe in Hydra's form; one with a fault becomes a node that says so if it is chosen.
 
-    Read again once its version, the file and when it was written, is another; Hydra works on copies of it.
+    The file is read again if its version (the file and its time of writing) has changed; Hydra works on
+    copies.
     """
     from omegaconf import OmegaConf
 
@@ -275,10 +276,10 @@ def _load(path: Path, version: tuple[int, ...]) -> Any:
 
 
 def _without_empty(node: Any, path: Path) -> Any:
-    """A recipe without the sections that have nothing in them: they change nothing; null takes away."""
+    """A recipe without its empty sections, which change nothing; null removes a section."""
     from omegaconf import DictConfig
 
-    if packaged() in path.resolve().parents:  # ours have none, and a start need not look for them
+    if packaged() in path.resolve().parents:  # ours have none, and skipping them saves time
         return node
     for *above, key in textfiles.empty_keys(path.read_text(encoding="utf-8-sig")):
         holder = node
@@ -290,7 +291,7 @@ def _without_empty(node: Any, path: Path) -> Any:
 
 
 def _unreadable(path: Path) -> list[str]:
-    """What is wrong with a YAML file as a file; ours in a wheel are held against this by a test."""
+    """The faults of a YAML file as a file; a test checks ours."""
     if packaged() == Path(__file__).resolve().parents[1] and packaged() in path.resolve().parents:
         return []
     found: list[Fault] = []
@@ -303,23 +304,23 @@ def _unreadable(path: Path) -> list[str]:
 
 
 def _forbidden(node: Any) -> list[str]:
-    """Keys that would let a recipe reach code or Hydra's own settings."""
+    """Keys that would give a recipe access to code or Hydra's own settings."""
     from omegaconf import DictConfig, OmegaConf
 
     if not isinstance(node, DictConfig):
-        return ["a recipe is a mapping of keys; this file holds none"]
+        return ["a recipe is a mapping of keys; this file is not"]
     plain = OmegaConf.to_container(node, resolve=False)
     assert isinstance(plain, dict)
     faults = defaults_list.faults(plain["defaults"]) if "defaults" in plain else []
     if any(str(key).split(".")[0] == "hydra" for key in plain):
-        faults.append("a recipe may not have a 'hydra' key: Hydra's own settings belong on the command line")
+        faults.append("a recipe may not have a 'hydra' key: set Hydra's own settings on the command line")
     if any(str(key).split(".")[0] == "trust" for key in plain):
-        faults.append("a 'trust' key belongs on the command line: who may have your keys is yours to say")
+        faults.append("a 'trust' key belongs on the command line: only you may decide who gets your keys")
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
 
 
 def _moved(node: Any) -> list[str]:
-    """Recipes that a recipe puts below a key of its own; who said that key could not be known then."""
+    """Recipes that a recipe puts below one of its keys; then it is unknown who set which key."""
     entries = [
         part
         for entry in node.get("defaults") or []
@@ -333,7 +334,7 @@ def _moved(node: Any) -> list[str]:
 
 
 def _unlike(node: Any) -> list[str]:
-    """Groups of a recipe that are no mapping; a name there is meant to choose a file."""
+    """Groups of a recipe that are not a mapping; a name there is meant to choose a file."""
     from omegaconf import OmegaConf
 
     plain = OmegaConf.to_container(node, resolve=False)
@@ -347,7 +348,7 @@ def _unlike(node: Any) -> list[str]:
 
 
 def _told(error: Exception) -> str:
-    """The words of an error of yaml's or omegaconf's, with what is meant where a text has ${ in it."""
+    """The message of a yaml or omegaconf error, with a remedy if a text has ${ in it."""
     if isinstance(error, RecursionError) or "recursion depth" in str(error):
         return f"{TOO_DEEP}; {REMEDY}"
     remedy = f"\n  {ESCAPE}" if "full_key" in str(error) else ""
@@ -366,9 +367,9 @@ def _targets(value: Any, path: str = "") -> list[str]:
 
 
 def _check_conf(project: Path) -> None:
-    """Refuse config files of the user's that hide one of ours, or that reach for Hydra's settings.
+    """Refuse config files of the user's that hide one of ours, or that contain Hydra's settings.
 
-    Below `conf/hydra` are Hydra's own groups; a recipe cannot name them, only the command line can.
+    The folder `conf/hydra` has Hydra's own groups; only the command line can name them, not a recipe.
     """
     conf = project / "conf"
     if conf.resolve() == packaged() / "conf":
@@ -402,7 +403,7 @@ def _check_conf_file(path: Path, group: str) -> None:
 
 @cache
 def _search_path() -> Any:
-    """Hydra's plugin that adds the user's `conf`, registered once; its `conf` says which."""
+    """Hydra's plugin that adds the user's `conf`, registered once; its attribute `conf` is the folder."""
     from hydra.core.config_search_path import ConfigSearchPath
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin

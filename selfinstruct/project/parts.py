@@ -1,10 +1,10 @@
 """Parts: files of conf/parts, each of which adds a stage or a filter with all that it needs to a recipe.
 
-A part has the keys of a recipe: the stage's entry in `pipeline`, its prompt, its checks and its schema. It
-is added by `+parts=judge` on the command line, or in a recipe by `/parts: judge` in its defaults list or by a
-key `parts: [personas, judge]`. One choice of a Hydra group holds for the whole recipe. Parts add up instead:
-those of a recipe, of the one it is built on and of the command line. So `spread` gives each its own entry.
-To add a part, write a file in conf/parts.
+A part has the keys of a recipe: the stage's entry in `pipeline`, its prompt, its checks and its schema. It is
+added by `+parts=judge` on the command line, or in a recipe by `/parts: judge` in its defaults list or by a
+key `parts: [personas, judge]`. A Hydra group has only one choice in the whole recipe, but parts add up: those
+of a recipe, of the one it builds on and of the command line. So `spread` makes a separate entry for each. To
+add a part, write a file in conf/parts.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 PARTS = "parts"
 FORM = f"'{PARTS}' is the name of a file of conf/{PARTS}, or a list of such names"
-ENTRY = f"/{PARTS}/"  # how a part's own entry in a defaults list begins
+ENTRY = f"/{PARTS}/"  # the beginning of a part's own entry in a defaults list
 _CHOICE = re.compile(rf"(?:optional\s+)?/?{PARTS}")
 
 
 def faults(node: Any) -> list[str]:
-    """What is wrong with the key `parts` of a recipe; its defaults list is looked at in `defaults_list`."""
+    """Faults of the key `parts` of a recipe; `defaults_list` checks the defaults list."""
     named = node.get(PARTS)
     names = [named] if isinstance(named, str) else named
     fits = isinstance(names, str | None) or all(isinstance(name, str) for name in names)
@@ -27,10 +27,10 @@ def faults(node: Any) -> list[str]:
 
 
 def spread(node: Any) -> Any:
-    """The config with each part as an entry of its own in the defaults list, before `override` and `_self_`.
+    """The config with each part as a separate entry in the defaults list, before `override` and `_self_`.
 
     Args:
-        node: the config in a recipe, or in a file of conf/parts; it is changed.
+        node: the config of a recipe, or of a file of conf/parts; it is changed.
     """
     from omegaconf import OmegaConf
 
@@ -57,6 +57,6 @@ def _listed(value: Any) -> list[str]:
 
 
 def _ends(entry: Any) -> bool:
-    """Whether what is listed before it has to be before it."""
+    """Whether other entries must come before this one."""
     text = next(iter(entry), "") if isinstance(entry, dict) else entry
     return text == "_self_" or str(text).startswith("override ")

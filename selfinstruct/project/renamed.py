@@ -1,8 +1,8 @@
-"""Keys that were called otherwise in an earlier version, and still go by that name in this one.
+"""Keys that had another name in an earlier version; the old names still work in this one.
 
-What a recipe or an override says under an old name is put under the new one when the recipe is composed, with
-a note (`recipe.renaming`), and a run folder of before is compared under the new names (`now`). To rename a
-key, give it its new name where it is defined and add it to `RENAMED`; to end an old name, take it out there.
+When a recipe is composed, values under an old name move to the new one, with a note (`recipe.renaming`); a
+run folder of an earlier version is compared under the new names (`now`). To rename a key, give it its new
+name where it is defined and add it to `RENAMED`; to drop an old name, remove it there.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Renamed:
-    """A key that has another name now.
+    """A key that has a new name.
 
     Attributes:
-        place: the section that it is in, with `*` for any name, such as `filters.*.*`.
-        old, new: its names.
-        kind: the kind of the part in that section; empty for a section that has no kinds.
-        values: by a value of before, or one inside of it, what that is called now.
+        place: the section with the key, with `*` for any name, such as `filters.*.*`.
+        old, new: its two names.
+        kind: the kind of the part in that section; empty if the section has no kinds.
+        values: the new names of old values, or of parts of them.
     """
 
     place: str
@@ -31,7 +31,7 @@ class Renamed:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, found: Any) -> Any:
-        """A value of before, as it is written now."""
+        """The new form of an old value."""
         if isinstance(found, Mapping):
             return {key: self.value(inner) for key, inner in found.items()}
         return self.values.get(found, found) if isinstance(found, str) else found
@@ -60,22 +60,22 @@ def options(section: str, kind: str = "") -> dict[str, str]:
 
     Args:
         section: the first part of the place, such as `filters`.
-        kind: the kind; empty for a section that has none.
+        kind: the kind; empty if the section has none.
     """
     return {one.old: one.new for one in RENAMED if (one.place.split(".")[0], one.kind) == (section, kind)}
 
 
 def kind_of(part: Mapping[str, Any], name: str) -> str:
-    """What a part is: what its `kind` says, or its name."""
+    """The kind of a part: the value of its `kind`, or its name."""
     return str(part.get("kind") or name)
 
 
 def at(path: Sequence[str], kind: str) -> Renamed | None:
-    """What a key was renamed to; None where it was not.
+    """The new name of a key; None if it was not renamed.
 
     Args:
-        path: the key with its sections; what is inside of it may follow.
-        kind: of the part that it is an option of, as far as there is one.
+        path: the key with its sections; keys inside it may follow.
+        kind: the kind of the part that has it as an option, if there is one.
     """
     for one in RENAMED:
         place = one.place.split(".")
@@ -87,12 +87,12 @@ def at(path: Sequence[str], kind: str) -> Renamed | None:
 
 
 def may_be_missing(override: str) -> bool:
-    """Whether an override sets a key that the composed recipe may only have by its other name."""
+    """Whether an override sets a key that the composed recipe may only have under its other name."""
     return bool(_EITHER.match(override))
 
 
 def now(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a run's shape, as its journal has them, under the names that they have now."""
+    """The keys of a run's shape, as stored in its journal, under their new names."""
     found = {}
     for key, value in shape.items():
         path = key.split(".")

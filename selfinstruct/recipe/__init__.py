@@ -1,1 +1,1 @@
-"""From YAML to a recipe that is known to work."""
+"""From YAML to a recipe that was checked as a whole."""

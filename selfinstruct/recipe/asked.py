@@ -1,7 +1,7 @@
-"""The models that parts of a recipe ask beside those of the stages, such as the embedding model of a filter.
+"""The models that the parts of a recipe ask, besides the models of the stages: a filter's embedding model.
 
-An option marked with `config.Asks` says which model a part asks: the name of a file, or a model's keys. It is
-looked up, checked and cleared here as a stage's model is. To let a part ask a model, mark an option of its
+An option marked with `config.Asks` says which model a part asks: the name of a file, or a model's keys. Here
+the model is found, checked and cleared like a stage's model. To let a part ask a model, mark an option of its
 factory.
 """
 
@@ -18,9 +18,9 @@ from selfinstruct.llm import MODELS
 from selfinstruct.recipe.models import Models, moved, places_of
 from selfinstruct.registry import Registry
 
-# Keys of a model that embeds nothing: vectors are not written, and another model's cannot be compared.
+# Keys that an embedding model cannot use: it writes no text, and other models' vectors are not comparable.
 NOT_OF_VECTORS = ("mode", "sampling", "seeded", "prompts_per_request", "fallbacks")
-# Options of 0.1.0 that stood beside the model's name.
+# Options of 0.1.0, which were written beside the model's name.
 BEFORE = ("api_base", "api_key_env", "price", "concurrency", "timeout", "retries")
 BEFORE_DEFAULTS = {"concurrency": 4, "timeout": 60}
 
@@ -28,25 +28,25 @@ BEFORE_DEFAULTS = {"concurrency": 4, "timeout": 60}
 def with_models(
     models: Models, registry: Registry[Any], kind: str, options: dict[str, Any], path: Sequence[str]
 ) -> dict[str, Any] | None:
-    """The options of a part with each model in its place; None where one has a fault, which was added.
+    """The options of a part with its models in place; None if one has a fault, which is added.
 
     Args:
         models: finds models.
-        registry: the part's registry.
-        kind: the part.
+        registry: the registry of the part.
+        kind: the kind of the part.
         options: its options as the recipe has them.
-        path: where these stand in the recipe.
+        path: their place in the recipe.
     """
     bound = dict(options)
     for option, (asks, default) in registry.models(kind).items():
         given = bound.pop(option, default)
-        if given is Parameter.empty:  # which `build` reports
+        if given is Parameter.empty:  # `build` reports it
             continue
         left = _of_before(bound, registry.options(kind).model_fields)
         if isinstance(given, str) and ("/" in given or (left and given == default)):
             model = _as_before(models, asks, given, left, (*path, option))
         else:
-            bound |= left  # which are unknown keys then: the model has its own
+            bound |= left  # these become unknown keys: the model has its own
             model = _looked_up(models, asks, given, (*path, option))
         if model is None:
             return None
@@ -55,7 +55,7 @@ def with_models(
 
 
 def _looked_up(models: Models, asks: Asks, given: Any, path: Sequence[str]) -> ModelConfig | None:
-    """A model by the name of a file, or by its keys."""
+    """A model by its file's name, or by its keys; None if it has a fault."""
     where = ".".join(path)
     if not isinstance(given, str | dict):
         words = f"a name of conf/{asks.group}, or a model's keys"
@@ -73,32 +73,32 @@ def _looked_up(models: Models, asks: Asks, given: Any, path: Sequence[str]) -> M
 
 
 def _unusable(model: ModelConfig, asks: Asks, where: str) -> Sequence[Fault]:
-    """What a model that embeds has no use for, and a kind that gives no vectors."""
+    """Faults of a model that cannot embed, and keys that an embedding model cannot use."""
     kind = MODELS.build(model.kind, model.options, "", [])
     if not asks.vectors or kind is None:
         return []
     faults = []
     if not kind.embeds:
-        what = f"a model of kind {model.kind} gives texts no vectors"
+        what = f"a model of kind {model.kind} cannot embed texts"
         faults.append(Fault(f"{where}.kind", what, f"name another; there is {where}=local"))
     for key in NOT_OF_VECTORS:
         if getattr(model, key) != ModelConfig.model_fields[key].get_default(call_default_factory=True):
-            what = "is of no use to a model that gives texts vectors"
+            what = "is not used by a model that embeds texts"
             faults.append(Fault(f"{where}.{key}", what, "leave it out"))
     return faults
 
 
 def _of_before(options: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the options of 0.1.0 out."""
+    """Remove the options of 0.1.0, and return them."""
     return {key: options.pop(key) for key in BEFORE if key in options and key not in known}
 
 
 def _as_before(
     models: Models, asks: Asks, name: str, left: dict[str, Any], path: Sequence[str]
 ) -> ModelConfig | None:
-    """A model whose name and keys are given as in 0.1.0: the name LiteLLM knows, and its keys beside it."""
+    """A model given as in 0.1.0: the name that LiteLLM knows, with its keys beside it."""
     where, above = ".".join(path), ".".join(path[:-1])
-    if "/" not in name:  # of which they said nothing in 0.1.0 either
+    if "/" not in name:  # 0.1.0 ignored these options too
         models.notes.append(f"{above}: leave out {', '.join(left)}; {where}={name} has keys of its own")
         return _looked_up(models, asks, name, path)
     keys = {"name": name, **{key: value for key, value in left.items() if value is not None}}

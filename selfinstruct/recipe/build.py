@@ -1,8 +1,8 @@
-"""From a composed config to a recipe that is known to work; everything that can be wrong is found here.
+"""From a composed config to a checked recipe; every fault is found here.
 
-`build` binds the config to its types, makes every filter, parser, prompt, schema and export, reads the seeds
-and tries every template out; it collects all faults and raises them together. No request is made and nothing
-is written.
+`build` binds the config to its types, makes every filter, parser, prompt, schema and export, reads the seeds,
+and fills in every template; it collects all faults and raises them together. It sends no request and writes
+nothing.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Recipe:
     Attributes:
         name: its name.
         config: its keys, typed.
-        project: the user's folder, from which paths are looked up.
+        project: the user's folder; relative paths are resolved in it.
         seeds: the seed tasks.
         stages: the stages, in order.
         exports: the exports by name.
-        warnings: what the user should know before paying for it.
-        wanting: what a run needs and a plan does not: the models' keys.
+        warnings: what the user should know before paying for a run.
+        wanting: what a run needs but a plan does not: the models' keys.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Recipe:
         return found
 
     def descending(self, name: str) -> list[Stage]:
-        """The stages that are about the records of a stage, or about what was made of these."""
+        """The stages that work on the records of a stage, or on records made from them."""
         family, found = {name}, []
         for stage in self.stages:
             if stage.of in family:
@@ -93,18 +93,18 @@ def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = No
         name: name of the recipe.
         keys: the composed config as plain dicts and lists.
         project: the user's folder.
-        said: who said what; without it all of it is taken for the user's own will.
+        said: who set which value; without it every value counts as the user's own.
 
     Raises:
         RecipeError: with every fault found.
     """
     said = said or Said()
     outside = paths.faults_of(keys, said, project)
-    if outside:  # nothing of these is read, not even to look for more faults
+    if outside:  # then no file is read, not even to find more faults
         raise RecipeError(outside, name)
     config, found = validate(RecipeConfig, keys, "")
     faults = [misplaced(fault) for fault in found]
-    if config is None:  # leave out what cannot be bound, to find what else is wrong
+    if config is None:  # remove what cannot be bound, to find the other faults
         config = validate(RecipeConfig, without(keys, faults), "")[0]
     if config is None:
         raise RecipeError(faults, name)
@@ -116,7 +116,7 @@ def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = No
 
 
 def without(keys: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
-    """A copy of the keys without those that the faults are about."""
+    """A copy of the keys without those that have a fault."""
     left = deepcopy(keys)
     for fault in faults:
         *path, last = fault.where.split(".")
@@ -124,20 +124,20 @@ def without(keys: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
         for part in path:
             level = level.get(part, {}) if isinstance(level, dict) else {}
         if isinstance(level, dict):
-            for key in [key for key in level if str(key) == last]:  # of 1 too, which is no text
+            for key in [key for key in level if str(key) == last]:  # 1 is not text
                 del level[key]
     return left
 
 
 class _Builder:
-    """Builds a recipe part by part; a part that fails leaves a fault and the others are still tried."""
+    """Builds a recipe part by part; after a fault in one part the others are still tried."""
 
     def __init__(
         self, name: str, config: RecipeConfig, project: Path, faults: list[Fault], said: Said
     ) -> None:
         self.name, self.project, self.faults = name, project, faults
         self.warnings: list[str] = []
-        self.of_seeds: list[str] = []  # how they were read, which helps where they have a fault
+        self.of_seeds: list[str] = []  # how the seeds were read, which helps if they have a fault
         self.models = Models(config, project, faults, said)
         self.schemas = {
             stage: compile_schema(schema, f"schema.{stage}", faults)
@@ -148,7 +148,7 @@ class _Builder:
             stage: named_fields(schema) if stage in broken else schema
             for stage, schema in config.schemas.items()
         }
-        self.config = config.model_copy(update={"schemas": named})  # so that nothing below trips over one
+        self.config = config.model_copy(update={"schemas": named})  # so that they cause no more faults
 
     def build(self) -> Recipe | None:
         kinds = {
@@ -181,7 +181,7 @@ class _Builder:
         )
 
     def _paths(self) -> None:
-        """The paths of what a run writes, and of what it replays, can be a file's on this machine."""
+        """Check that the paths of what a run writes, or replays, can exist on this machine."""
         given = {key: getattr(self.config, key) for key in ("run_dir", "replay", "scratch")}
         if self.config.cache:
             given["cache.path"] = self.config.cache.path
@@ -190,11 +190,11 @@ class _Builder:
                 self.faults.append(Fault(key, f"{path[:40]!r} {wrong}", f"name another: {key}=…"))
 
     def _sections(self) -> None:
-        """Each section of prompts, filters and schema belongs to a stage, which can have that name."""
+        """Check that each section of prompts, filters and schema belongs to a stage with a valid name."""
         names = list(self.config.pipeline)
         for name in names:
             if name in (SEED_STAGE, "rejected") or not re.fullmatch(r"\w[\w-]*", name):
-                remedy = "use letters, digits, - and _, and neither seeds nor rejected"
+                remedy = "use letters, digits, - and _; seeds and rejected are reserved"
                 self.faults.append(Fault(f"pipeline.{name}", "no stage can have this name", remedy))
         sections: dict[str, dict[str, Any]] = {
             "prompts": self.config.prompts,
@@ -208,7 +208,7 @@ class _Builder:
                     self.faults.append(Fault(f"{group}.{key}", *unknown("stage", key, allowed)))
 
     def _stage(self, name: str, kind: StageKind | None, makers: list[str]) -> Stage | None:
-        """One stage; its kind knows which of its parts it needs."""
+        """One stage; its kind says which parts it needs."""
         parts = StageParts(
             name, self.project, self.faults, self.warnings, self.config, self.schemas, self.models, makers[:]
         )

@@ -1,4 +1,4 @@
-"""Composing a recipe with Hydra's overrides; what is wrong with them is said in `explain`."""
+"""Composing a recipe with Hydra's overrides; `explain` words what is wrong with them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Composed:
         name: the recipe's name.
         config: the config, without Hydra's own part.
         project: the user's folder.
-        overrides: what was typed.
+        overrides: the overrides as typed.
         choices: the file chosen for each group.
-        said: who said what of it.
-        faults: what is wrong with the places of its stages and filters.
-        notes: what the user should know of how it was composed.
+        said: who set which value.
+        faults: faults in the places of its stages and filters.
+        notes: what the user should know about how it was composed.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Composed:
 
     @cached_property
     def saved(self) -> dict[str, str]:
-        """What goes to `.hydra/`, by file name."""
+        """The contents of the files in `.hydra/`, by file name."""
         from omegaconf import OmegaConf
 
         chosen = {"hydra": {"runtime": {"choices": self.choices}}}
@@ -86,23 +86,23 @@ class Composed:
         return replace(recipe, warnings=[*self.notes, *recipe.warnings])
 
     def run_dir(self) -> Path:
-        """The run folder: as set, or runs/<recipe>; for a replay the first free one beside its source."""
+        """The run folder: as set, or runs/<recipe>; for a replay the first free name beside its source."""
         given = value_of(self.config, "run_dir")
         source = value_of(self.config, "replay")
         if given or not source:
             return path_below(self.project, str(given or f"runs/{self.name}"))
         path = path_below(self.project, str(source))
         if not path.name:
-            raise UserError(f"replay: {path} holds no run; give the folder of one")
+            raise UserError(f"replay: {path} holds no run; give the folder of a run")
         numbered = (path.with_name(f"{path.name}.replay-{n}") for n in count(1))
         return next(free for free in numbered if not os.path.lexists(free))
 
 
 def replayed(arguments: Sequence[str], project: Path) -> list[str]:
-    """The arguments of a run that replays another: its recipe and overrides, then those given now.
+    """The arguments of a run that replays another: the ones given now, and the overrides of that run.
 
     Raises:
-        UserError: where the first word is no folder of a run.
+        UserError: if the first word is not the folder of a run.
     """
     words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
     if not words:
@@ -114,27 +114,27 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     if (folder / "0" / saved.relative_to(folder)).is_file():
         raise UserError(f"{folder} is a sweep; replay takes the folder of one of its jobs: {words[0]}/0")
     if not saved.is_file():
-        raise UserError(f"{folder} holds no run ({saved.name} is not there); replay takes the folder of one")
+        raise UserError(f"{folder} holds no run ({saved.name} is missing); give the folder of a run")
     given = [part for part in arguments if part != words[0]]
     if any(_key(part) == "replay" for part in given):
-        raise UserError("the run to replay is named once: selfinstruct replay RUN KEY=VALUE …")
-    # A run of before may have salvage=true among its overrides; the key is repair now.
+        raise UserError("name the run to replay only once: selfinstruct replay RUN KEY=VALUE …")
+    # A run of an earlier version may have salvage=true among its overrides; the key is repair now.
     keys = {_key(part) for part in given} | {"run_dir", "fresh", "repair", "salvage", "replay", "trust"}
     if "recipe" in keys:
         raise UserError("a replay keeps the recipe of its run; leave out recipe=…, and change single keys")
     before = overrides_of(saved)
     if any(part.startswith("-") or _key(part).startswith("hydra") for part in before):
-        raise UserError(f"{saved}: holds settings of Hydra's, which no run writes there; take them out")
+        raise UserError(f"{saved}: has Hydra's own settings, which no run writes there; remove them")
     kept = [part for part in before if _key(part) not in keys]
     source = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [*given, *kept, f'replay="{source}"']
 
 
 def overrides_of(path: Path) -> list[str]:
-    """The overrides that a run wrote down.
+    """The overrides that a run has saved.
 
     Raises:
-        UserError: where the file holds something else.
+        UserError: if the file has something else.
     """
     import yaml
 
@@ -175,10 +175,10 @@ def compose(overrides: Sequence[str], project: Path) -> Composed:
 
 
 def from_hydra(config: DictConfig, hydra: DictConfig, project: Path) -> Composed:
-    """The recipe's part of what Hydra composed, and what is kept of Hydra's own.
+    """The recipe in a config that Hydra composed, with what is kept of Hydra's own part.
 
     Raises:
-        UserError: where no recipe was chosen.
+        UserError: if no recipe was chosen.
     """
     name = hydra.runtime.choices.get("recipe")
     if not name:
@@ -189,7 +189,7 @@ def from_hydra(config: DictConfig, hydra: DictConfig, project: Path) -> Composed
         )
     choices = {str(key): value for key, value in hydra.runtime.choices.items() if "hydra" not in str(key)}
     typed = plain_list(hydra.overrides.task)
-    broken = FAULT_KEY in config  # of which there is nothing to be known
+    broken = FAULT_KEY in config  # nothing is known about its keys
     said = Said() if broken else said_of(str(name), config, typed, project)
     _refuse_twice(str(name), said, project)
     with closed(), limited():
@@ -199,10 +199,10 @@ def from_hydra(config: DictConfig, hydra: DictConfig, project: Path) -> Composed
 
 
 def _refuse_twice(name: str, said: Said, project: Path) -> None:
-    """Refuse a part that the recipe has already: put on top once more, it would undo what the recipe changed.
+    """Refuse to add a part that the recipe already has: applied again, it would undo the recipe's changes.
 
     Raises:
-        UserError: naming it.
+        UserError: with its name.
     """
     typed = [value for key, value in said.typed if key == PARTS]
     added = [str(part) for value in typed for part in ([value] if isinstance(value, str) else value)]

@@ -1,7 +1,7 @@
 """Whether the parts of a recipe fit together: fields, values, templates, and the mix.
 
-Each function adds what it finds to a list of faults. They try things out rather than reason about them: every
-template is filled in with the real seeds or with sample records.
+Each function adds its findings to a list of faults. They try things out instead of reasoning about them:
+every template is filled in with the real seeds or with sample records.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def crosscheck(
     Args:
         config: the recipe's keys.
         stages: the stages that could be built.
-        seeds: the seed tasks, None where they could not be read.
-        faults: receives what is found.
+        seeds: the seed tasks; None if they could not be read.
+        faults: gets the faults.
 
     Returns:
-        By stage that makes records, the fields that these have in the end.
+        For each stage that makes records, the fields that these have at the end.
     """
     records: dict[str, Sample] = {}
     unsure = _of_unbuilt(config, stages)
@@ -53,7 +53,7 @@ def crosscheck(
 def known_fields(
     config: RecipeConfig, fields: Sequence[str], stage: str, where: str, faults: list[Fault]
 ) -> None:
-    """Each field is one of a stage's records, as far as its schema names them."""
+    """Add a fault for each field that the schema of a stage's records does not name."""
     known = fields_of(config.schemas.get(stage, {}))
     for name in fields if known else ():
         if name not in known:
@@ -61,7 +61,7 @@ def known_fields(
 
 
 def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]:
-    """The fields of the stages that could not be built; those have faults enough of their own."""
+    """The fields of stages that could not be built; these have faults enough already."""
     unbuilt = [name for name in config.pipeline if name not in {stage.name for stage in stages}]
     return {key: value for name in unbuilt for key, value in fields_of(config.schemas.get(name, {})).items()}
 
@@ -69,24 +69,24 @@ def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]
 def _fits(
     config: RecipeConfig, stage: Stage, own: Sequence[str], fields: Sample, faults: list[Fault]
 ) -> None:
-    """A record of the stage has no field that its schema shuts out, and all those that it requires."""
+    """Faults for fields that a stage's schema does not allow, or that it requires but nothing sets."""
     name = stage.name
     schema = config.schemas.get(name, {})
     refused, lacking = misfits(schema, [*fields, *own])[0], misfits(schema, [*sure(fields), *own])[1]
-    source = f"prompts.{name} reads from a reply" if stage.prompts else f"stage {name} makes"
+    source = f"the reply (prompts.{name}.parse)" if stage.prompts else f"stage {name}"
     found = [
         Fault(
             f"schema.{name}",
-            f"shuts out {key!r}, which stage {fields[key].stage} gives every record that comes here",
-            f"add {key} to schema.{name}.properties; as it is, every record would be rejected",
+            f"does not allow {key!r}, which stage {fields[key].stage} sets in every record that comes here",
+            f"add {key} to schema.{name}.properties; otherwise every record is rejected",
         )
         for key in refused
-        if key in fields  # the others are those that `known_fields` tells
+        if key in fields  # `known_fields` reports the others
     ] + [
         Fault(
             f"schema.{name}",
-            f"requires {key!r}, which neither {source} nor a stage before gives",
-            "leave it out of required, or have it read; as it is, every record would be rejected",
+            f"requires {key!r}, but neither {source} nor an earlier stage sets it",
+            "remove it from required, or read it; otherwise every record is rejected",
         )
         for key in lacking
     ]
@@ -94,7 +94,7 @@ def _fits(
 
 
 def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) -> None:
-    """The templates can be filled in with these names."""
+    """Add a fault if the templates cannot be filled in with these names."""
     where = f"prompts.{name}.variants.{prompt.name}" if prompt.name else f"prompts.{name}"
     clash = sorted(set(prompt.variables) & set(names))
     if clash:
@@ -103,5 +103,5 @@ def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) 
     try:
         prompt.fill(names)
     except TemplateFault as error:
-        if f"{where}.template" not in [fault.where for fault in faults]:  # it may be no template at all
+        if f"{where}.template" not in [fault.where for fault in faults]:  # reported already
             faults.append(Fault(f"{where}.template", str(error)))

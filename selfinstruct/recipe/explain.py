@@ -1,4 +1,4 @@
-"""What Hydra finds wrong with a recipe or with overrides, in our words: the place, and what to type."""
+"""Hydra's errors about a recipe or overrides, in our words: the place, and what to type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selfinstruct.project.parts import PARTS
 from selfinstruct.recipe.overrides import composed, meant
 
 DIGITS = re.compile(r"\d{1000}")
-EXTRAS = {  # that bring the launchers and sweepers which the presets in conf/hydra build on
+EXTRAS = {  # the extras with the launchers and sweepers that the presets in conf/hydra use
     "joblib": "parallel",
     "submitit_local": "slurm",
     "submitit_slurm": "slurm",
@@ -27,7 +27,7 @@ RENAMED = {"salvage": "repair"}  # keys of earlier versions
 
 
 def explain(error: Exception, overrides: Sequence[str], project: Path) -> Exception:
-    """What Hydra could not compose, with the nearest names there are; an error of ours or a bug as it is."""
+    """Hydra's error as a clear message, with the nearest existing names; other errors as they are."""
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -41,7 +41,7 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
             and "integer string conversion" in str(error)
             and DIGITS.search(part)
         ):
-            return UserError(f"{part[:40]!r} … has a number of too many digits; write a smaller one")
+            return UserError(f"{part[:40]!r} … has a number with too many digits; write a smaller one")
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
         typed = ", ".join(part for part in overrides if not part.startswith(("recipe=", "-")))
         return UserError(f"{typed}: a config group takes the name of one of its files")
@@ -79,9 +79,7 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
         r"Could not (?:override|delete)\D*'(?:override )?/?([^'@]*)[^']*'.*\n?No match in the def", text
     )
     if group and group[1] == PARTS:
-        return UserError(
-            "~parts: a recipe's own parts cannot be taken out; take the recipe that it is built on"
-        )
+        return UserError("~parts: a recipe's own parts cannot be removed; use the recipe that it is built on")
     if group:
         return UserError("; ".join(unknown("config group", group[1], (*FOLDERS, "recipe"))))
     key = re.search(r"Could not (?:override|append to config\.|delete from config\.) ?'?([\w.-]*)", text)
@@ -94,13 +92,13 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
 
 
 def _refused(text: str, what: str, remedy: str) -> str:
-    """Words for a `${…}` that does more than stand for another key, with its place where that is known."""
+    """A message about a `${…}` that does more than name another key, with its place if known."""
     place = re.search(r"full_key: (\S+)", text)
     return f"{place[1] if place else '${…}'}: {what}\n  {remedy}"
 
 
 def _text(error: BaseException) -> str:
-    """The words of an error and of its causes."""
+    """The messages of an error and of its causes."""
     parts = [str(error)]
     while error.__cause__ is not None:
         error = error.__cause__
@@ -112,7 +110,7 @@ def _no_choice(group: str, name: str, project: Path) -> str:
     folder = "recipes" if group == "recipe" else f"conf/{group}"
     kind = {"recipe": "recipe", PARTS: "part"}.get(group, f"{group} config")
     what, known = unknown(kind, name, listing(folder, project))
-    if group == "recipe" and name.split("/")[0] in GROUPS:  # Hydra looks beside the recipe that says so
+    if group == "recipe" and name.split("/")[0] in GROUPS:  # Hydra looks beside the recipe that names it
         known = f"to choose it in a recipe's defaults list, write 'override /{name.replace('/', ': ')}'"
     own = {
         "seeds": "for a seed file of your own: seeds.path=FILE.jsonl",
@@ -122,35 +120,35 @@ def _no_choice(group: str, name: str, project: Path) -> str:
 
 
 def _model_named(name: str, project: Path) -> str:
-    """How a model is chosen by its own name, which is often typed where a file's belongs."""
+    """How to choose a model by its own name, which is often typed in place of a file's."""
     full = name if "/" in name else next(iter(full_names(name)), f"openai/{name}")
     provider = full.split("/")[0]
     chosen = f"model={provider} " if provider in listing("conf/model", project) else ""
-    return f"a model's own name, with its provider, is set beside it: {chosen}model.name={full}"
+    return f"set a model's own name, with its provider, like this: {chosen}model.name={full}"
 
 
 def _no_plugin(group: str, name: str, project: Path) -> str:
-    """Words for a launcher or sweeper that is not there: the extra that brings it, or the names there are."""
+    """A message about an unknown launcher or sweeper: the extra that has it, or the known names."""
     if name in EXTRAS:
         return f"hydra/{group}={name} is not installed: pip install 'selfinstruct[{EXTRAS[name]}]'"
     return "\n  ".join(unknown(group, name, ["basic", *listing(f"conf/hydra/{group}", project)]))
 
 
 def _unlike(text: str, project: Path) -> str:
-    """Words for a list where a mapping belongs, or the other way round; Hydra says of which file only."""
+    """A message about a list in place of a mapping, or the reverse; Hydra says only in which file."""
     from omegaconf import OmegaConf
 
     found = re.search(r"In '([\w/-]+)'", text)
     group, _, name = (found[1] if found else "").rpartition("/")
     path = listing("recipes" if group == "recipe" else f"conf/{group}", project).get(name)
     if path is None:
-        return "a list stands where a mapping belongs, or the other way round"
+        return "there is a list where a mapping belongs, or the other way round"
     clash = _clash(OmegaConf.load(path), composed([], project))
     return f"{path}: {clash or 'some key'} is a list where a mapping belongs, or the other way round"
 
 
 def _clash(mine: Any, usual: Any, path: str = "") -> str:
-    """The first place at which one is a list and the other a mapping."""
+    """The first place where one has a list and the other a mapping."""
     for key in mine:
         one, other = mine._get_node(key), usual._get_node(key) if key in usual else None
         if {type(one).__name__, type(other).__name__} == {"DictConfig", "ListConfig"}:
@@ -163,7 +161,7 @@ def _clash(mine: Any, usual: Any, path: str = "") -> str:
 
 
 def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
-    """Words for a key that does not exist, with the nearest among those of the recipe without overrides."""
+    """A message about an unknown key, with the nearest keys of the recipe without overrides."""
     choices = re.compile(rf"(recipe|\+?{PARTS}|{'|'.join(GROUPS)})=[\w/,\[\]-]+")
     chosen = [part for part in overrides if choices.fullmatch(part)]
     typed = next((part for part in overrides if part.lstrip("+~").startswith(name)), name)
@@ -172,7 +170,7 @@ def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
         return f"the key {full!r} is called {RENAMED[full]!r} now: {typed.replace(full, RENAMED[full], 1)}"
     try:
         config = composed(chosen, project)
-    except Exception:  # a second mistake, or the same one: the names there are cannot be known
+    except Exception:  # a second mistake, or the same one: the known keys cannot be found
         return f"there is no key {full!r}"
     keys = ["recipe", *(key for key in _keys(config) if not f"{key}.".startswith("hydra."))]
     level: Any = config
@@ -191,16 +189,16 @@ def _no_key(name: str, project: Path, overrides: Sequence[str]) -> str:
 
 
 def _nearest(full: str, keys: Sequence[str]) -> list[str]:
-    """The keys that were perhaps meant: those in which only sections are missing, else the most alike."""
+    """The keys that were perhaps meant: those that only lack sections in between, else the most similar."""
     words = full.split(".")
     deeper = [key for key in keys if _within(words, key.split("."))]
-    if any(".sampling." in key for key in deeper):  # a stage's; the model's own goes for all stages
+    if any(".sampling." in key for key in deeper):  # the model's own key holds for all stages
         return [f"model.sampling.{words[-1]}", *deeper[:2]]
     return deeper[:3] or get_close_matches(full, keys, n=1, cutoff=0.75)
 
 
 def _within(words: Sequence[str], parts: Sequence[str]) -> bool:
-    """Whether the words are parts of a key, in order, the last as its last."""
+    """Whether the words are parts of a key, in order, and the last word is its last part."""
     rest = iter(parts)
     return words[-1] == parts[-1] and all(word in rest for word in words)
 

@@ -1,4 +1,4 @@
-"""Whether an export fits the records it writes: fields, columns, templates, and the name of its file."""
+"""Whether an export fits the records that it writes: fields, columns, templates, and its file name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selfinstruct.stages import Stage
 from selfinstruct.stages.fields import Sample
 from selfinstruct.where import faults as where_faults
 
-# What `load_dataset` takes for a file of JSON lines, and for the name of a config; * and [ would be patterns.
+# The names that `load_dataset` takes for a JSONL file, and for a config; * and [ would be patterns.
 FILE = re.compile(r"""[^.\\/:*?"<>|\[\]][^\\/:*?"<>|\[\]]*\.jsonl?""")
 NAME = re.compile(r"[^\\/:*?<>|]+")
 
@@ -31,20 +31,20 @@ def checked(
     faults: list[Fault],
     warnings: list[str],
 ) -> Export:
-    """The export, knowing which of its columns are fields.
+    """The export, with its fields and its other columns told apart.
 
     Args:
         key: its name in the recipe.
         export: the export.
-        others: those before it.
-        schema: of the records that it writes.
-        made: the fields of these in the end, as far as it is known.
+        others: the exports before it.
+        schema: the schema of the records that it writes.
+        made: the fields of these records at the end, as far as known.
         stages: the stages that could be built.
-        faults: receives what is wrong with it.
-        warnings: receives what the user should know.
+        faults: gets the faults of the export.
+        warnings: gets what the user should know.
     """
     sample = fields_of(schema)
-    if sample:  # else nobody knows what the records may have
+    if sample:  # otherwise the fields of the records are unknown
         sample.update({name: field.value for name, field in made.items()})
     for name in export.fields if sample else ():
         if name not in sample:
@@ -73,27 +73,27 @@ def checked(
 
 
 def _columns(key: str, export: Export, known: Mapping[str, Any] | None) -> list[Fault]:
-    """Each column is known, and no key of the format's own."""
+    """Faults for columns that are unknown, or that are keys of the format itself."""
     found, where = [], f"export.{key}.columns"
     for name in export.columns:
         if name in export.schema.get("properties", {}):
-            what = f"{name!r} is a key of the format's own"
-            found.append(Fault(where, what, "leave it out; a column is what rows have besides"))
+            what = f"{name!r} is already a key of the format"
+            found.append(Fault(where, what, "leave it out; a column adds a key to the rows"))
         elif known is not None and name not in known:
             found.append(Fault(where, *unknown("field", name, known)))
     return found
 
 
 def _file(key: str, export: Export, others: Mapping[str, Export]) -> list[Fault]:
-    """Its file is its own, and one that other tools can read; so is its name."""
+    """Faults for a file or a name that another export has, or that other tools cannot read."""
     found, where = [], f"export.{key}.file"
     if not FILE.fullmatch(export.file):
         what = f"{export.file!r} is not the name of a file in dataset/ that load_dataset can read"
         remedy = 'leave out the folder and the characters * ? [ ] : < > | and ", and end it in .jsonl'
         found.append(Fault(where, what, remedy))
     if export.file.casefold() in [other.file.casefold() for other in others.values()]:
-        found.append(Fault(where, f"another export writes {export.file}", "give it a name of its own"))
+        found.append(Fault(where, f"another export writes {export.file}", "give it another name"))
     if not NAME.fullmatch(key):
-        what = "cannot be the name of an export: load_dataset would not take it"
+        what = "cannot be the name of an export: load_dataset would reject it"
         found.append(Fault(f"export.{key}", what, "leave out the characters / \\ : * ? < > and |"))
     return found

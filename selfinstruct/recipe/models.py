@@ -1,4 +1,4 @@
-"""The models of a recipe's stages: each stage's own or the recipe's, and those that take over from it."""
+"""The models of a recipe's stages: each stage's own or the recipe's, and their fallbacks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from selfinstruct.recipe.said import Said
 from selfinstruct.registry import validate
 from selfinstruct.safety.blot import learn
 
-# Where each of a model's keys is in the recipe; one that is not here is said in conf/.
+# The place of each of a model's keys in the recipe; a key that is not here is set in conf/.
 Places = Mapping[str, Sequence[str]]
-PLACED = ("kind", "name", "api_base", "api_key_env", "options")  # what decides where a key goes
+PLACED = ("kind", "name", "api_base", "api_key_env", "options")  # these decide where a key is sent
 LITELLM = "litellm"
-SENT_AS_THEY_ARE = (LITELLM, "local")  # kinds of model whose requests have the sampling of a recipe
+SENT_AS_THEY_ARE = (LITELLM, "local")  # kinds of model whose requests have a recipe's sampling
 
 
 class Models:
@@ -33,12 +33,12 @@ class Models:
     Args:
         config: the recipe's keys.
         project: the user's folder.
-        faults: receives what is wrong, once where stages share it.
-        said: who said what of the recipe.
+        faults: gets the faults, each only once if stages share it.
+        said: who set which value of the recipe.
 
     Attributes:
-        wanting: what a run needs and a plan does not: the models' keys.
-        notes: what the user should know of them.
+        wanting: what a run needs but a plan does not: the models' keys.
+        notes: what the user should know about them.
     """
 
     def __init__(self, config: RecipeConfig, project: Path, faults: list[Fault], said: Said) -> None:
@@ -48,7 +48,7 @@ class Models:
         self.trust = trust_of(config.trust, faults)
 
     def of(self, name: str, stage: StageConfig) -> tuple[ModelConfig, list[ModelConfig]]:
-        """The stage's model, which is the recipe's unless it has its own, and what takes over from it."""
+        """The stage's model, which is the recipe's unless it has its own, and its fallbacks."""
         model, where = self.config.model, "model"
         places: Places = places_of("model")
         if stage.model is not None:
@@ -70,17 +70,17 @@ class Models:
                 theirs = {} if of_conf else moved(places, given, *path, "fallbacks", str(number))
                 self.ready(other, where, theirs)
                 self._writes(other, where)
-                fallbacks.append(other.model_copy(update={"fallbacks": []}))  # one list, no tree
+                fallbacks.append(other.model_copy(update={"fallbacks": []}))  # a list, not a tree
         return model, fallbacks
 
     def named(
         self, given: str | dict[str, Any], base: ModelConfig | None, where: str, group: str = "model"
     ) -> ModelConfig | None:
-        """A model by the name of its file, or by its keys; None where there is a fault, which is added.
+        """A model by its file's name, or by its keys; None if there is a fault, which is added.
 
         Args:
             given: the name, or the keys.
-            base: the model from which the keys differ; None where they are all there is.
+            base: the model that the keys change; None if the keys are the whole model.
             where: its place in the recipe.
             group: the folder of its file, below `conf/`.
         """
@@ -97,26 +97,26 @@ class Models:
         return model
 
     def _unknown(self, name: str, group: str) -> tuple[str, str]:
-        """What is wrong with a name, and what to write for it; it may be one that LiteLLM knows."""
+        """The fault of an unknown name, and the remedy; the name may be one that LiteLLM knows."""
         kind = "model" if group == "model" else f"{group} model"
         what, remedy = unknown(kind, name, listing(f"conf/{group}", self.project))
         known = [] if group == "model" else full_names(name)
         return what, f"write {{name: {known[0]}}}; or of conf/{group}, {remedy}" if known else remedy
 
     def _writes(self, model: ModelConfig, where: str) -> None:
-        """A stage's model answers prompts."""
+        """Add a fault if a stage's model cannot answer prompts."""
         kind = MODELS.build(model.kind, model.options, "", [])
         if kind and not kind.writes:
-            what = f"a model of kind {model.kind} answers no prompts"
+            what = f"a model of kind {model.kind} does not answer prompts"
             self.tell([Fault(f"{where}.kind", what, "choose another: model=NAME, with a name of conf/model")])
 
     def tell(self, found: list[Fault]) -> None:
-        """Add faults that stages may share, once."""
+        """Add faults, each only once although stages may share it."""
         self.faults.extend(fault for fault in found if fault not in self.faults)
 
     @contextmanager
     def renamed(self, places: Mapping[str, str]) -> Iterator[None]:
-        """Say of what is found meanwhile that it is at other places."""
+        """Report the faults found in this block at other places."""
         marks = [(found, len(found)) for found in (self.faults, self.wanting)]
         yield
         for found, mark in marks:
@@ -124,7 +124,7 @@ class Models:
                 found[place] = replace(fault, where=places.get(fault.where, fault.where))
 
     def ready(self, model: ModelConfig, where: str, places: Places) -> None:
-        """The model's options are right, its key may go where it would, and is there or told of."""
+        """Check a model's options, whether its key may be sent to its server, and whether it is set."""
         found: list[Fault] = []
         learn(model.api_base)
         MODELS.build(model.kind, model.options, f"{where}.options", found)
@@ -147,7 +147,7 @@ class Models:
             self.wanting.append(Fault(f"{where}.api_key_env", what, remedy))
 
     def parameters(self, prompt: PromptConfig, model: ModelConfig, where: str) -> None:
-        """The parameters that a stage's prompt asks for are known."""
+        """Add faults for parameters that the stage's prompt sets and the model does not know."""
         check = sampling_faults if model.kind in SENT_AS_THEY_ARE else misplaced_parameters
         found = list(check(prompt.sampling, f"{where}.sampling"))
         for name, variant in prompt.variants.items():
@@ -156,21 +156,21 @@ class Models:
 
 
 def places_of(*path: str) -> dict[str, Sequence[str]]:
-    """The places of a model's keys that decide where a key of the user's goes."""
+    """The places of a model's keys that decide where a user's key is sent."""
     return {key: (*path, key) for key in PLACED}
 
 
 def moved(base: Places, given: str | dict[str, Any], *path: str) -> Places:
-    """The places of the keys of a model that has a name in conf/model, or that differs from another one."""
+    """The places of the keys of a model that has a name in conf/model, or that changes another one."""
     if isinstance(given, str):
         return {}
     return {**base, **{key: place for key, place in places_of(*path).items() if key in given}}
 
 
 def _differing(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
-    """A model's keys with those that differ; nested ones such as sampling key by key.
+    """A model's keys after a change; nested keys such as sampling are changed one by one.
 
-    What belongs to the other model alone is not taken over: a kind's options, and a name's price.
+    Some keys belong only to the other model and are not taken over: a kind's options, and a name's price.
     """
     keys = base.model_dump()
     if given.get("kind", base.kind) != base.kind:

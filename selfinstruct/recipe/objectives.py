@@ -1,6 +1,6 @@
-"""What a job of a sweep is judged by: one of the figures below, or a product of several (`a*b`).
+"""The figures that compare the jobs of a sweep: one of those below, or a product of several (`a*b`).
 
-To add one, add a function of a job's figures to `OBJECTIVES`. More is always better.
+To add one, add a function of a job's figures to `OBJECTIVES`. A larger value is always better.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ OBJECTIVES: dict[str, Callable[[Figures], float | None]] = {
 
 
 def names(objective: str) -> list[str]:
-    """The figures that an objective is made of."""
+    """The names of the figures in an objective."""
     return [name.strip() for name in objective.split("*")]
 
 
 def value(objective: str, figures: Figures) -> float | None:
-    """How good a job is; None where one of the figures is not known."""
+    """The value of the objective for a job; None if one of its figures is not known."""
     factors = [OBJECTIVES[name](figures) for name in names(objective)]
     return None if None in factors else math.prod(float(factor) for factor in factors if factor is not None)
 
 
 def check_names(objective: str, faults: list[Fault]) -> None:
-    """Add the faults of an objective's names."""
+    """Add the faults in an objective's names."""
     for name in names(objective):
         if name not in OBJECTIVES:
             faults.append(Fault("objective", *unknown("objective", name, OBJECTIVES)))
 
 
 def check(config: RecipeConfig, stages: Sequence[Stage], faults: list[Fault]) -> None:
-    """Add the faults of the recipe's objective: names that do not exist, and costs that nobody knows."""
+    """Add the faults of the recipe's objective: unknown names, and unknown costs."""
     check_names(config.objective, faults)
     if not any(name.endswith("_per_usd") for name in names(config.objective)):
         return

@@ -1,8 +1,8 @@
-"""Where a stage or a filter goes: `after: instances`, `before: rouge_l`.
+"""The place of a stage or a filter: `after: instances`, `before: rouge_l`.
 
-Hydra merges files, so what a file adds comes after all that is there. A stage or a filter that has `after` or
-`before` is put right beside the one it names. That is done once, to the composed config, so that the plan,
-the run, a replay and the `config.yaml` of a run folder have one order. What has neither key does not move.
+Hydra merges files, so what a file adds comes last. A stage or a filter with `after` or `before` is moved
+right beside the one that it names. This happens once, in the composed config, so the plan, the run, a replay
+and the `config.yaml` of a run folder have the same order. Entries with neither key do not move.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from selfinstruct.errors import Fault, unknown
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-Places = Mapping[str, Mapping[str, str]]  # by name, the names it is to go after or before
+Places = Mapping[str, Mapping[str, str]]  # by name, the names that it goes after or before
 
 
 def arrange(config: DictConfig) -> list[Fault]:
-    """Put the stages and the filters of a composed config into their order, and say what is wrong with it.
+    """Put the stages and the filters of a composed config in order; returns the faults.
 
     Args:
         config: the config; it is changed.
@@ -36,14 +36,14 @@ def arrange(config: DictConfig) -> list[Fault]:
 
 
 def in_order(names: list[str], places: Places, where: str, kind: str, faults: list[Fault]) -> list[str]:
-    """The names in their order; several that go after the same one stay in the order in which they came.
+    """The names in order; those that go after the same one keep the order in which they came.
 
     Args:
-        names: all names, in the order in which the files have them.
-        places: of those that say it, where they go.
+        names: all names, in the order of the files.
+        places: where the names with a place go.
         where: the section's key, for messages.
-        kind: what the names are of ("stage").
-        faults: receives what is wrong; what has a fault stays where it is.
+        kind: the word for one of them in messages ("stage").
+        faults: gets the faults; a name with a fault is not moved.
     """
     found: list[Fault] = []
     for name, place in places.items():
@@ -54,8 +54,8 @@ def in_order(names: list[str], places: Places, where: str, kind: str, faults: li
         ]
     circle = [] if found else _circle(places)
     if circle:
-        told = ", which goes beside ".join([*circle[1:], circle[0]])
-        what, remedy = f"goes beside {told}: that is a circle", "name one that is not in it"
+        chain = ", which goes beside ".join([*circle[1:], circle[0]])
+        what, remedy = f"goes beside {chain}: that is a circle", "name one that is not in it"
         found.append(Fault(f"{where}.{circle[0]}", what, remedy))
     if found:
         faults += found
@@ -65,13 +65,13 @@ def in_order(names: list[str], places: Places, where: str, kind: str, faults: li
         ordered.insert(_index(name, places, ordered), name)
     for name, place in places.items():
         if {AFTER, BEFORE} <= set(place) and ordered.index(place[AFTER]) > ordered.index(place[BEFORE]):
-            what = f"it cannot go after {place[AFTER]!r} and before {place[BEFORE]!r}, which comes first"
+            what = f"cannot go after {place[AFTER]!r} and before {place[BEFORE]!r}, which comes first"
             faults.append(Fault(f"{where}.{name}", what, "leave one of the two out"))
     return ordered
 
 
 def _sections(config: DictConfig) -> Iterator[tuple[str, str, DictConfig]]:
-    """The sections whose order counts, each with its key and what it holds; not those that are another's."""
+    """The sections with an order, each with its key and its entries, except those that link to another."""
     from omegaconf import DictConfig
 
     pipeline, filters = (config._get_node(key) if key in config else None for key in ("pipeline", "filters"))
@@ -85,24 +85,24 @@ def _sections(config: DictConfig) -> Iterator[tuple[str, str, DictConfig]]:
 
 
 def _is_own(node: DictConfig) -> bool:
-    """Whether a node has keys of its own: it is neither null nor another key's."""
+    """Whether a node has keys of its own: it is not null and not a link to another key."""
     return not (node._is_none() or node._is_interpolation() or node._is_missing())
 
 
 def _place(section: DictConfig, name: Any) -> dict[str, str]:
-    """Where an entry is to go; another type than text is a fault that the recipe's types report."""
+    """Where an entry goes; a value that is not text is a fault that the recipe's types report."""
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         entry = section.get(name)
         given = {side: entry.get(side) for side in (AFTER, BEFORE)} if hasattr(entry, "keys") else {}
-    except OmegaConfBaseException:  # a `${…}` that cannot be made out, which is reported with its place
+    except OmegaConfBaseException:  # an invalid `${…}`, which is reported elsewhere with its place
         return {}
     return {side: other for side, other in given.items() if isinstance(other, str)}
 
 
 def _circle(places: Places) -> list[str]:
-    """Names of which each goes beside the next, and the last beside the first; empty where there are none."""
+    """Names that form a circle, each beside the next and the last beside the first; or empty."""
     done: set[str] = set()
 
     def walk(name: str, path: list[str]) -> list[str]:
@@ -119,7 +119,7 @@ def _circle(places: Places) -> list[str]:
 
 
 def _anchors_first(places: Places) -> list[str]:
-    """The names that have a place, each after those that it goes beside."""
+    """The names with a place, each after the one that it goes beside."""
     ordered: list[str] = []
 
     def enter(name: str) -> None:
@@ -134,7 +134,7 @@ def _anchors_first(places: Places) -> list[str]:
 
 
 def _index(name: str, places: Places, ordered: list[str]) -> int:
-    """Where a name goes in a list: right before another, or right after it and those that went after it."""
+    """The index for a name: right before another, or right after it and those placed after it earlier."""
     if AFTER not in places[name]:
         return ordered.index(places[name][BEFORE])
     index = ordered.index(places[name][AFTER]) + 1
@@ -144,7 +144,7 @@ def _index(name: str, places: Places, ordered: list[str]) -> int:
 
 
 def _follows(name: str, other: str, places: Places) -> bool:
-    """Whether one goes after another, or after one that does."""
+    """Whether one goes after another, directly or through others."""
     while AFTER in places.get(name, {}):
         name = places[name][AFTER]
         if name == other:

@@ -1,9 +1,9 @@
-"""Where a record comes from, and what the checks found out about it, for the columns of exports.
+"""The origin of a record, and the details that checks have kept, for the columns of exports.
 
-The columns of an export name fields of the records. Besides, they may name `id`, `parent`, `request` and
-`model`, the details that filters keep with what they let pass (`tells`), and the lines that a prompt drew. A
-detail that a record does not have itself is that of the record it was made from, so an instance has the
-scores of its instruction. A field of the records comes before all of these.
+The columns of an export name fields of the records. They may also name `id`, `parent`, `request` and `model`,
+the details that filters keep of the records that pass (`tells`), and the lines that a prompt drew. A record
+without a detail gets that of the record it was made from, so an instance has the scores of its instruction.
+If a field of the records has one of these names, the field is used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ORIGIN = {
     "request": "the number of the request whose reply it was read from; null for a seed task",
     "model": "the model whose reply it was read from, as the provider calls it; null for a seed task",
 }
-# Details of the form id: score, and the two columns that the best of them goes into.
+# Details of the form id: score, and the two columns for the best of them.
 PAIRS = {
     "most_similar": ("nearest", "score"),
     "nearest_in_meaning": ("nearest_in_meaning", "score_in_meaning"),
@@ -29,23 +29,23 @@ PAIRS = {
 
 
 def names(stages: Sequence[Stage], of: str) -> dict[str, str]:
-    """What a column may name besides the fields of the records, and what each means.
+    """The names that a column may have besides the fields of the records, and what each means.
 
     Args:
         stages: all the stages.
-        of: the stage whose records are written.
+        of: the stage with the records to write.
     """
     found: dict[str, str] = {}
     for stage in _line(stages, of):
-        told = dict.fromkeys(stage.lines, "the line of a file that the prompt drew")
+        kept = dict.fromkeys(stage.lines, "the line of a file that the prompt drew")
         for _, check in stage.judge.checks:
-            told |= check.tells
-        found = {**told, **found}
+            kept |= check.tells
+        found = {**kept, **found}
     return {**found, **ORIGIN}
 
 
 def unkept(stages: Sequence[Stage], of: str) -> dict[str, str]:
-    """Of these names, those that no filter keeps as it is set, each with the key that would make it."""
+    """Those of these names that no filter keeps as it is set now, each with the key that changes this."""
     could: dict[str, str] = {}
     kept: set[str] = set()
     for stage in _line(stages, of):
@@ -59,12 +59,12 @@ def unkept(stages: Sequence[Stage], of: str) -> dict[str, str]:
 
 
 class Origins:
-    """Says where the records of a run come from.
+    """Reports the origin of a run's records.
 
     Args:
         stages: the stages of the recipe.
         journal: the journal of the run.
-        made: by stage that makes records, its records.
+        made: the records, by stage that makes records.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Origins:
         self._models: dict[str, dict[int, str]] = {}
 
     def __call__(self, record: Record) -> dict[str, Any]:
-        """All that may be told of a record besides its fields."""
+        """All that is known about a record besides its fields."""
         line = list(self._ancestry(record))
         found: dict[str, Any] = {}
         for one in reversed(line):
@@ -91,7 +91,7 @@ class Origins:
         }
 
     def models(self, stage: str) -> dict[int, str]:
-        """By number of the request, the model that a stage's reply came from."""
+        """The model that gave each reply of a stage, by request number."""
         if stage not in self._models:
             configured = self._stages[stage].model.name if stage in self._stages else ""
             replies = self._journal.models(stage)
@@ -105,7 +105,7 @@ class Origins:
             record = self._records.get(record.parent or "")
 
     def _models_of(self, line: Sequence[Record]) -> Iterator[str]:
-        """The model that wrote it: of a record that a stage let go on as it was, its parent's."""
+        """The model that wrote the record; if a stage only passed it on unchanged, its parent's model."""
         for record in line:
             if KEPT not in record.detail:
                 name = self.models(record.stage).get(record.request)
@@ -114,7 +114,7 @@ class Origins:
 
 
 def _nearest(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """The records that one is most like, and how much."""
+    """The most similar other record, and the score."""
     found: dict[str, Any] = {}
     for name, (nearest, score) in PAIRS.items():
         scores: dict[str, float] = detail.get(name) or {}
@@ -125,7 +125,7 @@ def _nearest(detail: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _line(stages: Sequence[Stage], of: str) -> Iterator[Stage]:
-    """A stage, the one whose records it is about, and so on."""
+    """A stage, the stage that makes its records, and so on."""
     by_name, name = {stage.name: stage for stage in stages}, of
     while name in by_name:
         yield by_name[name]

@@ -1,7 +1,7 @@
-"""Overrides as users type them: what cannot be one is refused here, the rest is handed to Hydra.
+"""Overrides as users type them: invalid ones are refused here, the rest goes to Hydra.
 
-Hydra's grammar and its parser of options answer a slip (`--target 5`, `target = 5`, a bracket left open) in
-words about themselves. Here each is answered with what to type instead.
+After a slip (`--target 5`, `target = 5`, an unclosed bracket), the messages of Hydra's grammar and its option
+parser are about themselves. Here each slip gets a message that says what to type instead.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from selfinstruct.project.yaml_limits import DEEP
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-# Mappings that take any key: a request's parameters, names for templates, conditions on seeds, their
-# columns, and a stage's model of its own, which has no key as long as it is null. A model's own keys need
-# not all stand in its file.
+# These mappings take any key: request parameters, template names, conditions on seeds, their columns, and a
+# stage's own model, which has no keys as long as it is null. A model's file need not have all of the model's
+# keys.
 OPEN = re.compile(
     r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
     r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
@@ -37,7 +37,7 @@ LONG = re.compile(r"--([\w.@/]+)")
 
 
 def refuse_spaces(arguments: Sequence[str]) -> None:
-    """Refuse `target = 5`, which a shell makes several words of.
+    """Refuse `target = 5`, which a shell splits into several words.
 
     Raises:
         UserError: with what to type instead.
@@ -59,16 +59,16 @@ def refuse_options(arguments: Sequence[str]) -> None:
     Raises:
         UserError: with what to type instead.
     """
-    valued = False  # the word before is an option that takes this one
+    valued = False  # whether the word before is an option that takes this one as its value
     for part, after in zip(arguments, [*arguments[1:], ""], strict=False):
         valued = not valued and part.startswith("-") and len(part) > 1 and _takes_value(part, after)
 
 
 def _takes_value(part: str, following: str) -> bool:
-    """Whether an option is followed by its value.
+    """Whether the next word is the value of an option.
 
     Raises:
-        UserError: for one that does not exist.
+        UserError: if the option does not exist.
     """
     from hydra._internal.utils import get_args_parser
 
@@ -81,11 +81,11 @@ def _takes_value(part: str, following: str) -> bool:
     if long and value and not get_close_matches(name, known, n=1, cutoff=0.8):
         raise UserError(f"keys of a recipe have no dashes: write {long[1]}={value}")
     what, hint = unknown("option", name, known)
-    raise UserError(f"{what}\n  {hint}\n  keys of a recipe are written KEY=VALUE, such as target=5")
+    raise UserError(f"{what}\n  {hint}\n  set a recipe's keys as KEY=VALUE, such as target=5")
 
 
 def _bare(word: str) -> bool:
-    """Whether a word may be a value that was meant for the key before it."""
+    """Whether a word may be the value of the key before it."""
     return bool(word) and "=" not in word and word[0] not in "-+~"
 
 
@@ -97,42 +97,42 @@ def meant(override: str) -> str:
     opened = [one for one, other in PAIRS.items() if value.count(one) > value.count(other)]
     closed = [other for one, other in PAIRS.items() if value.count(one) < value.count(other)]
     if opened or closed:
-        wrong = f"{opened[0]!r} is not closed" if opened else f"{closed[0]!r} closes what was not opened"
+        wrong = f"{opened[0]!r} is not closed" if opened else f"{closed[0]!r} was never opened"
         return f"{wrong}; complete it, and put quotes around it for the shell: '{key}=…'"
     quoted = f"{key}={quoted_value(value)}"
     if not _parses(quoted):
         return "write KEY=VALUE"
     shell = quoted.replace("'", "'\\''")
-    return f"a value with such characters needs quotes of its own, inside the shell's: '{shell}'"
+    return f"put a value with such characters in quotes, and all of it in quotes for the shell: '{shell}'"
 
 
 def quoted_value(text: str) -> str:
-    """A text as Hydra reads it, whatever characters are in it."""
+    """A text in the form that Hydra reads, with any characters."""
     return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides, with those marked that Hydra takes otherwise than whoever types them means.
+    """The overrides, with marks where Hydra would read them differently from what the user means.
 
-    It refuses `model.sampling.top_k=5` where a recipe sets no top_k, adds nothing for `export={}`, and makes
-    a number of the name in `recipe=12`.
+    Hydra refuses `model.sampling.top_k=5` if a recipe sets no top_k, adds nothing for `export={}`, and reads
+    the name in `recipe=12` as a number.
 
     Raises:
-        UserError: for one that would choose a file by what `${…}` says, or copy the environment, or is nested
-            so deeply that Hydra's parser comes to its own end.
+        UserError: for an override that chooses a file with `${…}`, copies the environment, or is nested too
+            deeply for Hydra's parser.
     """
     for part in overrides:
         _refuse_outside(part)
         if _depth(part) > DEEP:
-            raise UserError(f"{part[:40]!r} … is nested deeper than {DEEP} levels; take brackets out")
+            raise UserError(f"{part[:40]!r} … is nested deeper than {DEEP} levels; remove some brackets")
     plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
-    plain = [f"+{part}" if part.startswith(f"{PARTS}=") else part for part in plain]  # always added to others
+    plain = [f"+{part}" if part.startswith(f"{PARTS}=") else part for part in plain]  # always added
     added = [f"++{part}" if OPEN.match(part) or may_be_missing(part) else part for part in plain]
     return [_named(part) for part in added]
 
 
 def _depth(text: str) -> int:
-    """How deep the brackets of an override are nested at most."""
+    """The deepest nesting of brackets in an override."""
     depth = deepest = 0
     for character in text:
         depth += (character in PAIRS) - (character in PAIRS.values())
@@ -141,7 +141,7 @@ def _depth(text: str) -> int:
 
 
 def _named(override: str) -> str:
-    """The choice of a recipe or of a file of conf/ whose names Hydra would take for numbers, in quotes."""
+    """The choice of a recipe or of a file of conf/, in quotes if Hydra would read its names as numbers."""
     choice = CHOICE.fullmatch(override)
     if not choice or (choice[1] != "recipe" and choice[2] == "null"):
         return override
@@ -150,22 +150,22 @@ def _named(override: str) -> str:
 
 
 def _refuse_outside(override: str) -> None:
-    """Refuse what would bring something from outside into the composition, before Hydra begins it."""
+    """Refuse overrides that would bring something from outside into the config, before Hydra begins."""
     key, _, value = override.lstrip("+~").partition("=")
     chooses = key in (*FOLDERS, "recipe", "sweep_dir") or bool(re.search(r"[/@$]", key))
     if "${" in key or (chooses and "${" in value):
-        raise UserError(f"{override!r}: write the name itself; ${{…}} stands for another key in values only")
+        raise UserError(f"{override!r}: write the name itself; ${{…}} means another key only in values")
     if key.startswith("hydra") and "env_copy" in override:
-        raise UserError("hydra.job.env_copy copies the environment into the config; leave it out")
+        raise UserError("hydra.job.env_copy would copy the environment into the config; leave it out")
 
 
 def readable(name: str) -> bool:
-    """Whether Hydra reads `recipe=NAME` as this name; it makes a number of 12 and nothing of null."""
+    """Whether Hydra reads `recipe=NAME` as this name; it reads 12 as a number and null as nothing."""
     return _parses(f"recipe={name}", name)
 
 
 def _parses(override: str, value: object = None) -> bool:
-    """Whether Hydra can parse an override, and as this value where one is given."""
+    """Whether Hydra can parse an override, and with this value if one is given."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -177,7 +177,7 @@ def _parses(override: str, value: object = None) -> bool:
 
 
 def composed(overrides: Sequence[str], project: Path) -> DictConfig:
-    """What Hydra composes of some overrides, its own part included."""
+    """The config that Hydra composes from overrides, with Hydra's own part."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 

@@ -1,8 +1,8 @@
-"""Files and folders that a recipe names: they are in the project, unless the user typed them.
+"""The files and folders that a recipe names: they must be in the project, unless the user typed them.
 
-A recipe may come from somebody else. What it names is read and sent to a model, or written to. So it names
-nothing outside of the folder that it is used in; on the command line, and in `conf/`, every path is fine. A
-key whose value is a path is marked with `OnDisk` where it is declared, as a field or as an option.
+A recipe may come from somebody else. The files that it names are read and sent to a model, or written. So it
+may name nothing outside of the folder that it is used in; on the command line, and in `conf/`, every path is
+allowed. A key with a path is marked with `OnDisk` where it is declared, as a field or as an option.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from selfinstruct.recipe.said import Said
 from selfinstruct.registry import Registry
 from selfinstruct.stages import STAGES
 
-WRITTEN = ("run_dir", "scratch", "cache.path")  # keys of what a run writes to
-KEPT = ("conf", "recipes", "seeds")  # folders that hold what a project is
-REMEDY = "a recipe names files of its project only; copy it there, or type the key yourself: {}=…"
+WRITTEN = ("run_dir", "scratch", "cache.path")  # keys of the files and folders that a run writes
+KEPT = ("conf", "recipes", "seeds")  # the folders with a project's own files
+REMEDY = "a recipe may only name files of its project; copy it there, or type the key yourself: {}=…"
 
 
 def faults_of(keys: dict[str, Any], said: Said, project: Path) -> list[Fault]:
-    """The paths outside of the project that a recipe names by itself.
+    """The paths outside of the project that the recipe itself names.
 
     Args:
         keys: the composed recipe.
-        said: who said what of it.
+        said: who set which value.
         project: the user's folder.
     """
     if not said.recipes:
@@ -44,7 +44,7 @@ def faults_of(keys: dict[str, Any], said: Said, project: Path) -> list[Fault]:
     named, found = _named(), []
     for parts, path in _leaves(keys, ()):
         key = ".".join(parts)
-        if not named.fullmatch(key) or not said.by_recipe(parts) or no_path(path):  # which is said elsewhere
+        if not named.fullmatch(key) or not said.by_recipe(parts) or no_path(path):  # reported elsewhere
             continue
         place = outside(path, project)
         if place:
@@ -52,28 +52,28 @@ def faults_of(keys: dict[str, Any], said: Said, project: Path) -> list[Fault]:
             found.append(Fault(key, what, REMEDY.format(key)))
         elif key in WRITTEN and (folder := _of_project(path, project)) in KEPT:
             remedy = f"name a folder beside {folder}, or leave {key} out"
-            found.append(Fault(key, f"{path} is in {folder}, where a run writes nothing", remedy))
+            found.append(Fault(key, f"{path} is in {folder}; a run may not write there", remedy))
     return found
 
 
 def _of_project(path: str, project: Path) -> str:
-    """The folder of the project that a path is in."""
+    """The folder of the project that has a path in it; empty if none has."""
     home, real = Path(os.path.realpath(project)), Path(os.path.realpath(path_below(project, path)))
     return real.relative_to(home).parts[0] if home in real.parents else ""
 
 
 def outside(path: str, project: Path) -> Path | None:
-    """Where a path leads that is not, or does not stay, in the user's folder or in ours.
+    """The target of a path that is not, or does not stay, in the user's folder or ours; None if it stays.
 
     Args:
-        path: a file, a folder with all in it, or a pattern, as a recipe names it.
+        path: a file, a folder with its subfolders, or a pattern, as in a recipe.
         project: the user's folder.
     """
     homes = [root.resolve() for root in roots(project)]
     fixed = re.split(r"[*?\[]", path)[0]
     if fixed != path and ".." in Path(path).parts:
         return Path(path)
-    folder = "".join(fixed.rpartition("/")[:2])  # of a pattern
+    folder = "".join(fixed.rpartition("/")[:2])  # the folder before a pattern's first wildcard
     start = path_below(project, path if fixed == path else folder)
     for place in _reached(start):
         real = Path(os.path.realpath(place))
@@ -90,7 +90,7 @@ def _reached(start: Path) -> Iterator[Path]:
 
 
 def _leaves(value: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The texts of a recipe by their keys, part by part; a place in a list by its number."""
+    """The texts in a recipe with their keys as parts; a place in a list is its number."""
     if isinstance(value, str):
         yield key, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -99,7 +99,7 @@ def _leaves(value: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 
 
 def _named() -> re.Pattern[str]:
-    """The keys that hold paths."""
+    """A pattern for the keys that hold paths."""
     options: dict[str, Registry[Any]] = {
         r"pipeline\.[^.]+": STAGES,
         r"filters\.[^.]+\.[^.]+": FILTERS,
@@ -114,7 +114,7 @@ def _named() -> re.Pattern[str]:
 
 
 def _fields(model: type[BaseModel], above: str = "", within: tuple[Any, ...] = ()) -> Iterator[str]:
-    """The keys of a model that are marked, those of its sections too, which may hold others of their kind."""
+    """The marked keys of a model and its sections, which may contain sections of their own type."""
     for name, field in model.model_fields.items():
         if OnDisk in field.metadata:
             yield above + name

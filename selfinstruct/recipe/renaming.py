@@ -1,7 +1,7 @@
-"""Puts what a recipe or an override says under an old name of a key under its new one, and says so.
+"""Moves values from the old name of a key to its new name, and returns notes about it.
 
-The names are in `project.renamed`. Where both names have a value, the nearer one counts: what was typed,
-then what a recipe says, then the recipe it is built on, then `conf/`.
+The names are in `project.renamed`. If both names have a value, the value set nearest to the run counts: the
+command line, then a recipe, then the recipe that it is built on, then `conf/`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def rename(config: DictConfig, said: Said) -> list[str]:
-    """Give the keys of a composed config the names that they have now.
+    """Give the keys of a composed config their new names.
 
     Args:
         config: the config; it is changed.
-        said: who said what of it.
+        said: who set which value.
 
     Returns:
-        A note on each old name that somebody has used.
+        A note on each old name that was used.
     """
     return [_moved(section, path, one, said) for section, path, one in _old(config)]
 
 
 def _old(config: DictConfig) -> Iterator[tuple[DictConfig, list[str], Renamed]]:
-    """Each section that has an old name in it, with its place."""
+    """Each section with an old name in it, and its place."""
     for one in RENAMED:
         for section, path in _places(config, one.place.split("."), []):
             if one.old in section and one.kind in ("", kind_of(_texts(section), path[-1])):
@@ -39,7 +39,7 @@ def _old(config: DictConfig) -> Iterator[tuple[DictConfig, list[str], Renamed]]:
 
 
 def _places(node: Any, place: Sequence[str], path: list[str]) -> Iterator[tuple[DictConfig, list[str]]]:
-    """The sections at a place, as far as they are written there themselves."""
+    """The sections at a place, if they are written there and not linked."""
     from omegaconf import DictConfig
 
     if not isinstance(node, DictConfig) or node._is_none() or node._is_interpolation() or node._is_missing():
@@ -58,7 +58,7 @@ def _texts(section: DictConfig) -> Mapping[str, Any]:
 
 
 def _moved(section: DictConfig, path: list[str], one: Renamed, said: Said) -> str:
-    """Move what is under the old name; returns the note."""
+    """Move the value under the old name; returns the note."""
     from omegaconf import DictConfig, OmegaConf, open_dict
 
     old: Any = section._get_node(one.old)
@@ -84,7 +84,7 @@ def _leaves(node: Any) -> list[Any]:
 
 
 def _nearer(old: Sequence[str], new: Sequence[str], said: Said) -> str:
-    """Which of two names of a key was said nearer to the run; the old one where that is not known."""
+    """The name that was set nearer to the run; the old one if that is not known."""
     typed = [name for name, _ in said.typed]
     for key in reversed(typed):
         for path in (old, new):

@@ -1,8 +1,8 @@
-"""Who said a value of a composed recipe: a recipe's file in the user's folder, or the user.
+"""Who set a value of a composed recipe: a recipe's file in the user's folder, or the user.
 
-People share recipes as they share scripts, so a file in `recipes/` may be a stranger's. What is typed on the
-command line, what is in the user's `conf/` and what comes with selfinstruct is the user's own will. Some keys
-(addresses, names of keys, paths) may say more there than in a recipe.
+People share recipes as they share scripts, so a file in `recipes/` may be a stranger's. Everything typed on
+the command line, in the user's `conf/` or from selfinstruct itself counts as the user's own. There some keys
+(addresses, names of keys, paths) may have values that a recipe may not give them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MISSING = object()
-DEEPEST = 20  # interpolations that lead to one another
-WHOLE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+)*)\}")  # an interpolation that is a whole value, of a key
+DEEPEST = 20  # at most so many interpolations in a chain
+WHOLE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+)*)\}")  # a value that is only an interpolation of a key
 
 
 @dataclass(frozen=True)
 class Said:
-    """What each has said.
+    """The values by who set them.
 
     Attributes:
-        recipes: the keys of the recipe's files that are in the user's folder, as they are written.
+        recipes: the keys in the recipe's files in the user's folder, as they are written.
         composed: all keys, as they are written.
         typed: the overrides by their key, in order.
     """
@@ -40,13 +40,13 @@ class Said:
     typed: Sequence[tuple[str, Any]] = ()
 
     def by_recipe(self, key: str | Sequence[str]) -> bool:
-        """Whether the value of a key is what a recipe's file says, and nobody typed another.
+        """Whether a recipe's file set the value of a key, and nobody typed another.
 
-        A value that nobody is found to have said counts as a recipe's.
+        A value without a known source counts as a recipe's.
 
         Args:
-            key: the key with its sections, as `model.api_base`; a place in a list by its number. As a
-                sequence of its parts where one of them may have a dot in it, as a filter's name may.
+            key: the key with its sections, such as `model.api_base`; a place in a list is its number. Give a
+                sequence of its parts if one of them may have a dot in it, as a filter's name may.
         """
         return self._by_recipe(_path(key), 0)
 
@@ -62,12 +62,12 @@ class Said:
             return self._taken(value, (), depth)
         if any(_says(recipe, path) for recipe in self.recipes):
             return True
-        found, rest = _down(self.composed, path)  # of conf, which may take in what a recipe says
+        found, rest = _down(self.composed, path)  # from conf, but it may include a value of a recipe
         unknown = bool(rest) and not isinstance(found, str)
         return unknown or self._taken(found, rest, depth)
 
     def _typed(self, path: Sequence[str]) -> Any:
-        """The value that was typed for a key, the last if there are several."""
+        """The value typed for a key, the last one if there are several."""
         for typed, value in reversed(self.typed):
             parts = typed.split(".")
             if [*path[: len(parts)]] == parts:
@@ -77,7 +77,7 @@ class Said:
         return MISSING
 
     def _taken(self, value: Any, rest: Sequence[str], depth: int) -> bool:
-        """Whether a value may take in what a recipe says; what is not simply another key may."""
+        """Whether a value may include a recipe's value; anything but a plain link to another key may."""
         if not isinstance(value, str) or "${" not in value:
             return False
         other = WHOLE.fullmatch(value)
@@ -87,12 +87,12 @@ class Said:
 
 
 def said_of(name: str, config: DictConfig, overrides: Sequence[str], project: Path) -> Said:
-    """Who said what of a composed recipe.
+    """Who set which value of a composed recipe.
 
     Args:
         name: the recipe's name.
         config: all its keys, as Hydra composed them.
-        overrides: what was typed.
+        overrides: the overrides as typed.
         project: the user's folder.
     """
     from omegaconf import OmegaConf
@@ -103,7 +103,7 @@ def said_of(name: str, config: DictConfig, overrides: Sequence[str], project: Pa
 
 
 def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
-    """The keys of a recipe's file and of those that it builds on, as far as they are in the user's folder."""
+    """The keys of those files, of a recipe and of those it builds on, that are in the user's folder."""
     from omegaconf import OmegaConf
 
     known = listing("recipes", project)
@@ -121,13 +121,13 @@ def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_ours(path: Path, project: Path) -> bool:
-    """Whether a recipe came with selfinstruct; where its folder is the user's too, nobody can tell."""
+    """Whether a recipe came with selfinstruct; unknown, so False, if its folder is also the user's."""
     ours = packaged() / "recipes"
     return project.resolve() != packaged() and Path(os.path.realpath(path)).parent == ours
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All that is written in a defaults list, as it is: a name may have any character."""
+    """All the texts in a defaults list, as they are: a name may have any character."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, list):
@@ -138,14 +138,14 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _named(text: str, known: Iterable[str]) -> Iterator[str]:
-    """The recipes that a text may name, in whatever form; all of them where it has an interpolation."""
+    """The recipes that a text may name, in any form; all of them if it has an interpolation."""
     for name in known:
         if "${" in text or re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
             yield name
 
 
 def _parsed(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """The overrides that set a key, and what they set it to."""
+    """The overrides that set a key, and their values."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for override in OverridesParser.create().parse_overrides(list(overrides)):
@@ -158,7 +158,7 @@ def _path(key: str | Sequence[str]) -> Sequence[str]:
 
 
 def _down(value: Any, path: Sequence[str]) -> tuple[Any, Sequence[str]]:
-    """What is found on a path, as far as it leads, and the rest of the path."""
+    """The value at a path, as far as the path leads, and the rest of the path."""
     for place, part in enumerate(path):
         if isinstance(value, Mapping) and any(str(key) == part for key in value):
             value = next(inner for key, inner in value.items() if str(key) == part)
@@ -170,6 +170,6 @@ def _down(value: Any, path: Sequence[str]) -> tuple[Any, Sequence[str]]:
 
 
 def _says(recipe: Mapping[str, Any], path: Sequence[str]) -> bool:
-    """Whether a recipe says what is at a key: itself, or by an interpolation or a list that holds it."""
+    """Whether a recipe sets the value of a key: directly, or by an interpolation or list around it."""
     found, rest = _down(recipe, path)
     return not rest or isinstance(found, list) or (isinstance(found, str) and "${" in found)

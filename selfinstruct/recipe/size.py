@@ -1,8 +1,8 @@
-"""What requests take before any is sent, and whether budgets and limits leave room for them.
+"""The size of requests before any is sent, and whether budgets and limits leave room for them.
 
-`check` adds the faults; `size` says what one request of a stage takes, from prompts that are really filled
-in: a bootstrap stage's own first ones, and for those about a record stand in what its first stage is made of,
-or else seed tasks.
+`check` adds the faults. `size` returns the size of one request of a stage, from prompts that are really
+filled in: the first prompts of a bootstrap stage; for a stage about records, prompts with the material of its
+first stage, or else with seed tasks.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from selfinstruct.stages import Stage
 from selfinstruct.stages.kind import Trial
 
 SAMPLES = 20
-# Of its max_tokens, how much a reply is taken to have: at least, as a rule, at most.
+# The share of max_tokens that a reply is assumed to use: at least, usually, at most.
 REPLY = (0.1, 1 / 3, 1.0)
 UNBOUNDED = 1024  # for a request without max_tokens
 
 
 @dataclass(frozen=True)
 class Size:
-    """What one request of a stage takes, in tokens.
+    """The size of one request of a stage, in tokens.
 
     Attributes:
-        prompt: of the prompt, on average.
-        reply: of its reply at most, on average; `UNBOUNDED` where nothing bounds it.
-        most: of a prompt and the longest reply that it asks for, at the largest of the prompts.
+        prompt: the average size of a prompt.
+        reply: the average of the longest allowed reply; `UNBOUNDED` if nothing limits it.
+        most: the largest sum of a prompt and the longest reply that it asks for.
         bounded: whether requests have max_tokens.
     """
 
@@ -47,11 +47,11 @@ class Size:
 
 
 def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Size:
-    """What one request of a stage takes.
+    """The size of one request of a stage.
 
     Raises:
-        TemplateFault: where its prompt cannot be filled in.
-        ValueError: where there are fewer seeds than examples.
+        TemplateFault: if its prompt cannot be filled in.
+        ValueError: if there are fewer seeds than examples.
     """
     requests = list(_requests(config, stages, stage, seeds))
     prompts = [tokens.count(f"{request.system or ''}{request.prompt}") for request in requests]
@@ -67,21 +67,21 @@ def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: See
 def check(
     config: RecipeConfig, stages: Sequence[Stage], seeds: Seeds | None, faults: list[Fault]
 ) -> list[str]:
-    """Add every budget and limit that cannot be kept, or that no request fits in.
+    """Add a fault for every budget and limit that cannot be kept, or that is too small for a request.
 
     Args:
         config: the recipe's keys.
         stages: the stages that could be built.
-        seeds: the seed tasks, None where they could not be read.
-        faults: receives what is found.
+        seeds: the seed tasks; None if they could not be read.
+        faults: gets the faults.
 
     Returns:
-        What the user should know besides.
+        What else the user should know.
     """
     found = [fault for stage in _asking(stages) for fault in _together(config, stage)]
     if config.budget.usd is not None:
         for name, remedy in unpriced(config, stages).items():
-            what = f"no price is known for {name}, so nobody can tell when it is spent"
+            what = f"no price is known for {name}, so its spending cannot be counted"
             found.append(Fault("budget.usd", what, remedy))
     if seeds and _limited(config, stages):
         found += _room(config, stages, seeds)
@@ -90,7 +90,7 @@ def check(
 
 
 def unpriced(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, str]:
-    """The models whose price nobody knows, by name, with what to do about it."""
+    """The models without a known price, by name, each with the remedy."""
     found: dict[str, str] = {}
     for stage in _asking(stages):
         for where, model in _asked(config, stage, "name"):
@@ -103,7 +103,7 @@ def unpriced(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, str]:
 
 
 def place(config: RecipeConfig, stage: str, key: str) -> str:
-    """Where a key of a stage's model stands: in the stage's own, unless that leaves it to the recipe's."""
+    """The place of a key of a stage's model: in the stage's own model, or else in the recipe's."""
     given = config.pipeline[stage].model
     inherited = given is None or (isinstance(given, dict) and key not in given)
     return "model" if inherited else f"pipeline.{stage}.model"
@@ -115,7 +115,7 @@ def _asking(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
-    """A budget that nothing is spent from."""
+    """A warning about a budget that nothing is spent from."""
     if config.budget.usd is None:
         return []
     models = [model for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
@@ -123,14 +123,14 @@ def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
     prices = [price_of(model) for model in models]
     if any(price is None or price.input or price.output for price in prices):
         return []
-    return [f"budget.usd={config.budget.usd:g} stops nothing: no model that this recipe asks costs anything"]
+    return [f"budget.usd={config.budget.usd:g} stops nothing: all models that this recipe asks are free"]
 
 
 def _asked(config: RecipeConfig, stage: Stage, key: str) -> Iterator[tuple[str, ModelConfig]]:
-    """The models that a stage may ask, and where a key of each stands."""
+    """The models that a stage may ask, and the place of a key of each."""
     yield place(config, stage.name, key), stage.model
     where = place(config, stage.name, "fallbacks")
-    if len(stage.fallbacks) == len(stage.model.fallbacks):  # else some have faults of their own
+    if len(stage.fallbacks) == len(stage.model.fallbacks):  # otherwise some have faults already
         yield from ((f"{where}.fallbacks.{n}", other) for n, other in enumerate(stage.fallbacks))
 
 
@@ -154,7 +154,7 @@ def _remedy_of_filter(config: RecipeConfig, stage: str, name: str) -> str:
 
 
 def _together(config: RecipeConfig, stage: Stage) -> Iterator[Fault]:
-    """Several prompts in one request is something only some requests can be."""
+    """A fault for several prompts in one request, if the stage's requests cannot have several."""
     model, where = stage.model, f"{place(config, stage.name, 'prompts_per_request')}.prompts_per_request"
     if model.prompts_per_request == 1:
         return
@@ -174,12 +174,12 @@ def _limited(config: RecipeConfig, stages: Sequence[Stage]) -> bool:
 
 
 def _room(config: RecipeConfig, stages: Sequence[Stage], seeds: Seeds) -> list[Fault]:
-    """A request of each stage fits in each of its limits; of a limit's faults the worst."""
+    """Faults for limits that a stage's request does not fit in; only the worst for each limit."""
     worst: dict[str, tuple[float, Fault]] = {}
     for stage in _asking(stages):
         try:
             one = size(config, stages, stage, seeds)
-        except (TemplateFault, ValueError):  # a fault of the prompt or of the mix, told there
+        except (TemplateFault, ValueError):  # a fault of the prompt or of the mix, reported there
             continue
         for need, fault in _too_small(config, stage, one):
             if need > worst.get(fault.where, (0.0,))[0]:
@@ -188,7 +188,7 @@ def _room(config: RecipeConfig, stages: Sequence[Stage], seeds: Seeds) -> list[F
 
 
 def _too_small(config: RecipeConfig, stage: Stage, one: Size) -> Iterator[tuple[float, Fault]]:
-    """The limits that one request does not fit in, with what it needs."""
+    """The limits that are too small for one request, with the size that it needs."""
     budget, price, together = config.budget, price_of(stage.model), stage.model.prompts_per_request
     takes = f"one request of {stage.name} may take {one.most:,} tokens"
     remedy = "set it higher, or max_tokens lower"
@@ -211,7 +211,7 @@ def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds
 
 
 def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:
-    """What the records were made of at first that a stage is about."""
+    """The first material for the records that a stage works on."""
     by_name = {other.name: other for other in stages}
     first: Stage | None = stage
     while first and first.of:
@@ -220,10 +220,10 @@ def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:
 
 
 def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
-    """The fields of the records that a stage is about, labels included, with sample values."""
+    """The fields of the records that a stage works on, labels included, with sample values."""
     fields: dict[str, Any] = {}
     before = stages[: [built.name for built in stages].index(stage.name)]
-    family = {stage.of}  # a record has the fields of the one it was made from, whatever its schema names
+    family = {stage.of}  # a record has its parent's fields, whichever fields its schema names
     for other in reversed(before):
         if other.name in family and not other.labels:
             family.add(other.of)
@@ -235,6 +235,6 @@ def _fields(stages: Sequence[Stage], stage: Stage) -> dict[str, Any]:
 
 
 def _limit(sampling: dict[str, Any]) -> int:
-    """The longest reply that a request asks for, in tokens; 0 where it does not say."""
+    """The longest reply that a request asks for, in tokens; 0 if it sets no limit."""
     asked = [sampling.get(key) for key in ("max_tokens", "max_completion_tokens")]
     return max((value for value in asked if isinstance(value, int)), default=0)

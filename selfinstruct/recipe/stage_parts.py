@@ -1,7 +1,7 @@
 """The parts of one stage, made from a recipe's keys: prompts, model, filters, schema, lines.
 
-Each part with a fault is left out or stood in for, so that the rest is checked too. What a stage needs of
-them its kind knows (`stages.kind`).
+A part with a fault is left out or replaced, so that the rest is checked too. The stage's kind knows which
+parts it needs (`stages.kind`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from selfinstruct.sources.lines import Lines, load_lines
 from selfinstruct.stages import Material, Stage, StageKind
 from selfinstruct.stages.judge import Judge
 
-CLOSING = ("additionalProperties", "unevaluatedProperties")  # keywords that shut out other fields
+CLOSING = ("additionalProperties", "unevaluatedProperties")  # keywords that forbid other fields
 
 
 @dataclass
@@ -35,8 +35,8 @@ class StageParts:
     Attributes:
         name: the stage.
         project: the user's folder.
-        faults: receives what is wrong with them.
-        warnings: receives what the user should know.
+        faults: gets the faults of the parts.
+        warnings: gets what the user should know.
         config: the recipe's keys.
         schemas: the compiled schemas by stage.
         models: the models.
@@ -53,7 +53,7 @@ class StageParts:
     makers: Sequence[str]
 
     def source(self, of: str | None) -> str | None:
-        """The stage whose records this one is about: the one it names, or the nearest before it."""
+        """The stage whose records this one works on: the named one, or the nearest before it."""
         of = of or (self.makers[-1] if self.makers else None)
         if of in self.makers:
             return of
@@ -64,14 +64,14 @@ class StageParts:
         return None
 
     def inherit_schema(self, of: str | None) -> None:
-        """Hold its records to the schema of that stage, where the recipe has none for it.
+        """Check its records with the schema of that stage, if the recipe has none for it.
 
-        They may have other fields too, since labels may have set some by now.
+        They may have other fields too, since labels may have set some.
         """
         if of not in self.config.schemas or self.name in self.config.schemas:
             return
         schema = {key: value for key, value in self.config.schemas[of].items() if key not in CLOSING}
-        sound = self.schemas[of] is not None  # else that stage has the fault
+        sound = self.schemas[of] is not None  # otherwise that stage has the fault
         self.config.schemas[self.name] = schema
         self.schemas[self.name] = compile_schema(schema, f"schema.{of}", self.faults) if sound else None
 
@@ -101,16 +101,14 @@ class StageParts:
     def unasked(
         self, kind: StageKind, of: str | None = None, material: Material | None = None
     ) -> Stage | None:
-        """The stage, which may have neither prompts nor a model of its own."""
+        """The stage, which may have no prompts and no model of its own."""
         prompts, model = self.config.prompts.get(self.name), self.config.pipeline[self.name].model
         given = {f"prompts.{self.name}": prompts, f"pipeline.{self.name}.model": model}
         for key in [key for key, value in given.items() if value is not None]:
             self.faults.append(Fault(key, f"stage {self.name} asks no model", "leave this out"))
         for key, check in self.judge.checks:
             if check.prepare:
-                what = (
-                    f"stage {self.name} asks no model, so there is nobody to wait for what this filter asks"
-                )
+                what = f"stage {self.name} asks no model, so it cannot wait for the model of this filter"
                 self.faults.append(Fault(f"filters.{self.name}.{key}", what, "leave it out here"))
         self.warnings += material.notes if material else []
         own = {key: one.value for key, one in kind.gives().items()}
@@ -131,13 +129,13 @@ class StageParts:
         return fields_of(self.config.schemas.get(self.name, {}))
 
     def _lines(self, files: Mapping[str, str], prompts: list[Prompt]) -> dict[str, Lines]:
-        """The files that lines are drawn from; those that cannot be read are left out and reported."""
+        """The files from which lines are drawn; those that cannot be read are left out and reported."""
         found = {}
         named = prompting.names_in(prompts)
         for key, file in files.items():
             where = f"pipeline.{self.name}.lines.{key}"
             if not key.isidentifier() or key == "examples":
-                what = "templates cannot know a line by this name"
+                what = "templates cannot use this name"
                 self.faults.append(Fault(where, what, "use letters, _"))
             if named is not None and key not in named:
                 shown = f"no template of prompts.{self.name} shows it as {{{{ {key} }}}}"

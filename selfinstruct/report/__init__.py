@@ -1,1 +1,1 @@
-"""What a run leaves behind for its user to read."""
+"""The files that a run writes for its user, and its last messages."""

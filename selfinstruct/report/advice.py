@@ -1,8 +1,8 @@
-"""What helps against each check that rejects too much: one table, by the kind of check.
+"""What helps when a check rejects too much: a table by the kind of check.
 
-A tip names the keys to change in a form that can be typed. It is left out where it has a placeholder that
-does not apply, such as `{fewer_examples}` in a stage that shows none from the pool. To say more of a check,
-add a line to `HELP`; for a check that is not in it `OTHER` is said.
+A tip names the keys to change in a form that can be typed. A tip is left out if it has a placeholder that
+does not apply, such as `{fewer_examples}` in a stage that shows no examples from the pool. To say more about
+a check, add a line to `HELP`; for a check that is not in it, `OTHER` is used.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from selfinstruct.stages import Stage
 
 @dataclass(frozen=True)
 class Help:
-    """What a check is about.
+    """The meaning of a check, and what helps.
 
     Attributes:
-        what: what happened to the candidates that it rejects, as the end of a sentence about them.
-        tips: what may help, the best first.
+        what: what happened to the rejected candidates, as the end of a sentence about them.
+        tips: what may help, the best tip first.
     """
 
     what: str
@@ -44,13 +44,13 @@ COPIES = Help(
         "{about}other examples in {prompt}",
     ),
 )
-SAME = Help("were too like a text that is there already", (SEEDS, HOTTER, ANOTHER, "change {section}"))
+SAME = Help("were too similar to an existing text", (SEEDS, HOTTER, ANOTHER, "change {section}"))
 HELP: dict[str, Help] = {
-    # what is wrong with a reply as a whole, or with a piece of it
+    # a whole reply, or a part of it, is faulty
     "unreadable": Help(
         "could not be read",
         (
-            "have the provider hold the model to the form by response_format ({constrain})",
+            "make the provider enforce the form by response_format ({constrain})",
             LARGER,
             "{draws}{chat}for a base model, a recipe in completion mode (recipe=completion)",
             "{draws}{completion}for a chat model, a recipe in chat mode (recipe=chat)",
@@ -77,7 +77,7 @@ HELP: dict[str, Help] = {
     "no_choices": Help("came back without a reply", ("another model or provider ({model})",)),
     "broken_off": Help("broke off on the server", ("another model or provider ({model})",)),
     "refused": Help("were refused by the provider", ("another model or provider ({model})", WORDS)),
-    "missing_choice": Help("did not come back", ("one choice a request (model.sampling.n=1)", ANOTHER)),
+    "missing_choice": Help("did not come back", ("one choice per request (model.sampling.n=1)", ANOTHER)),
     "undecided": Help(
         "were none of the answers asked for",
         (LARGER, "{more_tokens} (now {tokens})", "more answers in {prompt}.parse"),
@@ -89,7 +89,7 @@ HELP: dict[str, Help] = {
     "exact_duplicate": SAME,
     "rouge_l": SAME,
     "embedding_similarity": SAME,
-    "duplicate": Help("came twice in one reply", (HOTTER, LARGER, WORDS)),
+    "duplicate": Help("occurred twice in one reply", (HOTTER, LARGER, WORDS)),
     "repeated_output": Help("had the output of many others", (HOTTER, LARGER, "change {section}")),
     "repetition": Help("repeated themselves", ("model.sampling.frequency_penalty=0.5", LARGER, HOTTER)),
     "stray_characters": Help("had characters that no text needs", (ANOTHER, WORDS, "change {section}")),
@@ -97,9 +97,9 @@ HELP: dict[str, Help] = {
         "had control tokens of a chat template",
         ("{chat}a chat template on the server that fits the model", "stop strings in {prompt}.sampling.stop"),
     ),
-    "stand_in": Help("had a stand-in where text belongs", (LARGER, WORDS)),
+    "stand_in": Help("had a stand-in instead of text", (LARGER, WORDS)),
     "input_repeats_instruction": Help("had the instruction as their input", (LARGER, WORDS)),
-    "placeholder": Help("had a placeholder where text belongs", (LARGER, WORDS)),
+    "placeholder": Help("had a placeholder instead of text", (LARGER, WORDS)),
     "refusal": Help("were refusals", (ANOTHER, "{draws}other seeds (seeds.path)", WORDS)),
     "wrong_language": Help(
         "were in another language", ("{prompt} in the language wanted", ANOTHER, "change {section}")
@@ -122,22 +122,22 @@ def advice(help: Help, check: str, config: RecipeConfig, stage: Stage, variant: 
         check: the name of the check in the recipe.
         config: the recipe.
         stage: the stage.
-        variant: the variant of the prompt that it is mostly about.
+        variant: the variant of the prompt that most of the rejected candidates come from.
     """
     names = _names(check, config, stage, variant)
     tips = []
     for tip in help.tips:
         try:
             tips.append(tip.format_map(names))
-        except KeyError:  # it does not apply here
+        except KeyError:  # the tip does not apply here
             continue
     tips = tips or [tip.format_map(names) for tip in OTHER.tips[:1]]
-    told = f"{'; '.join(tips[:-1])}; or {tips[-1]}" if len(tips) > 1 else tips[0]
-    return f"What may help: {told}"
+    words = f"{'; '.join(tips[:-1])}; or {tips[-1]}" if len(tips) > 1 else tips[0]
+    return f"What may help: {words}"
 
 
 def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) -> dict[str, Any]:
-    """What the placeholders stand for; those that do not apply are left out."""
+    """The values of the placeholders; those that do not apply are left out."""
     own = config.pipeline[stage.name].model is not None
     names: dict[str, Any] = {
         "stage": stage.name,
@@ -170,7 +170,7 @@ def _sampling(config: RecipeConfig, stage: Stage, prompt: Prompt) -> dict[str, A
 
 
 def _key(config: RecipeConfig, stage: Stage, prompt: Prompt, name: str) -> str | None:
-    """The key that decides a parameter, in a form that can be typed; None where it is in a model's file."""
+    """The key that sets a parameter, in a form that can be typed; None if a model's file sets it."""
     if name in stage.model.sampling:
         own = config.pipeline[stage.name].model
         if own is None:

@@ -1,11 +1,11 @@
-"""The README.md of `dataset/`: what each file holds, how it was made, and how to load it.
+"""The README.md of `dataset/`: what each file contains, how it was made, and how to load it.
 
-Its header is what `load_dataset("runs/x/dataset", "chat")` goes by, and what the Hugging Face hub shows: a
-config for each export. It has no date and no path in it, so that the same replies make the same bytes.
+`load_dataset("runs/x/dataset", "chat")` reads its header, and the Hugging Face hub shows it: it has a config
+for each export. The page has no date and no path, so the same replies make the same bytes.
 
-The library keeps what it has loaded under the name of the folder and what the header says, whatever the files
-hold. Every run has a folder `dataset`, so each config has the digest of its file in its description: else a
-second run, or one that has grown, would load as the first.
+The library caches what it has loaded by the name of the folder and the header, not by the contents of the
+files. Every run has a folder named `dataset`, so each config has the digest of its file in its description.
+Otherwise a second run, or one that has grown, would load as the first.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from selfinstruct.safety.blot import blotted
 
 @dataclass(frozen=True)
 class Written:
-    """An export and the rows it came to.
+    """An export and its rows.
 
     Attributes:
         name: its name.
         export: the format, and what is written in it.
-        rows: the rows; a file is written where there are some.
+        rows: the rows; a file is written if there are any.
         seed_tasks: how many of these are seed tasks.
     """
 
@@ -44,21 +44,21 @@ class Written:
 
     @cached_property
     def text(self) -> str:
-        """The contents of the file, as it is written, since the header has its digest."""
+        """The contents of the file, exactly as written, since the header has its digest."""
         return blotted("".join(map(json_line, self.rows)))
 
 
 def card(
     recipe: Recipe, origins: Origins, exports: Sequence[Written], left: dict[str, int], finished: bool
 ) -> str:
-    """The whole text.
+    """The whole page.
 
     Args:
         recipe: the recipe.
-        origins: says which models answered.
-        exports: the exports, those without a row too.
-        left: by stage that makes records, how many there are in the end.
-        finished: whether the run came to its end.
+        origins: knows which models answered.
+        exports: the exports, also those without rows.
+        left: how many records there are at the end, by stage that makes records.
+        finished: whether the run is finished.
     """
     filled = [one for one in exports if one.rows]
     parts = [
@@ -105,7 +105,7 @@ def _opening(recipe: Recipe, exports: Sequence[Written], finished: bool) -> Iter
     yield f"# {recipe.name}"
     yield f"Tasks and answers that a language model wrote, by the recipe `{recipe.name}` of selfinstruct."
     if not finished:
-        yield "The run had not come to its end when these files were written."
+        yield "The run was not finished when these files were written."
     rows = [
         [f"`{one.name}`", f"`{one.export.file}`" if one.rows else "none: no row", _count(one)]
         for one in exports
@@ -130,25 +130,25 @@ def _loading(filled: Sequence[Written]) -> Iterator[str]:
         f'rows = load_dataset("path/of/this/folder", "{filled[0].name}", split="train")\n```'
     )
     yield (
-        "Each file has one JSON object a line, in UTF-8. All rows of a config are in the split `train`; "
+        "Each file has one JSON object per line, in UTF-8. All rows of a config are in the split `train`; "
         "`rows.train_test_split(0.05, seed=0)` takes some of them out for evaluation. If you change a file, "
-        'load it with `download_mode="force_redownload"`: the library goes by this page alone.'
+        'load it with `download_mode="force_redownload"`: the library only looks at this page for changes.'
     )
 
 
 def _columns(recipe: Recipe, one: Written) -> str:
-    """The columns of a config and what each means."""
-    told: dict[str, str] = {}
+    """The columns of a config, and their meanings."""
+    meanings: dict[str, str] = {}
     for stage in (*recipe.config.pipeline, one.export.of):
-        told |= _described(recipe.config.schemas.get(stage, {}))
+        meanings |= _described(recipe.config.schemas.get(stage, {}))
     known = names(recipe.stages, one.export.of)
-    told |= {name: known[name] for name in one.export.origins} | _described(one.export.schema)
-    rows = [[f"`{name}`", told.get(name) or f"the field `{name}` of the records"] for name in one.rows[0]]
+    meanings |= {name: known[name] for name in one.export.origins} | _described(one.export.schema)
+    rows = [[f"`{name}`", meanings.get(name) or f"the field `{name}` of the records"] for name in one.rows[0]]
     return f"## Columns of `{one.name}`\n\n" + _table(["column", "what it is"], rows)
 
 
 def _described(schema: dict[str, Any]) -> dict[str, str]:
-    """What a schema says of its fields."""
+    """What a schema says about its fields."""
     fields = (schema.get("properties") or {}).items()
     return {
         name: spec["description"] for name, spec in fields if isinstance(spec, dict) and "description" in spec
@@ -167,7 +167,7 @@ def _making(recipe: Recipe, origins: Origins, left: dict[str, int]) -> Iterator[
     yield _table(["stage", "model", "records"], rows)
     yield (
         "No licence is set. Before you publish this, add `license:` to the header, and see what the provider "
-        "of each model allows to be done with its output."
+        "of each model allows you to do with its output."
     )
 
 

@@ -1,9 +1,9 @@
-"""The folder `dataset/`: a file for each export that has rows, and a README.md that says what they are.
+"""The folder `dataset/`: a file for each export that has rows, and a README.md that describes them.
 
 Files that an earlier start of the run wrote and that are no longer asked for go to `set-aside/` beside it, so
-that nobody trains on them by mistake. The journal has the digest of each file written, and a file with
-another one is its user's. It stays where it is; where an export needs its name, it goes to `set-aside/`
-first, and beside a README.md of the user's the new one is README.new.md.
+that nobody trains on them by mistake. The journal has the digest of each file that a run wrote, so a file
+with another digest is the user's. It stays in place; if an export needs its name, it goes to `set-aside/`
+first. If README.md is the user's, the new one is README.new.md.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ README, NEW = "README.md", "README.new.md"
 
 
 def write_dataset(folder: RunFolder, exports: Iterable[Written], readme: str | None) -> None:
-    """Write the files, and set aside those of earlier that are not among them.
+    """Write the files, and set aside earlier files that are not among them.
 
     Args:
         folder: the run folder.
-        exports: the exports; one without a row has no file.
-        readme: the text of the README.md; None where there is no export.
+        exports: the exports; an export without rows has no file.
+        readme: the text of the README.md; None if there is no export.
     """
     known = folder.journal.meta(WRITTEN)
     log = _Log(folder, known or {}, first=known is None)
@@ -45,7 +45,7 @@ def write_dataset(folder: RunFolder, exports: Iterable[Written], readme: str | N
 
 
 def set_aside(run: Path, name: str) -> None:
-    """Move a file out of `dataset/`, to a free name; a copy of the same bytes takes its place."""
+    """Move a file out of `dataset/` to a free name; it replaces a copy with the same bytes."""
     source, number = run / DATASET / name, 1
     target = run / ASIDE / name
     while target.exists() and target.read_bytes() != source.read_bytes():
@@ -56,19 +56,19 @@ def set_aside(run: Path, name: str) -> None:
 
 
 class _Log:
-    """What a run has written to `dataset/`, kept in the journal.
+    """The files that a run has written to `dataset/`, kept in the journal.
 
     Args:
         folder: the run folder.
-        written: the digests by name; several where a start ended while it wrote.
-        first: nothing was noted yet, so that a file there is of a run that kept no such notes.
+        written: the digests by name; several if a start ended while it wrote.
+        first: whether nothing was noted yet, so an existing file is from a version that kept no such notes.
     """
 
     def __init__(self, folder: RunFolder, written: dict[str, list[str]], first: bool) -> None:
         self._folder, self._written, self._first = folder, written, first
 
     def is_users(self, name: str, text: str = "") -> bool:
-        """Whether a file is there that is not as a run has written it, or is about to write it."""
+        """Whether a file exists that differs from what a run has written, or is about to write."""
         path = self._folder.path / DATASET / name
         if self._first and name != README:
             return False
@@ -76,7 +76,7 @@ class _Log:
         return path.exists() and digest(path.read_bytes()) not in ours
 
     def write(self, name: str, text: str) -> None:
-        """Write a file and note its digest; first, so that no kill leaves a file of ours unknown."""
+        """Note the digest, then write the file: in this order, no kill leaves a file that we do not know."""
         text = blotted(text)  # as it is written, for the digest
         self._written[name] = [*self._written.get(name, []), digest(text)]
         self._note(self._written)
@@ -84,7 +84,7 @@ class _Log:
         self._written[name] = [digest(text)]
 
     def keep_only(self, names: Iterable[str]) -> None:
-        """Set aside what else was written."""
+        """Set aside all other files that were written."""
         names = list(names)
         for name in [name for name in self._written if name not in names]:
             if (self._folder.path / DATASET / name).exists() and not self.is_users(name):

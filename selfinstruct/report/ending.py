@@ -1,8 +1,8 @@
-"""How a run ended: as asked, short of its target or without a record, or not yet; and its last line.
+"""How a run ended: as asked, short of its target, without a record, or not yet; and its last line.
 
-As asked is a run whose bootstrap stages reached the target and whose last stage that makes records has at
-least one. Fewer passages than the target are as asked, since they are all there are; so is what a replay
-finds among its recorded replies, unless none is left since a stage accepted nothing.
+A run ended as asked if its bootstrap stages reached the target and its last stage that makes records has at
+least one. Fewer passages than the target are as asked, since there are no more. So is the result of a replay,
+unless no record is left because a stage accepted nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def ending(recipe: Recipe, journal: Journal, stages: Figures, finished: bool) ->
     Args:
         recipe: the recipe.
         journal: its journal.
-        stages: the figures of each stage; of one that makes records, what is `left` too.
-        finished: whether it came to its end.
+        stages: the figures of each stage, with `left` for stages that make records.
+        finished: whether the run is finished.
     """
     gave_up = journal.meta(GAVE_UP)
     if not finished and not gave_up:
@@ -39,12 +39,12 @@ def ending(recipe: Recipe, journal: Journal, stages: Figures, finished: bool) ->
     after = gave_up["after"] if gave_up else 0
     reasons = Reasons(recipe.config, short, journal)
     main = reasons.main(after) or {"check": None, "count": 0, "share": None}
-    told = reasons.told(after) if main["check"] else "it had no candidate"
-    return {"state": MISSED, "missed": {"stage": short.name, **main, "why": told}}
+    why = reasons.told(after) if main["check"] else "it had no candidate"
+    return {"state": MISSED, "missed": {"stage": short.name, **main, "why": why}}
 
 
 def last_line(recipe: Recipe, summary: Mapping[str, Any], folder: Path) -> str:
-    """What came out, and where it is."""
+    """The result of a run, and its folder."""
     stages = summary["stages"]
     target = None if recipe.config.replay else recipe.config.target
     figures = [(stage, stages[stage.name]) for stage in recipe.makers]
@@ -54,9 +54,9 @@ def last_line(recipe: Recipe, summary: Mapping[str, Any], folder: Path) -> str:
         return f"{came}: {where}"
     missed, last = summary["missed"], recipe.makers[-1].name
     nothing, early = not stages[last]["left"], not summary["finished"]
-    what, there = "the target was missed", f"What there is: {where}"
+    what, there = "the target was missed", f"The result: {where}"
     if early:
-        what, there = "the run stopped early", f"What there is, not all of it labelled or used: {where}"
+        what, there = "the run stopped early", f"The result, not all of it labelled or used: {where}"
     if nothing:
         what = f"{what if early else 'nothing was accepted'}, so there are no {last}"
         there = f"The run: {folder}"
@@ -64,7 +64,7 @@ def last_line(recipe: Recipe, summary: Mapping[str, Any], folder: Path) -> str:
 
 
 def _short(recipe: Recipe, stages: Figures) -> Stage | None:
-    """The stage where a run that came to its end fell short; None where it is as asked."""
+    """The stage where a finished run fell short; None if it ended as asked."""
     makers = recipe.makers
     if recipe.config.replay and stages[makers[-1].name]["left"]:
         return None
@@ -79,7 +79,7 @@ def _short(recipe: Recipe, stages: Figures) -> Stage | None:
 
 
 def _where_it_ended(recipe: Recipe, stages: Figures) -> Stage:
-    """The stage that left no record: the first that accepted none, else the one that accepted the least."""
+    """The stage that left no record: the first that accepted none, or else accepted the least."""
 
     def accepted(stage: Stage) -> float:
         figures = stages[stage.name]

@@ -1,7 +1,7 @@
-"""The types of a file's columns, in the form that the `datasets` library takes in a README's header.
+"""The types of a file's columns, in the form that the `datasets` library reads in a README's header.
 
 Without them the library guesses each type from the first 10 MB of a file. Then it fails on a column that is
-null in all of these and a text later, and takes certain names of columns for the trace of an agent.
+null in those 10 MB and a text later, and reads columns with certain names as the trace of an agent.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ INTEGERS = range(-(2**63), 2**63)
 
 
 class Mixed(Exception):
-    """Values of which no one type tells."""
+    """Values that have no common type."""
 
 
 def features(rows: Iterable[dict[str, Any]]) -> list[Type] | None:
-    """Name and type of each column, in order; None where one holds values of several types."""
+    """The name and type of each column, in order; None if a column has values of different types."""
     try:
         whole = reduce(_both, map(_type, rows), NULL)
     except Mixed:
@@ -32,7 +32,7 @@ def _type(value: Any) -> Type:
     """The type of a value.
 
     Raises:
-        Mixed: where the library has none for it: it reads a number beyond 64 bits as a fraction.
+        Mixed: if the library has no type for it: it reads a number beyond 64 bits as a fraction.
     """
     if value is None:
         return NULL
@@ -50,10 +50,10 @@ def _type(value: Any) -> Type:
 
 
 def _both(one: Type, other: Type) -> Type:
-    """The type of values of two types.
+    """The common type of two types.
 
     Raises:
-        Mixed: where there is none.
+        Mixed: if there is none.
     """
     if one == other or other == NULL:
         return one
@@ -80,7 +80,7 @@ def _unnamed(field: Type) -> Type:
 
 
 def _written(kind: Type) -> Type:
-    """A type as the header has it: what a list holds stands right under it."""
+    """A type as written in the header: the type of a list's items comes right under it."""
     if "struct" in kind:
         return {**kind, "struct": [_written(field) for field in kind["struct"]]}
     if "list" in kind:

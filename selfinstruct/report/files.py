@@ -1,4 +1,4 @@
-"""The data files of a run, written from the journal and put in place whole."""
+"""The data files of a run, written from the journal; each replaces its old version as a whole."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ VERSIONED = (
 
 
 def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
-    """Write every file that a run leaves: records, what was rejected, the exports, the summary.
+    """Write every file of a finished or interrupted run: records, rejected ones, exports, the summary.
 
     Args:
         recipe: the recipe.
         folder: its run folder; the journal in it is the only source.
-        finished: whether the run came to its end.
+        finished: whether the run is finished.
     """
     left_out: list[Record] = []
     made: dict[str, list[Record]] = {}
@@ -66,20 +66,20 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
     facts = summary(recipe, folder, finished, left)
     text = json.dumps({**facts, "files": folder.written}, indent=2) + "\n"
-    # What cannot be in the summary, and what would make another of it at each start.
+    # These files cannot be in the summary, or would change it at each start.
     digests = {SUMMARY: sha256(text.encode()).hexdigest(), **_events(folder.path)}
     folder.journal.set_meta(SUMMED_UP, digests)
     folder.write(SUMMARY, [text])
 
 
 def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, int]) -> dict[str, Any]:
-    """What `summary.json` holds.
+    """The contents of `summary.json`.
 
     Args:
         recipe: the recipe.
         folder: its run folder.
-        finished: whether the run came to its end.
-        left: by stage that makes records, how many of those accepted no later label rejected.
+        finished: whether the run is finished.
+        left: by stage that makes records, how many accepted records were not rejected by a later label.
     """
     stages = {stage.name: asdict(folder.journal.stats(stage.name)) for stage in recipe.stages}
     for figures in stages.values():
@@ -94,7 +94,7 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
 
 
 def versions() -> dict[str, str]:
-    """The versions of everything that has a say in the data."""
+    """The versions of everything that can affect the data."""
     found = {"python": platform.python_version()}
     for name in VERSIONED:
         try:
@@ -105,7 +105,7 @@ def versions() -> dict[str, str]:
 
 
 def _events(run: Path) -> dict[str, dict[str, Any]]:
-    """The digest of what has happened so far; to that file more may be added."""
+    """The digest of the events so far; more events may be added to that file."""
     if not (run / EVENTS).is_file():
         return {}
     with (run / EVENTS).open("rb") as file:

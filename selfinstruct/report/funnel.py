@@ -1,4 +1,4 @@
-"""What the command line shows at the end: the funnel, check by check, and sample records."""
+"""The command line's summary at the end: how many candidates passed each check, and sample records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Consol
     """Print the end of a run.
 
     Args:
-        summary: the content of `summary.json`.
+        summary: the contents of `summary.json`.
         samples: records to show.
         console: where to print.
     """
@@ -33,7 +33,7 @@ def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Consol
     for name, stats in summary["stages"].items():
         table.add_row(name, *_figures(stats, paid), style="bold")
         for check, count in stats["rejected"].items():
-            main = stats["main_reason"]  # whose share of the candidates stands under these
+            main = stats["main_reason"]  # its share of the candidates is shown below
             share = f"{main['share']:.0%}" if check == main["check"] else ""
             table.add_row(f"  {check}", "", share, f"{count:,}")
         if "embeddings" in stats:
@@ -62,7 +62,7 @@ def _embedded(figures: dict[str, Any], paid: bool) -> list[str]:
 
 
 def draw_samples(records: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
-    """A few records, drawn at random but the same for the same run, without ids and provenance."""
+    """A few records, drawn at random but always the same for the same run, without ids and provenance."""
     drawn = stream(seed, "samples").sample(records, min(SAMPLES, len(records)))
     hidden = {"id", "parent", "request", "most_similar", "average_similarity", "nearest_in_meaning"}
     return [{key: value for key, value in record.items() if key not in hidden} for record in drawn]

@@ -1,6 +1,6 @@
-"""Why most candidates of a stage are rejected, and what helps: said while it runs, and at its end.
+"""Why most candidates of a stage are rejected, and what helps: reported during the run, and at its end.
 
-What helps against which check is the table in `advice`.
+The table in `advice` says what helps for which check.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.report.advice import COPIES, HELP, OTHER, Help, advice
 from selfinstruct.stages import Stage, StageRun
 
-CLEAR = 20  # candidates from which on a share says something
+CLEAR = 20  # from this many candidates on, a share is meaningful
 LONGEST_REASON = 90  # characters
-NEAR = ("exact_duplicate", "rouge_l", "embedding_similarity")  # kinds that name the text nearest to one
+NEAR = ("exact_duplicate", "rouge_l", "embedding_similarity")  # kinds whose detail names the nearest text
 
 
 class Reasons:
-    """Watches what becomes of a stage's candidates.
+    """Watches the fates of a stage's candidates.
 
     Args:
         config: the recipe.
@@ -37,7 +37,7 @@ class Reasons:
         self._said: str | None = None
 
     def remark(self, records: Sequence[Record]) -> str | None:
-        """What to say once these were taken in: that a check rejects most, once this is clear."""
+        """The remark after these were taken in: that a check rejects most, as soon as this is clear."""
         self._candidates += sum(record.fate in (ACCEPTED, REJECTED) for record in records)
         self._rejected.update(record.check or "" for record in records if record.fate == REJECTED)
         main = main_reason(self._rejected, self._candidates)
@@ -47,13 +47,13 @@ class Reasons:
         return f"{self._stage.name}, so far: {self.told()}"
 
     def closing(self, work: StageRun) -> str | None:
-        """What to say at the stage's end: where few or none were accepted, and where it fell short."""
+        """The remark at the stage's end: if few or none were accepted, or it fell short."""
         accepted, rejected = self._journal.fates(self._stage.name)
         candidates = accepted + sum(rejected.values())
         if not rejected:
             return None
         if work.gave_up is not None:
-            lately = f"of what came after reply {work.gave_up}, " if work.gave_up else ""
+            lately = f"after reply {work.gave_up}, " if work.gave_up else ""
             return f"{self._stage.name}: {lately}{self.told(work.gave_up)}"
         short = self._stage.kind.falls_short(accepted, work.goal)
         few = 2 * self._stage.kind.wasted(rejected) > candidates
@@ -62,12 +62,12 @@ class Reasons:
         return None
 
     def main(self, after: int = 0) -> dict[str, Any] | None:
-        """The check that rejected the most of what came after a request; see `StageStats`."""
+        """The check that rejected the most after a request; see `StageStats`."""
         accepted, rejected = self._journal.fates(self._stage.name, after)
         return self._main(rejected, accepted + sum(rejected.values()))
 
     def told(self, after: int = 0) -> str:
-        """The main reason of what came after a request, its share, and what helps."""
+        """The main reason for rejections after a request, its share, and what helps."""
         accepted, rejected = self._journal.fates(self._stage.name, after)
         candidates = accepted + sum(rejected.values())
         main = self._main(rejected, candidates)
@@ -77,21 +77,21 @@ class Reasons:
         check, count = main["check"], main["count"]
         help = _help(kinds.get(check, check), more, count)
         words = "" if check in kinds else _most_often(more, count)
-        told = f"{count:,} of {candidates:,} candidates ({main['share']:.0%}) {help.what} ({check}{words})"
-        return f"{told}. {advice(help, check, self._config, self._stage, more.variant)}"
+        text = f"{count:,} of {candidates:,} candidates ({main['share']:.0%}) {help.what} ({check}{words})"
+        return f"{text}. {advice(help, check, self._config, self._stage, more.variant)}"
 
     def _main(self, rejected: Mapping[str, int], candidates: int) -> dict[str, Any] | None:
-        """See `StageStats`; a check that says nothing is wrong is the reason only where there is no other."""
+        """See `StageStats`; a check for records without a flaw counts only if no other has rejected any."""
         return main_reason(self._stage.kind.flawed(rejected) or rejected, candidates)
 
 
 def _help(kind: str, more: Particulars, count: int) -> Help:
-    """The line of the table; what is too near to the examples shown was copied, whichever check saw it."""
+    """The line of the table; a candidate near the shown examples was copied, whichever check saw it."""
     return COPIES if kind in NEAR and 2 * more.shown > count else HELP.get(kind, OTHER)
 
 
 def _most_often(more: Particulars, count: int) -> str:
-    """The reason that most of them have in common, where there is one."""
+    """The reason that most of them have in common, if there is one."""
     text, times = more.reason
     if not text or 2 * times <= count:
         return ""

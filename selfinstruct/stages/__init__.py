@@ -1,9 +1,9 @@
-"""The kinds of stage, and what they share.
+"""The kinds of stage, and what they have in common.
 
-A kind is a factory in a module of its own whose keyword arguments are its options in `pipeline.<stage>`. It
-makes a `StageKind`, which answers for the stage and opens its `StageRun` on a run. To add a kind, write such
-a module and list it here; nothing else has to know of it. One that asks no model has no prompts; its records
-are made, judged and stored when it is opened (`unasked`).
+A kind is a factory in its own module. Its keyword arguments are its options in `pipeline.<stage>`. It returns
+a `StageKind`, which answers questions about the stage and opens its `StageRun` in a run. To add a kind, write
+such a module and list it here; no other module has to know it. A kind that asks no model has no prompts; its
+records are made, judged and stored when it is opened (`unasked`).
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
 
 
-OTHERWISE = "otherwise"  # the labels that a record gets though the reply about it was rejected
+OTHERWISE = "otherwise"  # key of the labels that a record gets although the reply about it was rejected
 
 
 class StageRun(Protocol):
-    """A stage at work in a run.
+    """A stage during a run.
 
     Attributes:
-        goal: accepted records to reach, or records to ask about.
-        note: what the user should know about how it ended; empty where there is nothing.
-        gave_up: where it stopped early since its replies came to nothing, the number of the last reply that
-            came to something, or 0; else None. The stages after it are not begun then.
+        goal: how many records to accept, or how many records to ask about.
+        note: what the user should know about how it ended; empty if there is nothing to know.
+        gave_up: None unless it stopped early because its replies were useless; then the number of the last
+            useful reply, or 0 if none was useful. The stages after it do not start then.
     """
 
     goal: int
@@ -48,29 +48,29 @@ class StageRun(Protocol):
     gave_up: int | None
 
     def turn(self) -> int | None:
-        """The number of the reply to take in next; None when the stage has come to its end."""
+        """The number of the reply to take in next; None if the stage is finished."""
 
     def compose(self) -> Request | None:
-        """The next request, None as long as it depends on replies that are not taken in."""
+        """The next request; None if it depends on replies that are not yet taken in."""
 
     async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
-        """Get the filters ready for reply `number` as soon as it has arrived; it may not be its turn yet."""
+        """Prepare the filters for reply `number` as soon as it arrives, even if its turn is later."""
 
     def take(self, number: int, reply: Reply) -> list[Record]:
-        """Read, judge and take in reply `number`; those of its candidates that had no fate before."""
+        """Read, judge and store reply `number`; returns its candidates that had no fate before."""
 
     def skip(self, number: int) -> None:
-        """Go on without reply `number`, which a replay does not have."""
+        """Continue without reply `number`, which the replayed run does not have."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a stage that asks no model makes its records of, read and checked before the run.
+    """The material for the records of a stage that asks no model, read and checked before the run.
 
     Attributes:
-        rows: the fields of each record, in order; a run goes on only while they stay the same.
-        told: where they come from, in words, for the plan.
-        notes: what the user should know of them.
+        rows: the fields of each record, in order; a run continues only if they are the same as before.
+        told: a description of their source, for the plan.
+        notes: what the user should know about them.
     """
 
     rows: list[dict[str, Any]]
@@ -99,15 +99,15 @@ class Stage:
 
     Attributes:
         name: its name in the pipeline.
-        kind: what it does.
-        of: the stage whose records it is about; None where it begins with none.
-        prompts: its prompt, or the variants of it; none where it asks no model.
+        kind: its kind, with the options.
+        of: the stage that makes the records it works on; None if it works on no other stage's records.
+        prompts: its prompt, or the variants of it; empty if it asks no model.
         judge: its filters and its schema.
-        model: the model it asks, if it asks one.
+        model: the model it asks; unused if it asks none.
         fields: the fields of its records, with sample values.
-        fallbacks: in order, the models that take over a request that its own has given up.
-        material: what it makes its records of, where its kind loads some.
-        lines: the files that its kind draws lines from, read.
+        fallbacks: the models that get a request that its own model has given up, in order.
+        material: the material for its records, if its kind loads some.
+        lines: the files from which its kind draws lines, already read.
     """
 
     name: str
@@ -123,12 +123,12 @@ class Stage:
 
     @property
     def own(self) -> list[str]:
-        """The fields that it gives its records itself; the others are those of their parents."""
+        """The fields that the stage itself gives its records; the other fields come from their parents."""
         return list(self.kind.gives(self))
 
     @property
     def labels(self) -> bool:
-        """Whether it sets fields of another stage's records, rather than making records of its own."""
+        """Whether it sets fields of another stage's records instead of making records."""
         return self.kind.labels
 
     @property
@@ -145,19 +145,19 @@ class Stage:
         examples: Sequence[Record] = (),
         parent: Record | None = None,
     ) -> Request:
-        """A request, composed; the model's own sampling has the last word over the prompt's.
+        """A complete request; the model's own sampling overrides the prompt's.
 
         Args:
             prompt: the prompt to fill in.
             number: the request's number.
-            names: what the templates may name.
+            names: the names that the templates can use.
             seed: the run's seed.
             examples: the few-shot examples shown.
             parent: the record it is about.
         """
         try:
             system, text, sampling = prompt.fill(names)
-        except TemplateFault as error:  # what the check's samples did not bring about
+        except TemplateFault as error:  # which the sample values of the check did not cause
             key = f"prompts.{self.name}" + (f".variants.{prompt.name}" if prompt.name else "")
             raise TemplateFault(f"{key}.template, request {number}: {error}") from error
         sampling.update(self.model.sampling)
@@ -176,14 +176,14 @@ class Stage:
         )
 
     def drawn(self, number: int, seed: int) -> dict[str, str]:
-        """The lines drawn for a request, by the names that templates know them by."""
+        """The lines drawn for a request, by their names in the templates."""
         return {
             name: stream(seed, self.name, number, "line", name).choice(lines.texts)
             for name, lines in self.lines.items()
         }
 
     def variant(self, data: dict[str, Any], number: int, seed: int) -> Prompt:
-        """The prompt for a record, which request `number` is about."""
+        """The prompt for the record that request `number` is about."""
         return self.kind.variant(self, data, number, seed)
 
     def read(
@@ -196,16 +196,16 @@ class Stage:
         parent: Record | None = None,
         asked: Asked | None = None,
     ) -> list[Record]:
-        """The candidates of a reply, through the checks that see all of them together.
+        """The candidates of a reply, after the checks that see all of them together.
 
         Args:
-            prompt: the prompt that was asked, which knows how to read the reply.
+            prompt: the prompt that was sent; it says how to read the reply.
             number: the request's number.
-            reply: what came back.
+            reply: the reply.
             seed: the run's seed.
             shown: how many examples the prompt showed.
-            parent: the record it is about, whose fields each candidate has too.
-            asked: the prompt as it was filled in, for checks that look at it; where it is about no record.
+            parent: the record it is about; each candidate has its fields too.
+            asked: the filled-in prompt, for checks that read it; needed if the request is about no record.
         """
         asked_for = asked or FilledPrompt(prompt, parent.data if parent else {})
         base = {
@@ -233,19 +233,19 @@ class Stage:
         return records
 
     def _label_otherwise(self, record: Record, data: dict[str, Any]) -> None:
-        """Let the record that a rejected reply is about go on with other labels, if they pass the checks."""
+        """Give the record of a rejected reply its `otherwise` labels, if they pass the checks."""
         if self.judge.passes(replace(record, data=data, detail={})):
             record.detail[OTHERWISE] = {key: data[key] for key in self.own if key in data}
 
     def _keys(self, prompt: Prompt) -> Keys:
-        """The keys that say where a reply ends; the model's own sampling has the last word."""
+        """The config keys that decide where a reply ends; the model's own sampling overrides the prompt's."""
         own = {key: f"model.sampling.{key}" for key in self.model.sampling}
         longest, stop = (own.get(key, prompt.key(key)) for key in ("max_tokens", "stop"))
         stops = {**prompt.sampling, **self.model.sampling}.get("stop")
         return Keys(longest, stop if stops else None)
 
     def kept(self, number: int, position: int, parent: Record) -> Record:
-        """A copy of a record that goes on as it is, since no child of it was accepted."""
+        """A copy of a record that goes on unchanged because none of its children was accepted."""
         record = self.record(number, position, {**parent.data, **self.kind.stamp(KEPT)}, parent)
         record.detail[KEPT] = True
         self.judge.approve(record)
@@ -254,23 +254,23 @@ class Stage:
     def record(
         self, number: int, position: int, data: dict[str, Any], parent: Record | None = None
     ) -> Record:
-        """A candidate of this stage."""
+        """A new candidate of this stage."""
         id = f"{self.name}-{number:06d}-{position}"
         return Record(id, self.name, number, position, data, parent.id if parent else None)
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage works with in one run.
+    """What a stage needs in one run.
 
     Attributes:
-        journal: what was done before.
+        journal: the journal of the run, with all that was done before.
         seeds: the seed tasks.
         mix: the few-shot mix.
         seed: the run's seed.
-        target: records to accept in a stage that begins with none of another.
-        rows: the records that the stage is about, by request number, with the labels set before it.
-        asked_about: the stages that have asked about its records, or about what was made of them.
+        target: how many records to accept, for a stage that works on no other stage's records.
+        rows: returns the records that the stage works on, by request number, with the labels set before it.
+        asked_about: returns the stages that have asked about its records, or about records made from them.
     """
 
     journal: Journal
@@ -286,7 +286,7 @@ _BEFORE = {"Kind": "StageKind", "Setting": "StageContext", "Work": "StageRun"}
 
 
 def __getattr__(name: str) -> Any:
-    """The names of before, for plug-ins that were written against them."""
+    """The old names, for plug-ins that use them."""
     if name not in _BEFORE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     new = _BEFORE[name]

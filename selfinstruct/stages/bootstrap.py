@@ -35,16 +35,17 @@ def bootstrap(
     expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 2.0,
     lines: Annotated[dict[str, str] | None, OnDisk] = None,
 ) -> FromPool:
-    """Asks for more of what the pool holds; what is accepted joins the pool at once.
+    """Asks for more tasks like those in the pool; what is accepted joins the pool at once.
 
     Args:
-        window: request i shows the pool as it stood after reply i - window, so that so many can be in flight.
-        batched: requests go in groups of `window` that all show the same pool, as in the original.
-        patience: end after so many replies in a row that added nothing, or half as many where none could be
-            used from the start; may change when a run goes on.
-        expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
-        lines: name: a file of lines, in your folder or among ours. Each request draws one: its templates know
-            it as `{{ name }}`, and its records have it under that name.
+        window: request i shows the pool as it was after reply i - window, so up to `window` can be in flight.
+        batched: requests are sent in groups of `window` that all show the same pool, as in the original.
+        patience: stop after this many replies in a row that added nothing, or after half as many if none was
+            usable from the start; may change when a run continues.
+        expected: how many accepted records a reply is assumed to give, in the plan, until enough replies
+            came.
+        lines: name: a file of lines, in your folder or among ours. Each request draws one line: templates use
+            it as `{{ name }}`, and the records have it in a field of that name.
     """
     return FromPool(window=window, batched=batched, patience=patience, expected=expected, lines=lines or {})
 
@@ -80,7 +81,7 @@ class FromPool(StageKind):
         """See `StageKind`."""
         found = _mix(rest.config.mix, rest.seeds) if rest.seeds else []
         if rest.config.prompts[stage.name].variants:
-            what = "a stage that asks about no record has no field to pick a variant by"
+            what = "a stage that asks about no record has no field that could pick a variant"
             found.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
         return found
 
@@ -128,7 +129,7 @@ class FromPool(StageKind):
         return accepted < goal
 
     def wasted(self, rejected: Mapping[str, int]) -> int:
-        """See `StageKind`; that many are rejected is as it should be, but not by one check."""
+        """See `StageKind`; many rejections are normal, but not by only one check."""
         return max(rejected.values(), default=0)
 
     def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
@@ -157,7 +158,7 @@ def _mix(mix: MixConfig, seeds: Seeds) -> list[Fault]:
 
 
 class Bootstrap:
-    """A bootstrap stage at work; see `StageRun`."""
+    """A bootstrap stage during a run; see `StageRun`."""
 
     def __init__(self, stage: Stage, run: StageContext, window: int, batched: bool, patience: int) -> None:
         self.stage, self.run, self.goal = stage, run, run.target
@@ -180,8 +181,8 @@ class Bootstrap:
         if self._idle >= self._patience:
             self.note = (
                 f"stopped at {len(self._pool.made)} of {self.goal}: the last {self._idle} replies added "
-                f"nothing. The same command with pipeline.{self.stage.name}.patience={2 * self._patience} "
-                "tries for longer"
+                "nothing. To try longer, run the same command with "
+                f"pipeline.{self.stage.name}.patience={2 * self._patience}"
             )
             return None
         return self._turn
@@ -238,14 +239,14 @@ class Bootstrap:
         return FilledPrompt(self.stage.prompts[0], lines, partial(self._shown, number))
 
     def _draw(self, number: int) -> list[Record]:
-        """The examples of a request, the same whenever they are drawn."""
+        """The examples of a request, which are always the same."""
         rng = stream(self.run.seed, self.stage.name, number)
         return self._pool.draw(self.run.mix, self._visible(number), rng)
 
     def _shown(self, number: int) -> dict[str, Any]:
         """The examples of a request that was sent.
 
-        In a replay under other settings they are not those that would be drawn now.
+        In a replay with other settings they differ from those that would be drawn now.
         """
         sent = self.run.journal.request(self.stage.name, number)
         drawn = self._draw(number)
@@ -255,7 +256,7 @@ class Bootstrap:
         return {"examples": [record.data for record in drawn]}
 
     def _find(self, id: str) -> Record | None:
-        """A seed, or a candidate whatever its fate; None where a replay has read nothing of that name."""
+        """A seed or a candidate, accepted or not; None if a replay did not read it."""
         seed = next((seed for seed in self.run.seeds if seed.id == id), None)
         request = id.rpartition("-")[0].rpartition("-")[2]
         if seed or not request.isdigit():
@@ -264,7 +265,7 @@ class Bootstrap:
         return next((record for record in candidates if record.id == id), None)
 
     def _visible(self, number: int) -> int:
-        """The last reply whose records request `number` may show."""
+        """The number of the last reply whose records request `number` may show."""
         if self._batched:
             return (number - 1) // self._window * self._window
         return max(0, number - self._window)
@@ -275,7 +276,7 @@ class Bootstrap:
         self._turn = number + 1
 
     def _rebuild(self) -> None:
-        """The pool as the journal has it, and the place to go on from."""
+        """Restore the pool from the journal, and the place to continue from."""
         journal, name = self.run.journal, self.stage.name
         made: dict[int, list[Record]] = {}
         for record in journal.records(name, ACCEPTED):
@@ -285,7 +286,7 @@ class Bootstrap:
             records = made.pop(number, [])
             self._accept(records)
             self._close(number, added=bool(records))
-        for records in made.values():  # of a reply that the target cut short
+        for records in made.values():  # records of a reply that reaching the target cut short
             self._accept(records)
         self._next = self._turn
         self._cut_short = {self._turn: list(journal.records(name, request=self._turn))}

@@ -1,4 +1,4 @@
-"""`derive`: sets a field of each record from others by a rule, and asks no model; several judges' verdict.
+"""`derive`: sets a field of each record from others by a rule, such as the verdict of several judges.
 
 To add a rule, add a line to `RULES`.
 """
@@ -39,12 +39,12 @@ def derive(
 
     Args:
         field: the field to set.
-        sources: the fields it follows from.
-        rule: `mean`, `median`, `minimum` or `maximum` of those that are numbers; or `majority`, the value
-            that more than half of the sources have.
-        otherwise: the value where no source is a number, or none has a majority; a source that has it itself
-            does not vote.
-        of: the stage whose records these are; the nearest before it that makes records.
+        sources: the fields from which it is computed.
+        rule: `mean`, `median`, `minimum` or `maximum` of the sources that are numbers; or `majority`, the
+            value of more than half of the sources.
+        otherwise: the value if no source is a number, or no value has a majority; a source that has this
+            value itself does not vote.
+        of: the stage that makes these records; by default the nearest one before it that makes records.
     """
     return Derive(of=of, field=field, sources=tuple(sources), rule=rule, otherwise=otherwise)
 

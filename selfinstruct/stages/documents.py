@@ -1,4 +1,4 @@
-"""`documents`: passages of the user's own documents, which later stages ask about; it asks no model."""
+"""`documents`: passages of the user's own documents, about which later stages ask; it asks no model."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def documents(
 ) -> Documents:
     """Makes a record of each passage of a folder of documents, until `target` are accepted; asks no model.
 
-    Its records have `passage`, `document` (the file's name in the folder), `section` (the headings that it
-    stands under) and `place` (lines, or characters). Hidden files and links to folders are passed over.
+    Its records have `passage`, `document` (the file's name in the folder), `section` (the headings above the
+    passage) and `place` (lines, or characters). Hidden files and links to folders are skipped.
 
     Args:
-        path: a folder with all in it, a file, or a pattern such as notes/**/*.md; looked for in your folder,
-            then among ours. It may change when a run goes on, as long as the passages are the same.
-        size: characters of a passage at most; it ends at a heading, a paragraph or a sentence.
-        overlap: characters that a passage shares with the one before it, at most.
-        formats: what the files with a suffix are: text, markdown, html or jsonl; null passes them over.
+        path: a folder (with its subfolders), a file, or a pattern such as notes/**/*.md; in your folder, or
+            else among ours. It may change when a run continues, if the passages stay the same.
+        size: the most characters in a passage; it ends at a heading, a paragraph or a sentence.
+        overlap: the most characters that a passage has in common with the one before it.
+        formats: the format of files by suffix: text, markdown, html or jsonl; null skips them.
         field: the key that holds the text in the lines of a JSONL file.
-        shuffle: take the passages in an order drawn by the recipe's seed, so that a small target sees all the
-            documents; false takes them as they stand.
-        largest_mb: megabytes that a file may have.
+        shuffle: take the passages in an order drawn with the recipe's seed, so that a small target covers all
+            the documents; false takes them in the order of the files.
+        largest_mb: the most megabytes in a file.
     """
     if overlap >= size:
         raise ValueError(f"overlap ({overlap}) is not less than size ({size})")
@@ -67,7 +67,7 @@ def documents(
 
 @dataclass(frozen=True, kw_only=True)
 class Documents(StageKind):
-    """The kind `documents`; what it makes its records of is the stage's material."""
+    """The kind `documents`; the passages are the stage's material."""
 
     path: str
     cutting: Cutting
@@ -99,21 +99,19 @@ class Documents(StageKind):
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
         rows = list(stage.material.rows) if stage.material else []
-        if self.shuffle:  # not by the target, so that the first ones stay the same when it grows
+        if self.shuffle:  # not dependent on the target, so that the first ones stay the same when it grows
             stream(run.seed, stage.name, "order").shuffle(rows)
         candidates = (stage.record(number, 0, row) for number, row in enumerate(rows, 1))
         work = Unasked(stage, run, candidates, run.target)
         left = len(rows) - run.journal.stats(stage.name).candidates
         if not left and work.accepted < run.target:
-            work.note = (
-                f"all {len(rows)} passages there are were taken, and target={run.target} asks for more"
-            )
+            work.note = f"all {len(rows)} passages were taken, but target={run.target} asks for more"
         elif left:
             work.note = f"{left} of {len(rows)} passages are left; a larger target takes more"
         return work
 
     def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
-        """See `StageKind`; fewer than the target are as asked, since they are all there are."""
+        """See `StageKind`; fewer passages than the target are as asked, since there are no more."""
         return counted(stage.name, accepted, left, target, " (all there are)")
 
     def _load(self, parts: Parts) -> Material | None:

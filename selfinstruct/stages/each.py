@@ -1,4 +1,4 @@
-"""What `label` and `expand` share: one request for each record of another stage, or for some of them."""
+"""What `label` and `expand` have in common: one request for each record of another stage, or for some."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class AboutEach(StageKind):
 
     Attributes:
         by: the field that picks the prompt's variant.
-        share: of the records, those that `where` may pick, for a plan.
-        patience: replies in a row that may come to nothing.
-        keep: whether a record without an accepted child goes on as it is.
+        share: the share of the records that `where` is expected to pick, for a plan.
+        patience: how many replies in a row may be useless.
+        keep: whether a record without an accepted child goes on unchanged.
     """
 
     by: str | None = None
@@ -89,7 +89,7 @@ class AboutEach(StageKind):
     def _tried(
         self, stage: Stage, row: Mapping[str, Any], data: dict[str, Any], number: int, seed: int
     ) -> Prompt:
-        """The prompt for a record that stands in; where it has no such field, one after the other."""
+        """The prompt for a sample record; if the record lacks the field, the variants take turns."""
         value = row.get(self.by or "")
         same = [prompt for prompt in stage.prompts if is_one_of(value, [prompt.when])]
         return same[0] if same else stage.prompts[number % len(stage.prompts)]
@@ -108,11 +108,11 @@ class AboutEach(StageKind):
 
 
 class Each:
-    """A stage at work that asks about each record of another stage; see `StageRun`.
+    """A stage, during a run, that asks about each record of another stage; see `StageRun`.
 
-    A request has the number of its record among the accepted ones of that stage, so that numbers stay the
-    same when the target grows. For the same reason a rewriting is compared with the records up to its own
-    number, and with what was made of them.
+    A request has the number of its record among the accepted records of that stage, so the numbers stay the
+    same when the target grows. For the same reason a rewritten record is compared only with the records up to
+    its own number, and with what was made from them.
     """
 
     def __init__(self, stage: Stage, run: StageContext, patience: int = PATIENCE) -> None:
@@ -180,14 +180,14 @@ class Each:
         return self.stage.read(self.stage.variant(row.data, number, seed), number, reply, seed, parent=row)
 
     def _count(self, more: int) -> None:
-        """Count records that go on as they were, and say so."""
+        """Count records that go on unchanged, and note it."""
         self._kept += more
         if self._kept:
-            why = "rejected.jsonl has what was made of them, and why it was rejected"
-            self.note = f"{self._kept} of {self.goal} go on as they were; {why}"
+            why = "rejected.jsonl has what was made from them, and why it was rejected"
+            self.note = f"{self._kept} of {self.goal} go on unchanged; {why}"
 
     def _before(self, done: list[int]) -> Iterator[Record]:
-        """What the filters were told of before an interruption, in the order in which they were told."""
+        """The records that the filters learned before an interruption, in the same order."""
         made: dict[int, list[Record]] = {}
         for record in self.run.journal.records(self.stage.name, ACCEPTED):
             made.setdefault(record.request, []).append(record)
@@ -197,7 +197,7 @@ class Each:
             yield from (record for record in made.get(number, []) if KEPT not in record.detail)
 
     def _rewritten(self, row: Record) -> Iterator[Record]:
-        """A record with those of its fields that the stage writes anew, where there are any."""
+        """The record with only the fields that the stage rewrites; nothing if it rewrites none."""
         own = {key: row.data[key] for key in sorted(set(self.stage.own) & set(row.data))}
         if own and not self.stage.labels:
             yield replace(row, data=own)

@@ -1,8 +1,8 @@
-"""`expand`: one request a record, which yields its children (arXiv 2212.10560, section 2.2, step 3).
+"""`expand`: one request for each record, which gives its children (arXiv 2212.10560, section 2.2, step 3).
 
-A stage whose prompt reads fields that its records have already rewrites them. The variants of its prompt are
-then the ways of rewriting, drawn by weight: instructions evolved as in Evol-Instruct (arXiv 2304.12244) are
-two or three such stages, one after the other.
+A stage rewrites its records if its prompt reads fields that they already have. Then the variants of its
+prompt are the ways of rewriting, drawn by weight: to evolve instructions as in Evol-Instruct (arXiv
+2304.12244), use two or three such stages, one after the other.
 """
 
 from __future__ import annotations
@@ -37,20 +37,21 @@ def expand(
     keep: bool = False,
     patience: Endurance = PATIENCE,
 ) -> Expand:
-    """Makes children of each record; a child has the fields of its parent and its own.
+    """Makes children of each record; a child has its parent's fields and its own.
 
     Args:
-        of: the stage whose records to expand; the nearest before it that makes records.
+        of: the stage whose records to expand; by default the nearest one before it that makes records.
         by: the field that picks the prompt's variant.
         where: field: condition; only the records that fit get children. A condition is a value, a list of
             values, or {not: …}, {at_least: …}, {at_most: …}, {above: …}, {below: …}.
-        share: of the records, how many `where` is expected to pick, in the plan that check prints.
-        expected: accepted records that a reply is taken to yield, in the plan, until enough have come.
-        draw: variant: its weight, where variants are drawn instead; 0 switches one off.
-        variant_field: the field of a child that gets the name of the variant drawn, or `kept`.
-        keep: a record of which no child was accepted goes on as it is, as its own child.
-        patience: stop after so many replies in a row that could not be used, or half as many from the start;
-            may change when a run goes on.
+        share: the share of the records that `where` is expected to pick, in the plan that check prints.
+        expected: how many accepted records a reply is assumed to give, in the plan, until enough replies
+            came.
+        draw: variant: its weight, to draw variants instead; 0 turns one off.
+        variant_field: the field of a child that gets the name of the drawn variant, or `kept`.
+        keep: a record with no accepted child goes on unchanged, as its own child.
+        patience: stop after this many replies in a row that were not usable, or after half as many if none
+            was usable from the start; may change when a run continues.
     """
     if draw is not None:
         _check(draw, by)
@@ -75,9 +76,9 @@ class Expand(AboutEach):
     """The kind `expand`.
 
     Attributes:
-        expected: accepted children that a reply may yield, for a plan.
-        draw: the weight of each variant by its name, where they are drawn.
-        variant_field: the field of each child that names the variant drawn.
+        expected: how many accepted children a reply may give, for a plan.
+        draw: the weight of each variant by its name, if variants are drawn.
+        variant_field: the field of each child that holds the name of the drawn variant.
     """
 
     expected: float = 1.0
@@ -90,7 +91,7 @@ class Expand(AboutEach):
         return read_from(stage, own) if stage else own
 
     def inherited(self, stage: Stage, fields: Sample) -> Sample:
-        """See `StageKind`; the name of the variant is the record's before its reply is read."""
+        """See `StageKind`; the record has the name of the variant before its reply is read."""
         return {**super().inherited(stage, fields), **self._names_variant(stage.name)}
 
     def stamp(self, variant: str | None) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class Expand(AboutEach):
         return {self.variant_field: variant} if self.variant_field else {}
 
     def _names_variant(self, stage: str) -> Sample:
-        """The field that names the variant drawn."""
+        """The field with the name of the drawn variant."""
         values = (*self.draw, *([KEPT] if self.keep else []))
         return {self.variant_field: Field(values[0], stage, values)} if self.variant_field else {}
 
@@ -109,10 +110,10 @@ class Expand(AboutEach):
 
     def does(self, stage: Stage, target: int) -> str:
         """See `StageKind`."""
-        return f"expands {self.which(stage)}, one request a record"
+        return f"expands {self.which(stage)}, one request per record"
 
     def remarks(self, stage: Stage) -> list[str]:
-        """See `StageKind`; the options say the weights."""
+        """See `StageKind`; with the weights from the options."""
         return ["variants drawn by weight"] if self.draw else super().remarks(stage)
 
     def _tried(
@@ -140,5 +141,5 @@ def _check(draw: dict[str, float], by: str | None) -> None:
         raise ValueError("draw gives no variant a weight above 0")
     if KEPT in draw:
         raise ValueError(
-            f"draw: no variant can be named {KEPT!r}, which says that a record went on as it was"
+            f"draw: no variant can be named {KEPT!r}: this name marks records that went on unchanged"
         )

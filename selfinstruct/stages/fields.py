@@ -1,4 +1,4 @@
-"""Which fields the records have that come to each stage, followed through the pipeline without running it."""
+"""The fields that the records have at each stage, found from the pipeline without running it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the records that come to a stage.
+    """A field of the records that a stage receives.
 
     Attributes:
-        value: a sample of its values.
-        stage: the stage that gives it.
-        values: all its values, where they are a closed set.
-        where: only the records that fit these conditions are sure to have it; empty for all.
+        value: a sample value.
+        stage: the stage that sets it.
+        values: all its values, if they are a closed set.
+        where: only the records that meet these conditions are sure to have it; empty if all have it.
     """
 
     value: Any
@@ -34,7 +34,7 @@ Sample = dict[str, Field]
 
 
 def picked(fields: Sample, where: Where) -> Sample:
-    """The fields of those records that a stage's `where` picks."""
+    """The fields of the records that a stage's `where` picks."""
     found = {}
     for name, one in fields.items():
         if name in where:
@@ -47,12 +47,12 @@ def picked(fields: Sample, where: Where) -> Sample:
 
 
 def sure(fields: Sample) -> Sample:
-    """Those that every record has."""
+    """The fields that every record has."""
     return {name: one for name, one in fields.items() if not one.where}
 
 
 def read_from(stage: Stage, own: Sample) -> Sample:
-    """The fields that a stage's replies are read for, and those that it gives besides."""
+    """The fields that a stage reads from its replies, and its other own fields."""
     fields = dict(own)
     for prompt in stage.prompts:
         for key in prompt.parse.fields:
@@ -63,19 +63,19 @@ def read_from(stage: Stage, own: Sample) -> Sample:
 
 
 def passed_on(own: Sample, stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
-    """Enter the records that a stage makes: the fields of those it makes them of, and its own.
+    """Add the fields of the records that a stage makes: their parents' fields and its own.
 
     Args:
-        own: the fields that it gives them.
+        own: the fields that the stage gives them.
         stage: the stage.
         before: the stages before it.
-        records: by stage that makes records, their fields; gets this stage's.
+        records: the fields by stage that makes records; this stage's fields are added.
     """
     records[stage.name] = {**picked(records.get(stage.of or "", {}), stage.kind.where), **own}
 
 
 def set_on(own: Sample, stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
-    """Enter what a stage sets in the records of another, and in all that were made of those; see above."""
+    """Add the fields that a stage sets in another's records, and in all made from them; see `passed_on`."""
     of, where = records.get(stage.of or "", {}), stage.kind.where
     if where:
         own = {key: _set_in_some(of.get(key), one, where) for key, one in own.items()}
@@ -91,15 +91,15 @@ def where_faults(stage: Stage, fields: Sample, names: Mapping[str, Any]) -> list
 
     Args:
         stage: the stage.
-        fields: the fields of the records that come to it.
-        names: the fields that there may be, as far as it is known.
+        fields: the fields of the records that it receives.
+        names: the fields that may exist, as far as known.
     """
     values = {name: one.values for name, one in fields.items()}
     return faults(f"pipeline.{stage.name}.where", stage.kind.where, names, values)
 
 
 def _set_in_some(old: Field | None, new: Field, where: Where) -> Field:
-    """A field that a stage sets in some records, and that the others have as it was, if they have it."""
+    """A field that a stage sets in some records; the others keep their old value, if they have one."""
     if old is None:
         return replace(new, where=where)
     values = (*old.values, *new.values) if old.values and new.values else ()

@@ -1,7 +1,7 @@
-"""What a stage has left to do: how many requests it will send, and how many records there are then.
+"""The work that a stage has left: how many requests it will send, and how many records there will be.
 
-A kind answers by `StageKind.forecast`, from what is `Known`; these are the ways in which those that ask a
-model do. Each assumption is given in words too.
+A kind answers with `StageKind.forecast`, from what is `Known`. The functions here are for kinds that ask a
+model. Each assumption is also given in words.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Any
 from selfinstruct.stages.ranges import Range, around, exactly
 from selfinstruct.where import Where
 
-ENOUGH = 20  # replies, or records, of a stage that say more than an assumption does
-SHOWN = (0.8, 1.0, 1.25)  # what a run has shown may turn out so much lower or higher
+ENOUGH = 20  # from this many replies, or records, on, their average replaces the assumption
+SHOWN = (0.8, 1.0, 1.25)  # the average so far may turn out this much lower or higher
 ASSUMED = (0.5, 1.0, 2.0)
-KEPT = (1.0, 1.0, 2.0)  # where a record without a child goes on itself
+KEPT = (1.0, 1.0, 2.0)  # if a record without a child goes on itself
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a stage, from the recipe and from the run in its folder.
+    """What is known about a stage, from the recipe and from the run in its folder.
 
     Attributes:
-        target: records to accept in a stage that begins with none of another.
-        rows: how many records come to the stage.
-        seen: the fields of those that have come already.
+        target: how many records to accept, for a stage that works on no other stage's records.
+        rows: how many records the stage receives.
+        seen: returns the fields of the records it has received already.
         options: the options that the recipe sets.
         accepted: records accepted so far.
-        candidates: those judged so far.
+        candidates: candidates judged so far.
         taken: replies taken in so far.
-        replies: of these, the last ones that were looked at; 0 where there are too few to show anything.
-        yielded: accepted records that each of those yielded, on average.
+        replies: how many of the last replies were looked at; 0 if too few to show anything.
+        yielded: the average number of accepted records from each of those.
     """
 
     target: int
@@ -49,15 +49,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a stage has left to do.
+    """The work that a stage has left.
 
     Attributes:
         requests: prompts to send.
-        accepts: how many records it is expected to accept from the replies to these.
-        makes: records of its own once it is done; None where it makes none.
-        leaves: of the records that it is about, those that go on then; None where all do.
-        pace: what a reply has yielded, in words, for the line of what the run has shown.
-        assumed: what the figures rest on where nothing has shown it, in words.
+        accepts: how many records it is expected to accept from their replies.
+        makes: how many records it has made when it is done; None if it makes none.
+        leaves: how many of the records it works on are left then; None if all are.
+        pace: what a reply has given so far, in words, for the line about the run so far.
+        assumed: the assumptions where the run has shown nothing yet, in words.
         shown: what the run in the folder has shown, in words.
     """
 
@@ -71,8 +71,8 @@ class Forecast:
 
 
 def asked_until_target(name: str, known: Known, expected: float) -> Forecast:
-    """That of a stage which asks until so many records are accepted."""
-    yields, assumed = _yields(name, known, expected, ASSUMED, told=True)
+    """The forecast for a stage that asks until the target is reached."""
+    yields, assumed = _yields(name, known, expected, ASSUMED, given=True)
     left = exactly(max(0, known.target - known.accepted))
     made = exactly(max(known.accepted, known.target))
     requests = (left / yields).whole()
@@ -81,17 +81,17 @@ def asked_until_target(name: str, known: Known, expected: float) -> Forecast:
 
 
 def asked_of_each(name: str, known: Known, part: Forecast, expected: float, keep: bool) -> Forecast:
-    """That of a stage which makes children of each record that it asks about.
+    """The forecast for a stage that makes children of each record that it asks about.
 
     Args:
         name: the stage.
-        known: what is known of it.
-        part: of the records that come to it, those it asks about, from `part_of`.
-        expected: accepted records a reply.
+        known: what is known about it.
+        part: how many of the records it receives it asks about, from `part_of`.
+        expected: accepted records per reply.
         keep: whether a record without a child goes on itself.
     """
-    told = "expected" in known.options
-    yields, assumed = _yields(name, known, expected, KEPT if keep else ASSUMED, told)
+    given = "expected" in known.options
+    yields, assumed = _yields(name, known, expected, KEPT if keep else ASSUMED, given)
     made, requests = part.requests * yields, _left(part, known)
     return replace(
         part,
@@ -104,7 +104,7 @@ def asked_of_each(name: str, known: Known, part: Forecast, expected: float, keep
 
 
 def labels_of_each(known: Known, part: Forecast) -> Forecast:
-    """That of a stage which labels each record that it asks about; the rejected go no further."""
+    """The forecast for a stage that labels each record it asks about; rejected records are dropped."""
     accepted = known.yielded if known.replies else 1.0
     lost = part.requests.expected * (1 - accepted) / (known.rows.expected or 1)
     requests = _left(part, known)
@@ -119,7 +119,7 @@ def part_of(
     share: float,
     where: Where,
 ) -> Forecast:
-    """How many of the records that come to a stage it will ask about, those asked before among them."""
+    """How many of the records that a stage receives it asks about, including those asked already."""
     if not where:
         return Forecast(known.rows)
     found = [data for data in known.seen() if where.keys() <= data.keys()]
@@ -137,16 +137,16 @@ def _left(part: Forecast, known: Known) -> Range:
 
 
 def _yields(
-    name: str, known: Known, expected: float, factors: tuple[float, float, float], told: bool
+    name: str, known: Known, expected: float, factors: tuple[float, float, float], given: bool
 ) -> tuple[Range, tuple[str, ...]]:
-    """Accepted records a reply, and the words for it where it is an assumption."""
+    """Accepted records per reply, with the words for it if it is an assumption."""
     if known.replies:
-        # None so far: the next reply may be the first to yield one.
+        # None was accepted so far, but the next reply may give one.
         return around(known.yielded or 1 / known.replies, SHOWN), ()
     found = around(expected, factors)
-    source = f", pipeline.{name}.expected" if told else ""
-    return found, (f"{name}: {found.expected:g} ({found.low:g} - {found.high:g}) accepted a reply{source}",)
+    source = f", pipeline.{name}.expected" if given else ""
+    return found, (f"{name}: {found.expected:g} ({found.low:g} - {found.high:g}) accepted per reply{source}",)
 
 
 def _pace(known: Known) -> str:
-    return f"{known.yielded:.2g} accepted a reply, "
+    return f"{known.yielded:.2g} accepted per reply, "

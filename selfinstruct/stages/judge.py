@@ -1,10 +1,10 @@
-"""The one place where candidates get their fate.
+"""The one place that decides the fate of candidates.
 
-The filters of a stage run in the order of the recipe. Those that see a whole reply need all of its
-candidates, and those that learn from accepted records need each fate before the next candidate; so the chain
-is cut after the last whole-reply filter: everything up to it runs for all candidates of a reply, the rest for
-one candidate after the other, each ending in the JSON Schema and, accepted, in what the filters learn.
-A filter that mends does so when its turn comes, so those after it see the mended record.
+The filters of a stage run in the order of the recipe. A filter that sees a whole reply needs all of its
+candidates, and a filter that learns from accepted records needs each fate before the next candidate. So the
+chain is cut after the last whole-reply filter: everything up to it runs for all candidates of a reply. The
+rest runs for one candidate after the other, then the JSON Schema; if accepted, the filters learn the record.
+A filter that mends a record does so at its turn, so the filters after it see the mended record.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Judge:
 
     Attributes:
         checks: the filters with their names, in order.
-        prepares: whether any of them takes a while to get ready for a reply.
+        prepares: whether any of them has to prepare for a reply.
     """
 
     def __init__(self, filters: Mapping[str, Filter], validate: Validate) -> None:
@@ -49,17 +49,17 @@ class Judge:
         self._learners = [check.learn for _, check in self._single if check.learn]
 
     def learn(self, record: Record) -> None:
-        """Tell the filters of a seed or of a record accepted before."""
+        """Let the filters learn a seed or a record accepted before."""
         for learn in self._learners:
             learn(record)
 
     def learn_all(self, records: Iterable[Record]) -> None:
-        """Tell the filters of several."""
+        """Let the filters learn several records."""
         for record in records if self._learners else ():
             self.learn(record)
 
     def sift(self, records: Sequence[Record], rng: random.Random) -> None:
-        """The first part of the chain, over all the candidates of a reply."""
+        """Run the first part of the chain, on all the candidates of a reply."""
         for name, check in self._whole:
             inside = [record for record in records if record.fate == WAITING]
             for record in inside:
@@ -71,9 +71,9 @@ class Judge:
                 _look(name, check, record)
 
     async def prepare(self, records: Sequence[Record], context: RunContext, stage: str) -> None:
-        """Get ready for sifted candidates before their turn, without those that a check on the way rejects.
+        """Prepare for sifted candidates before their turn, except those that a check on the way rejects.
 
-        What a filter that learns will say of them is not known before.
+        The verdict of a filter that learns is not known before that turn.
         """
         inside = [replace(record, detail={}) for record in records if record.fate == WAITING]
         for name, check in self._single:
@@ -86,22 +86,22 @@ class Judge:
                 inside = [record for record in inside if not check.each(record)]
 
     async def close(self) -> None:
-        """Give back what the filters hold."""
+        """Release the filters' resources."""
         for _, check in self.checks:
             if check.close:
                 await check.close()
 
     def admit(self, record: Record) -> bool:
-        """The rest for one candidate: the other filters, the schema, and whether it is accepted."""
-        rejected = any(_apply(name, check, record) for name, check in self._single)  # up to the first
-        record.asked = None  # a pool of many records need not keep it
+        """Run the rest of the chain for one candidate, and return whether it is accepted."""
+        rejected = any(_apply(name, check, record) for name, check in self._single)  # until one does
+        record.asked = None  # not kept, to save memory in a pool of many records
         if rejected or not self.approve(record):
             return False
         self.learn(record)
         return True
 
     def approve(self, record: Record) -> bool:
-        """The schema alone, the last check; for a record that passed the others in another stage."""
+        """Run only the schema, the last check, for a record that passed the other checks in another stage."""
         invalid = self._validate(record.data)
         if invalid:
             record.reject(SCHEMA_CHECK, invalid)
@@ -110,12 +110,12 @@ class Judge:
         return True
 
     def passes(self, record: Record) -> bool:
-        """Whether the checks of single candidates and the schema let a record pass; nothing is learnt."""
+        """Whether a record passes the checks for single candidates and the schema; no filter learns it."""
         singly = [check.each for _, check in self.checks if check.each and not check.prepare]
         return not any(each(record) for each in singly) and not self._validate(record.data)
 
     def faults(self, where: str) -> list[Fault]:
-        """Filters that learn must come after those that see a whole reply, whose outcome they await."""
+        """Faults for filters that learn but come before a filter that sees a whole reply."""
         what = "learns from accepted records, so it must come after all filters that see a whole reply"
         remedy = "move it to the end of its section"
         late = [name for name, check in self._whole if check.learn or check.prepare]
@@ -124,7 +124,7 @@ class Judge:
 
 @contextmanager
 def _placed(where: str) -> Iterator[None]:
-    """Say of a filter's model what is said of a recipe's, with its place."""
+    """Word an error about a filter's model like one about a recipe's model, with its place."""
     try:
         yield
     except ModelError as error:
@@ -134,14 +134,14 @@ def _placed(where: str) -> Iterator[None]:
 
 
 def _mend(check: Filter, record: Record) -> None:
-    """Replace what the check mends."""
+    """Apply the changes that the check makes to the record."""
     fields = check.mend(record) if check.mend else None
     if fields:
         record.mend(fields)
 
 
 def _apply(name: str, check: Filter, record: Record) -> bool:
-    """Mend a record, then look at it; whether the check rejects it."""
+    """Mend a record, then check it; returns whether the check rejects it."""
     _mend(check, record)
     return _look(name, check, record)
 

@@ -1,8 +1,8 @@
-"""What a kind of stage answers for itself; nobody outside `stages` asks which kind a stage is of.
+"""The questions that a kind of stage answers; outside of `stages` nothing depends on which kind it is.
 
-`StageKind` answers as a kind does that makes records of another stage's without asking a model. A kind is a
-dataclass of its options that derives from it, or from one that is near to it (`each.AboutEach` for those that
-ask about single records), and answers differently where it is different.
+`StageKind` has the answers of a kind that makes records from another stage's without asking a model. A kind
+is a dataclass of its options. It derives from `StageKind` or a similar kind (`each.AboutEach` for kinds that
+ask about single records), and overrides the answers that differ.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class Parts(Protocol):
-    """The parts of a stage as a recipe has them, from which its kind builds it.
+    """The parts of a stage in a recipe, from which its kind builds the stage.
 
     Attributes:
         name: the stage.
-        project: the user's folder, from which paths are looked up.
-        faults: receives what is wrong with them.
+        project: the user's folder; relative paths are resolved in it.
+        faults: gets the faults of the parts.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Parts(Protocol):
     faults: list[Fault]
 
     def source(self, of: str | None) -> str | None:
-        """The stage whose records it is about: this one, or the nearest before it; None where none is."""
+        """The stage whose records it works on: `of`, or the nearest before it; None if there is none."""
 
     def inherit_schema(self, of: str | None) -> None:
-        """Hold its records to the schema of that stage, where the recipe has none for it."""
+        """Check its records with the schema of that stage, if the recipe has none for it."""
 
     def asking(
         self, kind: StageKind, of: str | None = None, lines: Mapping[str, str] | None = None
     ) -> Stage | None:
-        """The stage, with its prompts and its model; `lines` are files that it draws lines from, by name."""
+        """The stage, with its prompts and its model; `lines` are the files to draw lines from, by name."""
 
     def unasked(
         self, kind: StageKind, of: str | None = None, material: Material | None = None
     ) -> Stage | None:
-        """The stage, which may have neither prompts nor a model of its own."""
+        """The stage, which may have no prompts and no model of its own."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class Rest:
 
     Attributes:
         config: the recipe's keys.
-        seeds: the seed tasks, None where they could not be read.
-        fields: the fields of the records that come to the stage.
-        unsure: those that stages may give which could not be built.
+        seeds: the seed tasks; None if they could not be read.
+        fields: the fields of the records that the stage receives.
+        unsure: fields that may come from stages with faults, which could not be built.
     """
 
     config: RecipeConfig
@@ -77,14 +77,14 @@ class Rest:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the first requests of a stage are tried out with, before there is a run.
+    """The material for sample requests of a stage, before there is a run.
 
     Attributes:
         config: the recipe's keys.
         seeds: the seed tasks.
-        rows: the fields of records that may stand in for those that will come to the stage.
-        fields: the fields that these will have, with sample values.
-        count: requests wanted.
+        rows: the fields of sample records, in place of those that the stage will receive.
+        fields: the fields that those will have, with sample values.
+        count: how many requests are wanted.
     """
 
     config: RecipeConfig
@@ -99,9 +99,9 @@ class StageKind:
     """A kind of stage with its options.
 
     Attributes:
-        of: the stage whose records it is about; None for the nearest before it that makes records.
-        where: it is only about the records that fit these conditions.
-        labels: whether it sets fields of the records it is about, rather than making new ones.
+        of: the stage whose records it works on; None for the nearest before it that makes records.
+        where: the conditions on the records that it works on.
+        labels: whether it sets fields of those records instead of making new ones.
     """
 
     of: str | None = None
@@ -111,14 +111,14 @@ class StageKind:
     # Building
 
     def build(self, parts: Parts) -> Stage | None:
-        """The stage; None where a part is missing, which is a fault then."""
+        """The stage; None if a part is missing, after adding a fault."""
         of = parts.source(self.of)
         stage = parts.unasked(self, of)
         return stage if of else None
 
     @property
     def makes_records(self) -> bool:
-        """Whether it makes records, rather than setting fields of another stage's."""
+        """Whether it makes records instead of setting fields of another stage's."""
         return not self.labels
 
     @property
@@ -128,44 +128,44 @@ class StageKind:
 
     @property
     def reads_files(self) -> bool:
-        """Whether its records begin with files of the user's."""
+        """Whether it makes records from the user's files."""
         return False
 
     @property
     def grows(self) -> bool:
-        """Whether it keeps all that it has made when more records come to it."""
+        """Whether it keeps all the records it has made when it receives more."""
         return True
 
     # Fields
 
     def gives(self, stage: Stage | None = None) -> Sample:
-        """The fields that it gives its records itself; the others are those of their parents."""
+        """The fields that the stage itself gives its records; the other fields come from their parents."""
         return {}
 
     def needs(self) -> Sequence[str]:
-        """The fields of the records it is about that it cannot do without, beside those in its prompts."""
+        """The fields that the records it works on must have, besides those in its prompts."""
         return ()
 
     def ways(self, stage: Stage) -> list[Sequence[str]]:
-        """The fields that it gives a record itself, once for each way that a record may come about."""
+        """The fields that it gives a record itself, once for each way to make a record."""
         return [tuple(self.gives(stage))]
 
     def inherited(self, stage: Stage, fields: Sample) -> Sample:
-        """Of the records that come to it, the fields that its own have too."""
+        """The fields of the records it receives that its own records have too."""
         return picked(fields, self.where)
 
     def enter(self, stage: Stage, before: Sequence[Stage], records: dict[str, Sample]) -> None:
-        """Enter the fields of its records, or what it sets in others; see `fields`."""
+        """Add the fields of its records, or those it sets in others; see `fields`."""
         (set_on if self.labels else passed_on)(self.gives(stage), stage, before, records)
 
     def stamp(self, variant: str | None) -> dict[str, Any]:
-        """What the records of a variant of its prompt have in common."""
+        """The fields that it gives all records of a prompt's variant."""
         return {}
 
     # Checking
 
     def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
-        """What does not fit the rest of the recipe."""
+        """Faults in how it fits the rest of the recipe."""
         known = {**rest.unsure, **rest.fields}
         lacking = [name for name in self.needs() if name not in known]
         where = f"pipeline.{stage.name}"
@@ -174,7 +174,7 @@ class StageKind:
         ]
 
     def names(self, stage: Stage, rest: Rest) -> dict[str, Any]:
-        """What its templates may name, with sample values."""
+        """The names that its templates can use, with sample values."""
         fields = picked(rest.fields, self.where)
         return {**rest.unsure, **{key: one.value for key, one in fields.items()}}
 
@@ -186,33 +186,33 @@ class StageKind:
         return f"{verb} {gives or 'records'} from each of {stage.of}, without a model"
 
     def remarks(self, stage: Stage) -> list[str]:
-        """More lines for the plan, each with a word of eight characters at most in front."""
+        """More lines for the plan; each begins with a word of at most eight characters."""
         return []
 
     def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
-        """Requests like those that it will send; none where it asks no model."""
+        """Sample requests like those that it will send; none if it asks no model."""
         return iter(())
 
     def forecast(self, stage: Stage, known: Known) -> Forecast:
-        """What the stage has left to do."""
+        """The work that the stage has left."""
         return Forecast() if self.labels else Forecast(makes=self.made_of(known))
 
     def made_of(self, known: Known) -> Range:
-        """Of the records that come to a stage which asks nothing, how many it makes of them."""
+        """How many records a stage that asks nothing makes from those it receives."""
         return known.rows
 
     # Running
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
-        """Start the stage in a run, or go on with it."""
+        """Start the stage in a run, or continue it."""
         raise NotImplementedError
 
     def progress(self, stage: Stage, journal: Journal) -> int | None:
-        """Replies taken in before, where these count towards its goal; None where accepted records do."""
+        """Replies taken in before, if these count towards its goal; None if accepted records do."""
         return len(journal.taken(stage.name))
 
     def variant(self, stage: Stage, data: Mapping[str, Any], number: int, seed: int) -> Prompt:
-        """The prompt for a record, which request `number` is about."""
+        """The prompt for the record that request `number` is about."""
         return stage.prompts[0]
 
     def tape(self, stage: Stage, source: Journal, into: Journal, stats: ReplayStats) -> Tape:
@@ -222,40 +222,40 @@ class StageKind:
     # Reporting
 
     def falls_short(self, accepted: int, goal: int) -> bool:
-        """Whether a run is not as asked where the stage accepted so many, and this was its goal."""
+        """Whether a run missed its goal if the stage accepted `accepted` records of `goal`."""
         return False
 
     def flawed(self, rejected: Mapping[str, int]) -> dict[str, int]:
-        """Of how many records each check rejected, those of the checks that say something is wrong."""
+        """The rejected records by check, only for checks that mean something is wrong."""
         return dict(rejected)
 
     def wasted(self, rejected: Mapping[str, int]) -> int:
-        """How many of the rejected count when a run says that too many of them were."""
+        """How many of the rejected records count in the warning that too many were rejected."""
         return sum(self.flawed(rejected).values())
 
     def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
-        """What came out of the stage, in words.
+        """The result of the stage, in words.
 
         Args:
             stage: the stage.
             accepted: records accepted.
-            left: of these, those that no later label rejected.
-            target: the recipe's; None where it is not what ends the stage, in a replay.
+            left: how many of these were not rejected by a later label.
+            target: the recipe's target; None if it does not end the stage, as in a replay.
         """
         return f"{left:,} {stage.name}"
 
     def levers(self, mix: MixConfig) -> dict[str, str]:
-        """What of the recipe may help it, by the placeholders of `report.advice`."""
+        """The config keys that may help it, by the placeholders of `report.advice`."""
         return {"about": ""}
 
 
 def samples(values: Mapping[str, Any], stage: str) -> Sample:
-    """Fields that a stage gives, from sample values."""
+    """The fields that a stage gives, made from sample values."""
     return {key: Field(value, stage) for key, value in values.items()}
 
 
 def counted(name: str, accepted: int, left: int, target: int | None, remark: str = "") -> str:
-    """What came of a stage that works towards the target, in words; the remark where it was not reached."""
+    """The result of a stage with a target, in words; the remark follows if it was not reached."""
     of = f" of {target:,}" if target is not None and accepted <= target else ""
     fewer = f" ({left:,} after labels)" if left != accepted else ""
     short = remark if of and target is not None and accepted < target else ""

@@ -1,4 +1,4 @@
-"""`label`: one request a record, which sets a field of it (arXiv 2212.10560, section 2.2, step 2)."""
+"""`label`: one request for each record, which sets a field of it (arXiv 2212.10560, section 2.2, step 2)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def label(
     share: Share = 0.5,
     patience: Endurance = PATIENCE,
 ) -> Label:
-    """Sets a field of each record, or several; a record whose label is rejected goes no further.
+    """Sets a field of each record, or several; a record whose label is rejected is dropped.
 
     Args:
-        of: the stage whose records to label; the nearest before it that makes records.
+        of: the stage whose records to label; by default the nearest one before it that makes records.
         by: the field that picks the prompt's variant.
-        where: field: condition; only the records that fit are asked about, and the others go on as they are.
-            A condition is a value, a list of values, or {not: …}, {at_least: …}, {at_most: …}, {above: …},
+        where: field: condition; only the records that fit are asked about, and the others go on unchanged. A
+            condition is a value, a list of values, or {not: …}, {at_least: …}, {at_most: …}, {above: …},
             {below: …}.
-        share: of the records, how many `where` is expected to pick, in the plan that check prints.
-        patience: stop after so many replies in a row that could not be used, or half as many from the start;
-            may change when a run goes on.
+        share: the share of the records that `where` is expected to pick, in the plan that check prints.
+        patience: stop after this many replies in a row that were not usable, or after half as many if none
+            was usable from the start; may change when a run continues.
     """
     allowed = Where.of(where)
     return Label(of=of, by=by, where=allowed, share=share if allowed else 1.0, patience=patience)
@@ -44,7 +44,7 @@ class Label(AboutEach):
 
     def does(self, stage: Stage, target: int) -> str:
         """See `StageKind`."""
-        return f"labels {self.which(stage)}, one request a record"
+        return f"labels {self.which(stage)}, one request per record"
 
     def forecast(self, stage: Stage, known: Known) -> Forecast:
         """See `StageKind`."""

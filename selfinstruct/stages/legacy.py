@@ -1,4 +1,4 @@
-"""How a kind was written before it was an object: `Kind(open, labels=True, …)`; plug-ins may do so still."""
+"""The old way to write a kind, before it was an object: `Kind(open, labels=True, …)`; plug-ins may use it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ Load = Callable[[Path, str, list[Fault]], "Material | None"]
 
 
 class Kind:
-    """Makes the `StageKind` that answers as these fields say.
+    """Returns the `StageKind` that answers as these fields say.
 
     Args:
         open: starts or continues the stage in a run.
-        draws: whether its prompts show examples from the pool; else they are about one record each.
-        labels: whether it sets a field of the records it is about, rather than making new ones.
-        asks: whether it asks a model; else it has no prompts and no model, and `open` does all of its work.
+        draws: whether its prompts show examples from the pool; if not, each is about one record.
+        labels: whether it sets a field of the records it works on, instead of making new ones.
+        asks: whether it asks a model; if not, it has no prompts and no model, and `open` does all of its
+            work.
         gives: the fields that its records get without a prompt, with sample values.
-        uses: the fields of the records it is about that it cannot do without, beside those in its prompts.
-        load: reads what its records are made of, for a kind that is about no other stage's.
-        options: the other fields, which the options of `bootstrap`, `label` and `expand` explain.
+        uses: the fields that the records it works on must have, besides those in its prompts.
+        load: reads the material for its records, for a kind that works on no other stage's.
+        options: the other fields, explained in the options of `bootstrap`, `label` and `expand`.
     """
 
     def __new__(  # type: ignore[misc]
@@ -107,6 +108,6 @@ class _Silent(StageKind):
 
 @dataclass(frozen=True, kw_only=True)
 class _SetsWithoutModel(_Silent):
-    """One that sets fields of another stage's records."""
+    """A kind that sets fields of another stage's records without asking a model."""
 
     labels = True

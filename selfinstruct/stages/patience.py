@@ -1,8 +1,8 @@
-"""When to stop a stage whose replies come to nothing, before all of them are paid for.
+"""When to stop a stage whose replies are useless, before all of them are paid for.
 
-A reply comes to nothing where no candidate of it got as far as being judged: it is empty, cut, unreadable or
-refused, by the provider or in the model's own words. It counts by its number and not by when it arrived, so
-a stage ends at the same place whatever the concurrency.
+A reply is useless if none of its candidates was judged: it is empty, cut, unreadable, or refused by the
+provider or in the model's own words. Replies count in the order of their numbers and not of their arrival,
+so a stage stops at the same place at any concurrency.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from selfinstruct.records import KEPT, REJECTED, Record
 from selfinstruct.stages import Stage
 from selfinstruct.stages.judge import SCHEMA_CHECK
 
-REFUSES = ("refusal",)  # kinds of filter that find no answer at all in what was read
+REFUSES = ("refusal",)  # kinds of filter that find no usable answer in the reply at all
 
 
 class Patience:
-    """Counts the replies in a row that came to nothing.
+    """Counts the useless replies in a row.
 
-    Where none has come to anything from the start, half of the patience is enough.
+    If no reply has been useful from the start, half of the patience is enough.
 
     Args:
         stage: the stage.
-        journal: what was done before.
-        most: so many in a row are too many.
+        journal: the journal of the run, with all that was done before.
+        most: stop after this many in a row.
 
     Attributes:
         barren: how many there are in a row now.
-        last: the number of the last reply that came to something; 0 where none did.
+        last: the number of the last useful reply; 0 if there was none.
     """
 
     def __init__(self, stage: Stage, journal: Journal, most: int) -> None:
@@ -47,15 +47,15 @@ class Patience:
         return self.barren >= (self._most if self.last else (self._most + 1) // 2)
 
     def note(self, stage: str) -> str:
-        """How the stage ended, and how to go on, in words."""
+        """How the stage ended, and how to continue, in words."""
         which = f"the last {self.barren} replies" if self.last else f"all {self.barren} replies so far"
         return (
             f"stopped early, and the run with it: nothing could be used of {which}. "
-            f"The same command with pipeline.{stage}.patience={2 * self._most} goes on from here"
+            f"To continue from here, run the same command with pipeline.{stage}.patience={2 * self._most}"
         )
 
     def see(self, number: int, records: Sequence[Record]) -> None:
-        """Count a reply by what was read of it, whether it was judged already or not."""
+        """Count a reply by the candidates read from it, judged or not."""
         own = [record for record in records if KEPT not in record.detail]
         self._count(number, any(one.fate != REJECTED or one.check in self._judged for one in own))
 

@@ -1,4 +1,4 @@
-"""A figure that is not known yet: the lowest, the expected and the highest it may be."""
+"""A figure that is not known yet: its lowest, expected and highest value."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Range:
     high: float = 0.0
 
     def __add__(self, other: Range) -> Range:
-        """Both together."""
+        """The sum of both."""
         return Range(self.low + other.low, self.expected + other.expected, self.high + other.high)
 
     def __mul__(self, other: Range) -> Range:
-        """So many times as much."""
+        """The product of both."""
         return Range(self.low * other.low, self.expected * other.expected, self.high * other.high)
 
     def __truediv__(self, other: Range) -> Range:
-        """How many of the other it takes: the fewest of the largest ones."""
+        """How many of the other it takes: fewest if the others are largest."""
         return Range(self.low / other.high, self.expected / other.expected, self.high / other.low)
 
     def whole(self) -> Range:
@@ -31,11 +31,11 @@ class Range:
         return Range(*(math.ceil(value - 1e-9) for value in (self.low, self.expected, self.high)))
 
     def less(self, done: float) -> Range:
-        """Without what is done."""
+        """The rest after subtracting what is done."""
         return Range(*(max(0.0, value - done) for value in (self.low, self.expected, self.high)))
 
     def at_most(self, bound: float) -> Range:
-        """No part of it above a bound."""
+        """The range, capped at a bound."""
         return Range(*(min(bound, value) for value in (self.low, self.expected, self.high)))
 
 
@@ -45,5 +45,5 @@ def exactly(value: float) -> Range:
 
 
 def around(value: float, factors: tuple[float, float, float]) -> Range:
-    """A figure with a range by factors."""
+    """A figure with a range given by factors."""
     return Range(*(value * factor for factor in factors))

@@ -1,7 +1,7 @@
 """`sample`: passes on a share or a number of the records of a stage, at random or the best by a field.
 
 A share is drawn group by group (one of each ten for 0.1), so that a run that grows keeps what it has drawn. A
-number, or the best, is another choice where there are more records; it is made anew then.
+number, or the best, is chosen again when there are more records.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from selfinstruct.stages.kind import Parts, Rest
 from selfinstruct.stages.ranges import Range, exactly
 from selfinstruct.stages.unasked import Unasked
 
-NOT_DRAWN = "not_drawn"  # the check of the records that stay behind
+NOT_DRAWN = "not_drawn"  # the check that rejects the records not drawn
 
 
 @STAGES.register
@@ -37,15 +37,15 @@ def sample(
 ) -> Sample:
     """Passes on a share or a number of the records of a stage, drawn at random or the best; asks no model.
 
-    The others are rejected as `not_drawn`. With filters of its own it goes on through the records until
-    `count` have passed them: the best that differ, with `rouge_l`.
+    The others are rejected as `not_drawn`. If it has filters, it takes records until `count` have passed
+    them: with `rouge_l`, for example, the best that differ from each other.
 
     Args:
-        of: the stage whose records to draw from; the nearest before it that makes records.
-        count: so many of them, or all where there are fewer.
-        share: this part of them, in place of a count: 0.1 draws one of each ten.
-        best: the field by whose number the best are taken, in place of a random draw: the highest first,
-            equal ones in an order drawn by the recipe's seed, those without a number last.
+        of: the stage whose records to draw from; by default the nearest one before it that makes records.
+        count: how many of them to take; all if there are fewer.
+        share: which part of them to take, instead of a count: 0.1 draws one of each ten.
+        best: take the records with the highest number in this field, instead of a random draw; equal ones in
+            an order drawn with the recipe's seed, records without a number last.
     """
     if (count is None) == (share is None):
         raise ValueError("give count or share, and not both: count=1000, or share=0.1")
@@ -61,7 +61,7 @@ class Sample(StageKind):
     best: str | None
 
     def build(self, parts: Parts) -> Stage | None:
-        """See `StageKind`; its records are those of another stage, so they can have the schema of these."""
+        """See `StageKind`; its records come from another stage, so they can have that stage's schema."""
         of = parts.source(self.of)
         parts.inherit_schema(of)
         stage = parts.unasked(self, of)
@@ -73,7 +73,7 @@ class Sample(StageKind):
         return self.count is None and self.best is None
 
     def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
-        """See `StageKind`; the field that says which are the best is there, and has numbers."""
+        """See `StageKind`; the field in `best` must exist, and hold numbers."""
         found = super().faults(stage, rest)
         if self.best is None:
             return found
@@ -86,7 +86,7 @@ class Sample(StageKind):
                 yield Fault(where, *unknown("field", best, rest.fields))
             return
         if one.where:
-            what = f"{best!r} is set by stage {one.stage} in those records alone that its 'where' picks"
+            what = f"{best!r} is set by stage {one.stage} only in the records that its 'where' picks"
             yield Fault(where, what, f"have {one.stage} set it in all of them")
         schema = rest.config.schemas.get(one.stage, {}).get("properties", {}).get(best)
         type_ = schema.get("type") if isinstance(schema, dict) else None
@@ -118,9 +118,9 @@ class Sample(StageKind):
         return work
 
     def _groups(self, stage: Stage, run: StageContext, rows: Mapping[int, Record]) -> Iterator[Record]:
-        """All the records, those that a draw in their group leaves behind rejected."""
+        """All the records; those not drawn in their group are rejected."""
         share = Fraction(str(self.share))
-        rarer = min(share, 1 - share)  # one of each group is drawn, or one is left behind
+        rarer = min(share, 1 - share)  # one of each group is drawn, or one is not
         for place, (number, row) in enumerate(rows.items()):
             record, group = _copy(stage, number, row), math.floor(place * rarer)
             first, after = (math.ceil(edge / rarer) if rarer else 0 for edge in (group, group + 1))
@@ -131,7 +131,7 @@ class Sample(StageKind):
             yield record
 
     def _order(self, stage: Stage, seed: int, rows: Mapping[int, Record]) -> list[int]:
-        """The numbers of the records, the best first and equal ones at random, whatever else there is."""
+        """The numbers of the records, the best first; equal ones keep their order when records are added."""
         chance = {number: stream(seed, stage.name, number).random() for number in rows}
 
         def place(number: int) -> tuple[float, float]:
@@ -144,7 +144,7 @@ class Sample(StageKind):
         return _number(record.data.get(self.best)) if self.best else 0.0
 
     def _stays(self, drawn: int, there: int, record: Record) -> None:
-        """Reject a record that comes after those drawn."""
+        """Reject a record after the drawn ones."""
         among = f"not among the {drawn:,} drawn of {there:,}"
         if self.best is None:
             record.reject(NOT_DRAWN, Rejection(f"{among} by the recipe's seed"))
@@ -162,7 +162,7 @@ class Sample(StageKind):
             yield f"{lacking:,} of {len(rows):,} {stage.of} have no number in {self.best!r} and came last"
 
     def flawed(self, rejected: Mapping[str, int]) -> dict[str, int]:
-        """See `StageKind`; nothing is wrong with what was not drawn."""
+        """See `StageKind`; nothing is wrong with a record that was not drawn."""
         return {check: count for check, count in rejected.items() if check != NOT_DRAWN}
 
 
@@ -171,6 +171,8 @@ def _copy(stage: Stage, number: int, row: Record) -> Record:
 
 
 def _number(value: Any) -> float | None:
-    """A value as a number; None for one that is not, such as a boolean or NaN."""
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if numeric and math.isfinite(value) else None
+    """A value that is a number; None if it is not, such as a boolean or NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # math.isfinite raises an error for an integer of more than 308 digits.
+    return value if isinstance(value, int) or math.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""How a replay finds the recorded reply to a request of a stage: by its number, or by what was asked.
+"""How a replay finds the recorded reply to a request: by its number, or by its content.
 
-A stage whose prompts show the pool would send other prompts under other settings, and goes through its
-replies by their numbers; one that asks about single records finds the reply to the same question.
+With other settings, a stage whose prompts show the pool would send other prompts, so its replies are found by
+number; a stage that asks about single records finds the reply to the same question.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from selfinstruct.journal.store import Journal
 from selfinstruct.records import Reply, Request
 from selfinstruct.safety.blot import blotted
 
-# Sampling that follows from a request's number, from the schema, or from the prompt's length (when_too_long).
+# These sampling keys follow from a request's number, the schema, or the prompt's length (when_too_long).
 UNSAID = ("seed", "response_format", "max_tokens")
 
 
 @dataclass
 class ReplayStats:
-    """What became of the replies of one stage.
+    """Counts of the recorded replies of one stage in a replay.
 
     Attributes:
         recorded: replies that the source run has.
-        used: of these, how many were read again.
-        unanswered: requests that the source run never made, so that nobody knows the reply.
-        prompts_differ: of the prompts of a bootstrap stage, how many would have been others.
-        first_differing: the number of the first of these.
+        used: how many of them were read again.
+        unanswered: requests that the source run never sent, so the reply is unknown.
+        prompts_differ: how many prompts of a bootstrap stage would be different now.
+        first_differing: the number of the first of these; None if there is none.
     """
 
     recorded: int = 0
@@ -40,23 +40,23 @@ class ReplayStats:
 
 
 class Tape(Protocol):
-    """The recorded replies of one stage, of which a replay that goes on has some already."""
+    """The recorded replies of one stage; a replay that continues has used some already."""
 
     def find(self, request: Request) -> tuple[Request, Reply] | None:
-        """What was asked and what came back; None where it was never asked, or never answered."""
+        """The recorded request and its reply; None if it was never sent, or never answered."""
 
     def over(self, turn: int) -> bool:
-        """Whether there is nothing more on it, for a stage that would go on asking."""
+        """Whether no reply is left, for a stage that would continue to ask."""
 
 
 class ByNumber:
-    """Goes through the replies by their numbers, whatever would be asked now; see `Tape`.
+    """Finds replies by number, whatever the request would be now; see `Tape`.
 
     Args:
         name: the stage.
         source: the journal of the run that is replayed.
-        into: that of the replay.
-        stats: counts what becomes of the replies.
+        into: the journal of the replay.
+        stats: gets the counts.
     """
 
     def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
@@ -67,7 +67,7 @@ class ByNumber:
         stats.unanswered = max(self._had, default=0) - len(self._had)
 
     def find(self, request: Request) -> tuple[Request, Reply] | None:
-        """See `Tape`; the request is the one that was sent."""
+        """See `Tape`; returns the request as it was sent."""
         reply = self._source.reply(self._name, request.number)
         if reply is None:
             return None
@@ -82,14 +82,14 @@ class ByNumber:
         return turn > self._last
 
     def _note(self, request: Request, sent: Request) -> None:
-        """Count a request that is not the one which would be sent now."""
+        """Count a request that differs from the one that would be sent now."""
         if content(sent) != content(request):
             self._stats.prompts_differ += 1
             self._stats.first_differing = self._stats.first_differing or request.number
 
 
 class ByContent:
-    """Finds the reply to the same question, whichever number it had; see `Tape` and `ByNumber`."""
+    """Finds the reply to the same question, whatever its number was; see `Tape` and `ByNumber`."""
 
     def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
         self._name, self._source, self._stats = name, source, stats
@@ -101,7 +101,7 @@ class ByContent:
                 self._numbers[content(request)].append(request.number)
         for request in into.requests(name):
             if request.number in self._had:
-                self._number(request)  # used before, so an equal one gets the next
+                self._number(request)  # used before, so an equal request gets the next reply
 
     def find(self, request: Request) -> tuple[Request, Reply] | None:
         """See `Tape`."""
@@ -113,17 +113,17 @@ class ByContent:
         return request, replace(reply, attempts=0)  # paid for by the source run
 
     def over(self, turn: int) -> bool:
-        """See `Tape`; the records end, and with them the stage."""
+        """See `Tape`; always False, since the stage ends with its records."""
         return False
 
     def _number(self, request: Request) -> int:
-        """The recorded request that asked the same; of several the first that is not used yet."""
+        """The recorded request with the same content; if there are several, the first one not yet used."""
         same = self._numbers.get(content(request))
         return same.pop(0) if same else 0
 
 
 def content(request: Request) -> bytes:
-    """A digest of what is asked, leaving out what may differ for the same question."""
+    """A digest of the request, without the parts that may differ for the same question."""
     sampling = {key: value for key, value in request.sampling.items() if key not in UNSAID}
     asked = blotted(json.dumps([sampling, request.system, request.prompt], sort_keys=True))  # as it is stored
     return blake2b(asked.encode(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""What the kinds share that ask no model: their records are judged and stored when the stage is opened."""
+"""What the kinds that ask no model have in common: their records are made when the stage is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def takes(stage: Stage, target: int) -> str:
-    """What a stage does that takes its material's rows until so many are accepted, in words."""
+    """Words for a stage that takes the rows of its material until the target is reached."""
     assert stage.material, "a stage that is built without one has a fault"
     there = len(stage.material.rows)
     much = "all" if there <= target else f"until {target} are accepted of"
@@ -24,26 +24,27 @@ def takes(stage: Stage, target: int) -> str:
 
 
 def up_to_target(known: Known) -> Range:
-    """How many records such a stage has in the end; `rows` are those of its material."""
+    """How many records such a stage will have; `rows` counts those of its material."""
     left = known.rows.expected - known.candidates
     return exactly(max(known.accepted, min(known.target, known.accepted + left)))
 
 
 class Unasked:
-    """A stage at work that is at its end once it is opened; see `StageRun`.
+    """A stage that is finished as soon as it is opened; see `StageRun`.
 
-    What the journal has of it is not made again, so a run that goes on, or grows, only adds what is missing.
+    Records that are in the journal are not made again, so a run that continues, or grows, adds what is
+    missing.
 
     Args:
         stage: the stage.
         run: the run.
-        candidates: one for each number, in order; one with a fate keeps it.
-        most: stop once so many are accepted; None for all.
-        beyond: gives those that come after these their fate, instead of stopping.
-        anew: judge all of them again, for a stage whose choice is another when more records come to it.
+        candidates: one for each number, in order; one that already has a fate keeps it.
+        most: stop after accepting this many; None for no limit.
+        beyond: sets the fate of the candidates after these, instead of stopping.
+        anew: judge all of them again, for a stage whose choice may change when it receives more records.
 
     Raises:
-        RunFolderError: where the choice is another, and a later stage has asked about what was chosen before.
+        RunFolderError: if the choice has changed, and a later stage has asked about records chosen before.
     """
 
     goal = 0  # there is nothing to ask
@@ -108,12 +109,12 @@ class Unasked:
 def _refuse_another_choice(
     stage: Stage, run: StageContext, before: Iterable[Record], now: Iterable[Record]
 ) -> None:
-    """Keep a choice that was paid for: what a later stage has asked goes by the places of the records."""
+    """Refuse to change a choice if a later stage has asked about it: its requests go by the order."""
     chosen, chosen_now = ({one.id for one in records if one.fate == ACCEPTED} for records in (before, now))
     asked = run.asked_about() if chosen != chosen_now else ()
     if asked:
         raise RunFolderError(
-            f"{stage.name}: other records would be chosen of those that there are now, and "
+            f"{stage.name}: a different choice would be made from the records that there are now, but "
             f"{' and '.join(asked)} asked about those chosen before. Choose another run_dir, or set "
             "fresh=true to set the old run aside (nothing is deleted); what was asked before comes from the "
             "cache"

@@ -1,4 +1,4 @@
-"""The variants of a prompt: which one a record gets, by a field or by a draw, and what may be wrong."""
+"""The variants of a prompt: which one a record gets, by a field or by a draw, and their faults."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from selfinstruct.where import faults, is_one_of
 
 
 def picked_by(stage: Stage, by: str | None, data: Mapping[str, Any]) -> Prompt:
-    """The variant for a record by the value of a field; the only prompt where no field picks one."""
+    """The variant for a record by the value of a field; the only prompt if no field picks one."""
     if by is None:
         return stage.prompts[0]
     return next(prompt for prompt in stage.prompts if is_one_of(data[by], [prompt.when]))
 
 
 def drawn(stage: Stage, weights: Mapping[str, float], data: dict[str, Any], number: int, seed: int) -> Prompt:
-    """The variant drawn for request `number`, of those that fit its record."""
+    """The variant drawn for request `number`, among those that fit its record."""
     fitting = [prompt for prompt in stage.prompts if prompt.fits(data)]
     likely = [weights[prompt.name or ""] for prompt in fitting]
     return stream(seed, stage.name, number, "draw").choices(fitting, likely)[0]
 
 
 def by_field_faults(stage: Stage, by: str | None, fields: Sample, names: dict[str, Any]) -> list[Fault]:
-    """The field that picks the variant is there, and each of its values has one."""
+    """Faults in picking a variant by a field: it must exist, and each of its values needs a variant."""
     where = f"pipeline.{stage.name}.by"
     whens = [prompt.when for prompt in stage.prompts]
     if by is None:
@@ -54,7 +54,7 @@ def by_field_faults(stage: Stage, by: str | None, fields: Sample, names: dict[st
 def drawn_faults(
     stage: Stage, weights: Mapping[str, float], field: str | None, names: dict[str, Any]
 ) -> Iterator[Fault]:
-    """Each weight has its variant and each variant its weight, and there is one to draw for any record."""
+    """Faults in drawing a variant: each needs a weight, and every record must have one that can be drawn."""
     prompts = {prompt.name or "": prompt for prompt in stage.prompts}
     where, section = f"pipeline.{stage.name}.draw", f"prompts.{stage.name}.variants"
     if "" in prompts:
@@ -69,8 +69,8 @@ def drawn_faults(
             yield Fault(where, what, f"give {where}.{name} one; 0 switches the variant off")
         yield from faults(f"{section}.{name}.where", prompt.where, names, {})
     if not any(weights.get(name) and not prompt.where for name, prompt in prompts.items()):
-        what = "leaves nothing to draw for a record that fits no variant's where"
-        yield Fault(where, what, "give a variant without where a weight above 0")
+        what = "has no variant for a record that fits no variant's where"
+        yield Fault(where, what, "give a weight above 0 to a variant without where")
     if any(field in prompt.parse.fields for prompt in stage.prompts):
         yield Fault(
             f"pipeline.{stage.name}.variant_field",
@@ -80,11 +80,11 @@ def drawn_faults(
 
 
 def only_in_some(stage: Stage, by: str | None, fields: Sample, names: dict[str, Any]) -> Iterator[Fault]:
-    """What a stage before sets in some records alone, this one does not take for granted."""
+    """Faults for using a field that an earlier stage sets only in some records."""
     for key, one in fields.items():
         if not one.where:
             continue
-        what = f"{key!r} is set by stage {one.stage} in those records alone that its 'where' picks"
+        what = f"{key!r} is set by stage {one.stage} only in the records that its 'where' picks"
         remedy = f"give pipeline.{stage.name} the same where"
         if key == by:
             yield Fault(f"pipeline.{stage.name}.by", what, remedy)
@@ -96,10 +96,10 @@ def only_in_some(stage: Stage, by: str | None, fields: Sample, names: dict[str, 
 
 
 def _needs(prompt: Prompt, names: dict[str, Any], name: str) -> bool:
-    """Whether the templates can be filled in with a name and not without it."""
+    """Whether the templates can be filled in only if the name has a value."""
     try:
         prompt.fill(names)
-    except TemplateFault:  # which has another reason, and is reported
+    except TemplateFault:  # another fault, which is reported elsewhere
         return False
     try:
         prompt.fill({key: value for key, value in names.items() if key != name})

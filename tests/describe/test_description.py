@@ -126,7 +126,7 @@ def test_the_help_on_an_entry(typed: Typed) -> None:
     status, out, _ = typed("check", "--list", "filters.word_count")
     assert status == 0
     assert "filters.word_count (built in)\n\nRejects a text with fewer words than `minimum`" in out
-    assert "\n  field: text; has to be set\n      the field to look at.\n" in out
+    assert "\n  field: text; must be set\n      the field to look at.\n" in out
     assert re.search(r"\n  minimum: whole number, at least 0, at most \d+; `\d+` unless set\n", out)
     assert typed("check", "--list", "filters.wordcount")[2].startswith(
         "selfinstruct: unknown filter 'wordcount'\n  did you mean 'word_count'? known: at_most, "

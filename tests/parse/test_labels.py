@@ -56,7 +56,7 @@ def test_a_label_that_the_childs_schema_shuts_out(typed: Typed, project: Path) -
     status, _, err = typed("check", "recipe=mine")
     assert status == 1
     assert "1 fault" in err
-    assert "schema.instances: shuts out 'difficulty', which stage difficulty gives" in err
+    assert "schema.instances: does not allow 'difficulty', which stage difficulty sets" in err
     assert "add difficulty to schema.instances.properties" in err
     assert typed("check", "recipe=mine", "+schema.instances.properties.difficulty={type: string}")[0] == 0
 

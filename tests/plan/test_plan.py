@@ -73,7 +73,7 @@ def test_the_plan_of_a_run_that_has_not_begun(typed: Typed, project: Path, key: 
     assert requests == "125 (63 - 250)"
     assert received == "128K (19K - 768K)"
     assert cost == "$128,000 ($19,354 - $768,000)"
-    assert "8 (4 - 16) accepted a reply, pipeline.tasks.expected" in out
+    assert "8 (4 - 16) accepted per reply, pipeline.tasks.expected" in out
     assert "a third of max_tokens (a tenth - all): tasks" in out
     assert list(project.iterdir()) == []
     fewer = typed("check", *ALPACA, "target=1000", "pipeline.tasks.expected=20")[1]
@@ -291,7 +291,7 @@ def test_the_plan_of_a_run_that_goes_on(typed: Typed, project: Path) -> None:
     assert planned(row(out, "classification")[3])[0] == pytest.approx(600 * mean_tokens, rel=0.001)
     assert "is needed" not in out
     anew = typed("check", *PAPER, "target=750", "fresh=true")[1]
-    assert "instructions: 2 (1 - 4) accepted a reply" in anew
+    assert "instructions: 2 (1 - 4) accepted per reply" in anew
     assert "spent" not in anew
 
 
@@ -331,7 +331,7 @@ def test_a_request_without_max_tokens(typed: Typed, project: Path, key: None) ->
     """Its reply is bounded by nothing, which is told."""
     out = typed("check", *ALPACA, "prompts.tasks.sampling.max_tokens=null", "budget.tokens=3000")[1]
     assert planned(row(out, "tasks")[2])[0] == pytest.approx(13 * 1024 / 3, rel=0.02)
-    assert "there is no max_tokens, so a third of 1,024 tokens: tasks" in out
+    assert "no max_tokens is set, so a third of 1,024 tokens: tasks" in out
 
 
 def test_keys_of_a_stages_own_model_leave_the_others_as_they_are(typed: Typed, project: Path) -> None:

@@ -71,7 +71,7 @@ def test_duplicates_and_near_duplicates(typed: Typed) -> None:
         task("Tell the story of an old lighthouse keeper and his cat."),
         task("Tell the tale of some young fishermen and their boat."),
     )
-    assert "the same task again: line 12 of line 11" in said
+    assert "repeated tasks: line 12 of line 11" in said
     assert "ROUGE-L above 0.7: line 13 of line 11 (0.91)" in said
     assert "14" not in said
 
@@ -97,7 +97,7 @@ def test_empty_outputs(typed: Typed) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "words"),
-    [(0, "none of the tasks is a classification task"), (8, "8 of 10 tasks are classification"), (3, "")],
+    [(0, "no task is a classification task"), (8, "8 of 10 tasks are classification"), (3, "")],
 )
 def test_the_balance_of_classes(typed: Typed, labels: int, words: str) -> None:
     """Said where none or most of the tasks are classification tasks."""
@@ -132,14 +132,14 @@ def test_seeds_of_another_language_than_the_filters(typed: Typed) -> None:
         "60 of 60 tasks filters.instructions.word_count",
         "are seeds and filters of the same language? filters=",
         "filters=default_ja",
-        "its tasks look like ja, and seeds.language is en: seeds.language=ja",
+        "its tasks look like ja, but seeds.language is en: seeds.language=ja",
     )
     status, out, _ = typed("check", *PAPER, "seeds.path=seeds/general_ja.jsonl")
     assert status == 0
     for word in words:
         assert word in out
-    assert "almost the same" not in out  # told by the tokenizer of the language that they are in
-    assert "Latin letters, and seeds.language is ja" in typed("check", *PAPER, "seeds.language=ja")[1]
+    assert "nearly repeated" not in out  # told by the tokenizer of the language that they are in
+    assert "Latin letters, but seeds.language is ja" in typed("check", *PAPER, "seeds.language=ja")[1]
 
 
 def test_one_task_in_another_script(typed: Typed) -> None:

@@ -258,7 +258,7 @@ def test_a_broken_recipe_does_not_stand_in_the_way_of_others(typed: Typed, proje
 def test_a_recipe_of_the_users_own_may_not_hide_one_of_ours(typed: Typed, project: Path) -> None:
     """Two recipes of one name are an error, not a choice made silently."""
     recipe(project, "target: 5\n", name="paper")
-    refused(typed("check", *PAPER), "there is a recipes/paper.yaml of ours")
+    refused(typed("check", *PAPER), "selfinstruct has a recipes/paper.yaml")
 
 
 def test_a_config_group_of_the_users_own_may_not_reach_for_hydra(typed: Typed, project: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_model_of_ones_own_may_start_from_another(typed: Typed, project: Path)
     (project / "conf/model/mine.yaml").write_text("defaults: [scripted]\nname: mine\n")
     own = "pipeline.instances.model=mine"
     assert "model    mine, completion mode" in typed("check", *PAPER, own)[1]
-    for name, word in (("mine", "itself"), ("none", "which is none")):
+    for name, word in (("mine", "itself"), ("none", "which does not exist")):
         (project / "conf/model/mine.yaml").write_text(f"defaults: [{name}]\nname: mine\n")
         refused(typed("check", *PAPER, own), "conf/model/mine.yaml", word)
 

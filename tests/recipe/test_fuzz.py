@@ -158,7 +158,7 @@ def test_overrides_that_no_parser_gets_through(typed: Typed) -> None:
     status, _, err = typed("check", "recipe=quickstart", "x=" + "[" * 3_000 + "]" * 3_000)
     assert (status, "is nested deeper than 30 levels" in err) == (1, True)
     status, _, err = typed("check", "recipe=quickstart", "target=" + "9" * 5_000)
-    assert (status, "has a number of too many digits" in err) == (1, True)
+    assert (status, "has a number with too many digits" in err) == (1, True)
 
 
 def test_paths_that_no_file_can_have(typed: Typed) -> None:

@@ -203,7 +203,7 @@ def test_the_order(places: dict[str, dict[str, str]], ordered: str) -> None:
         (
             {"d": {"after": "c", "before": "a"}},
             "pipeline.d",
-            "it cannot go after 'c' and before 'a', which comes first",
+            "cannot go after 'c' and before 'a', which comes first",
         ),
     ],
 )

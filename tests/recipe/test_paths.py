@@ -171,7 +171,7 @@ def test_a_run_is_not_put_where_a_project_keeps_what_it_is(project: Path, folder
     """Its files would be taken for recipes, seeds or config."""
     keys = at("run_dir", folder)
     (fault,) = faults_of(keys, Said([keys], keys), project)
-    assert "where a run writes nothing" in fault.what
+    assert "a run may not write there" in fault.what
     assert not faults_of(at("run_dir", "runs/x"), Said([at("run_dir", "runs/x")], keys), project)
 
 

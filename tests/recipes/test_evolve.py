@@ -142,7 +142,7 @@ def test_a_record_that_could_not_be_rewritten_goes_on(
         assert row["kept"] is True
         assert attempts[parent]["record"]["round_1"] in ("longer", "shorter")
     _, out, err = typed(*MINE, "pipeline.evolve_1.draw.longer=1", "run_dir=run")
-    assert f"evolve_1: {len(kept)} of 24 go on as they were" in out + err
+    assert f"evolve_1: {len(kept)} of 24 go on unchanged" in out + err
 
 
 def test_without_keep_it_goes_no_further(typed: Typed, project: Path, mine: Callable[..., None]) -> None:
@@ -332,11 +332,11 @@ def test_one_round_differs(project: Path) -> None:
         ("~prompts.evolve_1.variants", "pipeline.evolve_1.draw: draws a variant but the prompt has none"),
         (
             "+prompts.evolve_1.variants.off.where={inptu: ''}",
-            "evolve_1.variants.off.where: unknown field 'inptu'",
+            "evolve_1.variants.off.where.inptu: unknown field 'inptu'",
         ),
         (
             "+schema.evolve_1={properties: {instruction: {}}, additionalProperties: false}",
-            "schema.evolve_1: shuts out 'round_1', which stage evolve_1 gives",
+            "schema.evolve_1: does not allow 'round_1', which stage evolve_1 sets",
         ),
         ("~pipeline.evolve_1.draw ~pipeline.evolve_1.variant_field", "pipeline.evolve_1.by: is missing"),
         (
@@ -363,4 +363,4 @@ def test_nothing_is_left_to_draw(typed: Typed, project: Path, mine: Callable[...
     wheres = [f"+prompts.evolve_1.variants.{name}.where={{instruction: x}}" for name in ("longer", "shorter")]
     status, _, err = typed("check", *MINE, *wheres)
     assert status == 1
-    assert "leaves nothing to draw for a record that fits no variant's where" in err
+    assert "has no variant for a record that fits no variant's where" in err

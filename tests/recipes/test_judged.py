@@ -326,7 +326,7 @@ schema: {judge_b: {properties: {b: {}}, required: %s}}
 @pytest.mark.parametrize(
     ("where", "template", "required", "fault"),
     [
-        ("{}", "'{{ score }}'", "[b]", "prompts.judge_b.template: 'score' is set by stage judge in those"),
+        ("{}", "'{{ score }}'", "[b]", "prompts.judge_b.template: 'score' is set by stage judge only in the"),
         ("{}", "x", "[b, score]", "schema.judge_b: requires 'score'"),
         ("{}", "'{% if score is defined %}{{ score }}{% endif %}'", "[b]", ""),
         ("{is_classification: true}", "'{{ score }}'", "[b, score]", ""),
@@ -359,7 +359,7 @@ def test_the_plan_of_a_stage_that_asks_about_some(typed: Typed, project: Path) -
     assert requests("target=1000") == (1000, 50, 200)
     assert requests("target=1000", "pipeline.judge_again.share=0.8") == (1000, 800, 2000)
     out = typed("check", "recipe=mine", "target=1000")[1]
-    assert "labels those of instances whose score is undecided, one request a record" in out
+    assert "labels those of instances whose score is undecided, one request per record" in out
     assert "judge_again: 0.05 (0.025 - 0.1) of instances, pipeline.judge_again.share" in out
     done(typed, "recipe=mine", "target=30")
     run = project / "runs/mine"
@@ -478,7 +478,7 @@ def test_scores_travel_into_the_exports(typed: Typed, project: Path) -> None:
     ("columns", "words"),
     [
         ("[scores]", "export.alpaca.columns: unknown field 'scores'"),
-        ("[output]", "export.alpaca.columns: 'output' is a key of the format's own"),
+        ("[output]", "export.alpaca.columns: 'output' is already a key of the format"),
         ("score", "export.alpaca.columns: should be a valid list, not 'score'"),
     ],
 )

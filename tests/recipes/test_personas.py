@@ -131,9 +131,9 @@ def test_a_file_that_cannot_be_drawn_from(
     [
         (
             ["+pipeline.instructions.lines={examples: people.txt}"],
-            "templates cannot know a line by this name",
+            "templates cannot use this name",
         ),
-        (["+pipeline.instructions.lines={a-b: people.txt}"], "templates cannot know a line by this name"),
+        (["+pipeline.instructions.lines={a-b: people.txt}"], "templates cannot use this name"),
         (["+pipeline.instructions.lines={header: people.txt}"], "'header' is a field of the records too"),
         (["+pipeline.instructions.lines={person: poeple.txt}"], "did you mean 'people.txt'?"),
         (["+pipeline.instances.lines={person: people.txt}"], "pipeline.instances.lines: unknown key 'lines'"),

@@ -132,7 +132,7 @@ class TestHeader:
         with pytest.raises(BudgetReached):
             made("target=9", "budget.requests=5")
         page = Path("run/dataset/README.md").read_text(encoding="utf-8")
-        assert "had not come to its end" in page
+        assert "was not finished" in page
 
 
 class TestLines:
@@ -322,7 +322,7 @@ class TestColumns:
             ("[modle]", "did you mean 'model'?"),
             ("[nearst]", "did you mean 'nearest'?"),
             ("[within_passage]", "unknown field 'within_passage'"),
-            ("[messages]", "is a key of the format's own"),
+            ("[messages]", "is already a key of the format"),
         ],
     )
     def test_a_slip(self, typed: Typed, columns: str, words: str) -> None:

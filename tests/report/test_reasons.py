@@ -111,7 +111,7 @@ def test_a_filter_is_known_by_its_kind_whatever_a_recipe_calls_it(
     for _ in range(3):
         take("near")
     told = reasons.told()
-    assert told.startswith("3 of 3 candidates (100%) were too like a text that is there already (near). ")
+    assert told.startswith("3 of 3 candidates (100%) were too similar to an existing text (near). ")
     assert "filters.instructions.near" in told
     assert "seeds.path" in told
 
@@ -241,7 +241,7 @@ def test_it_stops_at_the_same_reply_and_goes_on_with_more_patience(typed: Typed,
         status, out, err = typed(*keys, *more, "pipeline.classification.patience=5", f"run_dir={name}")
         assert status == 4, out + err
         assert "nothing could be used of the last 5 replies" in err
-        assert "of what came after reply 3, 5 of 5 candidates (100%) were none of the answers" in err
+        assert "after reply 3, 5 of 5 candidates (100%) were none of the answers" in err
         assert "the run stopped early, so there are no instances" in last(out)
         assert summary(project / name)["stages"]["classification"]["candidates"] == 8
     assert data(project / "one") == data(project / "eight")
@@ -374,7 +374,7 @@ def test_fewer_passages_than_the_target_are_all_there_are(typed: Typed, project:
     path = "pipeline.passages.path=mine"
     status, out, err = typed("recipe=grounded", "model=scripted", "model.mode=chat", path, "target=4")
     assert status == 0, out + err
-    assert "passages: all 1 passages there are were taken, and target=4 asks for more" in err
+    assert "passages: all 1 passages were taken, but target=4 asks for more" in err
     assert last(out).startswith("1 of 4 passages (all there are), ")
 
 

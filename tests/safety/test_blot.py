@@ -253,8 +253,8 @@ def test_no_defaults_list_is_put_together(typed: Typed, tiny: Path, entry: str) 
         (["model.name=openai/${oc.env:SOME_TOKEN}"], "model.name: reads the environment"),
         (["run_dir=runs/${now:%Y}"], "run_dir=runs/$(date +%F)"),
         (["--cfg", "job", "--resolve", "model.name=${oc.env:SOME_TOKEN}"], "reads the environment"),
-        (["--cfg", "hydra", "hydra.job.env_copy=[SOME_TOKEN]"], "copies the environment"),
-        (["--cfg", "hydra", "hydra.job={env_copy: [SOME_TOKEN]}"], "copies the environment"),
+        (["--cfg", "hydra", "hydra.job.env_copy=[SOME_TOKEN]"], "copy the environment"),
+        (["--cfg", "hydra", "hydra.job={env_copy: [SOME_TOKEN]}"], "copy the environment"),
     ],
 )
 def test_nor_does_the_command_line(typed: Typed, tiny: Path, arguments: list[str], words: str) -> None:
@@ -274,9 +274,9 @@ def test_the_overrides_of_somebody_elses_run_are_texts(typed: Typed, tiny: Path)
     saved.parent.mkdir(parents=True)
     for override, words in (
         ("model.name=${oc.env:SOME_TOKEN}", "model.name: reads the environment"),
-        ("+hydra.callbacks.x._target_=os.system", "holds settings of Hydra's"),
-        ("hydra.run.dir=x", "holds settings of Hydra's"),
-        ("--config-dir=x", "holds settings of Hydra's"),
+        ("+hydra.callbacks.x._target_=os.system", "has Hydra's own settings"),
+        ("hydra.run.dir=x", "has Hydra's own settings"),
+        ("--config-dir=x", "has Hydra's own settings"),
     ):
         saved.write_text(json.dumps(["recipe=tiny", override]))
         code, out, err = typed("replay", "theirs")

@@ -398,7 +398,7 @@ def test_places_are_those_of_the_file(project: Path) -> None:
     ]
     (project / "seeds.json").write_text(json.dumps([*FLAT, FLAT[3]], indent=1))
     recipe = compose([*PAPER, "seeds.path=seeds.json"], project).recipe()
-    assert "seeds.json: the same task again: item 13 of item 4" in seed_lint.notes(recipe)
+    assert "seeds.json: repeated tasks: item 13 of item 4" in seed_lint.notes(recipe)
 
 
 # What cannot be read

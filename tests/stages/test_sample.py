@@ -108,6 +108,12 @@ def test_the_best(typed: Typed, mine: Path) -> None:
     ]
 
 
+def test_a_number_beyond_all_floats(typed: Typed, mine: Path) -> None:
+    """It is a number like any other: the highest. Task 6 has no score of the scale, and gets this one."""
+    run(typed, f"prompts.marks.parse.fields.score.otherwise={10**399}", "pipeline.drawn.count=1")
+    assert drawn() == [6]
+
+
 def test_each_that_stays_behind_is_explained(typed: Typed, mine: Path) -> None:
     """In rejected.jsonl and the summary, by its check; nothing is said to be wrong with the run."""
     err = run(typed)
@@ -190,11 +196,11 @@ def test_the_plan(typed: Typed, mine: Path) -> None:
         (["pipeline.drawn.best=output"], ["drawn.best: 'output' of stage answers has no numbers"]),
         (
             ["+pipeline.marks.where={output: Answer 1}"],
-            ["drawn.best: 'score' is set by stage marks in those records alone that its 'where' picks"],
+            ["drawn.best: 'score' is set by stage marks only in the records that its 'where' picks"],
         ),
         (["+pipeline.drawn.model=openai"], ["pipeline.drawn.model: stage drawn asks no model"]),
         (["+pipeline.drawn.of=marks"], ["no stage 'marks' makes records before this one"]),
-        (["+schema.drawn={required: [title]}"], ["requires 'title', which neither stage drawn makes"]),
+        (["+schema.drawn={required: [title]}"], ["requires 'title', but neither stage drawn nor"]),
         (["export.alpaca.instruction=title"], ["unknown"]),
     ],
 )
@@ -260,11 +266,11 @@ def test_another_choice_by_a_larger_patience(typed: Typed, mine: Path) -> None:
         text = text.replace(f'"Task {number}"', f'"{number} is far longer than such a task may be"')
     (mine / "replies.jsonl").write_text(text, encoding="utf-8")
     status, _, err = typed("recipe=mine", "run_dir=run", *ASKS_LATER, "pipeline.drawn.count=2")
-    assert (status, "tries for longer" in err) == (4, True)
+    assert (status, "To try longer" in err) == (4, True)
     chosen = drawn()
     more = ("pipeline.tasks.patience=9", "pipeline.drawn.count=2")
     result = typed("recipe=mine", "run_dir=run", *ASKS_LATER, *more)
-    refused(result, "drawn: other records would be chosen", "again asked about those chosen before")
+    refused(result, "drawn: a different choice would be made", "again asked about those chosen before")
     assert drawn() == chosen
 
 

@@ -265,7 +265,7 @@ def test_the_plan(typed: Typed, fakes: Path) -> None:
         ),
         ("pipeline.words.path=none.txt", ["pipeline.words.path: there is no file none.txt"]),
         ("+pipeline.sizes.field=wrod", ["pipeline.sizes: unknown field 'wrod'", "did you mean 'word'?"]),
-        ("+schema.sizes.required=[size]", ["requires 'size', which neither stage sizes makes"]),
+        ("+schema.sizes.required=[size]", ["requires 'size', but neither stage sizes nor"]),
         ("~schema.sizes", ["schema.sizes: is missing"]),
         ("~prompts.rhymes", ["prompts.rhymes: is missing"]),
         ("~schema.sizes.properties.length", ["pipeline.sizes: unknown field 'length'"]),
@@ -288,7 +288,7 @@ def test_kinds_written_before_they_were_objects(typed: Typed, fakes: Path) -> No
     assert status == 0
     assert "takes until 3 are accepted of 6 the words of words.txt, without a model" in out
     assert "sets length from each of words, without a model" in out
-    assert "rhymes: 2 (1 - 4) accepted a reply" in out
+    assert "rhymes: 2 (1 - 4) accepted per reply" in out
     refused(typed("check", *MINE, *OLD, "pipeline.words.path=none.txt"), "there is no file none.txt")
     refused(typed("check", *MINE, *OLD, "+pipeline.sizes.field=wrod"), "unknown field 'wrod'")
 
