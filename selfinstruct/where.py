@@ -13,6 +13,7 @@ condition, add it to `_TESTS`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from pydantic import AfterValidator
 from selfinstruct.errors import Fault, unknown
 
 NOT = "not"
+_NOT_PLAIN = re.compile(r"(?i)[-+\d.e_]+|true|false|yes|no|on|off|null|~")
 # The conditions on a number: the test, and its name in words.
 _TESTS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "at_least": (lambda value, bound: value >= bound, "at least"),
@@ -32,8 +34,10 @@ _TESTS: dict[str, tuple[Callable[[float, float], bool], str]] = {
 
 
 def shown(value: Any) -> str:
-    """A value as a recipe writes it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """A value as a recipe writes it: a text in quotes only if YAML would read it as something else."""
+    if isinstance(value, str) and value.strip() and not _NOT_PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def is_one_of(value: Any, values: Iterable[Any]) -> bool:

@@ -170,7 +170,8 @@ class _Builder:
             if kind is None or kind.makes_records:
                 makers.append(name)
         records = crosscheck(self.config, stages, seeds, self.faults)
-        exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {})
+        unsure = None in kinds.values()  # then the last stage that makes records may be another one
+        exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {}, unsure)
         objectives.check(self.config, stages, self.faults)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
         self.warnings += [*self.models.notes, *self.models.trust.notes]
@@ -215,7 +216,7 @@ class _Builder:
         return kind.build(parts) if kind else parts.asking(None)
 
     def _exports(
-        self, makers: list[str], stages: list[Stage], records: dict[str, Sample]
+        self, makers: list[str], stages: list[Stage], records: dict[str, Sample], unsure: bool
     ) -> dict[str, Export]:
         exports: dict[str, Export] = {}
         for key, part in self.config.export.items():
@@ -233,7 +234,7 @@ class _Builder:
                     shuffle=part.shuffle,
                     columns=tuple(part.columns),
                 )
-                schema = self.config.schemas.get(of, {})
+                schema = {} if unsure and not part.of else self.config.schemas.get(of, {})
                 exports[key] = checked(
                     key, export, exports, schema, records.get(of, {}), stages, self.faults, self.warnings
                 )

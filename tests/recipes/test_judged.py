@@ -303,10 +303,10 @@ def test_children_for_some_records(typed: Typed, project: Path) -> None:
     ("where", "words"),
     [
         ("{scor: undecided}", ["pipeline.judge_again.where.scor: unknown field 'scor'", "'score'"]),
-        ("{score: undecidd}", [".where.score: 'undecidd' is no value of 'score'", "3, 4, 5, 'undecided'"]),
-        ("{score: [4, '5']}", [".where.score: '5' is no value of 'score'"]),
-        ("{is_classification: 1}", [".where.is_classification: 1 is no value", "True, False"]),
-        ("{score: []}", ["pipeline.judge_again: where.score: no record has one of no values"]),
+        ("{score: undecidd}", [".where.score: 'score' is never undecidd", "3, 4, 5, undecided"]),
+        ("{score: [4, '5']}", [".where.score: 'score' is never \"5\""]),
+        ("{is_classification: 1}", ["'is_classification' is never 1", "there are: true, false"]),
+        ("{score: []}", ["1 fault\n", "pipeline.judge_again.where: score: the list is empty"]),
         ("undecided", ["pipeline.judge_again.where: should be a valid dictionary, not 'undecided'"]),
     ],
 )
