@@ -34,6 +34,10 @@ VERBS = {
     "help": "show this text",
 }
 PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs a sweep has"}
+CHOSEN = {  # how a file of a folder is chosen, unless by FOLDER=NAME
+    PARTS: f"+{PARTS}=NAME, '+{PARTS}=[NAME,NAME]'",
+    "embedding": "the option model of the filter embedding_similarity",
+}
 FLAGS = ("-m", "--multirun", "--resolve")  # Hydra's options without a value
 HELP_FLAGS = {"--help", "-h"}
 USAGE = """\
@@ -175,10 +179,9 @@ def help_text(project: Path) -> str:
     lines = [USAGE, "verbs", *_table(VERBS)]
     recipes = {name: headline(path) for name, path in listing("recipes", project).items()}
     lines += ["", "recipes (recipe=NAME)", *_table(recipes)]
-    for group in FOLDERS:
+    for group in (*FOLDERS, "embedding"):
         names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
-        chosen = f"+{PARTS}=NAME, '+{PARTS}=[NAME,NAME]'" if group == PARTS else f"{group}=NAME"
-        lines += ["", f"{group} ({chosen})", *_table(names)]
+        lines += ["", f"{group} ({CHOSEN.get(group, f'{group}=NAME')})", *_table(names)]
     for group, what in PRESETS.items():
         names = {name: headline(path) for name, path in listing(f"conf/{group}", project).items()}
         lines += ["", f"{what} ({group}=NAME)", *_table(names)]
