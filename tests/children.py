@@ -1,0 +1,178 @@
+"""The command line as a process: a copy of a warm interpreter, or a fresh interpreter.
+
+    process = start(project, "recipe=paper", "model=scripted")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+Most tests need a copy (see `nursery`): a process with an exit status, which can be killed. A test needs a fresh
+interpreter if it is about the start of one, its warnings, other variables of the environment, or a session;
+or if the command starts processes itself. For each way to end a process there is also a test on a fresh one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from atexit import register
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+# Elsewhere, a process that has loaded such libraries may crash once it is forked.
+FORKS = sys.platform == "linux"
+ADDRESS = (
+    "SELFINSTRUCT_TESTS_NURSERY"  # the variable with the nursery's socket, for pytest's worker processes
+)
+# The variables that may differ from the nursery's, since no module reads them when it is imported.
+FREE = {
+    *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "AZURE_API_KEY", "TINY_KEY", "NO_PROXY"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TERM", "COLUMNS", "PYTHONUNBUFFERED", ADDRESS),
+}
+SHARED = {name: value for name, value in os.environ.items() if name not in FREE}  # the nursery's variables
+
+
+class Copy:
+    """A copy of the nursery, with the part of `subprocess.Popen` that tests use.
+
+    Args:
+        connection: the connection to the copy's keeper.
+        out: the file that gets standard output.
+        err: the file that gets standard error.
+    """
+
+    def __init__(self, connection: socket.socket, out: IO[bytes], err: IO[bytes]) -> None:
+        self._connection, self._files = connection, (out, err)
+        self._answers = connection.makefile()
+        self.pid = int(self._answers.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal; None while the process runs."""
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end of the process; return the exit status."""
+        if self.returncode is None:
+            if not select.select([self._connection], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("selfinstruct", timeout or 0)
+            self.returncode = int(self._answers.readline())
+            self._answers.close()
+            self._connection.close()
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for the end of the process; return its standard output and standard error."""
+        self.wait(timeout)
+        out, err = (_text(file) for file in self._files)
+        return out, err
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if the process still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send SIGKILL, if the process still runs."""
+        self.send_signal(signal.SIGKILL)
+
+
+Process = Copy | subprocess.Popen[str]
+
+
+def start(
+    project: Path,
+    *arguments: str,
+    fresh: bool = False,
+    streams: Sequence[int] | None = None,
+    **variables: str,
+) -> Process:
+    """Start the command line in a user's folder.
+
+    Args:
+        project: the folder.
+        arguments: the words after `selfinstruct`.
+        fresh: whether to start an interpreter.
+        streams: descriptors for standard input, output and error, instead of files for `communicate`.
+        variables: variables of the environment, in addition.
+    """
+    environment = {**os.environ, **variables}
+    if fresh or not FORKS:
+        stdin, stdout, stderr = streams or (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, "-m", "selfinstruct", *arguments],
+            cwd=project,
+            env=environment,
+            text=True,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
+    differing = {name for name in {*environment, *SHARED} if environment.get(name) != SHARED.get(name)}
+    differing = {name for name in differing - FREE if not name.startswith("PYTEST_")}
+    assert not differing, f"the nursery has other values for {sorted(differing)}; start with fresh=True"
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+    with Path(os.devnull).open() as nothing:
+        attached = streams or (nothing.fileno(), out.fileno(), err.fileno())
+        return Copy(_request(project, arguments, environment, attached), out, err)
+
+
+def run(
+    project: Path, *arguments: str, fresh: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Start the command line in a user's folder, and wait for its end."""
+    process = start(project, *arguments, fresh=fresh, **variables)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.wait(), out, err)
+
+
+@cache
+def nursery() -> str:
+    """The path of the nursery's socket; the first call in a session starts the nursery."""
+    if ADDRESS in os.environ:
+        return os.environ[ADDRESS]
+    path = f"{tempfile.mkdtemp(prefix='nursery-')}/socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("nursery.py")), str(listener.fileno())],
+            env=SHARED,
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+        )
+    register(process.communicate)  # which closes the nursery's standard input
+    return path
+
+
+def _request(
+    project: Path, arguments: Sequence[str], environment: dict[str, str], streams: Sequence[int]
+) -> socket.socket:
+    """Ask the nursery for a copy; return the connection to its keeper."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(nursery())
+    request = {
+        "folder": str(project),
+        "arguments": arguments,
+        "environment": environment,
+        "streams": [0, 1, 2],
+    }
+    text = json.dumps(request).encode()
+    socket.send_fds(connection, [len(text).to_bytes(8, "big")], streams)
+    connection.sendall(text)
+    return connection
+
+
+def _text(file: IO[bytes]) -> str:
+    """The text of a file, which is then closed."""
+    with file:
+        file.seek(0)
+        return file.read().decode().replace("\r\n", "\n")
