@@ -4,14 +4,13 @@
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
 
-Most tests need a copy (see `nursery`): a process with an exit status, which can be killed. A test needs a fresh
-interpreter if it is about the start of one, its warnings, other variables of the environment, or a session;
-or if the command starts processes itself. For each way to end a process there is also a test on a fresh one.
+Most tests need a copy (see `nursery`): a process with an exit status, which can be killed. A test needs a
+fresh interpreter if it is about the start of one, its warnings, other variables of the environment, or a
+session; or if the command starts processes itself. Each way to end a process has a test on a fresh one too.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -25,17 +24,10 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from nursery_client import ADDRESS, ask
+
 # Elsewhere, a process that has loaded such libraries may crash once it is forked.
 FORKS = sys.platform == "linux"
-ADDRESS = (
-    "SELFINSTRUCT_TESTS_NURSERY"  # the variable with the nursery's socket, for pytest's worker processes
-)
-# The variables that may differ from the nursery's, since no module reads them when it is imported.
-FREE = {
-    *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "AZURE_API_KEY", "TINY_KEY", "NO_PROXY"),
-    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TERM", "COLUMNS", "PYTHONUNBUFFERED", ADDRESS),
-}
-SHARED = {name: value for name, value in os.environ.items() if name not in FREE}  # the nursery's variables
 
 
 class Copy:
@@ -50,7 +42,10 @@ class Copy:
     def __init__(self, connection: socket.socket, out: IO[bytes], err: IO[bytes]) -> None:
         self._connection, self._files = connection, (out, err)
         self._answers = connection.makefile()
-        self.pid = int(self._answers.readline())
+        answer = self._answers.readline()
+        if not answer.strip().isdigit():
+            raise ValueError(f"the nursery made no copy: {answer}")
+        self.pid = int(answer)
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -116,20 +111,17 @@ def start(
             stdout=stdout,
             stderr=stderr,
         )
-    differing = {name for name in {*environment, *SHARED} if environment.get(name) != SHARED.get(name)}
-    differing = {name for name in differing - FREE if not name.startswith("PYTEST_")}
-    assert not differing, f"the nursery has other values for {sorted(differing)}; start with fresh=True"
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     with Path(os.devnull).open() as nothing:
-        attached = streams or (nothing.fileno(), out.fileno(), err.fileno())
-        return Copy(_request(project, arguments, environment, attached), out, err)
+        attached = dict(enumerate(streams or (nothing.fileno(), out.fileno(), err.fileno())))
+        return Copy(ask(nursery(), str(project), arguments, environment, attached), out, err)
 
 
 def run(
     project: Path, *arguments: str, fresh: bool = False, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Start the command line in a user's folder, and wait for its end."""
-    process = start(project, *arguments, fresh=fresh, **variables)
+    process = start(project, *arguments, fresh=fresh, streams=None, **variables)
     out, err = process.communicate()
     return subprocess.CompletedProcess(arguments, process.wait(), out, err)
 
@@ -145,7 +137,6 @@ def nursery() -> str:
         listener.listen(64)
         process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("nursery.py")), str(listener.fileno())],
-            env=SHARED,
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
         )
@@ -153,26 +144,7 @@ def nursery() -> str:
     return path
 
 
-def _request(
-    project: Path, arguments: Sequence[str], environment: dict[str, str], streams: Sequence[int]
-) -> socket.socket:
-    """Ask the nursery for a copy; return the connection to its keeper."""
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(nursery())
-    request = {
-        "folder": str(project),
-        "arguments": arguments,
-        "environment": environment,
-        "streams": [0, 1, 2],
-    }
-    text = json.dumps(request).encode()
-    socket.send_fds(connection, [len(text).to_bytes(8, "big")], streams)
-    connection.sendall(text)
-    return connection
-
-
 def _text(file: IO[bytes]) -> str:
-    """The text of a file, which is then closed."""
-    with file:
-        file.seek(0)
-        return file.read().decode().replace("\r\n", "\n")
+    """The text that a process has written."""
+    file.seek(0)
+    return file.read().decode()

@@ -11,6 +11,7 @@ from typing import Any
 
 import children
 import pytest
+from nursery_client import ADDRESS
 
 from selfinstruct.cli.main import command
 
@@ -22,7 +23,7 @@ SHARED = ROOT.parent / "shared" / "data"
 def pytest_configure() -> None:
     """Start one nursery for all processes of pytest; it imports nothing until a test needs it."""
     if children.FORKS:
-        os.environ[children.ADDRESS] = children.nursery()
+        os.environ[ADDRESS] = children.nursery()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,15 +1,16 @@
-"""A process that has imported everything, and forks a copy of itself for each command line it is asked to run.
+"""A process that has imported everything, and forks a copy of itself for each command line that it gets.
 
-A fresh interpreter needs 3 to 10 s of CPU until Hydra and LiteLLM are imported. A copy needs none of that, and
-is otherwise a process like any other: it has its own number, environment, standard streams and exit status,
-and signals end it. `children` starts the nursery and asks it for copies. Each request is a connection:
+A fresh interpreter needs 3 to 10 s of CPU until it has imported Hydra and LiteLLM. A copy has them already.
+It is a process like any other: it has its own number, environment, standard streams and exit status, and
+signals end it. `children` starts the nursery, `nursery_client` asks it for copies. Each request is a
+connection:
 
     eight bytes, the length of the rest, with the open ones of the streams 0, 1 and 2 attached
     JSON: the arguments, the folder, the environment, and which streams are attached
 
 The answer is two lines: the process number of the copy and, when it has ended, its exit status, which is
-negative for a signal. A keeper, which is one more copy, waits for that end. The nursery ends when its standard
-input is closed, which happens at the end of the tests, whatever ended them.
+negative for a signal. A keeper, which is one more copy, waits for that end. The nursery ends when its
+standard input is closed, and that is at the end of the tests, even if they are killed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+# A copy may differ from the nursery in these variables only, since no module reads them when it is imported.
+FREE = {
+    *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "AZURE_API_KEY", "TINY_KEY", "NO_PROXY"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TERM", "COLUMNS", "LINES"),
+    # The product itself sets these when it needs them, so they may be left from an earlier test.
+    *("HYDRA_FULL_ERROR", "OMP_WAIT_POLICY", "HF_HUB_DISABLE_PROGRESS_BARS", "TIKTOKEN_CACHE_DIR"),
+    *("PYTHONUNBUFFERED", "PWD", "OLDPWD", "SHLVL", "_"),
+}
+FREE_PREFIXES = ("PYTEST_", "SELFINSTRUCT_TESTS_")
+
 
 def warm_up() -> None:
     """Run a recipe over HTTP, which imports what a command line imports.
@@ -43,6 +54,8 @@ def warm_up() -> None:
     project = tempfile.mkdtemp()
     os.chdir(project)
     sys.path[0] = project
+    for name in FREE & set(os.environ):
+        del os.environ[name]
     os.environ |= {"XDG_CACHE_HOME": project, "XDG_CONFIG_HOME": project, "NO_PROXY": "127.0.0.1"}
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(out), ModelServer(by_prompt) as server:
         model = ("model=vllm", "model.name=hosted_vllm/tiny", f"model.api_base={server.base}", "cache=off")
@@ -63,8 +76,8 @@ def next_request(listener: socket.socket) -> dict[str, Any]:
     """Fork for each connection; return in the copies only, each with its request."""
     warm = False
     while True:
-        ready, _, _ = select.select([listener, 0], [], [])
-        if 0 in ready:
+        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        if sys.stdin in ready:
             shutil.rmtree(Path(listener.getsockname()).parent)
             os._exit(0)
         if not warm:  # now, since many sessions need no copy
@@ -78,6 +91,9 @@ def next_request(listener: socket.socket) -> dict[str, Any]:
                 continue
             request = received(connection)
             listener.close()
+            if names := other_variables(request["environment"]):
+                connection.sendall(f"other values of {names}: start it with fresh=True\n".encode())
+                os._exit(1)
             pid = os.fork()
             if pid == 0:
                 return request
@@ -121,16 +137,30 @@ def become(request: dict[str, Any]) -> None:
     sys.path[0] = request["folder"]
     sys.argv[1:] = request["arguments"]
     streams = (opened(number, like) if number in attached else None for number, like in enumerate(STANDARD))
-    sys.stdin, sys.stdout, sys.stderr = streams  # type: ignore[assignment]
+    sys.stdin, sys.stdout, sys.stderr = streams
+
+
+def other_variables(environment: dict[str, str]) -> list[str]:
+    """The variables with another value than when the modules were imported, which some of them may have read.
+
+    The product sets some before it imports LiteLLM, in the nursery as in any other process.
+    """
+    names = {*environment, *STARTED} - FREE
+    known = {name: {STARTED.get(name), os.environ.get(name)} for name in names}
+    return sorted(
+        name
+        for name in names
+        if environment.get(name) not in known[name] and not name.startswith(FREE_PREFIXES)
+    )
 
 
 def opened(number: int, like: TextIO) -> TextIO:
     """A standard stream, as the interpreter opens it."""
     mode, unbuffered = ("wb", bool(os.environ.get("PYTHONUNBUFFERED"))) if number else ("rb", False)
-    binary = open(number, mode, 0 if unbuffered else -1, closefd=False)  # noqa: PTH123, SIM115
+    binary = open(number, mode, 0 if unbuffered else -1, closefd=False)  # noqa: SIM115
     lines = number == 2 or binary.isatty()
     return io.TextIOWrapper(
-        binary,  # type: ignore[arg-type]
+        binary,
         encoding=like.encoding,
         errors=like.errors,
         line_buffering=lines,
@@ -146,6 +176,7 @@ def _reap() -> None:
 
 
 if __name__ == "__main__":
+    STARTED = dict(os.environ)
     STANDARD = (sys.stdin, sys.stdout, sys.stderr)
     become(next_request(socket.socket(fileno=int(sys.argv[1]))))
     runpy.run_module("selfinstruct", run_name="__main__", alter_sys=True)  # as `python -m selfinstruct`

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from children import Process
+from conftest import Typed
 from killing import data, start, stored
 
 from selfinstruct.monitor.outside import Lasting, lasting
@@ -24,7 +26,7 @@ PAPER = ("recipe=paper", "model=scripted", "cache=off")
 PROGRAM = (sys.executable, "-m", "selfinstruct")
 
 
-def wait_for_replies(run: Path, count: int, process: subprocess.Popen[str]) -> None:
+def wait_for_replies(run: Path, count: int, process: Process) -> None:
     """Wait until so many replies are in the journal."""
     while len(stored(run)) < count:
         assert process.poll() is None, "it ended too early"
@@ -32,7 +34,7 @@ def wait_for_replies(run: Path, count: int, process: subprocess.Popen[str]) -> N
 
 
 @pytest.mark.slow
-def test_a_closed_terminal_stops_a_run_at_work(project: Path) -> None:
+def test_a_closed_terminal_stops_a_run_at_work(typed: Typed, project: Path) -> None:
     """Its terminal is gone in mid-run: what is in flight is taken in, files are whole, status 130."""
     ours, theirs = pty.openpty()
 
@@ -54,10 +56,9 @@ def test_a_closed_terminal_stops_a_run_at_work(project: Path) -> None:
     wait_for_replies(project / "run", 5, process)
     os.close(ours)
     assert process.wait(timeout=30) == 130
-    verify = [*PROGRAM, "verify", "run"]
-    whole = subprocess.run(verify, cwd=project, capture_output=True, text=True, check=False)
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    assert "the run is unfinished" in whole.stdout
+    status, out, err = typed("verify", "run")
+    assert status == 0, out + err
+    assert "the run is unfinished" in out
     assert len(stored(project / "run")) >= 5
     for name in ("run", "calm"):
         _, err = start(project, *PAPER, "target=60", f"run_dir={name}").communicate(timeout=120)
