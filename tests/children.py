@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+import nursery_client
 from nursery_client import ADDRESS, ask
 
 # Elsewhere, a process that has loaded such libraries may crash once it is forked.
@@ -124,6 +125,12 @@ def run(
     process = start(project, *arguments, fresh=fresh, streams=None, **variables)
     out, err = process.communicate()
     return subprocess.CompletedProcess(arguments, process.wait(), out, err)
+
+
+def program(fresh: bool = False) -> str:
+    """The words for a shell script in place of `selfinstruct`."""
+    client = f"-I -S {nursery_client.__file__}"
+    return f"{sys.executable} {'-m selfinstruct' if fresh or not FORKS else client}"
 
 
 @cache

@@ -7,9 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-import nursery_client
 import pytest
-from children import FORKS
+from children import program
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -50,8 +49,7 @@ def script(page: str, local: str, fresh: bool = False) -> str:
             model get a scripted one, as that page says.
         fresh: whether each command is a fresh interpreter, as `children` explains.
     """
-    program = "-m selfinstruct" if fresh or not FORKS else f"-I -S {nursery_client.__file__}"
-    parts = ["set -eu", f"PROGRAM='{sys.executable} {program}'", TYPED, f"EXTRA='{local}'"]
+    parts = ["set -eu", f"PROGRAM='{program(fresh)}'", TYPED, f"EXTRA='{local}'"]
     for section in re.split(r"^(?=## )", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE):
         if "hosted" in section.splitlines()[0]:
             parts.append(f"EXTRA='{HOSTED}'")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from children import Process
+from children import Process, program
 from conftest import Typed
 from killing import data, start, stored
 
@@ -101,17 +101,18 @@ def test_a_closed_terminal_ends_a_sweep_and_a_program_that_is_starting(project: 
 @pytest.mark.slow
 def test_the_exit_status_is_that_of_the_run_whoever_reads_its_output(project: Path) -> None:
     """`| head`, `>&-` and `2>&-`: no failure of a run, a check, a replay, a sweep or the help."""
-    run = f"{' '.join(PROGRAM)} {' '.join(PAPER)}"
+    copy, paper = program(), " ".join(PAPER)
+    run, fresh = f"{copy} {paper}", f"{program(fresh=True)} {paper}"
     statuses = {
-        f"{run} target=4 run_dir=run | true": 0,
-        f"{run} target=4 run_dir=run >&- 2>&-": 0,
+        f"{fresh} target=4 run_dir=run | true": 0,
+        f"{fresh} target=4 run_dir=run >&- 2>&-": 0,
         f"{run} target=9 budget.requests=1 run_dir=poor 2>&1 | true": 3,
         f"{run} targte=4 | true": 1,
-        f"{' '.join(PROGRAM)} replay run run_dir=replayed | true": 0,
-        f"{' '.join(PROGRAM)} check recipe=paper model=scripted | true": 0,
-        f"{' '.join(PROGRAM)} --help 2>&- | true": 0,
-        f"{' '.join(PROGRAM)} -m {' '.join(PAPER)} target=3 sweep_dir=s 2>&1 | true": 0,
-        f"{' '.join(PROGRAM)} verify run | true": 0,
+        f"{copy} replay run run_dir=replayed | true": 0,
+        f"{copy} check recipe=paper model=scripted | true": 0,
+        f"{copy} --help 2>&- | true": 0,
+        f"{copy} -m {paper} target=3 sweep_dir=s 2>&1 | true": 0,
+        f"{copy} verify run | true": 0,
     }
     code = "".join(f"{command}\necho ${{PIPESTATUS[0]}}\n" for command in statuses)
     done = subprocess.run(["bash", "-c", code], cwd=project, capture_output=True, text=True, check=False)
@@ -149,13 +150,13 @@ def test_a_stream_outlasts_its_reader_and_hides_no_other_failure() -> None:
 @pytest.mark.slow
 def test_a_full_disk_under_what_is_printed_stops_nothing(project: Path) -> None:
     """Said once where there is room for it; the run, its status and its files are those of any other."""
-    run = f"{' '.join(PROGRAM)} {' '.join(PAPER)} target=4"
+    run, fresh = (f"{words} {' '.join(PAPER)} target=4" for words in (program(), program(fresh=True)))
     statuses = {
         f"{run} run_dir=calm >/dev/null 2>&1": 0,
-        f"{run} run_dir=one >/dev/full": 0,
+        f"{fresh} run_dir=one >/dev/full": 0,
         f"{run} run_dir=two >/dev/full 2>/dev/full": 0,
-        f"{run} targte=4 2>/dev/full": 1,
-        f"{' '.join(PROGRAM)} verify one >/dev/full": 0,
+        f"{fresh} targte=4 2>/dev/full": 1,
+        f"{program()} verify one >/dev/full": 0,
     }
     code = "".join(f"{command}\necho $? >>statuses\n" for command in statuses)
     done = subprocess.run(["bash", "-c", code], cwd=project, capture_output=True, text=True, check=False)
