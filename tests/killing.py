@@ -183,9 +183,10 @@ class Ordeal:
             process.kill()
             _, err = process.communicate()
             self._complain(f"{how} at {moment}: did not stop within {LONGEST:g} s: {err[-500:]}")
+        status = process.wait()
         what = f"kill {len(self.blows) + 1} ({how}, {moment}, {at - began:.2f} s)"
-        self._judge(what, process.returncode, err, working)
-        stage = self._look(what, began, at, process.returncode == 130 and how in ("INT", "TERM"))
+        self._judge(what, status, err, working)
+        stage = self._look(what, began, at, status == 130 and how in ("INT", "TERM"))
         return Blow(
             number=len(self.blows) + 1,
             moment=moment,
@@ -194,7 +195,7 @@ class Ordeal:
             stage=stage,
             stored=len(self._before),
             working=working,
-            status=process.returncode,
+            status=status,
             hit=hit,
             unfinished=not over,
         )
@@ -286,7 +287,7 @@ class Ordeal:
 def start(project: Path, *arguments: str, fresh: bool = False) -> children.Process:
     """The command line as a process, with a cache in the project; `fresh` is explained in `children`."""
     variables = {"XDG_CACHE_HOME": str(project / ".cache"), "NO_PROXY": "127.0.0.1", "PYTHONUNBUFFERED": "1"}
-    return children.start(project, *arguments, fresh=fresh, **variables)
+    return children.start(project, *arguments, fresh=fresh, streams=None, **variables)
 
 
 def data_files(run: Path) -> list[Path]:

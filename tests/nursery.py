@@ -78,6 +78,7 @@ def next_request(listener: socket.socket) -> dict[str, Any]:
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:
+            _reap()
             shutil.rmtree(Path(listener.getsockname()).parent)
             os._exit(0)
         if not warm:  # now, since many sessions need no copy
@@ -169,7 +170,7 @@ def opened(number: int, like: TextIO) -> TextIO:
 
 
 def _reap() -> None:
-    """Let the system forget the keepers that have ended."""
+    """Let the system forget the keepers that have ended, and count their CPU seconds."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
