@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import children
 import pytest
+from nursery_client import ADDRESS
 
 from selfinstruct.cli.main import command
 
 Typed = Callable[..., tuple[int, str, str]]  # the fixture `typed`
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Start one nursery for all processes of pytest; it imports nothing until a test needs it."""
+    if children.FORKS:
+        os.environ[ADDRESS] = children.nursery()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,12 +13,10 @@ the requests that a server got. What a dead process left is looked at in a copy,
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -29,6 +27,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import children
 from server import Asked, ModelServer
 
 LONGEST = 60.0
@@ -184,9 +183,10 @@ class Ordeal:
             process.kill()
             _, err = process.communicate()
             self._complain(f"{how} at {moment}: did not stop within {LONGEST:g} s: {err[-500:]}")
+        status = process.wait()
         what = f"kill {len(self.blows) + 1} ({how}, {moment}, {at - began:.2f} s)"
-        self._judge(what, process.returncode, err, working)
-        stage = self._look(what, began, at, process.returncode == 130 and how in ("INT", "TERM"))
+        self._judge(what, status, err, working)
+        stage = self._look(what, began, at, status == 130 and how in ("INT", "TERM"))
         return Blow(
             number=len(self.blows) + 1,
             moment=moment,
@@ -195,12 +195,12 @@ class Ordeal:
             stage=stage,
             stored=len(self._before),
             working=working,
-            status=process.returncode,
+            status=status,
             hit=hit,
             unfinished=not over,
         )
 
-    def _await(self, moment: str, process: subprocess.Popen[str], fresh: dict[str, int]) -> None:
+    def _await(self, moment: str, process: children.Process, fresh: dict[str, int]) -> None:
         """Let the process run until the moment, or until it ends by itself."""
         rng = self._rng
         if moment == "anywhere":
@@ -225,7 +225,7 @@ class Ordeal:
             _wait(process, lambda: not known.issuperset(asked_stages(self.folder)), COPYING)
             time.sleep(rng.uniform(0, 0.05))
 
-    def _signal(self, process: subprocess.Popen[str], how: str) -> None:
+    def _signal(self, process: children.Process, how: str) -> None:
         first = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM}.get(how, signal.SIGINT)
         files = data_stamps(self.folder)
         process.send_signal(first)
@@ -284,17 +284,10 @@ class Ordeal:
         self.complaints.append(words)
 
 
-def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command line as a process of its own, which hears Ctrl-C."""
-    caches = {"XDG_CACHE_HOME": str(project / ".cache"), "NO_PROXY": "127.0.0.1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "selfinstruct", *arguments],
-        cwd=project,
-        text=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **caches, "PYTHONUNBUFFERED": "1"},
-    )
+def start(project: Path, *arguments: str, fresh: bool = False) -> children.Process:
+    """The command line as a process, with a cache in the project; `fresh` is explained in `children`."""
+    variables = {"XDG_CACHE_HOME": str(project / ".cache"), "NO_PROXY": "127.0.0.1", "PYTHONUNBUFFERED": "1"}
+    return children.start(project, *arguments, fresh=fresh, streams=None, **variables)
 
 
 def data_files(run: Path) -> list[Path]:
@@ -348,7 +341,7 @@ def _there(run: Path) -> Iterator[Path]:
             yield path
 
 
-def _wait(process: subprocess.Popen[str], condition: Callable[[], bool], pause: float = POLL) -> None:
+def _wait(process: children.Process, condition: Callable[[], bool], pause: float = POLL) -> None:
     end = time.monotonic() + LONGEST
     while process.poll() is None and time.monotonic() < end:
         try:

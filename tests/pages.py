@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from children import program
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -32,22 +33,23 @@ shell = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands ar
 TYPED = """
 selfinstruct() {
   local status=0
-  if [[ $1 = verify ]]; then "$PYTHON" -m selfinstruct "$@"; return; fi  # takes a folder alone
-  "$PYTHON" -m selfinstruct "$@" $EXTRA || status=$?
+  if [[ $1 = verify ]]; then $PROGRAM "$@"; return; fi  # takes a folder alone
+  $PROGRAM "$@" $EXTRA || status=$?
   if [[ $status = 4 && $EXTRA = *replies/en.jsonl ]]; then status=0; fi
   return $status
 }"""
 
 
-def script(page: str, local: str) -> str:
+def script(page: str, local: str, fresh: bool = False) -> str:
     """The commands of a page as one script that ends at the first that fails.
 
     Args:
         page: the page.
         local: overrides for commands that ask the embedded model. Those after the heading about a hosted
             model get a scripted one, as that page says.
+        fresh: whether each command is a fresh interpreter, as `children` explains.
     """
-    parts = ["set -eu", f'PYTHON="{sys.executable}"', TYPED, f"EXTRA='{local}'"]
+    parts = ["set -eu", f"PROGRAM='{program(fresh)}'", TYPED, f"EXTRA='{local}'"]
     for section in re.split(r"^(?=## )", (DOCS / page).read_text(encoding="utf-8"), flags=re.MULTILINE):
         if "hosted" in section.splitlines()[0]:
             parts.append(f"EXTRA='{HOSTED}'")

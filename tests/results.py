@@ -7,10 +7,10 @@ import os
 import pty
 import re
 import select
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+import children
 
 
 def refused(result: tuple[int, str, str], *words: str) -> None:
@@ -37,14 +37,7 @@ def summary(run: Path) -> dict[str, Any]:
 def on_a_terminal(project: Path, *arguments: str) -> str:
     """Everything that the command line writes to a terminal of 120 columns."""
     outside, inside = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "selfinstruct", *arguments],
-        cwd=project,
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
-    )
+    process = children.start(project, *arguments, streams=[inside] * 3, TERM="xterm", COLUMNS="120")
     os.close(inside)
     shown = b""
     while select.select([outside], [], [], 30)[0]:

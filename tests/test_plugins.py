@@ -327,7 +327,8 @@ def test_the_commands_of_the_page(project: Path) -> None:
     """Typed one after the other in an empty folder: the plug-in is installed, listed, used, and rejects."""
     target = project / "installed"
     pip = f'pip() {{ "{sys.executable}" -m pip --quiet "$@" {" ".join(OFFLINE)} --target "{target}"; }}'
-    text = "\n".join([pip, f'export PYTHONPATH="{joined(target)}"', script("plug-ins.md", "model=scripted")])
+    commands = script("plug-ins.md", "model=scripted", fresh=True)
+    text = "\n".join([pip, f'export PYTHONPATH="{joined(target)}"', commands])
     done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     page = (ROOT / "docs/plug-ins.md").read_text(encoding="utf-8").splitlines()

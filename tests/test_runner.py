@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import sqlite3
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Typed, lines
+from killing import start
 
 PAPER = ("recipe=paper", "model=scripted")
 
@@ -22,18 +22,6 @@ def data(run: Path) -> dict[str, bytes]:
     """The bytes of every data file of a run."""
     files = [*set(run.glob("*.jsonl")) - {run / "events.jsonl"}, *run.glob("dataset/*")]
     return {str(path.relative_to(run)): path.read_bytes() for path in files}
-
-
-def child(project: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command line as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "selfinstruct", *arguments],
-        cwd=project,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
 
 
 def test_the_same_replies_make_the_same_bytes_at_any_concurrency(typed: Typed, project: Path) -> None:
@@ -197,12 +185,12 @@ def test_a_label_that_is_none_of_the_set_stops_its_record_there(typed: Typed, pr
 
 def test_killed_at_any_moment_a_run_ends_in_the_same_bytes(typed: Typed, project: Path) -> None:
     """Kill -9 at random moments, then the same command: the bytes of an undisturbed run."""
-    slow = ("target=30", "model.options.delay=0.15", "model.concurrency=4")
+    slow = ("target=30", "model.options.delay=0.15", "model.concurrency=4", "cache=off")
     assert typed(*PAPER, "target=30", "run_dir=calm")[0] == 0
     rng, killed = random.Random(1), 0
     for _ in range(4):
-        process = child(project, *PAPER, *slow, "run_dir=killed")
-        time.sleep(1.0 + rng.random() * 1.2)
+        process = start(project, *PAPER, *slow, "run_dir=killed")
+        time.sleep(0.6 + rng.random() * 1.2)
         killed += process.poll() is None
         process.kill()
         process.communicate()
@@ -216,8 +204,7 @@ def test_interrupted_once_a_run_keeps_what_is_in_flight(
     typed: Typed, project: Path, number: signal.Signals
 ) -> None:
     """Ctrl-C, SIGTERM or a closed terminal: a message, status 130, files of what there is; it goes on."""
-    process = child(project, *PAPER, "target=300", "model.options.delay=0.3", "run_dir=run")
-    assert process.stderr
+    process = start(project, *PAPER, "target=300", "model.options.delay=0.3", "run_dir=run")
     while not (project / "run/run.sqlite").exists():
         time.sleep(0.05)
     time.sleep(0.8)
@@ -236,7 +223,7 @@ def test_interrupted_once_a_run_keeps_what_is_in_flight(
 
 def test_interrupted_twice_a_run_stops_at_once(project: Path) -> None:
     """A second Ctrl-C does not wait for what is in flight."""
-    process = child(project, *PAPER, "target=9", "model.options.delay=60", "run_dir=run")
+    process = start(project, *PAPER, "target=9", "model.options.delay=60", "run_dir=run", fresh=True)
     while not (project / "run/run.sqlite").exists():
         time.sleep(0.05)
     time.sleep(0.5)
@@ -251,7 +238,7 @@ def test_interrupted_twice_a_run_stops_at_once(project: Path) -> None:
 
 def test_ctrl_c_ends_a_sweep(project: Path) -> None:
     """Not just the job that it hits: the next one does not begin."""
-    process = child(project, "-m", *PAPER, "target=200,201", "model.options.delay=2", "model.concurrency=1")
+    process = start(project, "-m", *PAPER, "target=200,201", "model.options.delay=2", "model.concurrency=1")
     while not list(project.glob("sweeps/*/0/run.sqlite")):
         time.sleep(0.05)
     time.sleep(0.5)
@@ -292,7 +279,7 @@ def test_a_full_disk_is_told_and_loses_nothing(project: Path) -> None:
     assert "Everything stored so far is kept" in done.stderr
     assert "Traceback" not in done.stderr
     for name in ("full", "calm"):
-        again = child(project, *PAPER, "target=40", f"run_dir={name}")
+        again = start(project, *PAPER, "target=40", f"run_dir={name}")
         _, err = again.communicate(timeout=60)
         assert again.returncode == 0, err
     assert data(project / "full") == data(project / "calm")
@@ -300,7 +287,7 @@ def test_a_full_disk_is_told_and_loses_nothing(project: Path) -> None:
 
 def test_a_second_process_is_refused_while_the_first_lives(typed: Typed, project: Path) -> None:
     """Two processes never write one run; once the first is gone its run is free again."""
-    process = child(project, *PAPER, "target=300", "model.options.delay=0.3", "run_dir=run")
+    process = start(project, *PAPER, "target=300", "model.options.delay=0.3", "run_dir=run", fresh=True)
     while not (project / "run/run.sqlite").exists():
         time.sleep(0.05)
     time.sleep(0.3)

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from children import Process, program
+from conftest import Typed
 from killing import data, start, stored
 
 from selfinstruct.monitor.outside import Lasting, lasting
@@ -24,7 +26,7 @@ PAPER = ("recipe=paper", "model=scripted", "cache=off")
 PROGRAM = (sys.executable, "-m", "selfinstruct")
 
 
-def wait_for_replies(run: Path, count: int, process: subprocess.Popen[str]) -> None:
+def wait_for_replies(run: Path, count: int, process: Process) -> None:
     """Wait until so many replies are in the journal."""
     while len(stored(run)) < count:
         assert process.poll() is None, "it ended too early"
@@ -32,7 +34,7 @@ def wait_for_replies(run: Path, count: int, process: subprocess.Popen[str]) -> N
 
 
 @pytest.mark.slow
-def test_a_closed_terminal_stops_a_run_at_work(project: Path) -> None:
+def test_a_closed_terminal_stops_a_run_at_work(typed: Typed, project: Path) -> None:
     """Its terminal is gone in mid-run: what is in flight is taken in, files are whole, status 130."""
     ours, theirs = pty.openpty()
 
@@ -54,10 +56,9 @@ def test_a_closed_terminal_stops_a_run_at_work(project: Path) -> None:
     wait_for_replies(project / "run", 5, process)
     os.close(ours)
     assert process.wait(timeout=30) == 130
-    verify = [*PROGRAM, "verify", "run"]
-    whole = subprocess.run(verify, cwd=project, capture_output=True, text=True, check=False)
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    assert "the run is unfinished" in whole.stdout
+    status, out, err = typed("verify", "run")
+    assert status == 0, out + err
+    assert "the run is unfinished" in out
     assert len(stored(project / "run")) >= 5
     for name in ("run", "calm"):
         _, err = start(project, *PAPER, "target=60", f"run_dir={name}").communicate(timeout=120)
@@ -100,17 +101,18 @@ def test_a_closed_terminal_ends_a_sweep_and_a_program_that_is_starting(project: 
 @pytest.mark.slow
 def test_the_exit_status_is_that_of_the_run_whoever_reads_its_output(project: Path) -> None:
     """`| head`, `>&-` and `2>&-`: no failure of a run, a check, a replay, a sweep or the help."""
-    run = f"{' '.join(PROGRAM)} {' '.join(PAPER)}"
+    copy, paper = program(), " ".join(PAPER)
+    run, fresh = f"{copy} {paper}", f"{program(fresh=True)} {paper}"
     statuses = {
-        f"{run} target=4 run_dir=run | true": 0,
-        f"{run} target=4 run_dir=run >&- 2>&-": 0,
+        f"{fresh} target=4 run_dir=run | true": 0,
+        f"{fresh} target=4 run_dir=run >&- 2>&-": 0,
         f"{run} target=9 budget.requests=1 run_dir=poor 2>&1 | true": 3,
         f"{run} targte=4 | true": 1,
-        f"{' '.join(PROGRAM)} replay run run_dir=replayed | true": 0,
-        f"{' '.join(PROGRAM)} check recipe=paper model=scripted | true": 0,
-        f"{' '.join(PROGRAM)} --help 2>&- | true": 0,
-        f"{' '.join(PROGRAM)} -m {' '.join(PAPER)} target=3 sweep_dir=s 2>&1 | true": 0,
-        f"{' '.join(PROGRAM)} verify run | true": 0,
+        f"{copy} replay run run_dir=replayed | true": 0,
+        f"{copy} check recipe=paper model=scripted | true": 0,
+        f"{copy} --help 2>&- | true": 0,
+        f"{copy} -m {paper} target=3 sweep_dir=s 2>&1 | true": 0,
+        f"{copy} verify run | true": 0,
     }
     code = "".join(f"{command}\necho ${{PIPESTATUS[0]}}\n" for command in statuses)
     done = subprocess.run(["bash", "-c", code], cwd=project, capture_output=True, text=True, check=False)
@@ -148,13 +150,13 @@ def test_a_stream_outlasts_its_reader_and_hides_no_other_failure() -> None:
 @pytest.mark.slow
 def test_a_full_disk_under_what_is_printed_stops_nothing(project: Path) -> None:
     """Said once where there is room for it; the run, its status and its files are those of any other."""
-    run = f"{' '.join(PROGRAM)} {' '.join(PAPER)} target=4"
+    run, fresh = (f"{words} {' '.join(PAPER)} target=4" for words in (program(), program(fresh=True)))
     statuses = {
         f"{run} run_dir=calm >/dev/null 2>&1": 0,
-        f"{run} run_dir=one >/dev/full": 0,
+        f"{fresh} run_dir=one >/dev/full": 0,
         f"{run} run_dir=two >/dev/full 2>/dev/full": 0,
-        f"{run} targte=4 2>/dev/full": 1,
-        f"{' '.join(PROGRAM)} verify one >/dev/full": 0,
+        f"{fresh} targte=4 2>/dev/full": 1,
+        f"{program()} verify one >/dev/full": 0,
     }
     code = "".join(f"{command}\necho $? >>statuses\n" for command in statuses)
     done = subprocess.run(["bash", "-c", code], cwd=project, capture_output=True, text=True, check=False)

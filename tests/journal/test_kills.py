@@ -23,8 +23,8 @@ def at(server: ModelServer) -> tuple[str, ...]:
 
 def calm(project: Path, *arguments: str) -> float:
     """An undisturbed run in the folder `calm`, and the seconds that it took."""
-    began = time.monotonic()
     process = start(project, *arguments, "run_dir=calm")
+    began = time.monotonic()
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return time.monotonic() - began

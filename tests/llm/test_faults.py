@@ -6,16 +6,15 @@ time is spent waiting between attempts.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from children import Process
+from killing import start
 from server import Faulty, ModelServer, Script, by_prompt
 
 # name for LiteLLM and mode
@@ -40,7 +39,7 @@ class Trial:
 
     folder: Path
     server: ModelServer
-    process: subprocess.Popen[str]
+    process: Process
 
     def ended(self) -> str:
         """Wait for its end, which must be a good one; what it said on standard error."""
@@ -68,21 +67,21 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple
     project = tmp_path_factory.mktemp("faults")
     with ExitStack() as stack:
 
-        def start(way: str, name: str, script: Script) -> Trial:
+        def begun(way: str, name: str, script: Script) -> Trial:
             server = stack.enter_context(ModelServer(script))
             process = _start(project, name.replace(" ", "_"), server, *WAYS[way])
             stack.callback(process.kill)
             return Trial(project / name.replace(" ", "_"), server, process)
 
         quiet = Faulty(by_prompt, 0, 0.0)
-        started = {"calm": (start("completion", "calm", quiet), quiet)}
+        started = {"calm": (begun("completion", "calm", quiet), quiet)}
         for seed, way in enumerate(WAYS):
             script = Faulty(by_prompt, seed, SHARE, IN_A_ROW)
-            started[way] = (start(way, way, script), script)
+            started[way] = (begun(way, way, script), script)
         yield started
 
 
-def _start(project: Path, folder: str, server: ModelServer, name: str, mode: str) -> subprocess.Popen[str]:
+def _start(project: Path, folder: str, server: ModelServer, name: str, mode: str) -> Process:
     keys = [
         "recipe=paper",
         "model=vllm",
@@ -97,15 +96,7 @@ def _start(project: Path, folder: str, server: ModelServer, name: str, mode: str
         "cache=off",
         f"run_dir={folder}",
     ]
-    env = {**os.environ, "XDG_CACHE_HOME": str(project / ".cache"), "NO_PROXY": "127.0.0.1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "selfinstruct", *keys],
-        cwd=project,
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    return start(project, *keys)
 
 
 @pytest.mark.slow

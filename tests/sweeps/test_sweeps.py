@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import children
 import pytest
 from conftest import Typed
 from killing import data, start, stored
@@ -66,18 +65,6 @@ def at(server: ModelServer, *keys: str) -> list[str]:
     """The arguments of a sweep that asks a server."""
     name = "model.name=hosted_vllm/tiny"
     return ["-m", "recipe=paper", "model=vllm", name, f"model.api_base={server.base}", *keys]
-
-
-def child(project: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """The command line as a process of its own, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "selfinstruct", *arguments],
-        cwd=project,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +305,9 @@ pkgutil.iter_modules = lambda *a, **k: (
         encoding="utf-8",
     )
     paths = os.pathsep.join([str(project / "hide"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = child(project, "-m", *PAPER, "seed=1,2", choice, "sweep_dir=s", PYTHONPATH=paths)
+    done = children.run(
+        project, "-m", *PAPER, "seed=1,2", choice, "sweep_dir=s", fresh=True, PYTHONPATH=paths
+    )
     assert done.returncode == 1, done.stderr
     assert f"{choice.split('=')[0]}=" in done.stderr
     assert f"is not installed: pip install 'selfinstruct[{extra}]'" in done.stderr
@@ -412,7 +401,7 @@ def test_jobs_side_by_side_wait_for_a_prompt_that_another_is_asking(project: Pat
 
     with ModelServer(slow) as server:
         keys = at(server, "target=6", f"{THRESHOLD}=0.8,0.9", "hydra/launcher=parallel")
-        process = start(project, *keys, "hydra.launcher.n_jobs=2", "sweep_dir=s")
+        process = start(project, *keys, "hydra.launcher.n_jobs=2", "sweep_dir=s", fresh=True)
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         asked = Counter(server.prompts)
@@ -530,15 +519,15 @@ def _threshold(one: dict[str, Any]) -> str:
 
 
 @pytest.mark.slow
-def test_a_search_whose_jobs_all_fail(project: Path) -> None:
+def test_a_search_whose_jobs_all_fail(typed: Typed, project: Path) -> None:
     """Is told with its jobs and the reason, not with a traceback of the sweeper's."""
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     keys = ("-m", *PAPER, f"{THRESHOLD}=choice(7,8)", "hydra/sweeper=search", "hydra.sweeper.n_trials=2")
-    done = child(project, *keys, "sweep_dir=s")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "sweep of 2 jobs" in done.stdout
-    assert f"{THRESHOLD}: should be less than 1" in done.stderr
+    status, out, err = typed(*keys, "sweep_dir=s")
+    assert status == 1
+    assert "Traceback" not in err
+    assert "sweep of 2 jobs" in out
+    assert f"{THRESHOLD}: should be less than 1" in err
 
 
 # Where jobs run
@@ -550,7 +539,7 @@ def test_launchers_give_the_same_table(grid: Path, project: Path, launcher: str)
     """As jobs one after the other: side by side in processes, and by submitit on this machine."""
     plugin = {"parallel": "joblib", "slurm_here": "submitit"}[launcher]
     pytest.importorskip(f"hydra_plugins.hydra_{plugin}_launcher")
-    process = start(project, *GRID, f"hydra/launcher={launcher}", "sweep_dir=s")
+    process = start(project, *GRID, f"hydra/launcher={launcher}", "sweep_dir=s", fresh=True)
     _, err = process.communicate(timeout=250)
     assert process.returncode == 0, err
     mine, theirs = jobs(project / "s"), jobs(grid)
