@@ -41,7 +41,7 @@ def test_a_narrow_terminal_shows_fewer_figures_and_folds_no_word(width: int, las
     ]
     title, head, *rows = shown(jobs, width)
     assert title.endswith(OBJECTIVE)
-    assert head.split()[:3] == ["job", "machine", "objective"]
+    assert head.split()[:3] == ["job", "generated", "objective"]
     assert head.split()[-1] == last
     assert [row.split()[0] for row in rows[:3]] == ["2", "1", "0"]
 
