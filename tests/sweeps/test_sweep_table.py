@@ -32,7 +32,7 @@ def shown(jobs: list[Outcome], width: int) -> list[str]:
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize(("width", "last"), [(80, "cost"), (200, "seconds")])
+@pytest.mark.parametrize(("width", "last"), [(82, "cost"), (200, "seconds")])
 def test_a_narrow_terminal_shows_fewer_figures_and_folds_no_word(width: int, last: str) -> None:
     """Job, settings and objective stay; the figures end where the room does."""
     jobs = [
