@@ -21,19 +21,25 @@ SHARED = ROOT.parent / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Start one nursery for all processes of pytest; it imports nothing until a test needs it."""
+    """Let children hear signals, and start one nursery for all processes of pytest.
+
+    The nursery imports nothing until a test needs it.
+    """
+    _hear()
     if children.FORKS:
         os.environ[ADDRESS] = children.nursery()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _heard() -> None:
-    """Have the processes that tests start hear Ctrl-C, also where these tests were started not to hear it.
+def _hear() -> None:
+    """Have the processes that tests start hear Ctrl-C and a closed terminal, also if pytest itself does not.
 
-    A shell has what it starts in the background ignore Ctrl-C (`make test &`), and a process passes that on.
+    A shell has what it starts in the background ignore Ctrl-C (`make test &`), `nohup` has it ignore a closed
+    terminal, and a process passes that on. A handler, unlike that, is not passed on to a new program.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ class Ordeal:
         """Moments and signals: one in ten while files are written, two in all at changes of stage."""
         moments = self._rng.choices(["anywhere", "work", "replies"], [3, 4, 4], k=kills)
         moments[1::10] = ["files"] * len(moments[1::10])
-        moments[kills // 5] = moments[2 * kills // 5] = "stage"
+        moments[kills // 10] = moments[kills // 5] = "stage"  # early, before the run is in its last stage
         signals = [how for _ in range(0, kills, 10) for how in self._rng.sample(SIGNALS, 10)]
         return list(zip(moments, signals, strict=False))
 
