@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paper_prompts import prompt, shown
 
 from selfinstruct import run
-from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.compose import compose
-from selfinstruct.records import Record, Reply
+from selfinstruct.records import Reply
 
 GERMAN = """
 defaults:
@@ -26,11 +26,10 @@ defaults:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder with a recipe that is German throughout, and one that is English."""
+    """A user's folder with a recipe that is German throughout."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "recipes").mkdir()
     (folder / "recipes/mine.yaml").write_text(GERMAN, encoding="utf-8")
-    (folder / "recipes/english.yaml").write_text("target: 5\n", encoding="utf-8")
     return folder
 
 
@@ -40,72 +39,10 @@ def recipe(place: Path) -> Recipe:
     return compose(["recipe=mine"], place).recipe()
 
 
-def prompt(recipe: Recipe, stage: str, variant: str | None = None) -> Prompt:
-    """A stage's prompt, or one of its variants."""
-    return next(one for one in recipe.stage(stage).prompts if one.name == variant)
-
-
-def shown(recipe: Recipe, stage: str, variant: str | None = None) -> list[dict[str, Any]]:
-    """The demonstrations of a prompt."""
-    found: list[dict[str, Any]] = prompt(recipe, stage, variant).variables["demonstrations"]
-    return found
-
-
 def pairs(recipe: Recipe, variant: str, text: str) -> list[tuple[str, str]]:
     """Inputs and outputs read from a reply."""
     found = prompt(recipe, "instances", variant).parse.read(Reply(text), 0)
     return [(one.data["input"], one.data["output"]) for one in found]
-
-
-def test_numbers_of_demonstrations(recipe: Recipe) -> None:
-    """31 tasks with 12 yes and 19 no, 16 output-first, 11 input-first, as in the paper; none twice."""
-    assert Counter(one["answer"] for one in shown(recipe, "classification")) == {"Ja": 12, "Nein": 19}
-    assert len(shown(recipe, "instances", "output_first")) == 16
-    assert len(shown(recipe, "instances", "input_first")) == 11
-    every = [
-        one["instruction"]
-        for place in [("classification",), ("instances", "output_first"), ("instances", "input_first")]
-        for one in shown(recipe, *place)
-    ]
-    assert len(set(every)) == len(every)
-
-
-@pytest.mark.parametrize(
-    ("stage", "variant"),
-    [
-        ("instructions", None),
-        ("classification", None),
-        ("instances", "output_first"),
-        ("instances", "input_first"),
-    ],
-)
-def test_sampling_is_that_of_the_english_prompts(
-    recipe: Recipe, place: Path, stage: str, variant: str | None
-) -> None:
-    """Only the stop strings differ."""
-    english = compose(["recipe=english", "model=scripted"], place).recipe()
-    mine, theirs = (dict(prompt(one, stage, variant).sampling) for one in (recipe, english))
-    assert len(mine.pop("stop")) <= 4  # the most that providers take
-    theirs.pop("stop")
-    assert mine == theirs
-
-
-def test_demonstrations_are_unlike_the_seeds(recipe: Recipe, place: Path) -> None:
-    """No demonstration is a seed task, or one that would be rejected as too similar to a seed task."""
-    judge = compose(["recipe=mine"], place).recipe().stage("instructions").judge
-    for task in recipe.seeds.tasks:
-        judge.learn(task)
-    for stage, variant in [
-        ("classification", None),
-        ("instances", "output_first"),
-        ("instances", "input_first"),
-    ]:
-        for number, one in enumerate(shown(recipe, stage, variant)):
-            record = Record(
-                f"{variant}-{number}", "instructions", 1, number, {"instruction": one["instruction"]}
-            )
-            judge.admit(record)
-            assert record.check not in ("exact_duplicate", "rouge_l"), (one, record.detail)
 
 
 @pytest.mark.parametrize("variant", ["output_first", "input_first"])
@@ -115,24 +52,6 @@ def test_layout(recipe: Recipe, variant: str) -> None:
     assert text.count("Aufgabe: ") == len(shown(recipe, "instances", variant)) + 1
     assert text.endswith("\nAufgabe: Übersetze das\n")
     assert sampling["stop"] == ["\nBeispiel 6", "\n\nAufgabe:"]
-
-
-def test_demonstrations_can_be_read(recipe: Recipe) -> None:
-    """What a demonstration shows is what is read from a reply like it."""
-    for one in shown(recipe, "instances", "output_first"):
-        reply = "".join(
-            f"Richtige Klasse: {example['label']}\n{example['input']}\n" for example in one["examples"]
-        )
-        expected = [(example["input"], example["label"]) for example in one["examples"]]
-        assert pairs(recipe, "output_first", reply) == expected
-    for one in shown(recipe, "instances", "input_first"):
-        reply = "".join(
-            (f"Beispiel {number}\n{example['input']}\n" if example["input"] else "")
-            + f"Ausgabe: {example['output']}\n"
-            for number, example in enumerate(one["examples"], 1)
-        )
-        expected = [(example["input"], example["output"]) for example in one["examples"]]
-        assert pairs(recipe, "input_first", reply) == expected
 
 
 @pytest.mark.parametrize(

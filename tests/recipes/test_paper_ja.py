@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
+from paper_prompts import ASKED, prompt, shown
 
 from selfinstruct import run
 from selfinstruct.parse import CUT, UNREADABLE, Parsed
-from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.compose import compose
-from selfinstruct.records import Record, Reply
-from selfinstruct.stages.judge import Judge
+from selfinstruct.records import Reply
 
 MINE = """\
 defaults:
@@ -26,7 +23,6 @@ defaults:
   - _self_
 target: 4
 """
-ASKED = [("classification", None), ("instances", "output_first"), ("instances", "input_first")]
 
 
 def write(project: Path) -> None:
@@ -49,18 +45,6 @@ def recipe(place: Path) -> Recipe:
     return compose(["recipe=mine", "model=scripted"], place).recipe()
 
 
-def prompt(recipe: Recipe, stage: str, variant: str | None = None) -> Prompt:
-    """A stage's prompt, or one of its variants."""
-    return next(one for one in recipe.stage(stage).prompts if one.name == variant)
-
-
-def shown(recipe: Recipe, stage: str, variant: str | None = None) -> list[dict[str, Any]]:
-    """The demonstrations of a prompt."""
-    tasks = prompt(recipe, stage, variant).variables["demonstrations"]
-    assert isinstance(tasks, list)
-    return tasks
-
-
 def read(recipe: Recipe, text: str, variant: str, cut: bool = False) -> list[Parsed]:
     """The instances that a reply is read as."""
     return prompt(recipe, "instances", variant).parse.read(Reply(text, "length" if cut else "stop"), 0)
@@ -72,32 +56,6 @@ def pairs(pieces: list[Parsed]) -> list[tuple[str, str]]:
 
 
 class TestPrompts:
-    def test_demonstrations(self, recipe: Recipe) -> None:
-        """31 tasks, 12 of them yes, then 16 and 11; all differ."""
-        yes_no, output_first, input_first = (shown(recipe, *where) for where in ASKED)
-        assert Counter(one["answer"] for one in yes_no) == {"はい": 12, "いいえ": 19}
-        assert (len(output_first), len(input_first)) == (16, 11)
-        assert len({one["instruction"] for one in yes_no + output_first + input_first}) == 58
-
-    def test_demonstrations_are_new(self, recipe: Recipe) -> None:
-        """A demonstration would pass as a new instruction: unlike all seeds and the others."""
-        judge: Judge = recipe.stage("instructions").judge
-        for task in recipe.seeds.tasks:
-            judge.learn(task)
-        for place, one in enumerate(task for where in ASKED for task in shown(recipe, *where)):
-            record = Record(f"i-{place}", "instructions", 1, 0, {"instruction": one["instruction"]})
-            judge.admit(record)
-            assert record.check is None, (record.check, one["instruction"])
-
-    def test_sampling(self, place: Path, recipe: Recipe) -> None:
-        """All but the stop strings is as in English."""
-        english = compose(["recipe=mine", "model=scripted", "prompts=paper_en"], place).recipe()
-        for where in [("instructions", None), *ASKED]:
-            ours, theirs = (dict(prompt(one, *where).sampling) for one in (recipe, english))
-            assert len(ours.pop("stop")) <= 4  # as many as some providers take
-            theirs.pop("stop")
-            assert ours == theirs
-
     def test_no_blank_was_folded_into_a_text(self, recipe: Recipe) -> None:
         """A string that goes on in the next line of the YAML file has no blank there."""
         for where in ASKED:
@@ -230,20 +188,6 @@ class TestReplies:
         """A reply without any of the marks is kept, and rejected as unreadable."""
         (piece,) = read(recipe, "申し訳ありませんが、例えばどの文でしょうか。", variant)
         assert piece.check == UNREADABLE
-
-    def test_demonstrations_can_be_read(self, recipe: Recipe) -> None:
-        """What a demonstration shows is what is read from a reply that is like it."""
-        for one in shown(recipe, "instances", "output_first"):
-            made = "\n".join(f"クラスラベル：{each['label']}\n{each['input']}" for each in one["examples"])
-            expected = [(each["input"], each["label"]) for each in one["examples"]]
-            assert pairs(read(recipe, made, "output_first")) == expected
-        for one in shown(recipe, "instances", "input_first"):
-            made = "\n".join(
-                (f"例{place}\n{each['input']}\n" if each["input"] else "") + f"出力：{each['output']}"
-                for place, each in enumerate(one["examples"], 1)
-            )
-            expected = [(each["input"], each["output"]) for each in one["examples"]]
-            assert pairs(read(recipe, made, "input_first")) == expected
 
 
 POEM = "雪の朝の静けさを三行の詩にしてください。"
