@@ -19,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 from atexit import register
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -29,6 +30,10 @@ from nursery_client import ADDRESS, ask
 
 # Elsewhere, a process that has loaded such libraries may crash once it is forked.
 FORKS = sys.platform == "linux"
+
+
+class Refused(Exception):
+    """The nursery made no copy, because imports may have read other values of the environment."""
 
 
 class Copy:
@@ -43,9 +48,9 @@ class Copy:
     def __init__(self, connection: socket.socket, out: IO[bytes], err: IO[bytes]) -> None:
         self._connection, self._files = connection, (out, err)
         self._answers = connection.makefile()
-        answer = self._answers.readline()
-        if not answer.strip().isdigit():
-            raise ValueError(f"the nursery made no copy: {answer}")
+        answer = self._answers.readline().strip()
+        if not answer.isdigit():
+            raise Refused(answer)
         self.pid = int(answer)
         self.returncode: int | None = None
 
@@ -96,22 +101,29 @@ def start(
     Args:
         project: the folder.
         arguments: the words after `selfinstruct`.
-        fresh: whether to start an interpreter.
+        fresh: whether to start an interpreter; one is started too if the nursery refuses.
         streams: descriptors for standard input, output and error, instead of files for `communicate`.
         variables: variables of the environment, in addition.
     """
     environment = {**os.environ, **variables}
-    if fresh or not FORKS:
-        stdin, stdout, stderr = streams or (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
-        return subprocess.Popen(
-            [sys.executable, "-m", "selfinstruct", *arguments],
-            cwd=project,
-            env=environment,
-            text=True,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-        )
+    if FORKS and not fresh:
+        with suppress(Refused):
+            return _copy(project, arguments, streams, environment)
+    stdin, stdout, stderr = streams or (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-m", "selfinstruct", *arguments],
+        cwd=project,
+        env=environment,
+        text=True,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+    )
+
+
+def _copy(
+    project: Path, arguments: Sequence[str], streams: Sequence[int] | None, environment: Mapping[str, str]
+) -> Copy:
     out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     with Path(os.devnull).open() as nothing:
         attached = dict(enumerate(streams or (nothing.fileno(), out.fileno(), err.fileno())))

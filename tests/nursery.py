@@ -93,7 +93,7 @@ def next_request(listener: socket.socket) -> dict[str, Any]:
             request = received(connection)
             listener.close()
             if names := other_variables(request["environment"]):
-                connection.sendall(f"other values of {names}: start it with fresh=True\n".encode())
+                connection.sendall(f"other values of {names}\n".encode())
                 os._exit(1)
             pid = os.fork()
             if pid == 0:

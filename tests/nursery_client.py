@@ -51,7 +51,10 @@ def main() -> None:
     """Run the command line as a copy; end as it ends."""
     streams = {number: number for number in (0, 1, 2) if _is_open(number)}
     connection = ask(os.environ[ADDRESS], os.getcwd(), sys.argv[1:], os.environ, streams)  # noqa: PTH109
-    _, status = (int(line) for line in connection.makefile())
+    answers = connection.makefile().read().split("\n")
+    if not answers[0].isdigit():  # other values of the environment: a fresh interpreter has them
+        os.execv(sys.executable, [sys.executable, "-m", "selfinstruct", *sys.argv[1:]])
+    status = int(answers[1])
     sys.exit(status if status >= 0 else 128 - status)
 
 

@@ -242,12 +242,12 @@ def _check(composed: Composed, run_dir: Path) -> int:
 
 def _list(arguments: list[str]) -> int:
     """Print the help of `check`, or a list of names that a recipe can use; return the exit status."""
-    from selfinstruct.describe.catalogue import HELP, told
+    from selfinstruct.describe.catalogue import HELP, answer
 
     if HELP_FLAGS & set(arguments):
         print(HELP)
         return 0
-    text, faults = told(arguments)
+    text, faults = answer(arguments)
     print(text, flush=True)
     if faults:
         raise UserError("\n  ".join(["some of these cannot be used:", *map(str, faults)]))

@@ -31,7 +31,7 @@ Reports every fault with its place and its remedy (exit status 1), or what a run
 """
 
 
-def told(arguments: Sequence[str]) -> tuple[str, list[Fault]]:
+def answer(arguments: Sequence[str]) -> tuple[str, list[Fault]]:
     """The text that the arguments of `check --list` ask for, and the plug-ins that cannot be used.
 
     The names that a recipe can use depend on no recipe, so overrides among the arguments change nothing.
