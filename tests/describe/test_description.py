@@ -105,13 +105,13 @@ def test_every_reader_has_every_registry(offer: Offer) -> None:
     """The reference, the schema for editors, the list, and the help on one entry."""
     page, schema = reference.page(), recipe_schema()["definitions"]
     group = offer.registry.group
-    listed, _ = catalogue.told(["--list", group])
+    listed, _ = catalogue.answer(["--list", group])
     assert f"\n## {offer.title}\n\n{offer.place}\n" in page
     assert group in catalogue.HELP
     for entry in description.entries(offer.registry):
         assert f"\n### `{entry.name}`\n\n{entry.words}\n" in page
         assert re.search(rf"^  {entry.name} .*{re.escape(entry.summary)}$", listed, re.MULTILINE)
-        text, faults = catalogue.told(["--list", f"{group}.{entry.name}"])
+        text, faults = catalogue.answer(["--list", f"{group}.{entry.name}"])
         assert text.startswith(f"{group}.{entry.name} (built in)\n\n{entry.words}")
         assert faults == []
         for key in entry.keys:

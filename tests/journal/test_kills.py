@@ -34,7 +34,7 @@ def calm(project: Path, *arguments: str) -> float:
 def test_twenty_kills_at_random_moments_change_no_byte(project: Path) -> None:
     """In start-up, at work, between stages, in writing files; by SIGKILL, Ctrl-C once and twice, SIGTERM."""
     span = calm(project, *SCRIPTED, "target=80")
-    ordeal = Ordeal(project, "run", (*SCRIPTED, "target=80", "model.options.delay=0.4"), seed=1, span=span)
+    ordeal = Ordeal(project, "run", (*SCRIPTED, "target=80", "model.options.delay=0.8"), seed=1, span=span)
     told = "\n".join(str(blow) for blow in ordeal.strike(20))
     print(told)
     ordeal.finish("model.options.delay=0")
