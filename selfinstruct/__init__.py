@@ -5,6 +5,6 @@
 >>> done.records("instances")[0]["instruction"]                                # doctest: +SKIP
 """
 
-from selfinstruct.api import Run, run
+from selfinstruct.api import Run, open_run, run
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "open_run", "run"]

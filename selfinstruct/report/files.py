@@ -50,7 +50,7 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     made: dict[str, list[Record]] = {}
     for stage in recipe.makers:
         made[stage.name] = list(view.rows(recipe, folder.journal, stage.name).values())
-        folder.write_lines(f"{stage.name}.jsonl", (_row(record) for record in made[stage.name]))
+        folder.write_lines(f"{stage.name}.jsonl", (view.row(record) for record in made[stage.name]))
     origins = Origins(recipe.stages, folder.journal, made)
     exports = []
     for name, export in recipe.exports.items():
@@ -63,7 +63,7 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
         left_out += rejected
     left = {name: len(records) for name, records in made.items()}
     write_dataset(folder, exports, card(recipe, origins, exports, left, finished) if exports else None)
-    folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
+    folder.write_lines("rejected.jsonl", map(view.rejected_row, _all_rejected(recipe, folder, left_out)))
     facts = summary(recipe, folder, finished, left)
     text = json.dumps({**facts, "files": folder.written}, indent=2) + "\n"
     # These files cannot be in the summary, or would change it at each start.
@@ -120,23 +120,3 @@ def _all_rejected(recipe: Recipe, folder: RunFolder, left_out: list[Record]) -> 
     for stage in recipe.stages:
         yield from folder.journal.records(stage.name, "rejected")
     yield from left_out
-
-
-def _row(record: Record) -> dict[str, Any]:
-    parent = {"parent": record.parent} if record.parent else {}
-    return {"id": record.id, **record.data, **parent, "request": record.request, **record.detail}
-
-
-def _rejected_row(record: Record) -> dict[str, Any]:
-    detail = dict(record.detail)
-    near = {"nearest": detail.pop("nearest", None), "score": detail.pop("score", None)}
-    return {
-        "id": record.id,
-        "stage": record.stage,
-        "check": record.check,
-        "reason": record.reason,
-        **near,
-        **({"detail": detail} if detail else {}),
-        "parent": record.parent,
-        "record": record.data,
-    }

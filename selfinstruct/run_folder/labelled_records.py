@@ -6,6 +6,8 @@ after they were made, and if it is left out, so are they.
 
 from __future__ import annotations
 
+from typing import Any
+
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.run_folder.outline import OfStage, Pipeline
@@ -40,6 +42,28 @@ def rows(pipeline: Pipeline, journal: Journal, name: str, before: str | None = N
             elif number in found and verdict.fate in (ACCEPTED, REJECTED):
                 found[number].data.update(verdict.data if otherwise is None else otherwise)
     return found
+
+
+def row(record: Record) -> dict[str, Any]:
+    """A record as in the JSONL file of its stage."""
+    parent = {"parent": record.parent} if record.parent else {}
+    return {"id": record.id, **record.data, **parent, "request": record.request, **record.detail}
+
+
+def rejected_row(record: Record) -> dict[str, Any]:
+    """A record as in rejected.jsonl."""
+    detail = dict(record.detail)
+    near = {"nearest": detail.pop("nearest", None), "score": detail.pop("score", None)}
+    return {
+        "id": record.id,
+        "stage": record.stage,
+        "check": record.check,
+        "reason": record.reason,
+        **near,
+        **({"detail": detail} if detail else {}),
+        "parent": record.parent,
+        "record": record.data,
+    }
 
 
 def _following(stage: OfStage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:

@@ -1,77 +1,23 @@
-"""The Python interface: `run`, and the `Run` it returns."""
+"""Running a recipe from Python, as the command line does."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import DamagedJournal, RecipeError, UserError, unknown
+from selfinstruct.api.run import Run
+from selfinstruct.errors import DamagedJournal, RecipeError
 
 if TYPE_CHECKING:
-    import pandas
-
     from selfinstruct.monitor.progress import Progress
     from selfinstruct.recipe.build import Recipe
     from selfinstruct.runner import Interrupter
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder to read from.
-
-    Attributes:
-        folder: the run folder.
-    """
-
-    folder: Path
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """The contents of `summary.json`."""
-        return dict(json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
-
-    @property
-    def state(self) -> str:
-        """`finished`, `missed` (it ended short of its target, or without a record) or `unfinished`."""
-        return str(self.summary["state"])
-
-    def records(self, stage: str | None = None) -> list[dict[str, Any]]:
-        """The records of a stage, as dicts.
-
-        Args:
-            stage: its name, or `rejected` for the rejected records; the default is the last stage that makes
-                records.
-
-        Raises:
-            UserError: if the run has no such stage.
-        """
-        there = [name for name in [*self.summary["stages"], "rejected"] if self._file(name).exists()]
-        name = stage or there[-2]
-        if name not in there:
-            raise UserError("; ".join(unknown("stage", name, there)))
-        with self._file(name).open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
-
-    def frame(self, stage: str | None = None) -> pandas.DataFrame:
-        """The records of a stage as a pandas frame.
-
-        Raises:
-            ImportError: if pandas is not installed.
-        """
-        import pandas
-
-        return pandas.DataFrame(self.records(stage))
-
-    def _file(self, stage: str) -> Path:
-        return self.folder / f"{stage}.jsonl"
 
 
 def run(recipe: str, overrides: Iterable[str] = (), *, project: str | Path = ".", quiet: bool = False) -> Run:

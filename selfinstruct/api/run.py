@@ -1,0 +1,136 @@
+"""A run folder in Python: its records, its figures, and what the verbs on a run do with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas
+
+REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder to read from, finished or not, also while the run goes on.
+
+    Attributes:
+        folder: the run folder.
+    """
+
+    folder: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The contents of `summary.json`; of a run that has not ended, its figures so far."""
+        path = self.folder / "summary.json"
+        if path.is_file() and not self._running:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        with self._opened() as run:
+            stages = {stage.name: asdict(run.journal.stats(stage.name)) for stage in run.outline.stages}
+            return {"recipe": run.outline.recipe, "finished": False, "state": run.state, "stages": stages}
+
+    @property
+    def state(self) -> str:
+        """`finished`, `missed` (it is short of its target, or has no record), `unfinished` or `running`."""
+        return str(self.summary["state"])
+
+    def records(self, stage: str | None = None) -> list[dict[str, Any]]:
+        """The records of a stage, as dicts.
+
+        Args:
+            stage: its name, or `rejected` for the rejected records; the default is the last stage that makes
+                records.
+
+        Raises:
+            UserError: if the run has no such stage.
+        """
+        if self._running or not (self.folder / "summary.json").is_file():
+            return self._records_so_far(stage)
+        there = [name for name in [*self.summary["stages"], REJECTED] if self._file(name).exists()]
+        name = stage or there[-2]
+        if name not in there:
+            raise UserError("; ".join(unknown("stage", name, there)))
+        with self._file(name).open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+    def frame(self, stage: str | None = None) -> pandas.DataFrame:
+        """The records of a stage as a pandas frame.
+
+        Raises:
+            ImportError: if pandas is not installed.
+            UserError: if the run has no such stage.
+        """
+        import pandas
+
+        return pandas.DataFrame(self.records(stage))
+
+    def dataset(self, export: str | None = None) -> datasets.DatasetDict:
+        """The rows of an export with their splits, loaded by the `datasets` library.
+
+        Args:
+            export: its name; the default is the first one of the run.
+
+        Raises:
+            ImportError: if `datasets` is not installed.
+            UserError: if the run has written no such export.
+        """
+        import datasets
+
+        folder = self.folder / "dataset"
+        names = datasets.get_dataset_config_names(str(folder)) if (folder / "README.md").is_file() else []
+        if not names:
+            raise UserError(f"{folder} has no export; `run.export()` writes one")
+        if export and export not in names:
+            raise UserError("; ".join(unknown("export", export, names)))
+        return datasets.load_dataset(
+            str(folder), export or datasets.get_dataset_default_config_name(str(folder))
+        )
+
+    def _records_so_far(self, stage: str | None) -> list[dict[str, Any]]:
+        from selfinstruct.run_folder.labelled_records import rejected_row, row
+
+        with self._opened() as run:
+            names = [one.name for one in run.outline.makers]
+            name = stage or names[-1]
+            if name == REJECTED:
+                stages = [one.name for one in run.outline.stages]
+                found = (one for stage in stages for one in run.journal.records(stage, REJECTED))
+                return [rejected_row(record) for record in found]
+            if name not in names:
+                raise UserError("; ".join(unknown("stage", name, [*names, REJECTED])))
+            return [row(record) for record in run.records(name)]
+
+    @property
+    def _running(self) -> bool:
+        from selfinstruct.run_folder.folder import in_use
+
+        return in_use(self.folder)
+
+    def _opened(self) -> Any:
+        from selfinstruct.run_folder.opened import opened
+
+        return opened(self.folder)
+
+    def _file(self, stage: str) -> Path:
+        return self.folder / f"{stage}.jsonl"
+
+
+def open_run(path: str | Path) -> Run:
+    """Open the folder of a run, finished or not.
+
+    Args:
+        path: the folder, such as `runs/chat`.
+
+    Raises:
+        UserError: if it is not the folder of a run; the message names the jobs of a sweep.
+    """
+    from selfinstruct.run_folder.opened import run_of
+
+    return Run(run_of(str(path), Path.cwd(), "open_run"))
