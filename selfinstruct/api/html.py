@@ -13,8 +13,8 @@ PAGE = """\
 {%- endmacro -%}
 <p><b>{{ name }}</b>: recipe {{ summary.recipe }}, {{ summary.state }}</p>
 <table>
-<tr>{% for title in ("stage / check", "requests", "candidates", "rejected", "accepted") %}{{ cell(title, true) }}
-{%- endfor %}</tr>
+<tr>{% for title in ("stage / check", "requests", "candidates", "rejected", "accepted") %}
+{{- cell(title, true) }}{% endfor %}</tr>
 {%- for stage, figures in summary.stages.items() %}
 <tr>{{ cell(stage, true) }}
 {%- for count in (figures.requests, figures.candidates, figures.rejected.values() | sum, figures.accepted) %}

@@ -89,9 +89,14 @@ class Run:
             raise UserError(f"{folder} has no export; `run.export()` writes one")
         if export and export not in names:
             raise UserError("; ".join(unknown("export", export, names)))
-        return datasets.load_dataset(
-            str(folder), export or datasets.get_dataset_default_config_name(str(folder))
-        )
+        first = datasets.get_dataset_default_config_name(str(folder)) or names[0]
+        return datasets.load_dataset(str(folder), export or first)
+
+    def _repr_html_(self) -> str:
+        from selfinstruct.api.html import page
+        from selfinstruct.report.funnel import draw_samples
+
+        return page(self.folder.name, self.summary, draw_samples(self.records(), 0))
 
     def _records_so_far(self, stage: str | None) -> list[dict[str, Any]]:
         from selfinstruct.run_folder.labelled_records import rejected_row, row
