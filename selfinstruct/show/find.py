@@ -17,7 +17,7 @@ from typing import Any
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.run_folder.opened import OpenedRun
-from selfinstruct.show.story import texts_of
+from selfinstruct.show.story import plain, texts_of
 from selfinstruct.sources.pool import SEED_STAGE
 from selfinstruct.where import Where, shown
 
@@ -78,7 +78,7 @@ def find(run: OpenedRun, query: Query) -> Found:
     for record in _rows(run, query, stages, words):
         if query.where and not _fits(record, query.where, seen):
             continue
-        text = folded("\n".join(texts_of(run, record))) if words else ""
+        text = folded("\n".join(_texts(run, record))) if words else ""
         if not all(word in text for word in words):
             continue
         total += 1
@@ -191,6 +191,13 @@ def _rows(run: OpenedRun, query: Query, stages: Sequence[str], words: Sequence[s
             yield from run.records(name)
         else:
             yield from run.journal.records(name, ACCEPTED)
+
+
+def _texts(run: OpenedRun, record: Record) -> list[str]:
+    """The texts of a record to find words in: what its stage gave it, or all of a seed task."""
+    if record.stage == SEED_STAGE:
+        return [plain(value) for value in record.data.values()]
+    return texts_of(run, record)
 
 
 def _alternatives(word: str) -> tuple[str, ...]:

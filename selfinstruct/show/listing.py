@@ -37,9 +37,14 @@ def show_found(
         console.print(piece(f"\n{place:>3}  ", "dim") + name_of(row))
         if row["reason"]:
             console.print(Padding(piece(row["reason"]), (0, 0, 0, 5)))
-        console.print(Padding(fields(row["data"], 3 * BRIEF), (0, 0, 0, 5)))
+        console.print(Padding(fields(_shown(row), 2 * BRIEF), (0, 0, 0, 5)))
     if how:
         console.print(piece(f"\n{how}", "dim"))
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record without the id that is shown already."""
+    return {name: value for name, value in row["data"].items() if value != row["id"]}
 
 
 def show_run(glance: Mapping[str, Any], path: str, console: Console) -> None:

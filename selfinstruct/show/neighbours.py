@@ -147,7 +147,7 @@ def _described(
         "kept": kept,
         "id": id,
         "stage": other.stage if other else None,
-        "fate": other.fate if other else None,
+        "fate": None if other is None else "seed" if other.id in run.seed_tasks else other.fate,
         "field": field,
         "texts": texts,
         "common": common_words(texts[0], texts[1], tokenizer(_tokenizer(run, options))),

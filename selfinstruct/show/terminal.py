@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.show.pieces import COLOURS, clipped, fields, figure, marked, name_of, piece, short
 from selfinstruct.show.neighbours import KEEPS
+from selfinstruct.show.pieces import COLOURS, clipped, fields, figure, marked, name_of, piece, short
 from selfinstruct.show.story import plain
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def _checks(story: Told, console: Console) -> Iterator[RenderableType]:
     for row in story.get("checks", ()):
         style = COLOURS.get(row["result"], "dim")
         kind = f" ({row['kind']})" if row["kind"] not in ("", row["name"]) else ""
-        detail = ", ".join(f"{name} {figure(value)}" for name, value in row["detail"].items())
+        figures = {name: figure(value) for name, value in row["detail"].items()}
+        said = row["reason"] or ""  # mostly with the figures in it
+        detail = ", ".join(f"{name} {value}" for name, value in figures.items() if value not in said)
         words = row["reason"] or ("" if row["result"] == "passed" else row["result"])
         table.add_row(
             piece(SIGNS.get(row["result"], "·"), style),
@@ -90,7 +92,8 @@ def _neighbours(story: Told, console: Console) -> Iterator[RenderableType]:
         yield piece(f"{one['measure']}{score} ({one['check']}{found}), ") + piece(
             f"{common['tokens']} tokens in common, of {common['of'][0]} and {common['of'][1]}", "dim"
         )
-        names = [piece(story["id"], "dim"), piece(f"{one['id']}, {one['fate'] or 'not found'}", "dim")]
+        fate = {"seed": "a seed task", None: "not found"}.get(one["fate"], one["fate"])
+        names = [piece(story["id"], "dim"), piece(f"{one['id']}, {fate}", "dim")]
         texts = [
             marked(*pair, coloured, "bold green") for pair in zip(one["texts"], common["spans"], strict=True)
         ]
