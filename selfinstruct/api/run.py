@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,54 @@ class Run:
         import pandas
 
         return pandas.DataFrame(self.records(stage))
+
+    def record(self, id: str) -> dict[str, Any]:
+        """The whole story of a record, a label or a seed task; see `selfinstruct.show.story`.
+
+        Args:
+            id: the record's id.
+
+        Raises:
+            UserError: if there is no such record.
+        """
+        from selfinstruct.show.story import story
+
+        with self._opened() as run:
+            return story(run, id)
+
+    def show(
+        self,
+        words: str = "",
+        *,
+        find: str = "",
+        rejected: str | bool = False,
+        stage: str = "",
+        where: str | Iterable[str] = (),
+        n: int = 10,
+    ) -> None:
+        """Print what `selfinstruct show` prints: the run, the story of a record, or a list of records.
+
+        Args:
+            words: the id of a record, or words from it; without them and without a list, the whole run.
+            find: list the records with these words.
+            rejected: list the records that this check rejected; True for those of any check.
+            stage: list only records of this stage.
+            where: list only records with these values, such as `score>=4`.
+            n: the most records in a list.
+
+        Raises:
+            UserError: if there is no such record, stage or check.
+        """
+        from selfinstruct.show.command import main
+
+        given = [where] if isinstance(where, str) else where
+        options = [f"--where={condition}" for condition in given]
+        options += [f"--find={find}"] if find else []
+        options += [f"--stage={stage}"] if stage else []
+        if rejected:
+            options.append("--rejected" if rejected is True else f"--rejected={rejected}")
+        listed = [f"-n={n}"] if options else []
+        main([str(self.folder), *([words] if words else []), *options, *listed], Path.cwd())
 
     def dataset(self, export: str | None = None) -> datasets.DatasetDict:
         """The rows of an export with their splits, loaded by the `datasets` library.

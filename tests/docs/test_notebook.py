@@ -1,4 +1,4 @@
-"""The notebook of the docs runs from its first cell to its last, in an empty folder, on the scripted model."""
+"""The notebook of the docs runs to its last cell, in an empty folder, on the scripted model."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     nbclient = pytest.importorskip("nbclient", reason="needs nbclient, of the extra dev")
     for needed in ("ipykernel", "pandas", "datasets"):
         pytest.importorskip(needed, reason=f"needs {needed}, of the extra dev")
-    import nbformat
-
+    nbformat: Any = pytest.importorskip("nbformat")
     folder = tmp_path_factory.mktemp("notebook")
     book = nbformat.read(NOTEBOOK, as_version=4)
     nbclient.NotebookClient(book, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
@@ -52,4 +51,6 @@ def test_each_cell_shows_what_the_text_beside_it_says(outputs: tuple[Path, list[
 
 def _text(output: Any) -> str:
     data = output.get("data", {})
-    return str(output.get("text", "")) + "".join(str(data.get(kind, "")) for kind in ("text/html", "text/plain"))
+    return str(output.get("text", "")) + "".join(
+        str(data.get(kind, "")) for kind in ("text/html", "text/plain")
+    )
