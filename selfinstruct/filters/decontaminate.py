@@ -37,7 +37,7 @@ from selfinstruct.text.copies import Words
 from selfinstruct.text.novelty import RougeLIndex
 from selfinstruct.text.overlap import Overlaps
 
-SHOWN = 200  # characters of the shared words in a detail
+SHOWN = 100  # characters of the shared words in a detail
 
 
 @FILTERS.register

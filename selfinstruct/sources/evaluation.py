@@ -94,17 +94,18 @@ def read(
     Returns:
         The texts, in order; None if there was a fault.
     """
-    found, read, lost = list[Fault](), _Read(), list[tuple[str, Path]]()
+    found, read, lost = list[Fault](), _Read(), list[Path]()
     for name, path in files.items():
         table = Table(path, noun="evaluation texts", smaller="split it into several files")
         read_file(table, Form(frozenset(), _is_row))
         found += table.faults
         if not table.faults and not _take(table, name, columns, read):
-            lost.append((name, path))
+            lost.append(path)
     missing = [column for column in columns or () if read.columns and column not in read.columns]
     found += [Fault(f"{where}.columns", *unknown("column", name, read.columns)) for name in missing]
     of = f" under {' or '.join(columns)}" if columns else ""
-    found += [Fault(str(path), f"has no text{of} to compare with", "leave it out") for _, path in lost]
+    for path in lost if not missing else ():
+        found.append(Fault(str(path), f"has no text{of} to compare with", "leave it out"))
     faults.extend(fault for fault in found if fault not in faults)  # another stage may read the same files
     return None if found else list(read.texts.values())
 
