@@ -32,7 +32,7 @@ from selfinstruct.filters.patterns import value
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.records import Record, Rejection
 from selfinstruct.sources import evaluation
-from selfinstruct.sources.evaluation import EvaluationText
+from selfinstruct.sources.evaluation import EvaluationText, Found
 from selfinstruct.text.copies import Words
 from selfinstruct.text.novelty import RougeLIndex
 from selfinstruct.text.overlap import Overlaps
@@ -84,11 +84,11 @@ def decontaminate(
         found = evaluation.find(named, project, f"{where}.files", faults)
         if len(faults) > before:
             return None
-        key = (_versions(found), columns and tuple(columns), ngram_size, shortest, rouge_l)
+        key = (_versions(found.files), columns and tuple(columns), ngram_size, shortest, rouge_l)
         known = _KNOWN.get(key)
         if known is None:
             with Progress(quiet=not sys.stderr.isatty()).busy(f"{where}: reading the evaluation files"):
-                texts = evaluation.read(found, columns, where, faults)
+                texts = evaluation.read(found.files, columns, where, faults)
                 if texts is None:
                     return None
                 known = _KNOWN[key] = _Evaluation(texts, ngram_size, shortest, rouge_l)
@@ -96,7 +96,7 @@ def decontaminate(
             what = f"none of the {len(known.texts):,} evaluation texts has {shortest} words or more"
             faults.append(Fault(where, what, f"set {where}.shortest lower"))
             return None
-        loaded = Loaded(known.told(list(found)), known.digest)
+        loaded = Loaded(known.told(found), known.digest)
         return Filter(each=_check(known, fields, share), fields=tuple(fields or ()), loaded=loaded)
 
     return Filter(load=load, fields=tuple(fields or ()))
@@ -124,12 +124,15 @@ class _Evaluation:
             entries = ((one.text, str(number)) for number, one in enumerate(texts))
             self._alike.add_all(entry for entry in entries if Words(entry[0]).length >= 2 * shortest)
 
-    def told(self, files: Sequence[str]) -> str:
-        """What it holds, in words."""
-        count, compared = len(self.texts), self.overlaps.compared
+    def told(self, found: Found) -> str:
+        """What it holds, and what was passed over, in words."""
+        count, compared, files = len(self.texts), self.overlaps.compared, list(found.files)
         named = files[0] if len(files) == 1 else f"{len(files):,} files"
         some = f"; {compared:,} of them have {self._shortest} words or more" if compared < count else ""
-        return f"compares with {count:,} texts of {named}{some}"
+        others = ", ".join(f"{many} {kind}" for kind, many in sorted(found.others.items()) if many)
+        return f"compares with {count:,} texts of {named}{some}" + (
+            f"; passed over: {others}" if others else ""
+        )
 
     def meet(self, field: str, text: str, share: float) -> Rejection | None:
         """The rejection of a text that overlaps with one of the texts; None if it passes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,15 +46,28 @@ class EvaluationText:
 
 
 @dataclass
+class Found:
+    """The evaluation files that a recipe names.
+
+    Attributes:
+        files: the files, by the name that messages use.
+        others: how many files of each other kind are passed over in a folder.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    others: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
 class _Read:
-    """What was read so far: the texts by their words, and the names of all columns."""
+    """What was read so far: the texts, by their words, and the names of all columns."""
 
     texts: dict[str, EvaluationText] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
 
 
-def find(names: Sequence[str], project: Path, where: str, faults: list[Fault]) -> dict[str, Path]:
-    """The evaluation files, by the name that messages use.
+def find(names: Sequence[str], project: Path, where: str, faults: list[Fault]) -> Found:
+    """The evaluation files.
 
     Args:
         names: files, folders (all their data files, also in subfolders) and patterns, as the recipe has them;
@@ -62,21 +76,24 @@ def find(names: Sequence[str], project: Path, where: str, faults: list[Fault]) -
         where: the config key, for messages.
         faults: receives a fault for each name without a file.
     """
-    found: dict[str, Path] = {}
+    found = Found()
     for name in names:
-        if wrong := no_path(name):
+        wrong = no_path(name)
+        try:
+            files = None if wrong else _below(name, project, found.others)
+        except (ValueError, NotImplementedError) as error:
+            wrong = f"is not a pattern of files: {error}"
+        if wrong:
             faults.append(Fault(where, f"{name[:40]!r} {wrong}", "name a file"))
-            continue
-        files = next((files for root in roots(project) if (files := _below(root, name))), None)
-        if files is None:
+        elif files is None:
             remedy = f"looked in {project} and among the files that come with selfinstruct"
             faults.append(Fault(where, f"there is no file {name}", remedy))
-        elif not files[0].is_file():
+        elif not files:
             what = f"{name} is a folder without an evaluation file"
             faults.append(Fault(where, what, f"evaluation files are {KINDS}"))
         else:
             alone = files == [path_below(project, name)]
-            found |= {name if alone else _named(file, project): file for file in files}
+            found.files |= {name if alone else _named(file, project): file for file in files}
     return found
 
 
@@ -110,23 +127,41 @@ def read(
     return None if found else list(read.texts.values())
 
 
-def _below(root: Path, name: str) -> list[Path] | None:
-    """The files that a name stands for below a folder; the folder itself if it has none; None if missing."""
-    start = path_below(root, name)
-    if start.is_file():
-        return [start]
-    if start.is_dir():
-        inner = (Path(folder, file) for folder, _, files in os.walk(start) for file in files)
-        return sorted(filter(_is_data, inner)) or [start]
-    if not re.search(r"[*?\[]", name):
-        return None
-    base, pattern = (Path(start.anchor), name.lstrip("/")) if Path(name).is_absolute() else (root, name)
-    return sorted(file for file in base.glob(pattern) if file.is_file()) or None
+def _below(name: str, project: Path, others: Counter[str]) -> list[Path] | None:
+    """The files that a name stands for; None if there is no such file, folder or match.
+
+    Raises:
+        ValueError: if the name is not a valid pattern; NotImplementedError for some of them.
+    """
+    for root in roots(project):
+        start = path_below(root, name)
+        if start.is_file():
+            return [start]
+        if start.is_dir():
+            return sorted(_data_files(start, others))
+        if re.search(r"[*?\[]", name):
+            base, pattern = (
+                (Path(start.anchor), name.lstrip("/")) if Path(name).is_absolute() else (root, name)
+            )
+            if files := sorted(file for file in base.glob(pattern) if file.is_file()):
+                return files
+    return None
 
 
-def _is_data(path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts[-2:])
-    return path.name.removesuffix(".gz").endswith(SUFFIXES) and path.name not in _OF_DATASETS and not hidden
+def _data_files(start: Path, others: Counter[str]) -> Iterator[Path]:
+    """The data files in a folder; hidden ones are left out, the rest is counted.
+
+    Links to folders are counted too, not followed, since they may form a loop.
+    """
+    for folder, inner, files in os.walk(start):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        others["link to a folder"] += sum(Path(folder, name).is_symlink() for name in inner)
+        for name in files:
+            plain = Path(name.lower().removesuffix(".gz"))
+            if plain.suffix in SUFFIXES and name not in _OF_DATASETS and not name.startswith("."):
+                yield Path(folder, name)
+            elif name not in _OF_DATASETS and not name.startswith("."):
+                others[Path(name).suffix or "no suffix"] += 1
 
 
 def _named(file: Path, project: Path) -> str:

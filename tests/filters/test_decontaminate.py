@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 from conftest import Typed, lines
 from results import refused, summary
-from server import ModelServer, text
-from tiny_recipe import at
 
 from selfinstruct.errors import Fault
 from selfinstruct.filters import FILTERS, Filter
@@ -142,6 +140,10 @@ def test_fields_and_columns(project: Path) -> None:
     assert met(project, data=answer, columns=["question"]) is None
     assert met(project, data=answer, columns=["answers"])
     assert met(project, data=EIGHT, columns=["question"])
+    (project / "evals/more.txt").write_text(
+        "A line of text has no columns to choose from.\n", encoding="utf-8"
+    )
+    assert met(project, data="a line of text has no columns to choose", columns=["question"])
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_finds_what_a_comparison_of_each_pair_finds() -> None:
     rng = Random(5)
     known = ["a", "b", "c", "d", "猫", "犬", "の"]
     found = 0
-    for _ in range(60):
+    for _ in range(30):
         texts = [" ".join(rng.choices(known, k=rng.randint(0, 12))) for _ in range(20)]
         run, share = rng.randint(1, 5), rng.choice([0.0, 0.4, 0.8])
         index = Overlaps(texts, run, shortest=1)
@@ -189,7 +191,7 @@ def test_finds_what_a_comparison_of_each_pair_finds() -> None:
             assert (best is not None) == bool(expected), (one, texts, run, share)
             assert best is None or best.number in expected
             found += best is not None
-    assert 100 < found < 1100
+    assert 50 < found < 550
 
 
 def _overlap(one: str, other: str, run: int, share: float) -> bool:
@@ -258,8 +260,9 @@ def test_any_format_names_its_row(
 
 
 def test_each_file_of_a_folder_has_its_own_rows(project: Path) -> None:
-    """Also in subfolders; hidden files and what `datasets` writes about a folder are no evaluation files."""
-    for name in ("evals/mmlu/test.txt", "evals/gsm.txt", "evals/.hidden.txt", "evals/dataset_info.json"):
+    """Also in subfolders, without hidden files; `check` says which other kinds are passed over."""
+    others = ("evals/.hidden.txt", "evals/dataset_info.json", "evals/more.txt.zst", "evals/README.md")
+    for name in ("evals/mmlu/test.txt", "evals/gsm.txt", *others):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(f"first\nThis line is of the file {name} alone.\n", encoding="utf-8")
     found = met(project, data="This line is of the file evals/mmlu/test.txt alone.")
@@ -268,7 +271,9 @@ def test_each_file_of_a_folder_has_its_own_rows(project: Path) -> None:
     check = loaded(project)
     assert isinstance(check, Filter)
     assert check.loaded
-    assert check.loaded.note == "compares with 3 texts of 2 files; 2 of them have 5 words or more"
+    assert check.loaded.note == (
+        "compares with 3 texts of 2 files; 2 of them have 5 words or more; passed over: 1 .md, 1 .zst"
+    )
 
 
 @pytest.mark.parametrize(
@@ -286,6 +291,7 @@ def test_each_file_of_a_folder_has_its_own_rows(project: Path) -> None:
         ("a.jsonl", '{"question": "x"}', {"columns": ["questoin"]}, "did you mean 'question'?"),
         ([], "", {}, f"{FILTER}: files is empty"),
         ("a.jsonl", "{}", {"columns": []}, f"{FILTER}: columns is empty"),
+        ("a**b/*.txt", "", {}, f"{FILTER}.files: "),
         (".", "", {}, f"{FILTER}.files: . is a folder without an evaluation file"),
     ],
 )
@@ -293,7 +299,7 @@ def test_a_fault_of_a_file_has_its_place(
     project: Path, files: Any, content: str, options: dict[str, Any], words: str
 ) -> None:
     """A missing, empty or broken file is never passed over."""
-    if isinstance(files, str) and files not in ("nope.jsonl", "."):
+    if isinstance(files, str) and files not in ("nope.jsonl", "a**b/*.txt", "."):
         (project / files).write_text(content, encoding="utf-8")
     faults = loaded(project, files, **options)
     assert isinstance(faults, list)
@@ -304,60 +310,64 @@ def test_a_fault_of_a_file_has_its_place(
 # --- in a recipe
 
 
+def asked(project: Path, *words: str, said: Sequence[str] = ()) -> list[str]:
+    """The arguments of a run of the tiny recipe, with these replies."""
+    replies = [{"stage": "ideas", "number": at, "reply": f"1. {one}"} for at, one in enumerate(said, 1)]
+    (project / "replies.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in replies), encoding="utf-8"
+    )
+    return ["recipe=tiny", "model=scripted", "model.options.replies=replies.jsonl", "run_dir=run", *words]
+
+
 @pytest.mark.usefixtures("tiny", "evals")
 def test_a_run_counts_and_keeps_what_it_drops(typed: Typed, project: Path) -> None:
     """With the file and the line, in rejected.jsonl; it refuses to continue with other evaluation texts."""
     said = [EIGHT, "Idea of its own", "describe how a violin is tuned", "Another idea"]
-    words = [f"+{FILTER}={{files: evals}}", "target=2"]
-    with ModelServer(lambda asked: text(f"1. {said[(asked.number - 1) % 4]}")) as server:
-        code, out, err = typed("check", *at(server, *words))
-        assert code == 0, err
-        told = "decontaminate compares with 5 texts of evals/test.jsonl; 3 of them have 5 words or more"
-        assert f"           {told}\n" in out
-        assert "overlap" not in out
-        code, _, err = typed(*at(server, *words, "model.concurrency=1"))
-        assert code == 0, err
-        assert {row["instruction"] for row in lines(project / "run/ideas.jsonl")} == {said[1], said[3]}
-        dropped = {row["detail"]["line"]: row for row in lines(project / "run/rejected.jsonl")}
-        assert {row["check"] for row in dropped.values()} == {"decontaminate"}
-        assert dropped[1]["detail"]["shared"] == "two trains that leave the harbour at noon"
-        assert dropped[3]["reason"].endswith("with evals/test.jsonl line 3")
-        counted = summary(project / "run")["stages"]["ideas"]["rejected"]
-        assert counted == {"decontaminate": 2}
+    words = asked(project, f"+{FILTER}={{files: evals}}", "target=2", said=said)
+    code, out, err = typed("check", *words)
+    assert code == 0, err
+    told = "decontaminate compares with 5 texts of evals/test.jsonl; 3 of them have 5 words or more"
+    assert f"           {told}\n" in out
+    assert "overlap" not in out
+    code, _, err = typed(*words)
+    assert code == 0, err
+    assert {row["instruction"] for row in lines(project / "run/ideas.jsonl")} == {said[1], said[3]}
+    dropped = {row["detail"]["line"]: row for row in lines(project / "run/rejected.jsonl")}
+    assert {row["check"] for row in dropped.values()} == {"decontaminate"}
+    assert dropped[1]["detail"]["shared"] == "two trains that leave the harbour at noon"
+    assert dropped[3]["reason"].endswith("with evals/test.jsonl line 3")
+    assert summary(project / "run")["stages"]["ideas"]["rejected"] == {"decontaminate": 2}
 
-        (project / "evals").rename(project / "moved")
-        (project / "evals").mkdir()
-        (project / "moved/test.jsonl").rename(project / "evals/same.jsonl")
-        assert typed(*at(server, *words))[0] == 0  # the same texts in another file
-        with (project / "evals/same.jsonl").open("a", encoding="utf-8") as file:
-            file.write('{"question": "Where does the ferry to the orchard begin its way home?"}\n')
-        refused(typed(*at(server, *words)), f"{FILTER} (contents): ")
+    (project / "evals/test.jsonl").rename(project / "evals/same.jsonl")
+    assert typed(*words)[0] == 0  # the same texts in another file
+    with (project / "evals/same.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"question": "Where does the ferry to the orchard begin its way home?"}\n')
+    refused(typed(*words), f"{FILTER} (contents): ")
 
 
 @pytest.mark.usefixtures("tiny")
 def test_faults_are_found_before_the_first_request(typed: Typed, project: Path) -> None:
     """Together with the recipe's other faults."""
     (project / "bad.jsonl").write_text('{"question": "What is it?"}\n{"question": \n', encoding="utf-8")
-    with ModelServer(lambda asked: text("1. x")) as server:
-        result = typed(*at(server, f"+{FILTER}={{files: [bad.jsonl, gone.csv]}}", "mix.examples=0"))
-        refused(result, f"{FILTER}.files: there is no file gone.csv", "mix.examples")
-        refused(typed(*at(server, f"+{FILTER}={{files: bad.jsonl}}")), "bad.jsonl line 2: is not valid JSON")
-        assert not server.asked
+    words = asked(project, f"+{FILTER}={{files: [bad.jsonl, gone.csv]}}", "mix.examples=0")
+    refused(typed(*words), f"{FILTER}.files: there is no file gone.csv", "mix.examples")
+    refused(typed(*asked(project, f"+{FILTER}={{files: bad.jsonl}}")), "bad.jsonl line 2: is not valid JSON")
+    assert not (project / "run").exists()
 
 
 @pytest.mark.usefixtures("tiny")
 def test_a_recipe_names_no_file_outside_the_project(typed: Typed, project: Path) -> None:
     """Whoever wrote it; the file may not even be read. Typed, any file is allowed."""
-    secret = project.parent / "secret.jsonl"
+    secret = project.parent / f"{project.name}.jsonl"
     secret.write_text(json.dumps({"question": QUESTION}) + "\n", encoding="utf-8")
     recipe = project / "recipes/tiny.yaml"
     plain = recipe.read_text(encoding="utf-8")
     option = f"filters: {{ideas: {{decontaminate: {{files: ['{secret}']}}}}}}\n"
     recipe.write_text(plain + option, encoding="utf-8")
-    with ModelServer(lambda asked: text("1. x")) as server:
-        refused(typed("check", *at(server)), f"{FILTER}.files.0: {secret} is outside of the project")
-        code, _, err = typed("check", *at(server, f"{FILTER}.files=[{secret}]"))
-        assert code == 0, err
+    result = typed("check", *asked(project))
+    refused(result, f"{FILTER}.files.0: {secret} is outside of the project")
+    code, _, err = typed("check", *asked(project, f"{FILTER}.files=[{secret}]"))
+    assert code == 0, err
     secret.unlink()
 
 
@@ -367,20 +377,16 @@ def test_check_tells_of_seeds_that_overlap(typed: Typed, project: Path) -> None:
     seed = lines(project / "seeds/tiny.jsonl")[4]
     rows = [{"q": "Something else that is long enough."}, {"q": seed["instruction"]}]
     (project / "evals.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    with ModelServer(lambda asked: text("1. x")) as server:
-        code, out, err = typed("check", *at(server, f"+{FILTER}={{files: evals.jsonl}}"))
+    code, out, err = typed("check", *asked(project, f"+{FILTER}={{files: evals.jsonl}}"))
     assert code == 0, err
-    assert (
-        "note: seeds/tiny.jsonl: 1 task overlaps with an evaluation file: line 5 (instruction shares " in out
-    )
+    assert "note: seeds/tiny.jsonl: 1 task overlaps with an evaluation file: line 5 (instruction " in out
     assert "with evals.jsonl line 2). Seeds are never filtered" in out
 
 
 def test_the_part_needs_one_key(typed: Typed, evals: Path) -> None:
-    """`+parts=decontaminate` puts it into both stages; without files it says which key to set."""
-    added = ("check", "recipe=quickstart", "+parts=decontaminate")
-    refused(typed(*added), "filters.instructions.decontaminate: files is empty; name the evaluation files")
-    code, out, err = typed(*added, f"filters.instructions.decontaminate.files=[{evals}]")
+    """`+parts=decontaminate` puts the filter into both stages."""
+    files = f"filters.instructions.decontaminate.files=[{evals}]"
+    code, out, err = typed("check", "recipe=paper", "model=scripted", "+parts=decontaminate", files)
     assert code == 0, err
     assert out.count(f"decontaminate compares with 5 texts of {evals}") == 2
 
