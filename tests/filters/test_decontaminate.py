@@ -338,9 +338,10 @@ def test_a_run_counts_and_keeps_what_it_drops(typed: Typed, project: Path) -> No
     assert dropped[3]["reason"].endswith("with evals/test.jsonl line 3")
     assert summary(project / "run")["stages"]["ideas"]["rejected"] == {"decontaminate": 2}
 
-    (project / "evals/test.jsonl").rename(project / "evals/same.jsonl")
+    (project / "evals/test.jsonl").rename(project / "moved.jsonl")
+    words = asked(project, f"+{FILTER}={{files: [moved.jsonl]}}", "target=2", said=said)
     assert typed(*words)[0] == 0  # the same texts in another file
-    with (project / "evals/same.jsonl").open("a", encoding="utf-8") as file:
+    with (project / "moved.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"question": "Where does the ferry to the orchard begin its way home?"}\n')
     refused(typed(*words), f"{FILTER} (contents): ")
 
