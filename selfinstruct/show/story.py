@@ -70,7 +70,8 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
     if stage is None:
         return _of_seed(run, record)
     parents = parents_of(run, record)
-    made = run.journal.children(*(one.id for one in [*parents, record]))
+    line = [*parents, *([record] if record.fate == ACCEPTED else [])]  # nothing is made from the others
+    made = run.journal.children(*(one.id for one in line)) if line else []
     labelling = {one.name for one in run.outline.stages if one.labels}
     labels = [_label(run, one) for one in made if one.stage in labelling and one.id != record.id]
     near = neighbours(run, record, stage)

@@ -53,9 +53,7 @@ def cases(run: OpenedRun) -> dict[str, list[str]]:
 def measured(words: Sequence[str]) -> tuple[float, float, float]:
     """Seconds on the clock and of the processor, and the peak memory in MB, of one process."""
     began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "selfinstruct", "show", *words], stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
     _, _, usage = os.wait4(process.pid, 0)
     return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
@@ -70,8 +68,10 @@ def main() -> None:
         all_cases = cases(run)
     print(", ".join(f"{count:,} {name}" for name, count in counts.items()))
     print(f"{'':<40} seconds  processor   MB")
+    _, empty, _ = map(min, zip(*(measured(["-c", "pass"]) for _ in range(TIMES)), strict=True))
+    print(f"{'a Python that does nothing, to compare':<48} {empty:10.3f}")
     for name, words in all_cases.items():
-        rows = [measured([str(folder), *words]) for _ in range(TIMES)]
+        rows = [measured(["-m", "selfinstruct", "show", str(folder), *words]) for _ in range(TIMES)]
         wall, cpu, memory = (min(row[place] for row in rows) for place in range(3))
         one = words and not words[0].startswith("-")
         missed = "   over the mark" if one and wall > MARK_SECONDS else ""

@@ -72,7 +72,7 @@ def test_on_the_screen(typed: Typed, at_run: Path) -> None:
     _, wide, _ = typed("show", "runs/x", "instructions-000001-1")
     assert "instructions-000001-1  rejected by rouge_l\n" in wide
     assert "  ✗  rouge_l " in wide
-    assert "  ·  schema " in wide
+    assert "  ·  not reached: schema\n" in wide
     assert (
         "[Write a poem about the old harbour at] dawn.    [Write a poem about the old harbour at] night."
         in wide
