@@ -221,3 +221,4 @@ def test_very_long_texts_are_compared_at_their_beginning() -> None:
     text = "word " * 200_000
     found = common_words(text, text, tokenizer("rouge"))
     assert found["tokens"] == 4_000
+    assert nearest(text, iter([("a", text)]), "rouge") is None
