@@ -15,9 +15,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.project import textfiles
 from selfinstruct.project.filetypes import ARROW, GZIP, PARQUET, page_of, type_of
@@ -26,6 +25,9 @@ from selfinstruct.sources.seed_columns import is_task, known_names
 from selfinstruct.sources.seed_json import read_json
 from selfinstruct.sources.seed_table import LARGEST, LINE, TEXT_LINES, TOO_LARGE, Row, Table
 from selfinstruct.sources.seed_tabular import header_of, read_arrow, read_csv
+
+if TYPE_CHECKING:
+    from selfinstruct.config import SeedsConfig
 
 KINDS = "JSONL, JSON, CSV, TSV, Parquet, a folder that datasets saved, or text with one instruction per line"
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
