@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from selfinstruct.journal.store import Journal
-from selfinstruct.records import ACCEPTED, REJECTED, Record
+from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record
 from selfinstruct.run_folder.outline import OfStage, Pipeline
-from selfinstruct.stages import OTHERWISE
 
 
 def rows(pipeline: Pipeline, journal: Journal, name: str, before: str | None = None) -> dict[int, Record]:

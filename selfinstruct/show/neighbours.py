@@ -19,8 +19,10 @@ from selfinstruct.text.tokenizers import Tokenizer, comparing, tokenizer
 
 MEASURES = {"rouge_l": "ROUGE-L", "embedding_similarity": "cosine"}  # what a kind of check scores by
 KEEPS = {"most_similar": "rouge_l", "nearest_in_meaning": "embedding_similarity"}  # details: scores by id
-MOST_TOKENS = 4_000  # of each text that are compared to mark what is common
+MOST_CHARACTERS, MOST_TOKENS = 40_000, 4_000  # of each text that are compared to mark what is common
+LONGEST_LOOKED_UP = 1_000  # tokens; comparing a longer text with tens of thousands takes too long
 Span = tuple[int, int]
+_SLACK = 1e-6  # of a token; more than any rounding error
 
 
 def neighbours(run: OpenedRun, record: Record, stage: StageOutline) -> list[dict[str, Any]]:
@@ -55,19 +57,22 @@ def common_words(one: str, other: str, tokens: Tokenizer) -> dict[str, Any]:
     """
     from rapidfuzz.distance.LCSseq import editops
 
-    rows = [tokens(text)[:MOST_TOKENS] for text in (one, other)]
+    texts = one[:MOST_CHARACTERS], other[:MOST_CHARACTERS]
+    rows = [tokens(text)[:MOST_TOKENS] for text in texts]
     blocks = editops(*rows).as_matching_blocks()
     places = [[place for b in blocks for place in range(b.a, b.a + b.size)]]
     places += [[place for b in blocks for place in range(b.b, b.b + b.size)]]
     spans = [
         _joined([span for place in some if (span := found[place])])
-        for some, found in zip(places, map(_located, (one, other), rows), strict=True)
+        for some, found in zip(places, map(_located, texts, rows), strict=True)
     ]
     return {"tokens": len(places[0]), "of": [len(row) for row in rows], "spans": spans}
 
 
 def nearest(text: str, others: Iterator[tuple[str, str]], name: str) -> tuple[str, float] | None:
-    """The other text with the highest ROUGE-L F-measure (the earliest if equal); None if nothing is common.
+    """The other text with the highest ROUGE-L F-measure (the earliest if equal).
+
+    None if nothing is common, or the text has more than `LONGEST_LOOKED_UP` tokens.
 
     Args:
         text: the text.
@@ -78,19 +83,23 @@ def nearest(text: str, others: Iterator[tuple[str, str]], name: str) -> tuple[st
 
     tokens = tokenizer(name)
     own = tokens(text)
+    if len(own) > LONGEST_LOOKED_UP:
+        return None
     fold = _FOLDS.get(name)
     words = [word.lower() for word in own]
     best, found = 0.0, None
     for id, other in others:
         if fold and best:  # a token of the other text is a part of it, so few parts are few common tokens
-            folded, least = fold(other), best * len(own) / (2 - best)
-            if sum(word in folded for word in words) < least:
+            folded, least = fold(other), best * len(own) / (2 - best) - _SLACK
+            if sum(map(folded.__contains__, words)) < least:
                 continue
         row = tokens(other)
         common = similarity(own, row)
-        score = 2 * common / (len(own) + len(row)) if common else 0.0
-        if score > best:
-            best, found = score, id
+        if common:
+            precision, recall = common / len(own), common / len(row)
+            score = 2 * precision * recall / (precision + recall)  # in the order of the index, for equal ones
+            if score > best:
+                best, found = score, id
     return (found, best) if found is not None else None
 
 

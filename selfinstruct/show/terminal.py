@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.show.neighbours import KEEPS
 from selfinstruct.show.pieces import COLOURS, clipped, fields, figure, marked, name_of, piece, short
-from selfinstruct.show.story import plain
+from selfinstruct.show.story import NOT_REACHED, plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -61,7 +61,10 @@ def _checks(story: Told, console: Console) -> Iterator[RenderableType]:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2, 0, 0))
+    later = [row["name"] for row in story.get("checks", ()) if row["result"] == NOT_REACHED]
     for row in story.get("checks", ()):
+        if row["result"] == NOT_REACHED:
+            continue
         style = COLOURS.get(row["result"], "dim")
         kind = f" ({row['kind']})" if row["kind"] not in ("", row["name"]) else ""
         figures = {name: figure(value) for name, value in row["detail"].items()}
@@ -75,6 +78,8 @@ def _checks(story: Told, console: Console) -> Iterator[RenderableType]:
         )
     if table.row_count:
         yield table
+    if later:
+        yield piece(f"·  not reached: {', '.join(later)}", "dim")
     in_neighbours = {*KEEPS, "average_similarity"}
     for name, value in story.get("details", {}).items():
         if name in in_neighbours:
@@ -141,9 +146,11 @@ def _prompt(story: Told, console: Console) -> Iterator[RenderableType]:
         return
     variant = {"variant": request["variant"]} if request["variant"] else {}
     facts = {**variant, **request["lines"], **request["sampling"]}
-    yield piece(", ".join(f"{name}: {plain(value)}" for name, value in facts.items()), "dim")
+    yield piece(", ".join(f"{name}: {short(plain(value), 60)}" for name, value in facts.items()), "dim")
     if request["system"]:
-        yield piece("system  ", "dim") + piece(clipped(request["system"]))
+        yield piece("system message", "dim")
+        yield piece(clipped(request["system"]))
+        yield piece("message", "dim")
     spans = sorted(one["span"] for one in request["examples"] if one["span"])
     yield marked(request["prompt"], spans, console.color_system is not None, "cyan")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Typed, lines
+from conftest import Typed, lines, seed_file
 from pages import DOCS, HOSTED, NOT_RESTORED, PAPER_TABLES, Row, script, shell, tables
 
 from selfinstruct.config import shaping
@@ -21,6 +21,7 @@ from selfinstruct.parse import replies
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.objectives import OBJECTIVES
+from selfinstruct.show.terminal import SECTIONS
 
 PAGES = sorted(DOCS.glob("*.md"))
 
@@ -250,6 +251,17 @@ def test_the_commands_of_long_runs(project: Path) -> None:
         assert lines(project / "runs" / name / "instances.jsonl")
 
 
+@shell
+def test_the_commands_of_looking_at_a_run(project: Path) -> None:
+    """They show the run that the page makes, and the parts of a story are those that are printed."""
+    out = typed_in("looking-at-a-run.md", "model=scripted")
+    assert "runs/quickstart is finished" in out
+    assert "stage instructions (bootstrap), request 1, candidate 1 of" in out
+    rows = tables("looking-at-a-run.md")["In the terminal: `show`"]
+    parts = [name for part, _ in rows for name in part.split(", ")]
+    assert parts[: len(SECTIONS)] == list(SECTIONS)
+
+
 @pytest.mark.parametrize(
     ("page", "plans"),
     [
@@ -374,6 +386,7 @@ def test_the_recipes_and_commands_of_better_data(typed: Typed, project: Path) ->
     for text, name in recipes:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text, encoding="utf-8")
+    seed_file(project / "evals/my_test.jsonl")
     commands = re.findall(r"^selfinstruct (?:check )?(.*)$", page, re.MULTILINE)
     for words in [
         *map(shlex.split, commands),
