@@ -25,7 +25,7 @@ from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record
-from selfinstruct.run_folder.folder import JOURNAL, in_use
+from selfinstruct.run_folder.folder import JOURNAL, REVIEWED, in_use
 from selfinstruct.run_folder.shape import shapes
 from selfinstruct.stages import Stage, StageRun
 from selfinstruct.stages.tape import ReplayStats
@@ -129,7 +129,7 @@ def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
     if path.resolve() == into.resolve():
         raise RunFolderError(f"replay: {path} cannot be replayed into itself; choose another run_dir")
     busy = in_use(path)
-    with looked_into(path / JOURNAL, busy, OTHER) as journal:
+    with looked_into(path / JOURNAL, busy or in_use(path, REVIEWED), OTHER) as journal:
         changed = _changed(recipe, journal, path)
         yield Recording(path, journal, bool(journal.meta(FINISHED, False)) and not busy, changed)
 
