@@ -20,11 +20,11 @@ from typing import Any
 
 from selfinstruct.errors import RunFolderError
 from selfinstruct.journal.repair import OTHER, looked_into
-from selfinstruct.journal.store import FINISHED, REPLAYED, Journal
+from selfinstruct.journal.store import FINISHED, REPLAYED, REVIEWS, Journal
 from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.records import Record
+from selfinstruct.records import ACCEPTED, Record
 from selfinstruct.run_folder.folder import JOURNAL, REVIEWED, in_use
 from selfinstruct.run_folder.shape import shapes
 from selfinstruct.stages import Stage, StageRun
@@ -78,6 +78,24 @@ class Recording:
             if record.parent in self.unanswered:
                 self.unanswered.add(record.id)
         return {number: record for number, record in rows.items() if record.id not in self.unanswered}
+
+    def adopt_reviews(self, journal: Journal) -> None:
+        """Copy the reviews of the records that are the same in the replay, together with their parents."""
+        for key, review in self.journal.facts(REVIEWS).items():
+            id = key.partition("/")[2]
+            if journal.meta(REVIEWS + key) is None and self._has(journal, id):
+                journal.set_meta(REVIEWS + key, review)
+
+    def _has(self, journal: Journal, id: str | None) -> bool:
+        """Whether a replay has accepted the same record, made from the same ones."""
+        while id:
+            here, there = journal.record(id), self.journal.record(id)
+            if here is there is None:  # a seed task
+                break
+            if not here or not there or here.fate != ACCEPTED or here.data != there.data:
+                return False
+            id = here.parent
+        return True
 
     def report(self) -> dict[str, Any]:
         """The figures of the replay for the summary."""
@@ -199,4 +217,5 @@ async def replay(
             await context.journal.settled()
             if stop.done():
                 await stop
+    source.adopt_reviews(context.journal)
     context.journal.set_meta(REPLAYED, source.report())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PAGES = Path(__file__).parent / "pages"
 FILES = {"style.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 OTHER_TAB = "Your {what} was changed in another tab. Saved there: {there}\nBelow is what you wrote here; save it to replace that."
+UNDONE = {"yes": "Your last change is undone.", "no": "There is nothing to undo since the review was opened."}
 NAMED = "reviewer"
 
 
@@ -179,8 +180,7 @@ def _set_name(visit: Visit) -> Response:
 
 
 def _review(visit: Visit) -> Response:
-    said = "Your last change is undone." if "undone" in visit.query else ""
-    return _shown(visit, visit.query.get("id", ""), said)
+    return _shown(visit, visit.query.get("id", ""), UNDONE.get(visit.query.get("undone", ""), ""))
 
 
 def _shown(
@@ -264,9 +264,7 @@ def _undo(visit: Visit) -> Response:
         id = visit.desk.undo(visit.reviewer)
     except Changed:
         return _shown(visit, here, "Not undone: that review was changed in another tab since.", 409)
-    if id is None:
-        return _shown(visit, here, "There is nothing to undo since the review was opened.")
-    return visit.to("/review", id=id, undone="1")
+    return visit.to("/review", id=id or here, undone="yes" if id else "no")
 
 
 def _summary(visit: Visit) -> Response:

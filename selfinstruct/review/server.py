@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from selfinstruct.errors import UserError
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.applications import Starlette
 
 LOOPBACK = "127.0.0.1"  # nobody else can reach it, and no option changes that
@@ -47,6 +48,7 @@ def bound(port: int) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((LOOPBACK, port))
+        found.listen(100)
     except OSError as error:
         found.close()
         why = error.strerror or error
@@ -70,8 +72,9 @@ def serve(application: Starlette, listening: socket.socket) -> None:
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    with _until_stopped():
-        uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    with _told_to_stop(server):
+        server.run(sockets=[listening])
 
 
 def browser_opens() -> bool:
@@ -82,14 +85,14 @@ def browser_opens() -> bool:
 
 
 @contextmanager
-def _until_stopped() -> Iterator[None]:
-    """uvicorn ends at a signal, and then sends it once more; that one must not end the process."""
+def _told_to_stop(server: uvicorn.Server) -> Iterator[None]:
+    """Have Ctrl-C end the server also before it listens; and not the process, to which uvicorn repeats it."""
 
-    def ignore(number: int, frame: Any) -> None:
-        pass
+    def stop(number: int, frame: Any) -> None:
+        server.should_exit = True
 
     try:
-        before = {number: signal.signal(number, ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not in the main thread, as in a notebook; there are no signals
         before = {}
     try:

@@ -19,11 +19,11 @@ from typing import Any
 
 from selfinstruct.errors import RunFolderError, UserError
 from selfinstruct.journal.facts import Facts, open_facts
+from selfinstruct.journal.store import GIVEN, REVIEWS
 from selfinstruct.report.agreement import by_reviewer
 from selfinstruct.run_folder.folder import JOURNAL, REVIEWED
 from selfinstruct.run_folder.handover import place
 
-REVIEW, GIVEN = "review/", "reviewing/"  # the beginnings of the keys
 LONGEST_NAME = 40
 
 Given = dict[str, list[str]]  # by reviewer, the ids of the records that were given
@@ -57,11 +57,11 @@ class Reviews:
 
     def of(self, name: str, id: str) -> Review:
         """What a reviewer says of a record; an empty review if nothing yet."""
-        return Review(**(self._facts.journal.meta(f"{REVIEW}{name}/{id}") or {}))
+        return Review(**(self._facts.journal.meta(f"{REVIEWS}{name}/{id}") or {}))
 
     def all(self) -> dict[str, dict[str, Any]]:
         """All reviews as plain data, by reviewer and record."""
-        return by_reviewer(self._facts.journal.facts(REVIEW))
+        return by_reviewer(self._facts.journal.facts(REVIEWS))
 
     def given(self) -> Given:
         """By reviewer, the ids of the records that were given, in order."""
@@ -78,7 +78,7 @@ class Reviews:
         with self._changing():
             before = self.of(name, id)
             after = replace(change(before), at=_now())
-            self._facts.put(f"{REVIEW}{name}/{id}", asdict(after))
+            self._facts.put(f"{REVIEWS}{name}/{id}", asdict(after))
         return before, after
 
     def give(self, name: str, choose: Callable[[Given], str | None]) -> str | None:
