@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from selfinstruct.journal.stage_stats import (
     stats_of,
 )
 from selfinstruct.records import (
+    ACCEPTED,
     WAITING,
     Record,
     Reply,
@@ -53,6 +55,7 @@ GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer 
 
 _REPLY = COLUMNS["reply"][2:]
 _HERE = "stage = ? AND number = ?"
+_LIKE, _ESCAPED = re.compile("[%_!]"), r"!\g<0>"  # what LIKE reads as a pattern, and how it is escaped
 
 
 class Journal:
@@ -266,25 +269,56 @@ class Journal:
         rows = self._db.execute("SELECT number FROM reply WHERE stage = ? AND taken", (stage,))
         return {number for (number,) in rows}
 
-    def records(self, stage: str, fate: str | None = None, request: int | None = None) -> Iterator[Record]:
-        """The records of a stage, in order; if given, only those with this fate and of this request."""
+    def records(
+        self,
+        stage: str,
+        fate: str | None = None,
+        request: int | None = None,
+        check: str | None = None,
+        like: Iterable[Sequence[str]] = (),
+    ) -> Iterator[Record]:
+        """The records of a stage, in order; every condition that is given has to hold.
+
+        Args:
+            stage: its name.
+            fate: only those with this fate.
+            request: only those of this request.
+            check: only those that this check rejected.
+            like: only those whose stored JSON has one of each of these alternatives; upper and lower case of
+                ASCII letters are the same.
+        """
         query = "stage = ?"
         values: list[Any] = [stage]
-        for column, value in (("fate", fate), ("request", request)):
+        for column, value in (("fate", fate), ("request", request), ('"check"', check)):
             if value is not None:
                 query += f" AND {column} = ?"
                 values.append(value)
+        for alternatives in like:
+            query += f" AND ({' OR '.join(['data LIKE ? ESCAPE ?'] * len(alternatives))})"
+            for part in alternatives:
+                values += [f"%{_LIKE.sub(_ESCAPED, part)}%", "!"]
         yield from map(_record, self._rows.read("record", f"{query} ORDER BY request, position", values))
+
+    def texts(self, record: Record, field: str) -> Iterator[tuple[str, str]]:
+        """Id and text of a field of each record of the stage that was accepted before this one, in order.
+
+        The rows are not checked, so a text is for finding a record, which is then read by its id.
+        """
+        rows = self._db.execute(
+            "SELECT id, json_extract(data, ?) FROM record WHERE stage = ? AND fate = ?"
+            " AND (request, position) < (?, ?) ORDER BY request, position",
+            (f'$."{field}"', record.stage, ACCEPTED, record.request, record.position),
+        )
+        yield from ((id, str(text)) for id, text in rows if text is not None)
 
     def record(self, id: str) -> Record | None:
         """A record by its id, whatever its fate; None if there is none."""
         return next(map(_record, self._rows.read("record", "id = ?", (id,))), None)
 
-    def children(self, id: str) -> list[Record]:
-        """The records and labels made from a record, in order, whatever their fates."""
-        return list(
-            map(_record, self._rows.read("record", "parent = ? ORDER BY stage, request, position", (id,)))
-        )
+    def children(self, *ids: str) -> list[Record]:
+        """The records and labels made from these records, in order, whatever their fates."""
+        those = f"parent IN ({', '.join('?' * len(ids))}) ORDER BY stage, request, position"
+        return list(map(_record, self._rows.read("record", those, ids)))
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Add to the time that a stage has taken."""

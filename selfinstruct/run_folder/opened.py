@@ -18,7 +18,7 @@ from typing import Any
 
 from selfinstruct.errors import RunFolderError, UserError
 from selfinstruct.journal.repair import OTHER, SUMMARY, looked_into
-from selfinstruct.journal.store import FINISHED, Journal
+from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.project.layout import load, no_path, path_below, resolved
 from selfinstruct.records import Record
 from selfinstruct.run_folder import labelled_records
@@ -63,7 +63,10 @@ class OpenedRun:
         """`finished`, `missed`, `unfinished` or `running`."""
         if self.running:
             return RUNNING
-        return str(self.summary.get("state") or ("finished" if self.journal.meta(FINISHED) else UNFINISHED))
+        ended = self.journal.meta(FINISHED) or self.journal.meta(GAVE_UP)
+        if not ended:  # also where an earlier start has ended and written its files
+            return UNFINISHED
+        return str(self.summary.get("state") or "finished")
 
     @cached_property
     def config(self) -> dict[str, Any]:
