@@ -1,10 +1,110 @@
-"""What the page shows of the run beside the sample: records by filter and words, and one record's story."""
+"""What the page shows of the run beside the sample: records by filter and words, and the story of one.
+
+Each function opens the run anew, so it sees what a run at work has stored, and other pages need not wait.
+"""
+
 from __future__ import annotations
+
+import shlex
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.errors import UserError
+from selfinstruct.records import ACCEPTED, REJECTED, Record
+from selfinstruct.run_folder.opened import OpenedRun, opened
+from selfinstruct.show.find import ANY, Query, conditions, find, nearest_ids, rejections, whole_id
+from selfinstruct.show.story import brief, story
+
+ROWS = 50  # records on a page
+ANY_CHECK = "any check"
+LONGEST = 300  # characters of a text in the list
+FILTERS = ("stage", "rejected", "words", "where")
+
+
 def browse(path: Path, query: Mapping[str, str]) -> dict[str, Any]:
-    return {}
+    """The records that fit the filters of the address.
+
+    Args:
+        path: the run folder.
+        query: `stage`, `rejected` (a check, or `any check`), `words`, `where` (conditions such as
+            `score>=4`), and `page`, from 1.
+
+    Returns:
+        `filters` as given, `stages`, `checks` (how many each has rejected, by name), `rows`, `total`, `page`,
+        `more` (whether there is another page), and `fault`: what is wrong with the filters.
+    """
+    page = int(query.get("page", "1")) if query.get("page", "1")[:6].isdecimal() else 1
+    page = min(max(page, 1), 100_000)
+    with opened(path) as run:
+        names = [stage.name for stage in run.outline.stages]
+        counts = rejections(run, names)
+        filters = {name: query.get(name, "").strip() for name in FILTERS}
+        if not any(filters.values()):
+            filters["stage"] = run.outline.makers[-1].name
+        try:
+            rows, total = _found(run, filters, page)
+            fault = ""
+        except UserError as error:
+            rows, total, fault = [], 0, str(error)
+        return {
+            "filters": filters,
+            "stages": names,
+            "checks": _checks(counts, filters["stage"]),
+            "any": ANY_CHECK,
+            "rows": [_row(run, record) for record in rows],
+            "total": total,
+            "page": page,
+            "more": total > page * ROWS,
+            "fault": fault,
+        }
+
+
 def told(path: Path, query: Mapping[str, str]) -> dict[str, Any]:
-    return {}
+    """The story of the record whose id is in the address; without one, the ids that are like it."""
+    words = query.get("id", "")
+    with opened(path) as run:
+        id = whole_id(run, words)
+        if id is None:
+            return {"story": None, "words": words, "like": nearest_ids(run, words)}
+        return {"story": story(run, id), "words": words, "like": []}
+
+
+def _found(run: OpenedRun, filters: Mapping[str, str], page: int) -> tuple[list[Record], int]:
+    """The records of a page, and how many there are on all pages."""
+    try:
+        where = conditions(shlex.split(filters["where"]))
+    except ValueError as error:
+        raise UserError(f"fields: {error}; write FIELD=VALUE, with quotes around a value with spaces") from None
+    stage, first = filters["stage"] or None, (page - 1) * ROWS
+    check = None if not filters["rejected"] else ANY if filters["rejected"] == ANY_CHECK else filters["rejected"]
+    if stage in [one.name for one in run.outline.stages] and not where and not filters["words"]:
+        accepted, rejected = _counts(run, stage)
+        if check is None or check == ANY or check in rejected:  # in the order of the journal, which is quick
+            fate = ACCEPTED if check is None else REJECTED
+            rows = islice(run.journal.records(stage, fate, check=check or None), first, first + ROWS)
+            total = accepted if check is None else sum(rejected.values()) if check == ANY else rejected[check]
+            return list(rows), total
+    found = find(run, Query(filters["words"], stage, check, where, first + ROWS))
+    return found.records[first:], found.total
+
+
+def _counts(run: OpenedRun, stage: str) -> tuple[int, dict[str, int]]:
+    accepted, rejected = run.journal.fates(stage)
+    return accepted, rejected
+
+
+def _checks(counts: Mapping[str, Mapping[str, int]], stage: str) -> dict[str, int]:
+    """How many records each check has rejected, in one stage or in all."""
+    found: dict[str, int] = {}
+    for name, checks in counts.items():
+        for check, count in checks.items() if stage in ("", name) else ():
+            found[check] = found.get(check, 0) + count
+    return found
+
+
+def _row(run: OpenedRun, record: Record) -> dict[str, Any]:
+    row = brief(run, record)
+    text = str(row["text"])
+    return {**row, "text": text if len(text) <= LONGEST else f"{text[:LONGEST]}…"}
