@@ -334,7 +334,9 @@ PAGE_KEYS = {"u": "undo", "c": "comment", "e": "edit", "?": "help"}  # of the pa
 
 def _pressable(key: str) -> str:
     if key.lower() in PAGE_KEYS:
-        raise ValueError(f"{key!r} is a key of the page itself ({PAGE_KEYS[key.lower()]}); choose another key")
+        raise ValueError(
+            f"{key!r} is a key of the page itself ({PAGE_KEYS[key.lower()]}); choose another key"
+        )
     if not key.isprintable() or key.isspace():
         raise ValueError(f"{key!r} is not a key with a sign; choose a letter or a digit")
     return key
@@ -346,7 +348,9 @@ def _apart(choices: dict[str, ChoiceConfig]) -> dict[str, ChoiceConfig]:
     for value, choice in choices.items():
         other = seen.setdefault(choice.key.lower(), value)
         if other != value:
-            raise ValueError(f"{other} and {value} have the same key {choice.key!r}; give one of them another")
+            raise ValueError(
+                f"{other} and {value} have the same key {choice.key!r}; give one of them another"
+            )
     return choices
 
 

@@ -21,11 +21,16 @@ class ReviewServer:
     Args:
         project: the user's folder.
         arguments: the words after `review`.
+
+    Attributes:
+        address: the address that it prints, with the token.
+        base: the same without path and token.
     """
 
     def __init__(self, project: Path, *arguments: str) -> None:
+        self.project = project
         self._log = project / f"review-{time.monotonic_ns()}.log"
-        with self._log.open("wb") as file, open(os.devnull, "rb") as nothing:
+        with self._log.open("wb") as file, Path(os.devnull).open("rb") as nothing:
             streams = [nothing.fileno(), file.fileno(), file.fileno()]
             words = ("review", *arguments, "--no-browser")
             self._process = children.start(project, *words, streams=streams, PYTHONUNBUFFERED="1")

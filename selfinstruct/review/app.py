@@ -18,7 +18,7 @@ from selfinstruct.review.browse import browse, told
 from selfinstruct.review.desk import Changed, Desk, NotGiven
 from selfinstruct.review.guard import Guard
 from selfinstruct.review.store import name_of
-from selfinstruct.review.texts import LONGEST, as_typed, changes, marked, shown
+from selfinstruct.review.texts import LONGEST, as_typed, changes, figure, marked, shown
 from selfinstruct.run_folder.opened import OpenedRun
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).parent / "pages"
 FILES = {"style.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-OTHER_TAB = "Your {what} was changed in another tab. Saved there: {there}\nBelow is what you wrote here; save it to replace that."
+OTHER_TAB = (
+    "Your {what} was changed in another tab. Saved there: {there}\n"
+    "Below is what you wrote here; save it to replace that."
+)
 UNDONE = {"yes": "Your last change is undone.", "no": "There is nothing to undo since the review was opened."}
 NAMED = "reviewer"
 
@@ -290,7 +293,9 @@ def _summary(visit: Visit) -> Response:
         left=left,
         elsewhere=max(0, progress["size"] - progress["done"] - left),
         over=progress["done"] >= progress["size"],
-        first=" / ".join(dict.fromkeys(next(iter(one.choices.values())).text for one in desk.questions.values())),
+        first=" / ".join(
+            dict.fromkeys(next(iter(one.choices.values())).text for one in desk.questions.values())
+        ),
         notice="You have been through the sample; some of your records still have an open question."
         if mine and "end" in visit.query
         else "",
@@ -331,6 +336,7 @@ def _templates() -> Environment:
     found.filters |= {
         "marked": marked,
         "shown": shown,
+        "figure": figure,
         "changes": changes,
         "cut": lambda words: words if len(words) <= LONGEST else f"{words[:LONGEST]}…",
     }

@@ -47,7 +47,11 @@ def browse(path: Path, query: Mapping[str, str]) -> dict[str, Any]:
             rows, total = _found(run, filters, page)
             fault = ""
         except UserError as error:
-            rows, total, fault = [], 0, str(error)
+            rows, total, fault = (
+                [],
+                0,
+                str(error).replace("--where", "fields").replace("--rejected", "rejected by"),
+            )
         return {
             "filters": filters,
             "stages": names,
@@ -76,9 +80,13 @@ def _found(run: OpenedRun, filters: Mapping[str, str], page: int) -> tuple[list[
     try:
         where = conditions(shlex.split(filters["where"]))
     except ValueError as error:
-        raise UserError(f"fields: {error}; write FIELD=VALUE, with quotes around a value with spaces") from None
+        raise UserError(
+            f"fields: {error}; write FIELD=VALUE, with quotes around a value with spaces"
+        ) from None
     stage, first = filters["stage"] or None, (page - 1) * ROWS
-    check = None if not filters["rejected"] else ANY if filters["rejected"] == ANY_CHECK else filters["rejected"]
+    check = (
+        None if not filters["rejected"] else ANY if filters["rejected"] == ANY_CHECK else filters["rejected"]
+    )
     if stage in [one.name for one in run.outline.stages] and not where and not filters["words"]:
         accepted, rejected = _counts(run, stage)
         if check is None or check == ANY or check in rejected:  # in the order of the journal, which is quick

@@ -33,12 +33,12 @@ selfinstruct review: judge a sample of the records of a run on a local page
   --name NAME     the reviewer; without it the page asks, and several people can review at once
   --overlap N     how many records of the sample go to all reviewers (0); the others go to one each
   --port P        the port of the page (a free one)
-  --no-browser    only print the address; use it as well over ssh, with: ssh -L P:127.0.0.1:P HOST
+  --no-browser    only print the address; over ssh, with --port P, from here: ssh -L P:127.0.0.1:P HOST
 
-The page is for this machine only, and only for who has the address that is printed. It shows one record at a
-time; each answer is stored in the run's journal at once. Keys: those of the answers, u undoes, c comments, e edits the
-record (kept beside the original), arrows go back and forth, ? shows the keys. The run may be at work meanwhile.
-Ctrl-C ends the review; the same command goes on with it.
+  The page is for this machine only, and only for who has the address that is printed. It shows one record at
+  a time; each answer is stored in the run's journal at once. Keys: those of the answers, u undoes, c comments,
+  e edits the record (kept beside the original), arrows go back and forth, ? shows the keys. The run may be at
+  work meanwhile. Ctrl-C ends the review; the same command goes on with it.
 """
 SAMPLE = 200  # as in the paper
 NUMBERS = {"--sample": (1, 1_000_000), "--overlap": (0, 1_000_000), "--port": (0, 65_535)}
@@ -81,7 +81,7 @@ def main(arguments: list[str], project: Path) -> int:
 
 @contextmanager
 def site_of(asked: Asked, path: Path, project: Path) -> Iterator[tuple[Any, Any, str, Any]]:
-    """The application, the socket, the address with the token, and the desk; the port is free again at the end.
+    """The application, the socket, the address with the token, and the desk.
 
     Raises:
         UserError: if the run, the questions or the port cannot be used.

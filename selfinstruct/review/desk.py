@@ -138,7 +138,7 @@ class Desk:
         return id
 
     def progress(self, name: str) -> dict[str, int]:
-        """The figures of the page's head: `size` and `done` of the sample, `mine` and `finished` of one's own."""
+        """The page's figures: `size` and `done` of the sample; `mine` and `finished` of a reviewer."""
         reviews = self.reviews.all()
         sample = set(self.material.sample(self.reviews.given()))
         finished = {
@@ -185,5 +185,3 @@ class Desk:
 
 def _same(one: Review, other: Review) -> bool:
     return replace(one, at="") == replace(other, at="")
-
-

@@ -52,9 +52,7 @@ class Guard:
         self.cookie = f"selfinstruct-review-{port}"  # cookies of all ports are one another's
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
-    async def __call__(
-        self, request: Request, follow: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
+    async def __call__(self, request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
         """Answer a request: a refusal, the cookie, or what follows."""
         response = self.refusal(request) or self._welcome(request) or await follow(request)
         for name, value in HEADERS.items():

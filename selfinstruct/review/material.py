@@ -82,5 +82,3 @@ def task_of(record: Record, labels: set[str]) -> Task:
         {name: texts[name] for name in names},
         {name: value for name, value in record.data.items() if name in labels},
     )
-
-

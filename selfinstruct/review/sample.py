@@ -15,7 +15,7 @@ from selfinstruct.review.store import Given
 
 def shuffled(seed: int, ids: Iterable[str]) -> list[str]:
     """The ids in a random order; of any part of them, the order is the same."""
-    return sorted(ids, key=lambda id: blake2b(f"{seed}/{id}".encode(), digest_size=16).digest())
+    return sorted(ids, key=lambda one: blake2b(f"{seed}/{one}".encode(), digest_size=16).digest())
 
 
 def sample_of(order: Sequence[str], given: Given, size: int) -> list[str]:

@@ -34,7 +34,12 @@ def marked(text: str) -> Markup:
 def shown(value: Any) -> str:
     """A value as text: a text itself, with plain line breaks; other values as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-    return as_typed(text)
+    return text.replace("\r\n", "\n")
+
+
+def figure(value: Any) -> str:
+    """A detail of a check in short: a number with a few digits, another value as text, cut."""
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)[:200]
 
 
 def as_typed(text: str) -> str:
