@@ -22,6 +22,8 @@ WAITING = "waiting"
 MENDED = "mended"  # the key of a record's detail that keeps the values that a check replaced
 LONGEST_KEPT = 2_000  # characters kept of a replaced text; the reply in the journal has all of it
 _HALF = re.compile("[\ud800-\udfff]")
+OTHERWISE = "otherwise"  # the key of the labels that a record gets although the reply about it was rejected
+SCHEMA_CHECK = "schema"  # the check that is the JSON Schema, the last one
 KEPT = "kept"  # the key of a record's detail that marks a record which goes on unchanged
 
 

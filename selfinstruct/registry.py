@@ -12,13 +12,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from selfinstruct import plugins
-from selfinstruct.config import Asks
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.plugins import Plugin, PluginError
 from selfinstruct.safety.expressions import made_for
+
+if TYPE_CHECKING:
+    from selfinstruct.config import Asks
 
 T = TypeVar("T")
 OURS = "selfinstruct itself"
@@ -120,6 +122,8 @@ class Registry(Generic[T]):
 
     def models(self, name: str) -> dict[str, tuple[Asks, Any]]:
         """The options of an entry that say which model it asks: where they look, and the default."""
+        from selfinstruct.config import Asks
+
         try:
             factory = self.find(name)
         except (KeyError, PluginError):  # which `build` reports

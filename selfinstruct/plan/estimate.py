@@ -20,10 +20,10 @@ from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import Price, price_of
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.size import REPLY, SAMPLES, UNBOUNDED, size
-from selfinstruct.records import ACCEPTED
+from selfinstruct.records import ACCEPTED, OTHERWISE
 from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import JOURNAL, in_use
-from selfinstruct.stages import OTHERWISE, Stage
+from selfinstruct.stages import Stage
 from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Known
 from selfinstruct.stages.ranges import Range, around, exactly
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
@@ -22,11 +22,12 @@ from selfinstruct.journal.store import SETTINGS, Journal
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
-from selfinstruct.recipe.build import Recipe
 from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
 from selfinstruct.run_folder.outline import store_outline
-from selfinstruct.run_folder.shape import NAMES, SHAPE, WHOLE, shapes, store_shape
 from selfinstruct.safety.blot import blotted
+
+if TYPE_CHECKING:
+    from selfinstruct.recipe.build import Recipe
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
 REVIEWED = "review.lock"  # locked while people review the run, which writes to the journal at any time
@@ -189,6 +190,8 @@ def _refuse_strangers(path: Path, fresh: bool) -> None:
 
 
 def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
+    from selfinstruct.run_folder.shape import NAMES, SHAPE, WHOLE, store_shape
+
     if not journal.has_replies():  # nothing was paid for yet, so nothing needs protection
         journal.forget()
     if not journal.has_replies() or (mended and journal.meta("shape") is None):
@@ -211,6 +214,8 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         return
     if name not in (None, recipe.name):
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
+    from selfinstruct.run_folder.shape import shapes
+
     old, new = shapes(journal, recipe)
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if {"model.kind", "model.name"} & set(changed):  # another model: no need to list its other keys

@@ -7,9 +7,8 @@ after they were made, and if it is left out, so are they.
 from __future__ import annotations
 
 from selfinstruct.journal.store import Journal
-from selfinstruct.records import ACCEPTED, REJECTED, Record
+from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record
 from selfinstruct.run_folder.outline import OfStage, Pipeline
-from selfinstruct.stages import OTHERWISE
 
 
 def rows(pipeline: Pipeline, journal: Journal, name: str, before: str | None = None) -> dict[int, Record]:

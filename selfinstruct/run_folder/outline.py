@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.journal.store import Journal
-from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import ACCEPTED, Record
 from selfinstruct.sources.pool import SEED_STAGE, Seeds
-from selfinstruct.stages import Stage
+
+if TYPE_CHECKING:  # a folder is read without what makes a recipe, which takes long to import
+    from selfinstruct.recipe.build import Recipe
+    from selfinstruct.stages import Stage
 
 OUTLINE, SEEDS = "outline", "seed_tasks"  # the meta keys
 

@@ -22,7 +22,8 @@ selfinstruct show: look at a run, or at the whole story of one record
   selfinstruct show RUN                            its state, the figures of each stage, and a few records
   selfinstruct show RUN ID                         the story of a record: the checks with their figures, the
                                                    nearest other text, labels, prompt, reply and cost
-  selfinstruct show RUN WORDS                      the same by words from the record; a list if several fit
+  selfinstruct show RUN WORDS                      the same by words from the record; if several records have
+                                                   them, a list
 
   RUN is the folder of a run, finished or not, also while it runs; of a sweep, its jobs are listed. Nothing
   in the folder is changed. WORDS are found in any record, accepted or not, and in the seed tasks; upper and
@@ -95,7 +96,7 @@ def _one(run: OpenedRun, words: str, folder: str, output: Output) -> None:
     if id is None:
         with Progress().busy(f"looking for {words[:40]!r} in {folder}"):
             found = find(run, Query(words))
-        if found.total > 1:
+        if found.total > 1 and found.exact != 1:
             _listed(run, found, f"with the words {words!r}", folder, output)
             return
         if not found.total:

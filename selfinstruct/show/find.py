@@ -55,10 +55,12 @@ class Found:
     Attributes:
         records: the first ones.
         total: how many there are.
+        exact: how many have the words next to each other.
     """
 
     records: list[Record]
     total: int
+    exact: int
 
 
 def find(run: OpenedRun, query: Query) -> Found:
@@ -73,7 +75,7 @@ def find(run: OpenedRun, query: Query) -> Found:
     stages = _stages(run, query)
     _refuse_wrong_check(run, query, stages)
     wanted = folded(query.words)
-    words, first, others, total = wanted.split(), list[Record](), list[Record](), 0
+    words, first, others, total, exact = wanted.split(), list[Record](), list[Record](), 0, 0
     seen: dict[str, set[str]] = {}
     for record in _rows(run, query, stages, words):
         if query.where and not _fits(record, query.where, seen):
@@ -81,13 +83,13 @@ def find(run: OpenedRun, query: Query) -> Found:
         text = folded("\n".join(_texts(run, record))) if words else ""
         if not all(word in text for word in words):
             continue
-        total += 1
+        total, exact = total + 1, exact + (wanted in text)
         kept = first if wanted in text else others
         if len(kept) < query.most:
             kept.append(record)
     if query.where and not total:
         _refuse_wrong_field(query.where, seen)
-    return Found([*first, *others][: query.most], total)
+    return Found([*first, *others][: query.most], total, exact)
 
 
 def whole_id(run: OpenedRun, words: str) -> str | None:
@@ -165,13 +167,13 @@ def rejections(run: OpenedRun, stages: Iterable[str]) -> dict[str, dict[str, int
 
 
 def _stages(run: OpenedRun, query: Query) -> list[str]:
-    """The stages to search, in order; the seed tasks are the first if any record may be meant."""
+    """The stages to search, in order, and the seed tasks if any record may be meant."""
     names = [stage.name for stage in run.outline.stages]
     makers = [stage.name for stage in run.outline.makers]
     if query.stage is None:
         if query.rejected is not None:
             return names
-        return [SEED_STAGE, *names] if query.words and not query.where else makers
+        return [*names, SEED_STAGE] if query.words and not query.where else makers
     if query.stage not in [SEED_STAGE, *names]:
         raise UserError("; ".join(unknown("stage", query.stage, [*names, SEED_STAGE])))
     return [query.stage]

@@ -65,12 +65,14 @@ def show_jobs(jobs: Sequence[Mapping[str, Any]], path: str, how: str, console: C
     table = Table(title=safe(f"{path} is a sweep of {len(jobs)} jobs"), title_justify="left", box=None)
     for heading in ("job", "state", *COUNTS, "objective"):
         table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=True)
-    table.add_column("overrides", overflow="fold")
-    for job in jobs:
+    table.add_column("its own overrides", overflow="fold")
+    given = [list(map(str, job.get("overrides") or [])) for job in jobs]
+    shared = set(given[0]).intersection(*given)
+    for job, overrides in zip(jobs, given, strict=True):
         figures, value = job.get("figures") or {}, job.get("value")
         counts = [f"{figures[name]:,}" if name in figures else "" for name in COUNTS]
         good = "" if value is None else f"{job.get('objective')} {value:.4g}"
-        words = " ".join(map(str, job.get("overrides") or []))
+        words = " ".join(one for one in overrides if one not in shared)
         table.add_row(str(job["job"]), str(job.get("state", "")), *counts, good, words)
     console.print(table)
     console.print(piece(f"\n{how}", "dim"))

@@ -21,6 +21,7 @@ MEASURES = {"rouge_l": "ROUGE-L", "embedding_similarity": "cosine"}  # what a ki
 KEEPS = {"most_similar": "rouge_l", "nearest_in_meaning": "embedding_similarity"}  # details: scores by id
 MOST_TOKENS = 4_000  # of each text that are compared to mark what is common
 Span = tuple[int, int]
+_SLACK = 1e-6  # of a token; more than any rounding error
 
 
 def neighbours(run: OpenedRun, record: Record, stage: StageOutline) -> list[dict[str, Any]]:
@@ -83,14 +84,16 @@ def nearest(text: str, others: Iterator[tuple[str, str]], name: str) -> tuple[st
     best, found = 0.0, None
     for id, other in others:
         if fold and best:  # a token of the other text is a part of it, so few parts are few common tokens
-            folded, least = fold(other), best * len(own) / (2 - best)
-            if sum(word in folded for word in words) < least:
+            folded, least = fold(other), best * len(own) / (2 - best) - _SLACK
+            if sum(map(folded.__contains__, words)) < least:
                 continue
         row = tokens(other)
         common = similarity(own, row)
-        score = 2 * common / (len(own) + len(row)) if common else 0.0
-        if score > best:
-            best, found = score, id
+        if common:
+            precision, recall = common / len(own), common / len(row)
+            score = 2 * precision * recall / (precision + recall)  # in the order of the index, for equal ones
+            if score > best:
+                best, found = score, id
     return (found, best) if found is not None else None
 
 

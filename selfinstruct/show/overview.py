@@ -6,16 +6,16 @@ It reads the journal, so it works during a run. Of a large run it reads the figu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.records import ACCEPTED, REJECTED, Record, stream
+from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record, stream
 from selfinstruct.run_folder.folder import JOB, JOURNAL
 from selfinstruct.run_folder.opened import RUNNING, UNFINISHED, OpenedRun
 from selfinstruct.show.story import parents_of
-from selfinstruct.stages import OTHERWISE
 
 SAMPLES = 3
 _WORDS = {
@@ -71,16 +71,24 @@ def samples(run: OpenedRun, count: int = SAMPLES) -> list[dict[str, Any]]:
     for stage in reversed(run.outline.makers):
         numbers = sorted(run.journal.taken(stage.name) or {one.request for one in _unasked(run, stage.name)})
         stream(run.outline.seed, "samples").shuffle(numbers)
-        found: list[dict[str, Any]] = []
-        for number in numbers[: 20 * count]:
-            record = next(run.journal.records(stage.name, ACCEPTED, number), None)
-            data = labelled(run, record) if record else None
-            found += [{"id": record.id, **data}] if record and data else []
-            if len(found) == count:
-                break
+        found = list(islice(_labelled(run, stage.name, numbers[: 20 * count]), count))
         if found:
             return found
     return []
+
+
+def _labelled(run: OpenedRun, stage: str, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The records of some requests that no label leaves out: the first one of each, then the others."""
+    others: list[Record] = []
+    for number in numbers:
+        records = list(run.journal.records(stage, ACCEPTED, number))
+        others += records[1:]
+        for record in records[:1]:
+            data = labelled(run, record)
+            yield from [{"id": record.id, **data}] if data else []
+    for record in others:
+        data = labelled(run, record)
+        yield from [{"id": record.id, **data}] if data else []
 
 
 def labelled(run: OpenedRun, record: Record) -> dict[str, Any] | None:

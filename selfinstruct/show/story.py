@@ -11,13 +11,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from selfinstruct.errors import UserError
-from selfinstruct.records import ACCEPTED, KEPT, MENDED, REJECTED, WAITING, Record, Reply
+from selfinstruct.records import (
+    ACCEPTED,
+    KEPT,
+    MENDED,
+    OTHERWISE,
+    REJECTED,
+    SCHEMA_CHECK,
+    WAITING,
+    Record,
+    Reply,
+)
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
 from selfinstruct.show.neighbours import KEEPS, neighbours
 from selfinstruct.sources.pool import SEED_STAGE
-from selfinstruct.stages import OTHERWISE
-from selfinstruct.stages.judge import SCHEMA_CHECK
 
 PASSED, NOT_REACHED, NOT_RUN = "passed", "not reached", "not run"
 READ = "read"  # the first step: the reply can be read

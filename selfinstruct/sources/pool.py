@@ -14,12 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from selfinstruct.config import MixConfig, SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.records import ACCEPTED, Record, Rejection
-from selfinstruct.schema.validation import Validate
 from selfinstruct.sources.row_faults import RowFaults
 from selfinstruct.sources.seed_columns import Mapped, mapped
 from selfinstruct.sources.seed_content import notes as content_notes
@@ -27,6 +25,10 @@ from selfinstruct.sources.seed_content import unfit
 from selfinstruct.sources.seed_files import read_seed_file
 from selfinstruct.sources.seed_table import Row, Table
 from selfinstruct.where import Condition, Where, shown
+
+if TYPE_CHECKING:
+    from selfinstruct.config import MixConfig, SeedsConfig
+    from selfinstruct.schema.validation import Validate
 
 SEED_STAGE = "seeds"
 LONGEST = 200  # characters of a schema's message, which may quote a whole text

@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.sources.row_faults import RowFaults
 from selfinstruct.sources.seed_json import Unfit
 from selfinstruct.sources.seed_table import JSON_LINES, Row, Table, plain
 from selfinstruct.sources.seed_turns import TURNS, first_turns
 from selfinstruct.sources.seed_values import INPUT, INSTRUCTION, OUTPUT, instances, list_in, typed
+
+if TYPE_CHECKING:
+    from selfinstruct.config import SeedsConfig
 
 OWN = ("id", "name", "is_classification", "instances")  # other fields of a seed task, in every recipe
 

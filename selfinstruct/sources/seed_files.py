@@ -13,8 +13,8 @@ import re
 import zlib
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
 from selfinstruct.project import textfiles
 from selfinstruct.project.filetypes import ARROW, GZIP, PARQUET, page_of, type_of
@@ -23,6 +23,9 @@ from selfinstruct.sources.seed_columns import is_task, known_names
 from selfinstruct.sources.seed_json import read_json
 from selfinstruct.sources.seed_table import LARGEST, LINE, TOO_LARGE, Row, Table
 from selfinstruct.sources.seed_tabular import header_of, read_arrow, read_csv
+
+if TYPE_CHECKING:
+    from selfinstruct.config import SeedsConfig
 
 KINDS = "JSONL, JSON, CSV, TSV, Parquet, a folder that datasets saved, or text with one instruction per line"
 _LINES = (".jsonl", ".ndjson", ".jsonlines")

@@ -18,7 +18,7 @@ from selfinstruct.parse.reading import candidates
 from selfinstruct.parse.replies import MISSING, Keys
 from selfinstruct.prompts.asked import FilledPrompt
 from selfinstruct.prompts.templates import Prompt, TemplateFault
-from selfinstruct.records import KEPT, Asked, Record, Rejection, Reply, Request, stream
+from selfinstruct.records import KEPT, OTHERWISE, Asked, Record, Rejection, Reply, Request, stream
 from selfinstruct.registry import Registry
 from selfinstruct.sources.lines import Lines
 from selfinstruct.stages.judge import Judge
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
     from selfinstruct.journal.store import Journal
     from selfinstruct.llm.endpoint import RunContext
-
-
-OTHERWISE = "otherwise"  # key of the labels that a record gets although the reply about it was rejected
 
 
 class StageRun(Protocol):

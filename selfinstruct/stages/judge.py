@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import Fault, ModelError
 from selfinstruct.filters import Filter
-from selfinstruct.records import ACCEPTED, WAITING, Record
+from selfinstruct.records import ACCEPTED, SCHEMA_CHECK, WAITING, Record
 from selfinstruct.schema.validation import Validate
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
-
-SCHEMA_CHECK = "schema"
 
 
 class Judge:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfinstruct.journal.store import Journal
-from selfinstruct.records import KEPT, REJECTED, Record
+from selfinstruct.records import KEPT, REJECTED, SCHEMA_CHECK, Record
 from selfinstruct.stages import Stage
-from selfinstruct.stages.judge import SCHEMA_CHECK
 
 REFUSES = ("refusal",)  # kinds of filter that find no usable answer in the reply at all
 
