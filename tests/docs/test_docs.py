@@ -21,6 +21,7 @@ from selfinstruct.parse import replies
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.objectives import OBJECTIVES
+from selfinstruct.show.terminal import SECTIONS
 
 PAGES = sorted(DOCS.glob("*.md"))
 
@@ -248,6 +249,17 @@ def test_the_commands_of_long_runs(project: Path) -> None:
     typed_in("long-runs.md", HOSTED)
     for name in ("chat", "chat.before-1"):
         assert lines(project / "runs" / name / "instances.jsonl")
+
+
+@shell
+def test_the_commands_of_looking_at_a_run(project: Path) -> None:
+    """They show the run that the page makes, and the parts of a story are those that are printed."""
+    out = typed_in("looking-at-a-run.md", "model=scripted")
+    assert "runs/quickstart is finished" in out
+    assert "stage instructions (bootstrap), request 1, candidate 1 of" in out
+    rows = tables("looking-at-a-run.md")["In the terminal: `show`"]
+    parts = [name for part, _ in rows for name in part.split(", ")]
+    assert parts[: len(SECTIONS)] == list(SECTIONS)
 
 
 @pytest.mark.parametrize(

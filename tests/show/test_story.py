@@ -148,7 +148,7 @@ def test_a_mended_value_is_shown_before_and_after(at_run: Path, capsys: pytest.C
         record = run.record("instructions-000001-0")
         assert record
         record.detail[MENDED] = {"instruction": "Write a poem<|im_end|>"}
-        run.journal.record = lambda _: record  # type: ignore[method-assign]
+        run.journal.record = lambda id: record  # type: ignore[method-assign]  # noqa: A006
         found = story(run, record.id)
     assert found["mended"] == [
         {"field": "instruction", "before": "Write a poem<|im_end|>", "after": record.data["instruction"]}
