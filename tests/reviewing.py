@@ -21,20 +21,21 @@ class ReviewServer:
     Args:
         project: the user's folder.
         arguments: the words after `review`.
+        patience: seconds that the page may take to open.
 
     Attributes:
         address: the address that it prints, with the token.
         base: the same without path and token.
     """
 
-    def __init__(self, project: Path, *arguments: str) -> None:
+    def __init__(self, project: Path, *arguments: str, patience: float = 60) -> None:
         self.project = project
         self._log = project / f"review-{time.monotonic_ns()}.log"
         with self._log.open("wb") as file, Path(os.devnull).open("rb") as nothing:
             streams = [nothing.fileno(), file.fileno(), file.fileno()]
             words = ("review", *arguments, "--no-browser")
             self._process = children.start(project, *words, streams=streams, PYTHONUNBUFFERED="1")
-        until = time.monotonic() + 60
+        until = time.monotonic() + patience
         while not (found := re.search(r"http://\S+", self.said)):
             assert self._process.poll() is None and time.monotonic() < until, self.said
             time.sleep(0.02)

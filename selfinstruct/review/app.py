@@ -146,7 +146,7 @@ def application(site: Site) -> Starlette:
 
 async def _visit(site: Site, request: Request) -> Visit:
     body = (await request.body()).decode("utf-8", "replace")
-    form = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=200))
+    form = dict(parse_qsl(body, keep_blank_values=True))
     reviewer = unquote(request.cookies.get(_named(site), ""))
     try:
         reviewer = name_of(reviewer or site.reviewer)
@@ -273,10 +273,9 @@ def _undo(visit: Visit) -> Response:
 def _summary(visit: Visit) -> Response:
     desk = visit.desk
     figures, given = desk.figures(), desk.reviews.given()
-    sample = desk.material.sample(given)
     progress = desk.progress(visit.reviewer)
     taken = {id for ids in given.values() for id in ids}
-    free = sum(id not in taken for id in sample)
+    free = sum(id not in taken for id in desk.material.sample)
     mine = [id for id in desk.mine(visit.reviewer) if not desk.complete(desk.reviews.of(visit.reviewer, id))]
     left = free + len(mine)
     pairs = [

@@ -68,7 +68,7 @@ def main(arguments: list[str], project: Path) -> int:
     refuse_missing()
     with site_of(asked, path, project) as (application, listening, address, desk):
         begun = saved(desk.reviews.all())
-        print(f"review of {asked.run}: {desk.material.size:,} records of {desk.material.stage}")
+        print(f"review of {asked.run}: {len(desk.material.sample):,} records of {desk.material.stage}")
         print(f"  {address}\n  Ctrl-C ends it; each answer is stored at once", flush=True)
         if asked.browser and browser_opens():
             import webbrowser

@@ -140,7 +140,7 @@ class Desk:
     def progress(self, name: str) -> dict[str, int]:
         """The page's figures: `size` and `done` of the sample; `mine` and `finished` of a reviewer."""
         reviews = self.reviews.all()
-        sample = set(self.material.sample(self.reviews.given()))
+        sample = self.material.tasks.keys()
         finished = {
             who: {id for id, review in of.items() if id in sample and self.complete(review)}
             for who, of in reviews.items()
@@ -170,7 +170,7 @@ class Desk:
 
     def _one_more(self, name: str) -> str | None:
         def choose(given: dict[str, list[str]]) -> str | None:
-            return next_for(name, self.material.sample(given), given, self.overlap)
+            return next_for(name, self.material.sample, given, self.overlap)
 
         return self.reviews.give(name, choose)
 

@@ -39,19 +39,13 @@ class Material:
 
     Attributes:
         stage: the stage that made the records.
-        order: the ids of all its records, shuffled.
+        sample: the ids of the sample, in order.
         tasks: the records of the sample by id.
-        size: the size of the sample.
     """
 
     stage: str
-    order: list[str]
+    sample: list[str]
     tasks: dict[str, Task]
-    size: int
-
-    def sample(self, given: Given) -> list[str]:
-        """The ids of the sample, as far as their records are at hand."""
-        return [id for id in sample_of(self.order, given, self.size) if id in self.tasks]
 
 
 def read_material(run: OpenedRun, given: Given, size: int) -> Material:
@@ -66,10 +60,9 @@ def read_material(run: OpenedRun, given: Given, size: int) -> Material:
         raise UserError(
             f"{run.path}: the stage {stage} has no accepted record yet; there is nothing to review"
         )
-    order = shuffled(run.outline.seed, records)
     labels = {name for one in run.outline.stages if one.labels for name in one.own}
-    sample = sample_of(order, given, size)
-    return Material(stage, order, {id: task_of(records[id], labels) for id in sample}, size)
+    sample = sample_of(shuffled(run.outline.seed, records), given, size)
+    return Material(stage, sample, {id: task_of(records[id], labels) for id in sample})
 
 
 def task_of(record: Record, labels: set[str]) -> Task:

@@ -32,7 +32,7 @@ def main() -> None:
     took: Took = defaultdict(list)
     begun = time.perf_counter()
     arguments = [str(asked.run.resolve()), "--name", "bench", "--sample", str(asked.sample)]
-    with ReviewServer(Path.cwd(), *arguments) as server:
+    with ReviewServer(Path.cwd(), *arguments, patience=600) as server:
         print(f"until the page opens: {time.perf_counter() - begun:.1f} s")
         visit(server.reviewer(), took)
     for what, seconds in took.items():
@@ -50,7 +50,9 @@ def visit(one: Reviewer, took: Took) -> None:
         timed(took, "a record", lambda id=id: one.open(f"/review?id={id}"))
         for question in ("instruction", "input", "output"):
             fields = {"id": id, "question": question, "value": "ok", "seen": ""}
-            timed(took, "an answer, and the page after it", lambda fields=fields: one.send("/answer", **fields))
+            timed(
+                took, "an answer, and the page after it", lambda fields=fields: one.send("/answer", **fields)
+            )
     for _ in range(5):
         timed(took, "the summary", lambda: one.open("/summary"))
         timed(took, "a page of records", lambda: one.open("/browse"))

@@ -5,23 +5,29 @@ const text = (element) => element && element.matches("textarea, input, select");
 const dirty = (form) => [...form.querySelectorAll("textarea")].some((area) => area.value !== area.defaultValue);
 const record = () => document.querySelector("[data-record]")?.dataset.record;
 
-let queue = Promise.resolve(); // one form at a time, in the order of the keys
+let queue = Promise.resolve(); // one form at a time, in the order of keys and clicks
 
 async function post(form, button) {
   const body = new URLSearchParams(new FormData(form, button));
   const response = await fetch(form.action, { method: "POST", body, credentials: "same-origin" });
-  if (response.status !== 409 && !response.ok) throw new Error(response.status);
-  return { ok: response.ok, url: response.url, page: new DOMParser().parseFromString(await response.text(), "text/html") };
+  const text = await response.text();
+  if (response.status !== 409 && !response.ok) throw new Error(text, { cause: "refused" });
+  return { ok: response.ok, url: response.url, page: new DOMParser().parseFromString(text, "text/html") };
 }
 
-// An unsaved note or edit goes first: no text is lost because a key was pressed.
-async function send(form, button) {
-  for (const other of document.querySelectorAll("form[data-keep]")) {
-    if (other === form || !dirty(other)) continue;
-    const kept = await post(other);
-    if (!kept.ok) return show(kept);
+// Saves notes and edits that are not saved yet; false if one of them was not taken, and the page says why.
+async function keep(but) {
+  for (const form of document.querySelectorAll("form[data-keep]")) {
+    if (form === but || !dirty(form)) continue;
+    const kept = await post(form);
+    if (!kept.ok) return show(kept), false;
+    for (const area of form.querySelectorAll("textarea")) area.defaultValue = area.value;
   }
-  show(await post(form, button));
+  return true;
+}
+
+async function send(form, button) {
+  if (await keep(form)) show(await post(form, button));
 }
 
 function show({ ok, url, page }) {
@@ -34,23 +40,30 @@ function show({ ok, url, page }) {
   if (ok && url !== location.href) history.pushState(null, "", url);
 }
 
-function submit(form, button) {
-  const shown = record();
-  queue = queue
-    .then(() => (record() === shown ? send(form.isConnected ? form : null, button) : undefined))
-    .catch(() => (document.querySelector("#lost").hidden = false));
+function then(act) {
+  queue = queue.then(act).catch((error) => {
+    const lost = document.querySelector("#lost");
+    if (error.cause === "refused") lost.textContent = `Not saved: ${error.message}`;
+    lost.hidden = false;
+  });
 }
 
 // The choice is looked up when its turn comes: the key before it may have answered the question shown now.
+// A key is for the record that was on the page when it was pressed.
 function press(key) {
   const shown = record();
-  queue = queue
-    .then(() => {
-      const open = document.querySelector(".question:not(.answered)");
-      const button = [...(open?.querySelectorAll("button[data-key]") ?? [])].find((one) => one.dataset.key === key);
-      if (record() === shown && button) return send(open, button);
-    })
-    .catch(() => (document.querySelector("#lost").hidden = false));
+  then(() => {
+    const open = document.querySelector(".question:not(.answered)");
+    const button = [...(open?.querySelectorAll("button[data-key]") ?? [])].find((one) => one.dataset.key === key);
+    if (record() === shown && button) return send(open, button);
+  });
+}
+
+function go(id) {
+  then(async () => {
+    const link = document.querySelector(id);
+    if (link && (await keep())) location.assign(link.href);
+  });
 }
 
 function open(id) {
@@ -65,8 +78,8 @@ const actions = {
   c: () => open("#note"),
   e: () => open("#edit"),
   "?": () => document.querySelector("#help")?.showModal(),
-  ArrowLeft: () => document.querySelector("#back")?.click(),
-  ArrowRight: () => document.querySelector("#forward")?.click(),
+  ArrowLeft: () => go("#back"),
+  ArrowRight: () => go("#forward"),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -74,7 +87,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && text(at)) return at.blur();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && at.form?.matches("[data-keep]")) {
     event.preventDefault();
-    return submit(at.form);
+    return then(() => send(at.form));
   }
   if (text(at) || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (document.querySelector("dialog[open]")) return;
@@ -86,11 +99,17 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "post" || !record()) return;
   event.preventDefault();
-  submit(event.target, event.submitter);
+  const { target, submitter } = event;
+  then(() => send(target, submitter));
 });
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("#keys")) actions["?"]();
+  const arrow = event.target.closest("#back, #forward");
+  if (arrow && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    go(`#${arrow.id}`);
+  }
 });
 
 addEventListener("popstate", () => location.reload());
