@@ -278,17 +278,12 @@ def _summary(visit: Visit) -> Response:
     free = sum(id not in taken for id in desk.material.sample)
     mine = [id for id in desk.mine(visit.reviewer) if not desk.complete(desk.reviews.of(visit.reviewer, id))]
     left = free + len(mine)
-    pairs = [
-        {"question": question, **row}
-        for question, rows in figures["questions"].items()
-        for row in rows["agreement"]
-    ]
     return visit.page(
         "summary.html",
         here="summary",
         figures=figures,
         people=desk.people(),
-        pairs=pairs,
+        pairs=_pairs(figures["questions"]),
         left=left,
         elsewhere=max(0, progress["size"] - progress["done"] - left),
         over=progress["done"] >= progress["size"],
@@ -300,6 +295,17 @@ def _summary(visit: Visit) -> Response:
         else "",
         next=visit.site.next,
     )
+
+
+def _pairs(questions: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The agreement of each two reviewers: `by` question, and how many records they share at most."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for name, row in questions.items():
+        for one in row["agreement"]:
+            pair = found.setdefault(tuple(one["reviewers"]), {"records": 0, "by": {}})
+            pair["records"] = max(pair["records"], one["records"])
+            pair["by"][name] = one
+    return [{"reviewers": list(names), **pair} for names, pair in found.items()]
 
 
 _PAGES: dict[tuple[str, str], Callable[[Visit], Response]] = {

@@ -35,8 +35,8 @@ selfinstruct review: judge a sample of the records of a run on a local page
   --port P        the port of the page (a free one)
   --no-browser    only print the address; over ssh, with --port P, from here: ssh -L P:127.0.0.1:P HOST
 
-  The page is for this machine only, and only for who has the address that is printed. It shows one record at
-  a time; each answer is stored in the run's journal at once. Keys: those of the answers, u undoes, c comments,
+  The page is only for this machine, and for who has the address that is printed. It shows one record at a
+  time; each answer is stored in the run's journal at once. Keys: those of the answers, u undoes, c comments,
   e edits the record (kept beside the original), arrows go back and forth, ? shows the keys. The run may be at
   work meanwhile. Ctrl-C ends the review; the same command goes on with it.
 """

@@ -1,7 +1,7 @@
 """How fast the pages of a review are, over HTTP: `python tests/bench/review.py runs/big [--sample 2000]`.
 
-The run is one of 52,000 instructions and 80,000 instances, made by `python tests/bench/big_run.py runs/big`.
-It prints seconds until the page opens, and milliseconds for each kind of page: the median and the slowest.
+`python tests/bench/big_run.py runs/big` makes the run: 52,000 instructions and 80,000 instances. It prints
+seconds until the page opens, and milliseconds for each kind of page: the median and the slowest.
 An answer is a form that is stored on the disk, and the page after it. The reviewer `bench` is left in the run.
 """
 
@@ -44,12 +44,12 @@ def visit(one: Reviewer, took: Took) -> None:
     """Review some records, and look at the other pages."""
     story = one.record
     for _ in range(RECORDS):
-        id = one.record
-        if not id:
+        record = one.record
+        if not record:
             break
-        timed(took, "a record", lambda id=id: one.open(f"/review?id={id}"))
+        timed(took, "a record", lambda record=record: one.open(f"/review?id={record}"))
         for question in ("instruction", "input", "output"):
-            fields = {"id": id, "question": question, "value": "ok", "seen": ""}
+            fields = {"id": record, "question": question, "value": "ok", "seen": ""}
             timed(
                 took, "an answer, and the page after it", lambda fields=fields: one.send("/answer", **fields)
             )
