@@ -15,7 +15,7 @@ from selfinstruct.errors import RecipeError, UserError, unknown
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.again import sections
 from selfinstruct.registry import validate
-from selfinstruct.review.server import LOOPBACK, bound, browser_opens, refuse_missing, serve
+from selfinstruct.review.server import LOOPBACK, bound, browser_opens, heard, refuse_missing, serve
 from selfinstruct.review.store import name_of
 from selfinstruct.run_folder.opened import OpenedRun, opened, run_of
 
@@ -68,13 +68,14 @@ def main(arguments: list[str], project: Path) -> int:
     refuse_missing()
     with site_of(asked, path, project) as (application, listening, address, desk):
         begun = saved(desk.reviews.all())
-        print(f"review of {asked.run}: {len(desk.material.sample):,} records of {desk.material.stage}")
-        print(f"  {address}\n  Ctrl-C ends it; each answer is stored at once", flush=True)
-        if asked.browser and browser_opens():
-            import webbrowser
+        with heard() as stop:
+            print(f"review of {asked.run}: {len(desk.material.sample):,} records of {desk.material.stage}")
+            print(f"  {address}\n  Ctrl-C ends it; each answer is stored at once", flush=True)
+            if asked.browser and browser_opens():
+                import webbrowser
 
-            webbrowser.open(address)
-        serve(application, listening)
+                webbrowser.open(address)
+            serve(application, listening, stop)
         print(f"\n{last_words(arguments, begun, saved(desk.reviews.all()), desk.progress(''))}")
     return 0
 

@@ -57,7 +57,36 @@ def bound(port: int) -> socket.socket:
     return found
 
 
-def serve(application: Starlette, listening: socket.socket) -> None:
+class Stop:
+    """Ctrl-C and SIGTERM, which end a review in the normal way, also before its server runs."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.server: uvicorn.Server | None = None
+
+    def __call__(self, number: int = 0, frame: Any = None) -> None:
+        """Handle a signal; uvicorn sends the one that ended it once more."""
+        self.asked = True
+        if self.server:
+            self.server.should_exit = True
+
+
+@contextmanager
+def heard() -> Iterator[Stop]:
+    """Hear Ctrl-C and SIGTERM, which must not end the process now."""
+    stop = Stop()
+    try:
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread, as in a notebook; there are no signals
+        before = {}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve(application: Starlette, listening: socket.socket, stop: Stop) -> None:
     """Answer requests until the process is told to stop."""
     import uvicorn
 
@@ -72,9 +101,9 @@ def serve(application: Starlette, listening: socket.socket) -> None:
         ws="none",
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
-    with _told_to_stop(server):
-        server.run(sockets=[listening])
+    stop.server = uvicorn.Server(config)
+    if not stop.asked:
+        stop.server.run(sockets=[listening])
 
 
 def browser_opens() -> bool:
@@ -82,21 +111,3 @@ def browser_opens() -> bool:
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-@contextmanager
-def _told_to_stop(server: uvicorn.Server) -> Iterator[None]:
-    """Have Ctrl-C end the server also before it listens; and not the process, to which uvicorn repeats it."""
-
-    def stop(number: int, frame: Any) -> None:
-        server.should_exit = True
-
-    try:
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread, as in a notebook; there are no signals
-        before = {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,7 +2,7 @@
 
 `python tests/bench/big_run.py runs/big` makes the run: 52,000 instructions and 80,000 instances. It prints
 seconds until the page opens, and milliseconds for each kind of page: the median and the slowest.
-An answer is a form that is stored on the disk, and the page after it. The reviewer `bench` is left in the run.
+An answer is a form that is stored on the disk, and the page after it. The reviewer `bench` stays in the run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -44,21 +45,18 @@ def visit(one: Reviewer, took: Took) -> None:
     """Review some records, and look at the other pages."""
     story = one.record
     for _ in range(RECORDS):
-        record = one.record
-        if not record:
+        if not (id := one.record):
             break
-        timed(took, "a record", lambda record=record: one.open(f"/review?id={record}"))
+        timed(took, "a record", partial(one.open, f"/review?id={id}"))
         for question in ("instruction", "input", "output"):
-            fields = {"id": record, "question": question, "value": "ok", "seen": ""}
-            timed(
-                took, "an answer, and the page after it", lambda fields=fields: one.send("/answer", **fields)
-            )
+            fields = {"id": id, "question": question, "value": "ok", "seen": ""}
+            timed(took, "an answer, and the page after it", partial(one.send, "/answer", **fields))
     for _ in range(5):
-        timed(took, "the summary", lambda: one.open("/summary"))
-        timed(took, "a page of records", lambda: one.open("/browse"))
-        timed(took, "a page of rejected records", lambda: one.open("/browse?rejected=any+check"))
-        timed(took, "records by words", lambda: one.open("/browse?words=violin+neighbour"))
-        timed(took, "the story of a record", lambda: one.open(f"/story?id={story}"))
+        timed(took, "the summary", partial(one.open, "/summary"))
+        timed(took, "a page of records", partial(one.open, "/browse"))
+        timed(took, "a page of rejected records", partial(one.open, "/browse?rejected=any+check"))
+        timed(took, "records by words", partial(one.open, "/browse?words=violin+neighbour"))
+        timed(took, "the story of a record", partial(one.open, f"/story?id={story}"))
 
 
 def timed(took: Took, what: str, do: Callable[[], object]) -> None:
