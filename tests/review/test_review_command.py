@@ -187,14 +187,17 @@ def test_the_sample_only_grows() -> None:
 @contextmanager
 def hammering(run: Path) -> Iterator[list[int]]:
     """A review that stores something all the time; how often it has."""
-    over, stored = threading.Event(), [0]
+    over, stored, errors = threading.Event(), [0], list[Exception]()
 
     def hammer() -> None:
-        with open_reviews(run) as found:
-            while not over.is_set():
-                found.save("Ann", f"r-{stored[0] % 50}", lambda review: Review({"output": "ok"}))
-                found.give("Ann", lambda given: f"r-{stored[0]}" if stored[0] < 50 else None)
-                stored[0] += 1
+        try:
+            with open_reviews(run) as found:
+                while not over.is_set():
+                    found.save("Ann", f"r-{stored[0] % 50}", lambda review: Review({"output": "ok"}))
+                    found.give("Ann", lambda given: f"r-{stored[0]}" if stored[0] < 50 else None)
+                    stored[0] += 1
+        except Exception as error:
+            errors.append(error)
 
     thread = threading.Thread(target=hammer)
     thread.start()
@@ -203,6 +206,7 @@ def hammering(run: Path) -> Iterator[list[int]]:
     finally:
         over.set()
         thread.join()
+    assert not errors
 
 
 def test_a_run_works_while_it_is_reviewed(typed: Typed, run: Path, project: Path) -> None:
