@@ -123,7 +123,8 @@ def application(site: Site) -> Starlette:
 
             visit = await _visit(site, request)
             found = await run_in_threadpool(read, site.run.path, visit.query)
-            return visit.page(template, here="browse", query=visit.query, **found)
+            status = 404 if "story" in found and not found["story"] else 200
+            return visit.page(template, status, here="browse", all=visit.query.get("all"), **found)
 
         return answer
 

@@ -6,7 +6,7 @@ Each function opens the run anew, so it sees what a run at work has stored, and 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from typing import Any
 from selfinstruct.errors import UserError
 from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.run_folder.opened import OpenedRun, opened
-from selfinstruct.show.find import ANY, Query, conditions, find, nearest_ids, rejections, whole_id
+from selfinstruct.show.find import ANY, Query, conditions, find, nearest_ids, whole_id
 from selfinstruct.show.story import brief, story
 
 ROWS = 50  # records on a page
 ANY_CHECK = "any check"
 LONGEST = 300  # characters of a text in the list
 FILTERS = ("stage", "rejected", "words", "where")
+Fates = tuple[int, dict[str, int]]  # how many records were accepted, and rejected by each check
 
 
 def browse(path: Path, query: Mapping[str, str]) -> dict[str, Any]:
@@ -35,27 +36,23 @@ def browse(path: Path, query: Mapping[str, str]) -> dict[str, Any]:
         `filters` as given, `stages`, `checks` (how many each has rejected, by name), `rows`, `total`, `page`,
         `more` (whether there is another page), and `fault`: what is wrong with the filters.
     """
-    page = int(query.get("page", "1")) if query.get("page", "1")[:6].isdecimal() else 1
-    page = min(max(page, 1), 100_000)
+    asked = query.get("page", "")
+    page = max(1, int(asked)) if asked.isdecimal() and len(asked) < 7 else 1
     with opened(path) as run:
         names = [stage.name for stage in run.outline.stages]
-        counts = rejections(run, names)
         filters = {name: query.get(name, "").strip() for name in FILTERS}
         if not any(filters.values()):
             filters["stage"] = run.outline.makers[-1].name
+        fates = {name: run.journal.fates(name) for name in names if filters["stage"] in ("", name)}
+        rows, total, fault = list[Record](), 0, ""
         try:
-            rows, total = _found(run, filters, page)
-            fault = ""
-        except UserError as error:
-            rows, total, fault = (
-                [],
-                0,
-                str(error).replace("--where", "fields").replace("--rejected", "rejected by"),
-            )
+            rows, total = _found(run, filters, fates, page)
+        except UserError as error:  # its words are those of the command line
+            fault = str(error).replace("--where", "fields").replace("--rejected", "rejected by")
         return {
             "filters": filters,
             "stages": names,
-            "checks": _checks(counts, filters["stage"]),
+            "checks": _checks(checks for _, checks in fates.values()),
             "any": ANY_CHECK,
             "rows": [_row(run, record) for record in rows],
             "total": total,
@@ -75,7 +72,9 @@ def told(path: Path, query: Mapping[str, str]) -> dict[str, Any]:
         return {"story": story(run, id), "words": words, "like": []}
 
 
-def _found(run: OpenedRun, filters: Mapping[str, str], page: int) -> tuple[list[Record], int]:
+def _found(
+    run: OpenedRun, filters: Mapping[str, str], fates: Mapping[str, Fates], page: int
+) -> tuple[list[Record], int]:
     """The records of a page, and how many there are on all pages."""
     try:
         where = conditions(shlex.split(filters["where"]))
@@ -83,31 +82,25 @@ def _found(run: OpenedRun, filters: Mapping[str, str], page: int) -> tuple[list[
         raise UserError(
             f"fields: {error}; write FIELD=VALUE, with quotes around a value with spaces"
         ) from None
-    stage, first = filters["stage"] or None, (page - 1) * ROWS
-    check = (
-        None if not filters["rejected"] else ANY if filters["rejected"] == ANY_CHECK else filters["rejected"]
-    )
-    if stage in [one.name for one in run.outline.stages] and not where and not filters["words"]:
-        accepted, rejected = _counts(run, stage)
-        if check is None or check == ANY or check in rejected:  # in the order of the journal, which is quick
+    stage, first = filters["stage"], (page - 1) * ROWS
+    check = ANY if filters["rejected"] == ANY_CHECK else filters["rejected"] or None
+    if stage in fates and not where and not filters["words"]:
+        accepted, rejected = fates[stage]
+        total = accepted if check is None else sum(rejected.values()) if check == ANY else rejected.get(check)
+        if total is not None:  # in the order of the journal, which is quick
             fate = ACCEPTED if check is None else REJECTED
-            rows = islice(run.journal.records(stage, fate, check=check or None), first, first + ROWS)
-            total = accepted if check is None else sum(rejected.values()) if check == ANY else rejected[check]
-            return list(rows), total
-    found = find(run, Query(filters["words"], stage, check, where, first + ROWS))
+            return list(
+                islice(run.journal.records(stage, fate, check=check or None), first, first + ROWS)
+            ), total
+    found = find(run, Query(filters["words"], stage or None, check, where, first + ROWS))
     return found.records[first:], found.total
 
 
-def _counts(run: OpenedRun, stage: str) -> tuple[int, dict[str, int]]:
-    accepted, rejected = run.journal.fates(stage)
-    return accepted, rejected
-
-
-def _checks(counts: Mapping[str, Mapping[str, int]], stage: str) -> dict[str, int]:
-    """How many records each check has rejected, in one stage or in all."""
+def _checks(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """How many records each check has rejected, in all of some stages."""
     found: dict[str, int] = {}
-    for name, checks in counts.items():
-        for check, count in checks.items() if stage in ("", name) else ():
+    for checks in counts:
+        for check, count in checks.items():
             found[check] = found.get(check, 0) + count
     return found
 

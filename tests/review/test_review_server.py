@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from conftest import Typed, lines
 from reviewing import ReviewServer
 
 from selfinstruct.cli.main import command
+from selfinstruct.journal.store import Journal
 from selfinstruct.run_folder.opened import opened
 
 RUN = ("recipe=paper", "model=scripted", "cache=off", "target=12")
@@ -248,3 +250,36 @@ def test_names_that_cannot_be_stored(server: ReviewServer, run: Path, name: str)
     refused = someone.send("/name", name=name)
     assert refused.status_code == 400 and "name" in refused.text
     assert not someone.record
+
+
+def test_the_run_is_browsed_by_stage_check_words_and_fields(server: ReviewServer, run: Path) -> None:
+    """Pages of 50; each record leads to its story; a wrong filter is explained on the page."""
+    ann = server.reviewer("Ann")
+    rows = lines(run / "instances.jsonl")
+    listed = ann.open("/browse?stage=instances")
+    assert f"{len(rows)} records" in listed and all(f"/story?id={row['id']}" in listed for row in rows)
+    assert "0 records" in ann.open("/browse?rejected=any+check")
+    with opened(run) as found:
+        parent = found.record(rows[0]["id"])
+        assert parent and parent.parent
+    journal = Journal(run / "run.sqlite")
+    wrong = replace(
+        parent, id="instances-000001-9", position=9, fate="rejected", check="odd", reason="too odd"
+    )
+    journal.take("instances", wrong.request, [wrong])
+    journal.close()
+    for query in ("rejected=any+check", "rejected=odd", "stage=instances&rejected=odd"):
+        listed = ann.open(f"/browse?{query}")
+        assert "1 record<" in listed and f"/story?id={wrong.id}" in listed and "too odd" in listed
+    assert "rejected by odd" in ann.open(f"/story?id={wrong.id}")
+    word = rows[0]["output"].split()[0]
+    assert f"/story?id={rows[0]['id']}" in ann.open(f"/browse?stage=instances&words={word}")
+    assert "0 records" in ann.open("/browse?where=is_classification%3Dmaybe") and "never" in ann.text
+    assert "unknown field" in ann.open("/browse?where=nothing%3D1")
+    assert "write FIELD=VALUE" in ann.open("/browse?where=nothing")
+    assert "50 on this page" in ann.open("/browse?words=a") and "page=2" in ann.text
+    second = ann.open("/browse?words=a&page=2")
+    assert "51 to" in second
+    for page in ("0", "-1", "x", "9" * 30, "1x"):
+        assert ann.browser.get(f"/browse?page={page}").status_code == 200
+    assert ann.browser.get("/story?id=instances-9").status_code == 404
