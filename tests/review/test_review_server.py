@@ -243,13 +243,13 @@ def test_the_same_reviewer_in_two_tabs_loses_nothing(server: ReviewServer, run: 
     assert undone.status_code == 200 and stored(run)[f"Ann/{id}"]["edit"] == {"output": "one"}
 
 
-@pytest.mark.parametrize("name", ["", " \t", "a/b", "x" * 41, "a\u202eb", "a\x00"])
-def test_names_that_cannot_be_stored(server: ReviewServer, run: Path, name: str) -> None:
+def test_names_that_cannot_be_stored(server: ReviewServer) -> None:
     """The page asks again and says why."""
     someone = server.reviewer()
-    refused = someone.send("/name", name=name)
-    assert refused.status_code == 400 and "name" in refused.text
-    assert not someone.record
+    for name in ("", " \t", "a/b", "x" * 41, "a\u202eb", "a\x00"):
+        refused = someone.send("/name", name=name)
+        assert refused.status_code == 400 and "name" in refused.text
+        assert not someone.record
 
 
 def test_the_run_is_browsed_by_stage_check_words_and_fields(server: ReviewServer, run: Path) -> None:
