@@ -329,10 +329,37 @@ class ReportConfig(Strict):
     )
 
 
+PAGE_KEYS = {"u": "undo", "c": "comment", "e": "edit", "?": "help"}  # of the page of a review
+
+
+def _pressable(key: str) -> str:
+    if key.lower() in PAGE_KEYS:
+        raise ValueError(
+            f"{key!r} is a key of the page itself ({PAGE_KEYS[key.lower()]}); choose another key"
+        )
+    if not key.isprintable() or key.isspace():
+        raise ValueError(f"{key!r} is not a key with a sign; choose a letter or a digit")
+    return key
+
+
+def _apart(choices: dict[str, ChoiceConfig]) -> dict[str, ChoiceConfig]:
+    """Choices without two that have the same key; capitals and small letters are the same key."""
+    seen: dict[str, str] = {}
+    for value, choice in choices.items():
+        other = seen.setdefault(choice.key.lower(), value)
+        if other != value:
+            raise ValueError(
+                f"{other} and {value} have the same key {choice.key!r}; give one of them another"
+            )
+    return choices
+
+
 class ChoiceConfig(Strict):
     """An answer to a question of a review."""
 
-    key: str = Field(min_length=1, max_length=1, description="the key to press")
+    key: Annotated[str, AfterValidator(_pressable)] = Field(
+        min_length=1, max_length=1, description="the key to press; u, c, e and ? are the page's own"
+    )
     text: str = Field(min_length=1, description="its text on the page")
 
 
@@ -340,7 +367,7 @@ class QuestionConfig(Strict):
     """A question that people answer about a record."""
 
     text: str = Field(min_length=1, description="the question")
-    choices: dict[str, ChoiceConfig] = Field(
+    choices: Annotated[dict[str, ChoiceConfig], AfterValidator(_apart)] = Field(
         min_length=2, description="the answers, by the value that is stored; the first is the good one"
     )
 

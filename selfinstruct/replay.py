@@ -20,12 +20,12 @@ from typing import Any
 
 from selfinstruct.errors import RunFolderError
 from selfinstruct.journal.repair import OTHER, looked_into
-from selfinstruct.journal.store import FINISHED, REPLAYED, Journal
+from selfinstruct.journal.store import FINISHED, REPLAYED, REVIEWS, Journal
 from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.records import Record
-from selfinstruct.run_folder.folder import JOURNAL, in_use
+from selfinstruct.records import ACCEPTED, Record
+from selfinstruct.run_folder.folder import JOURNAL, REVIEWED, in_use
 from selfinstruct.run_folder.shape import shapes
 from selfinstruct.stages import Stage, StageRun
 from selfinstruct.stages.tape import ReplayStats
@@ -79,6 +79,24 @@ class Recording:
                 self.unanswered.add(record.id)
         return {number: record for number, record in rows.items() if record.id not in self.unanswered}
 
+    def adopt_reviews(self, journal: Journal) -> None:
+        """Copy the reviews of the records that are the same in the replay, together with their parents."""
+        for key, review in self.journal.facts(REVIEWS).items():
+            id = key.partition("/")[2]
+            if journal.meta(REVIEWS + key) is None and self._has(journal, id):
+                journal.set_meta(REVIEWS + key, review)
+
+    def _has(self, journal: Journal, id: str | None) -> bool:
+        """Whether a replay has accepted the same record, made from the same ones."""
+        while id:
+            here, there = journal.record(id), self.journal.record(id)
+            if here is there is None:  # a seed task
+                break
+            if not here or not there or here.fate != ACCEPTED or here.data != there.data:
+                return False
+            id = here.parent
+        return True
+
     def report(self) -> dict[str, Any]:
         """The figures of the replay for the summary."""
         return {
@@ -129,7 +147,7 @@ def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
     if path.resolve() == into.resolve():
         raise RunFolderError(f"replay: {path} cannot be replayed into itself; choose another run_dir")
     busy = in_use(path)
-    with looked_into(path / JOURNAL, busy, OTHER) as journal:
+    with looked_into(path / JOURNAL, busy or in_use(path, REVIEWED), OTHER) as journal:
         changed = _changed(recipe, journal, path)
         yield Recording(path, journal, bool(journal.meta(FINISHED, False)) and not busy, changed)
 
@@ -199,4 +217,5 @@ async def replay(
             await context.journal.settled()
             if stop.done():
                 await stop
+    source.adopt_reviews(context.journal)
     context.journal.set_meta(REPLAYED, source.report())

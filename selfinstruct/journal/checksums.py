@@ -96,10 +96,14 @@ class Rows:
         self._changed: dict[tuple[str, str], tuple[int, int]] = {}  # since the last commit: rows, checksums
 
     def begin(self) -> None:
-        """Begin a transaction, unless one is open."""
+        """Begin a transaction, unless one is open; wait while another process writes.
+
+        It takes the right to write at once: SQLite refuses it to a transaction that has read before another
+        process has written, as a review does while a run works.
+        """
         if not self._db.in_transaction:
             self._changed.clear()  # rows that a full disk has rolled back must not count
-            self._db.execute("BEGIN")
+            self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """Write the counts of the changed rows and end the transaction, if there is one."""

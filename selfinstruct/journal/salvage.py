@@ -21,6 +21,7 @@ from selfinstruct.journal.checksums import COLUMNS, KEYS, Value, Values, checksu
 from selfinstruct.journal.file import look_at
 
 Place = tuple[str, str]  # a table and a stage
+BY_PEOPLE = ("review/", "reviewing/")  # how the keys of notes about reviews begin
 MOST_STEPS = 10_000  # look-ups between two breaks; a break is a few pages, each of a few rows
 _ABSENT: dict[str, Value] = {"sends": 1, "counted": 0}  # values of columns that an older format lacks
 
@@ -60,10 +61,12 @@ class Saved:
         If not, the run reads the replies again, which makes the records and the missing requests again.
 
         Args:
-            replies: whether to keep requests and replies; a replay takes both from its source.
+            replies: whether to keep requests and replies; a replay takes both from its source. What people
+                have said about its records is kept.
         """
         if not replies:
-            return {"vector": self.rows["vector"]}
+            said = [row for row in self.rows["meta"] if str(row[0]).startswith(BY_PEOPLE)]
+            return {"vector": self.rows["vector"], "meta": said}
         asked = {row[:2] for row in self.rows["request"]}
         answered = {row[:2] for row in self.rows["reply"]}
         if self.whole("reply") and self.whole("record") and answered <= asked:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 # Control characters except line breaks and tabs; characters that reverse the direction of writing; line
 # breaks that only some programs know; invisible marks; and unpaired surrogates, which no stream accepts.
-_ACTING = re.compile(
+ACTING = re.compile(
     "[\\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
 
 def visible(text: str) -> str:
     """The text with escapes in place of the characters that a terminal would act on."""
-    return _ACTING.sub(_escape, text)
+    return ACTING.sub(_escape, text)
 
 
 def safe(text: str) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe
 
 JOURNAL, LOCK = "run.sqlite", "run.lock"
+REVIEWED = "review.lock"  # locked while people review the run, which writes to the journal at any time
 JOB = "job.json"  # the outcome of a job of a sweep
 TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # files that a run writes beside its journal
 
@@ -139,7 +140,7 @@ def look(recipe: Recipe, path: Path) -> str:
         return "new"
     if recipe.config.fresh:
         return f"the run in it will be set aside as {_aside(path)}"
-    with looked_into(path / JOURNAL, in_use(path)) as journal:
+    with looked_into(path / JOURNAL, in_use(path) or in_use(path, REVIEWED)) as journal:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
         return f"continues the run in it: {', '.join(done)} accepted so far"
@@ -259,14 +260,14 @@ def _aside(path: Path) -> Path:
     return aside
 
 
-def in_use(path: Path) -> bool:
-    """Whether another process uses the run in a folder."""
+def in_use(path: Path, lock: str = LOCK) -> bool:
+    """Whether another process uses the run in a folder; with `REVIEWED`, whether people review it."""
     from filelock import FileLock, Timeout
 
-    if not (path / LOCK).exists():  # no process has used it; trying the lock would make the file
+    if not (path / lock).exists():  # no process has used it; trying the lock would make the file
         return False
     try:
-        with FileLock(path / LOCK, timeout=0):
+        with FileLock(path / lock, timeout=0):
             return False
     except Timeout:
         return True

@@ -22,7 +22,7 @@ from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.project.layout import load, no_path, path_below, resolved
 from selfinstruct.records import Record
 from selfinstruct.run_folder import labelled_records
-from selfinstruct.run_folder.folder import JOURNAL, in_use
+from selfinstruct.run_folder.folder import JOURNAL, REVIEWED, in_use
 from selfinstruct.run_folder.handover import left_here, place
 from selfinstruct.run_folder.outline import Outline, outline_of, stored_outline, stored_seeds
 from selfinstruct.sources.pool import Seeds
@@ -146,7 +146,7 @@ def opened(path: Path, project: Path | None = None) -> Iterator[OpenedRun]:
     if not (path / JOURNAL).is_file():
         raise RunFolderError(f"{path} holds no run ({JOURNAL} is missing); give the folder of a run")
     busy = in_use(path)
-    with looked_into(path / JOURNAL, busy, OTHER, whole=False) as journal:
+    with looked_into(path / JOURNAL, busy or in_use(path, REVIEWED), OTHER, whole=False) as journal:
         try:
             yield OpenedRun(path, journal, _outline(journal, path, project), busy, project)
         except sqlite3.DatabaseError as error:

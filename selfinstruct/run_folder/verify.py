@@ -27,7 +27,7 @@ from selfinstruct.journal.store import SETTINGS, SUMMED_UP
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.overrides import quoted_value
-from selfinstruct.run_folder.folder import JOB, JOURNAL, in_use
+from selfinstruct.run_folder.folder import JOB, JOURNAL, REVIEWED, in_use
 from selfinstruct.run_folder.handover import DATASET, left_here, place
 
 HELP = """\
@@ -166,7 +166,8 @@ def _of_run(run: Path) -> Iterator[Finding]:
         what = "the job has stored nothing" if started else f"{JOURNAL} is missing"
         yield Finding(what, "ok" if started else "not ok", "put it back, or {command} fresh=true")
         return
-    with Progress().busy("reading the journal"), untouched(run / JOURNAL, busy) as db:
+    open_ = busy or in_use(run, REVIEWED)
+    with Progress().busy("reading the journal"), untouched(run / JOURNAL, open_) as db:
         facts: dict[str, Any] = {}
         yield from _of_journal(run / JOURNAL, db, facts)
     if not busy:
