@@ -59,6 +59,7 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     from selfinstruct.journal.repair import OTHER, SAME, offer
     from selfinstruct.replay import recording
     from selfinstruct.run_folder.folder import broken, open_folder
+    from selfinstruct.run_folder.outline import store_outline
     from selfinstruct.runner import run_recipe
 
     source = None
@@ -67,6 +68,7 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
             if source:
                 source.claim(folder.journal)
             folder.keep_settings(saved)
+            store_outline(folder.journal, recipe)
             _in_a_new_loop(partial(run_recipe, recipe, folder, progress, source))
     except DamagedJournal as error:  # the journal was whole when it was opened
         own = source is None or error.path != source.journal.path

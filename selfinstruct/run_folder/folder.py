@@ -23,7 +23,6 @@ from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
 from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
-from selfinstruct.run_folder.outline import store_outline
 from selfinstruct.safety.blot import blotted
 
 if TYPE_CHECKING:
@@ -200,7 +199,6 @@ def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
     _compare(journal, recipe, path)
     if journal.meta(SHAPE) and journal.meta(NAMES) != WHOLE:
         store_shape(journal, recipe)  # with the keys that a run of before did not name
-    store_outline(journal, recipe)
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from selfinstruct.errors import UserError
+from selfinstruct.journal.store import REVIEWS
 from selfinstruct.records import (
     ACCEPTED,
     KEPT,
@@ -29,7 +30,6 @@ from selfinstruct.sources.pool import SEED_STAGE
 
 PASSED, NOT_REACHED, NOT_RUN = "passed", "not reached", "not run"
 READ = "read"  # the first step: the reply can be read
-REVIEWS = "review/"  # with the reviewer and the id of a record: the meta key of a review
 _OF_EARLIER = {*KEEPS, "average_similarity"}  # details that only a check that is passed notes
 
 
