@@ -120,6 +120,30 @@ def nearest_other(texts: Sequence[str], language: str = "en") -> list[float]:
     return best.tolist()
 
 
+def nearest_earlier(
+    texts: Sequence[str], places: Sequence[int] | None = None, language: str = "en"
+) -> list[float | None]:
+    """The ROUGE-L F-measure of texts to the nearest text before them; None for a text with none before it.
+
+    Args:
+        texts: the texts, in the order in which they were made.
+        places: the places of the texts that are asked about, in ascending order; all of them by default.
+        language: their language, as a BCP 47 tag.
+    """
+    import numpy as np
+
+    rows, found = _rows(texts, language), list[float | None]()
+    asked = range(len(texts)) if places is None else places
+    for start in range(0, len(asked), _AT_ONCE):
+        block = asked[start : start + _AT_ONCE]
+        scores = _f_measures([rows[place] for place in block], rows[: max(block[-1], 1)])
+        later = np.arange(scores.shape[1]) >= np.array(block)[:, None]  # also the text itself
+        scores[later] = 0
+        best = scores.max(axis=1).tolist()
+        found += [score if place else None for place, score in zip(block, best, strict=True)]
+    return found
+
+
 def _rows(texts: Iterable[str], language: str) -> list[str | array[int]]:
     """Each text as the numbers of its tokens, in the form that rapidfuzz compares."""
     tokens = tokenizer(comparing(language))
