@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.filters import FILTERS
 from selfinstruct.journal.stage_stats import StageStats
+from selfinstruct.plugins import PluginError
 from selfinstruct.report.advice import HELP, OTHER
+from selfinstruct.report.run_facts import summary
 from selfinstruct.run_folder.handover import DATASET
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
@@ -50,11 +53,25 @@ def _steps(stage: StageOutline, stats: StageStats) -> list[dict[str, Any]]:
     for name, kind in kinds.items():
         rejected = stats.rejected.get(name, 0)
         over -= rejected
-        what = HELP.get(kind or name, OTHER).what
         steps.append(
-            {"check": name, "kind": kind or name, "rejected": rejected, "left_over": over, "what": what}
+            {
+                "check": name,
+                "kind": kind or name,
+                "rejected": rejected,
+                "left_over": over,
+                "what": HELP.get(kind or name, OTHER).what,
+                "does": _does(kind) if name in stage.checks else "",
+            }
         )
     return steps
+
+
+def _does(kind: str | None) -> str:
+    """The sentence that a filter says about itself; empty for a plug-in's that is gone."""
+    try:
+        return summary(FILTERS.find(kind or ""))
+    except (PluginError, KeyError):
+        return ""
 
 
 def dataset_files(run: OpenedRun) -> list[dict[str, Any]]:

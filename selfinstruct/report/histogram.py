@@ -30,16 +30,15 @@ def histogram(values: Sequence[float], edges: Sequence[float] | None = None) -> 
     bounds = list(edges or _edges(values))
     found = np.array(values, dtype=np.float64)
     counts, _ = np.histogram(found, bounds)
-    figures = (np.mean, np.median, np.min, np.max)
-    names = ("mean", "median", "min", "max")
+    figures = (np.mean(found), np.median(found), found.min(), found.max()) if len(found) else [None] * 4
     return {
         "edges": bounds,
         "counts": counts.tolist(),
         "beyond": int((found > bounds[-1]).sum()),
         "count": len(found),
         **{
-            name: float(figure(found)) if len(found) else None
-            for name, figure in zip(names, figures, strict=True)
+            name: None if value is None else float(value)
+            for name, value in zip(("mean", "median", "min", "max"), figures, strict=True)
         },
     }
 
@@ -59,9 +58,6 @@ def _edges(values: Sequence[float]) -> list[float]:
     ordered = sorted(values)
     last = ordered[ceil(_SHOWN * len(ordered)) - 1] if ordered else 0
     step = next(
-        factor * 10**power
-        for power in range(20)
-        for factor in _STEPS
-        if factor * 10**power * _BARS > last
+        factor * 10**power for power in range(20) for factor in _STEPS if factor * 10**power * _BARS > last
     )
     return [place * step for place in range(int(last // step) + 2)]

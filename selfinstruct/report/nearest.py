@@ -8,7 +8,8 @@ random; each of these is compared with every earlier text.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as kept
 from typing import Any
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record, stream
@@ -31,10 +32,10 @@ class Similarity:
     field: str
     checks: Collection[str]
     seeds: Collection[str]
-    texts: list[str] = field(default_factory=list)
-    requests: list[int] = field(default_factory=list)
-    machine: list[float | None] = field(default_factory=list)
-    rejected: list[float] = field(default_factory=list)
+    texts: list[str] = kept(default_factory=list)
+    requests: list[int] = kept(default_factory=list)
+    machine: list[float | None] = kept(default_factory=list)
+    rejected: list[float] = kept(default_factory=list)
 
     def see(self, record: Record) -> None:
         """Collect an accepted text, or the score of a rejected one."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from selfinstruct.text.tokenizers import is_english
+
 Stats = Mapping[str, Any]
 COUNT, SHARE, WORDS, EACH = "records", "share", "words", "instances an instruction"
 REVIEWED = ("instruction", "input", "output")  # the names of the paper's questions
@@ -43,7 +45,7 @@ def beside(stats: Stats, language: str) -> list[dict[str, Any]]:
         stats: the other numbers of the report.
         language: the language of the run, as a BCP 47 tag.
     """
-    return list(_rows(stats, language.lower().replace("_", "-").split("-")[0] == "en"))
+    return list(_rows(stats, is_english(language)))
 
 
 def _rows(stats: Stats, english: bool) -> Iterator[dict[str, Any]]:
@@ -60,7 +62,11 @@ def _rows(stats: Stats, english: bool) -> Iterator[dict[str, Any]]:
 
 
 def _size(key: str) -> Callable[[Stats], float | None]:
-    return lambda stats: stats["sizes"].get(key)
+    def size(stats: Stats) -> float | None:
+        found: float | None = stats["sizes"].get(key)
+        return found
+
+    return size
 
 
 def _part(key: str, of: str) -> Callable[[Stats], float | None]:
@@ -74,7 +80,8 @@ def _part(key: str, of: str) -> Callable[[Stats], float | None]:
 def _mean_words(field: str) -> Callable[[Stats], float | None]:
     def mean(stats: Stats) -> float | None:
         found = stats["lengths"].get(field)
-        return found["words"]["mean"] if found else None
+        value: float | None = found["words"]["mean"] if found else None
+        return value
 
     return mean
 
@@ -84,9 +91,9 @@ def _reviewed(question: str | None) -> Callable[[Stats], float | None]:
         review = stats.get("review")
         if not review or {one["name"] for one in review["questions"]} != {*REVIEWED}:
             return None
-        if question is None:
-            return review["all_good"]["share"]
-        return next(one["share_good"] for one in review["questions"] if one["name"] == question)
+        by_name = {one["name"]: one["share_good"] for one in review["questions"]}
+        found: float | None = by_name[question] if question else review["all_good"]["share"]
+        return found
 
     return share
 
@@ -94,14 +101,10 @@ def _reviewed(question: str | None) -> Callable[[Stats], float | None]:
 TABLE_1, TABLE_2 = "table 1", "table 2"
 FIGURES = (
     Figure("instructions", 52_445, COUNT, TABLE_1, _size("instructions")),
-    Figure(
-        "classification tasks", 11_584 / 52_445, SHARE, TABLE_1, _part("classification", "instructions")
-    ),
+    Figure("classification tasks", 11_584 / 52_445, SHARE, TABLE_1, _part("classification", "instructions")),
     Figure("instances", 82_439, COUNT, TABLE_1, _size("instances")),
     Figure("instances per instruction", 82_439 / 52_445, EACH, TABLE_1, _part("instances", "instructions")),
-    Figure(
-        "instances with empty input", 35_878 / 82_439, SHARE, TABLE_1, _part("empty_input", "instances")
-    ),
+    Figure("instances with empty input", 35_878 / 82_439, SHARE, TABLE_1, _part("empty_input", "instances")),
     Figure("mean length of an instruction", 15.9, WORDS, TABLE_1, _mean_words("instruction"), True),
     Figure("mean length of a non-empty input", 12.7, WORDS, TABLE_1, _mean_words("input"), True),
     Figure("mean length of an output", 18.9, WORDS, TABLE_1, _mean_words("output"), True),

@@ -59,7 +59,7 @@ class Progress:
         }
 
     def _points(self, windows: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
-        """A point for each window of requests: the counts are those so far, rate and score the window's own."""
+        """A point for each window of requests: the counts so far, and the window's own rate and score."""
         points, candidates, accepted = [], 0, 0
         for numbers in windows:
             came = sum(self.candidates[number] for number in numbers)

@@ -70,10 +70,14 @@ def _models(run: OpenedRun) -> dict[str, list[str]]:
 def _kind_words(kind: str) -> str:
     """The sentence that a kind of stage says about itself; empty for a plug-in's that is gone."""
     try:
-        words = STAGES.find(kind).__doc__ or ""
+        return summary(STAGES.find(kind))
     except (PluginError, KeyError):
         return ""
-    return " ".join(words.split("\n\n")[0].split())
+
+
+def summary(factory: Any) -> str:
+    """The first paragraph of what an entry of a registry says about itself."""
+    return " ".join((factory.__doc__ or "").split("\n\n")[0].split())
 
 
 def _notes(run: OpenedRun) -> list[str]:

@@ -1,4 +1,4 @@
-"""The tables of a report: the first records, and rejected ones of every check, with what they were too like."""
+"""The tables of a report: the first records, and rejected ones of every check with their nearest texts."""
 
 from __future__ import annotations
 
