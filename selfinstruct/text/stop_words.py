@@ -1,6 +1,6 @@
 """Words that do not tell what a text is about, by language. To add a language, add a list.
 
-They are left out where the most common words of texts are shown. The list for Chinese and Japanese has pairs of
+They are left out where the most common words are shown. The lists for Chinese and Japanese have pairs of
 characters, as `text.common_words` counts them.
 """
 
