@@ -318,6 +318,39 @@ class CacheConfig(Strict):
     )
 
 
+class ReportConfig(Strict):
+    """The page that explains a run."""
+
+    figures: Literal["page", "svg", "png"] = Field(
+        "page", description="also write each figure as a file of this form, to figures/"
+    )
+    rows: int = Field(
+        2000, ge=0, le=100_000, description="the most records, and the most rejections, in its tables"
+    )
+
+
+class ChoiceConfig(Strict):
+    """An answer to a question of a review."""
+
+    key: str = Field(min_length=1, max_length=1, description="the key to press")
+    text: str = Field(min_length=1, description="its text on the page")
+
+
+class QuestionConfig(Strict):
+    """A question that people answer about a record."""
+
+    text: str = Field(min_length=1, description="the question")
+    choices: dict[str, ChoiceConfig] = Field(
+        min_length=2, description="the answers, by the value that is stored; the first is the good one"
+    )
+
+
+class ReviewConfig(Strict):
+    """The questions that people answer about records, on the page of `selfinstruct review`."""
+
+    questions: dict[str, QuestionConfig] = Field(min_length=1, description="the questions, by name, in order")
+
+
 def _listed(value: Any) -> Any:
     """`trust=HOST` for `trust=[HOST]`."""
     return [value] if isinstance(value, str) else value
@@ -354,6 +387,13 @@ class RecipeConfig(Strict):
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
         CacheConfig.model_validate({}),
         description="the replies shared by all runs; off to pay for every reply again",
+    )
+    report: Annotated[ReportConfig | None, Machine, BeforeValidator(_off)] = Field(
+        ReportConfig.model_validate({}),
+        description="report.html at the end of a run; off to write none",
+    )
+    review: Annotated[ReviewConfig | None, Machine] = Field(
+        None, description="the questions that people answer about records"
     )
     trust: Annotated[list[str], Machine, BeforeValidator(_listed)] = Field(
         default_factory=list,

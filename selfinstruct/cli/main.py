@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,23 @@ VERBS = {
     "run": "run a recipe, or go on with a run of it (the default)",
     "check": "check a recipe without sending a request: print every fault, or what a run would do",
     "replay": "read a run's replies again with other settings, without a model: replay RUN KEY=VALUE …",
+    "show": "look at a run, or at the whole story of one record: show RUN [ID or WORDS]",
+    "report": "write report.html, the page that explains a run: report RUN [RUN]",
+    "review": "judge a sample of the records on a local page: review RUN --sample 200",
+    "export": "write the dataset of a run in other formats: export RUN 'export=[chat]'",
+    "push": "upload the dataset of a run to the Hugging Face hub: push RUN USER/NAME",
     "verify": "check whether a run's folder is whole, without changing anything in it: verify RUN",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
     "trust": "allow a server to get a key, whichever recipe names the server: trust HOST VARIABLE",
     "help": "show this text",
+}
+ON_A_RUN = {  # the modules of the verbs on a run; each has HELP, and main(arguments, project) -> exit status
+    "show": "selfinstruct.show.command",
+    "report": "selfinstruct.report.command",
+    "review": "selfinstruct.review.command",
+    "export": "selfinstruct.dataset.command",
+    "push": "selfinstruct.dataset.push",
+    "verify": "selfinstruct.run_folder.verify",
 }
 PRESETS = {"hydra/launcher": "where the jobs of a sweep run", "hydra/sweeper": "which jobs a sweep has"}
 CHOSEN = {  # how a file of a folder is chosen, unless by FOLDER=NAME
@@ -119,8 +133,8 @@ def _command(arguments: Sequence[str]) -> int:
             part.partition("=")[0] in ("--list", "--help", "-h") for part in arguments
         ):
             return _list(arguments)
-        if verb == "verify":
-            return _verify(arguments)
+        if verb in ON_A_RUN:
+            return _on_a_run(verb, arguments)
         if verb == "replay" and HELP_FLAGS & set(arguments):
             print(REPLAY_HELP)
             return 0
@@ -290,13 +304,13 @@ def _trust(arguments: Sequence[str]) -> str:
     return trusted.remember(names[0], names[1:]) if names else trusted.listed()
 
 
-def _verify(arguments: list[str]) -> int:
-    from selfinstruct.run_folder.verify import HELP, verify
-
+def _on_a_run(verb: str, arguments: list[str]) -> int:
+    """Do a verb on a run folder, or print its help; return the exit status."""
+    module = import_module(ON_A_RUN[verb])
     if HELP_FLAGS & set(arguments):
-        print(HELP)
+        print(module.HELP)
         return 0
-    return verify(arguments, Path.cwd())
+    return int(module.main(arguments, Path.cwd()))
 
 
 def _short(path: Path) -> Path:

@@ -137,6 +137,14 @@ def inspect(path: Path, db: sqlite3.Connection) -> None:
         raise DamagedJournal(path, wrong)
 
 
+def refuse_unreadable(path: Path, db: sqlite3.Connection) -> None:
+    """Refuse a file that is not a journal or is of a newer format, without reading all of it."""
+    if path.stat().st_size:
+        readable(path)
+        with understood(path):
+            refuse_newer(path, db)
+
+
 def readable(path: Path) -> None:
     """Refuse a file with a damaged header, for which SQLite's own error would be misleading."""
     with path.open("rb") as file:

@@ -15,7 +15,7 @@ from typing import Any
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
 from selfinstruct.journal.check import FORMAT, format_of
-from selfinstruct.journal.file import copied, inspect, look_at, understood, untouched
+from selfinstruct.journal.file import copied, inspect, look_at, refuse_unreadable, understood, untouched
 from selfinstruct.journal.salvage import Saved, put_in_place, read_from, read_what_can_be
 from selfinstruct.journal.store import Journal
 
@@ -59,24 +59,28 @@ def open_journal(path: Path, repair: bool = False, replay: bool = False) -> tupl
 
 
 @contextmanager
-def looked_into(path: Path, busy: bool, how: str = CHECKED) -> Iterator[Journal]:
+def looked_into(path: Path, busy: bool, how: str = CHECKED, whole: bool = True) -> Iterator[Journal]:
     """A journal to read from, without a new file in its folder; one of an older format is copied first.
 
     Args:
         path: the SQLite file.
         busy: whether another process uses it.
         how: the sentence with the command that repairs a damaged one, for the message.
+        whole: whether to check all of it first; otherwise each row is checked when it is read.
 
     Raises:
         DamagedJournal: if it is damaged; the message says how to go on.
-        RunFolderError: if it cannot be opened.
+        RunFolderError: if it cannot be opened, or is of a newer format.
     """
     with ExitStack() as stack:
         with understood(path):
             db = stack.enter_context(untouched(path, busy))
         try:
             _refuse_emptied(path, db)
-            inspect(path, db)
+            if whole:
+                inspect(path, db)
+            else:
+                refuse_unreadable(path, db)
             if format_of(db) == FORMAT:
                 journal = Journal(path, db)
             else:

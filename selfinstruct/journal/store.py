@@ -104,6 +104,12 @@ class Journal:
         self._rows.put("meta", (key, _json(value)))
         self.commit()
 
+    def facts(self, prefix: str) -> dict[str, Any]:
+        """The facts whose keys begin so, by the rest of the key, in the order of the keys."""
+        end = f"{prefix}\U0010ffff"
+        rows = self._rows.read("meta", "key >= ? AND key < ? ORDER BY key", (prefix, end))
+        return {str(key)[len(prefix) :]: json.loads(blotted(str(value))) for key, value in rows}
+
     def sent(self, requests: Iterable[Request], sends: int = 1) -> None:
         """Store requests as they are sent; one that is sent again replaces the first, and its sends add up.
 
@@ -267,6 +273,16 @@ class Journal:
                 query += f" AND {column} = ?"
                 values.append(value)
         yield from map(_record, self._rows.read("record", f"{query} ORDER BY request, position", values))
+
+    def record(self, id: str) -> Record | None:
+        """A record by its id, whatever its fate; None if there is none."""
+        return next(map(_record, self._rows.read("record", "id = ?", (id,))), None)
+
+    def children(self, id: str) -> list[Record]:
+        """The records and labels made from a record, in order, whatever their fates."""
+        return list(
+            map(_record, self._rows.read("record", "parent = ? ORDER BY stage, request, position", (id,)))
+        )
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Add to the time that a stage has taken."""

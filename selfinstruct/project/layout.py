@@ -18,7 +18,7 @@ from selfinstruct.project.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, 
 from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.yaml_limits import BYTES
 
-GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export")
+GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export", "review")
 FOLDERS = (*GROUPS, parts.PARTS)  # the folders of conf from which a recipe chooses files
 LONGEST_NAME = 255  # bytes, on every usual file system
 ESCAPE = "${name} means another key of the recipe; to have it as text, write \\${name}"

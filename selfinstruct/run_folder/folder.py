@@ -24,6 +24,7 @@ from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
+from selfinstruct.run_folder.outline import store_outline
 from selfinstruct.run_folder.shape import NAMES, SHAPE, WHOLE, shapes, store_shape
 from selfinstruct.safety.blot import blotted
 
@@ -195,6 +196,7 @@ def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
     _compare(journal, recipe, path)
     if journal.meta(SHAPE) and journal.meta(NAMES) != WHOLE:
         store_shape(journal, recipe)  # with the keys that a run of before did not name
+    store_outline(journal, recipe)
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:

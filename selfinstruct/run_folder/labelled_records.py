@@ -7,16 +7,16 @@ after they were made, and if it is left out, so are they.
 from __future__ import annotations
 
 from selfinstruct.journal.store import Journal
-from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import ACCEPTED, REJECTED, Record
-from selfinstruct.stages import OTHERWISE, Stage
+from selfinstruct.run_folder.outline import OfStage, Pipeline
+from selfinstruct.stages import OTHERWISE
 
 
-def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None) -> dict[int, Record]:
+def rows(pipeline: Pipeline, journal: Journal, name: str, before: str | None = None) -> dict[int, Record]:
     """The records of a stage, with their labels.
 
     Args:
-        recipe: the recipe.
+        pipeline: the stages: a recipe, or the outline of a run.
         journal: its journal.
         name: the stage that made the records.
         before: leave out the labels set by this stage and those after it.
@@ -27,11 +27,11 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
         says what an unreadable answer means.
     """
     found = dict(enumerate(journal.records(name, ACCEPTED), 1))
-    stage = recipe.stage(name)
+    stage = pipeline.stage(name)
     if stage.of:
-        found = _following(stage, found, rows(recipe, journal, stage.of, before))
+        found = _following(stage, found, rows(pipeline, journal, stage.of, before))
     numbers = {record.id: number for number, record in found.items()}
-    for label in recipe.labels_of(name, before):
+    for label in pipeline.labels_of(name, before):
         for verdict in journal.records(label.name):
             number = numbers.get(verdict.parent or "", 0)
             otherwise = verdict.detail.get(OTHERWISE)
@@ -42,7 +42,7 @@ def rows(recipe: Recipe, journal: Journal, name: str, before: str | None = None)
     return found
 
 
-def _following(stage: Stage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:
+def _following(stage: OfStage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:
     """The records with a parent that is not left out, with its later labels; their own fields win."""
     own = set(stage.own)
     inherited = {

@@ -81,7 +81,7 @@ class Finding:
     remedy: str = ""
 
 
-def verify(arguments: list[str], project: Path) -> int:
+def main(arguments: list[str], project: Path) -> int:
     """Print a line for each thing in a folder; return the exit status.
 
     Raises:

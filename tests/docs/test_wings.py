@@ -15,7 +15,21 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "selfinstruct"
 # Top to bottom. A module may import its own wing and those below it.
 WINGS = (
-    *("cli", "sweeps", "api", "runner", "replay", "report", "plan", "run_folder", "describe", "recipe"),
+    *(
+        "cli",
+        "sweeps",
+        "api",
+        "review",
+        "show",
+        "runner",
+        "replay",
+        "report",
+        "dataset",
+        "plan",
+        "run_folder",
+        "describe",
+        "recipe",
+    ),
     *("stages", "filters", "export", "llm", "prompts", "parse", "text", "registry", "monitor"),
     *("sources", "plugins", "journal", "schema", "project", "config", "where", "records", "safety", "errors"),
 )

@@ -1,0 +1,1 @@
+"""The dataset of a run: its files, its card, exports at any time, and the upload to the hub."""
