@@ -86,18 +86,19 @@ def gather(
         "records": made.records,
         "rejected": scan.rejections.table(run),
     }
-    stats |= _of_texts(made.texts, run.outline.language, tell)
+    stats |= _of_texts(run, made.texts, tell)
     stats["paper"] = beside(stats, run.outline.language)
     found: Stats = _rounded(stats)
     return found
 
 
-def _of_texts(texts: Sequence[str], language: str, tell: Callable[[str], None]) -> Stats:
+def _of_texts(run: OpenedRun, texts: Sequence[str], tell: Callable[[str], None]) -> Stats:
     """`verbs` or `words`, and `diversity`."""
+    language = run.outline.language
     if not texts:
         return {"diversity": []}
     tell("measuring diversity")
-    found = {"diversity": diversity(texts, language)}
+    found = {"diversity": diversity(texts, language, run.outline.seed)}
     tell("finding verbs" if is_english(language) else "counting words")
     return found | verbs_or_words(texts, language)
 
