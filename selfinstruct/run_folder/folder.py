@@ -65,13 +65,16 @@ class RunFolder:
 
     def write(self, name: str, pieces: Iterable[str]) -> Path:
         """Write a file without secrets; readers see the old file or the new one, never a part."""
+        return self.write_bytes(name, map(_encoded, pieces))
+
+    def write_bytes(self, name: str, pieces: Iterable[bytes]) -> Path:
+        """As `write`, with contents that have no secrets."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         digest, size = sha256(), 0
         with part.open("wb") as file:
-            for piece in pieces:
-                content = _encoded(piece)
+            for content in pieces:
                 digest.update(content)
                 size += file.write(content)
             file.flush()
