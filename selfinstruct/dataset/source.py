@@ -77,8 +77,14 @@ def of_recipe(recipe: Recipe, journal: Journal, finished: bool) -> Source:
     )
 
 
-def of_run(run: OpenedRun, journal: Journal | None = None) -> Source:
-    """The source of the dataset of a run folder, without its recipe."""
+def of_run(run: OpenedRun, journal: Journal | None = None, license: str | None = None) -> Source:
+    """The source of the dataset of a run folder, without its recipe.
+
+    Args:
+        run: the run.
+        journal: its journal, if it is open for writing too.
+        license: the licence; that of its recipe if there is none.
+    """
     config = run.config
     review: Mapping[str, Any] = config.get("review") or model_config("paper", run.project, "review") or {}
     return Source(
@@ -87,7 +93,7 @@ def of_run(run: OpenedRun, journal: Journal | None = None) -> Source:
         run.seeds,
         config.get("schema") or {},
         review.get("questions") or {},
-        config.get("license"),
+        license or config.get("license"),
         bool(run.journal.meta(FINISHED)),
     )
 

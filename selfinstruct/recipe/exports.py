@@ -122,29 +122,51 @@ def checked(
     sample = fields_of(schema)
     if sample:  # otherwise the fields of the records are unknown
         sample.update({name: field.value for name, field in made.items()})
-    for name in export.fields if sample else ():
-        if name not in sample:
-            faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
-    if made and sample:
-        values = {"review": VERDICTS, **{name: field.values for name, field in made.items()}}
-        faults.extend(where_faults(f"export.{key}.where", export.where, {**REVIEWED, **sample}, values))
+    values = {name: field.values for name, field in made.items()} if sample else {}
     known = {**REVIEWED, **origins.names(stages, export.of)}
-    if made and sample:
-        faults.extend(_columns(key, export, {**known, **sample}))
-    else:
-        faults.extend(_columns(key, export, None))
-    for template in export.templates if sample else ():
-        try:
-            render(template, {"input": "", **sample})
-        except TemplateFault as error:
-            faults.append(Fault(f"export.{key}", str(error)))
-    faults.extend(_file(key, export, others))
+    fit = fitted(key, export, others, sample, known, values, faults)
     unkept = origins.unkept(stages, export.of)
     warnings += [
         f"export.{key}.columns: {name} is null in every row unless {unkept[name]} is set"
         for name in export.columns
         if name in unkept and name not in sample
     ]
+    return fit
+
+
+def fitted(
+    key: str,
+    export: Export,
+    others: Mapping[str, Export],
+    sample: Mapping[str, Any],
+    known: Mapping[str, Any],
+    values: Mapping[str, Sequence[Any]],
+    faults: list[Fault],
+) -> Export:
+    """The export, with its fields and its other columns told apart.
+
+    Args:
+        key: its name.
+        export: the export.
+        others: the exports before it.
+        sample: a record, for trying out templates; empty if its fields are unknown.
+        known: the columns that are not fields.
+        values: by field, all its values if they are a closed set; empty if not all fields are known.
+        faults: gets the faults.
+    """
+    for name in export.fields if sample else ():
+        if name not in sample:
+            faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
+    if values and sample:
+        closed = {"review": VERDICTS, **values}
+        faults.extend(where_faults(f"export.{key}.where", export.where, {**REVIEWED, **sample}, closed))
+    faults.extend(_columns(key, export, {**known, **sample} if values and sample else None))
+    for template in export.templates if sample else ():
+        try:
+            render(template, {"input": "", **sample})
+        except TemplateFault as error:
+            faults.append(Fault(f"export.{key}", str(error)))
+    faults.extend(_file(key, export, others))
     facts = frozenset(known).intersection(export.columns) - set(sample)
     return replace(export, origins=export.origins | facts)
 
