@@ -243,8 +243,9 @@ class _Made:
 def _made(run: OpenedRun, scan: _Scan, texts: Texts | None, most: int) -> _Made:
     found, makers = _Made(Lengths(run.outline.language)), run.outline.makers
     owner = {name: stage.name for stage in makers for name in stage.own}  # the last stage that gives it
+    made = labelled_records.made(run.outline, scan)
     for stage in makers:
-        records = list(labelled_records.rows(run.outline, scan, stage.name).values())
+        records = made[stage.name]
         measured = {*USUAL, texts.field} if texts else {*USUAL}
         fields = [name for name in stage.own if owner[name] == stage.name and name in measured]
         found.measure(stage, fields, records)
