@@ -14,12 +14,12 @@ import argparse
 import resource
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 from big_run import make
 
-from selfinstruct.records import Record
-from selfinstruct.report import nearest
 from selfinstruct.report.stats import gather, stats_text
 from selfinstruct.run_folder.opened import opened
 
@@ -40,26 +40,15 @@ def measured(folder: Path) -> None:
     print(f"{sizes}; stats.json has {len(stats_text(stats).encode()) / 1e3:,.0f} kB")
 
 
-class Bare(nearest.Similarity):
-    """Reads records as if none had kept its most similar texts."""
-
-    def see(self, record: Record) -> None:
-        """See `Similarity`."""
-        record.detail.pop("most_similar", None)
-        super().see(record)
-
-
 def main() -> None:
     """Make a run, if none is named, and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--without-details", action="store_true")
     given = parser.parse_args()
-    if given.without_details:
-        from selfinstruct.report import stats
-
-        stats.Similarity = Bare  # type: ignore[misc]
-    with tempfile.TemporaryDirectory() as place:
+    kept = "selfinstruct.report.nearest._nearest_made"
+    without = patch(kept, lambda similar, seeds: None) if given.without_details else nullcontext()
+    with without, tempfile.TemporaryDirectory() as place:
         measured(given.folder or make(Path(place) / "big"))
 
 
