@@ -48,7 +48,10 @@ class Counts(Protocol):
 
 
 def gather(
-    run: OpenedRun, options: ReportConfig | None = None, tell: Callable[[str], None] = lambda step: None
+    run: OpenedRun,
+    options: ReportConfig | None = None,
+    tell: Callable[[str], None] = lambda step: None,
+    questions: Mapping[str, Any] | None = None,
 ) -> Stats:
     """The numbers of a run, finished or not.
 
@@ -56,12 +59,15 @@ def gather(
         run: the run.
         options: how many rows the tables have.
         tell: is told what is done now, for progress.
+        questions: the questions of its reviews, if they are not those of its saved config.
 
     Returns:
         The numbers by section; a section that does not apply is missing or empty.
     """
     most = (options or ReportConfig.model_validate({})).rows
     config, missing = saved(run)
+    if questions is None:
+        questions = (config.get("review") or {}).get("questions") or {}
     texts = texts_of(run, config)
     tell("reading the records")
     scan = _scanned(run, config, texts, most)
@@ -82,7 +88,7 @@ def gather(
         "sizes": made.sizes,
         "spending": rows,
         "total": total(rows),
-        "review": review_summary(run, config),
+        "review": review_summary(run, questions),
         "records": made.records,
         "rejected": scan.rejections.table(run),
     }

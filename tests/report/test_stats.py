@@ -317,6 +317,7 @@ def reviewed(finished: Path, tmp_path: Path) -> Path:
             if given:
                 fact = {"answers": given, "edit": None, "note": "", "at": "2026-01-01T00:00:00+00:00"}
                 journal.set_meta(f"review/{reviewer}/{id}", fact)
+    journal.set_meta(f"review/eve/{ids[0]}", {"answers": {}, "edit": None, "note": "", "at": ""})
     journal.close()
     return folder
 
@@ -327,7 +328,7 @@ def test_the_summary_of_a_review(reviewed: Path) -> None:
         found = gather(one)
     review = found["review"]
     assert review["reviewers"] == [{"name": "ann", "reviewed": 4}, {"name": "bob", "reviewed": 3}]
-    assert review["records"] == 4
+    assert (review["records"], review["other_questions"]) == (4, 0)
     instruction, _, output = review["questions"]
     assert instruction["share_good"] == 1
     assert instruction["kappa"] is None  # with only one answer, chance explains everything
@@ -342,6 +343,16 @@ def test_the_summary_of_a_review(reviewed: Path) -> None:
     assert review["all_good"]["share"] == 0.25
     rows = {row["what"]: (row["paper"], row["run"]) for row in found["paper"]}
     assert rows["review: all three"] == (0.54, 0.25)
+
+
+def test_the_questions_of_a_review_can_be_named(reviewed: Path) -> None:
+    """Where they are not those of the run; what answers other questions is counted as such."""
+    mine = {"useful": {"text": "Is it of use?", "choices": {"yes": {"key": "y", "text": "Yes"}}}}
+    with opened(reviewed) as one:
+        review = gather(one, questions=mine)["review"]
+    assert [question["name"] for question in review["questions"]] == ["useful"]
+    assert (review["records"], review["other_questions"]) == (0, 7)
+    assert review["questions"][0]["share_good"] is None
 
 
 def test_runs_side_by_side(stats: Stats) -> None:
