@@ -15,6 +15,7 @@ from selfinstruct.config import ReportConfig
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, Record, Rejection, Reply, Request
 from selfinstruct.report.comparison import compare
+from selfinstruct.report.nearest import Similarity
 from selfinstruct.report.progress_curve import Progress, knee_of
 from selfinstruct.report.stats import Stats, gather, stats_text
 from selfinstruct.report.tables import quotas
@@ -133,6 +134,20 @@ def test_similarity_to_seeds_and_to_earlier_texts(stats: Stats) -> None:
     rejected = found["rejected"]
     assert (rejected["count"], rejected["min"], rejected["max"]) == (2, round(10 / 11, 6), 1.0)
     assert found["threshold"] == 0.7
+
+
+def test_the_scores_that_a_run_has_kept() -> None:
+    """The nearest text that is no seed comes from the details; if only seeds were kept, it is computed."""
+    found = Similarity("instruction", ["rouge_l"], {"s0"})
+    kept: list[dict[str, float]] = [{}, {"s0": 0.6, "i-1": 0.4}, {"s0": 0.5}]
+    for number, similar in enumerate(kept, 1):
+        data = {"instruction": ["Name a river.", "Name a lake.", "Name a river now."][number - 1]}
+        detail = {"most_similar": similar} if similar else {}
+        found.see(Record(f"i-{number}", "i", number, 0, data, fate=ACCEPTED, detail=detail))
+    scores = found.scores(["Name a river."], "en", 0)
+    assert scores.seed == [1, 2 * 2 / 6, 2 * 3 / 7]
+    assert scores.machine == [None, 0.4, 2 * 3 / 7]
+    assert scores.by_request() == {1: [1], 2: [2 * 2 / 6], 3: [2 * 3 / 7]}
 
 
 def test_the_curve_has_a_point_for_each_request(stats: Stats) -> None:
