@@ -14,6 +14,7 @@ from selfinstruct import run
 from selfinstruct.config import ReportConfig
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, Record, Rejection, Reply, Request
+from selfinstruct.report.check_steps import dataset_files
 from selfinstruct.report.comparison import compare
 from selfinstruct.report.nearest import Similarity
 from selfinstruct.report.progress_curve import Progress, knee_of
@@ -121,6 +122,23 @@ def test_the_funnel_goes_down_to_what_was_accepted(stats: Stats) -> None:
     assert similar["does"].startswith("Rejects a text if its ROUGE-L")
     assert (label["candidates"], label["accepted"]) == (4, 4)
     assert (last["candidates"], last["accepted"], last["left"]) == (5, 4, 4)
+
+
+def test_the_files_of_the_dataset(finished: Path, tmp_path: Path) -> None:
+    """Their rows, in each format; a line break in a cell of a table begins no row."""
+    import pyarrow
+    from pyarrow import parquet
+
+    (tmp_path / "run.sqlite").write_bytes((finished / "run.sqlite").read_bytes())
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"a": 1}\n{"a": 2}\n', encoding="utf-8")
+    (folder / "b.csv").write_text('text\n"two\nlines, ""quoted"""\n"' + "x" * 200_000 + '"\n')
+    (folder / "README.md").write_text("# A dataset\n", encoding="utf-8")
+    parquet.write_table(pyarrow.table({"a": [1, 2, 3]}), folder / "c.parquet")
+    with opened(tmp_path) as one:
+        files = {row["file"]: row["rows"] for row in dataset_files(one)}
+    assert files == {"a.jsonl": 2, "b.csv": 2, "c.parquet": 3}
 
 
 def test_similarity_to_seeds_and_to_earlier_texts(stats: Stats) -> None:
