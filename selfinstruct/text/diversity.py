@@ -182,6 +182,32 @@ def nearest_other(texts: Sequence[str], language: str = "en") -> list[float]:
     return best.tolist()
 
 
+def nearest_of(
+    texts: Sequence[str], places: Sequence[int], language: str = "en", earlier: bool = False
+) -> list[float | None]:
+    """The ROUGE-L F-measure of some of the texts to the nearest other text; None if there is no other.
+
+    Args:
+        texts: the texts.
+        places: the places of the texts that are asked about, in ascending order.
+        language: the language of all texts, as a BCP 47 tag.
+        earlier: compare only with the texts before each.
+    """
+    import numpy as np
+
+    rows, found = _rows(texts, language), list[float | None]()
+    for start in range(0, len(places), _AT_ONCE):
+        block = np.array(places[start : start + _AT_ONCE])
+        others = rows[: block[-1] + 1] if earlier else rows
+        scores = _f_measures([rows[place] for place in block], others)
+        columns, own = np.arange(len(others)), block[:, None]
+        scores[columns >= own if earlier else columns == own] = 0
+        alone = block == 0 if earlier else np.full(len(block), len(texts) == 1)
+        best = scores.max(axis=1).tolist()
+        found += [None if without else score for score, without in zip(best, alone, strict=True)]
+    return found
+
+
 def _opening_entropy(texts: Iterable[Words]) -> float | None:
     """The Shannon entropy of the first two words, in bits; texts without words do not count."""
     counts = Counter(tuple(words[:2]) for words in texts if words)

@@ -1,0 +1,109 @@
+"""The measures of texts in a report: root verbs or common words, lengths, and diversity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfinstruct.llm import tokens
+from selfinstruct.records import stream
+from selfinstruct.report.histogram import histogram
+from selfinstruct.text.common_words import common_words
+from selfinstruct.text.diversity import SAMPLE, measures, nearest_of
+from selfinstruct.text.tokenizers import counting, is_english, tokenizer
+from selfinstruct.text.verbs import parser, sunburst
+
+USUAL = ("instruction", "input", "output")
+WORDS_HOW = "The words that most texts have; articles and other words that are in every text are left out."
+TITLES = {
+    "distinct_1": "distinct words",
+    "distinct_2": "distinct pairs of words",
+    "distinct_3": "distinct runs of three words",
+    "opening_entropy": "variety of openings, in bits",
+    "near_pairs": "texts with a near copy",
+    "self_bleu": "self-BLEU",
+    "vendi": "Vendi score",
+}
+COMPARED = 2_000  # texts that are compared with all others, to find near copies
+
+
+def verbs_or_words(texts: Sequence[str], language: str) -> dict[str, Any]:
+    """`verbs` for English texts: the most common root verbs and their objects; `words` for others."""
+    if not is_english(language):
+        words = [{"word": word, "count": count} for word, count in common_words(texts, language)]
+        return {"words": {"how": WORDS_HOW, "words": words}}
+    read = parser(language)
+    drawn = sunburst(read.pairs(texts))
+    verbs = [
+        {
+            "verb": verb.name,
+            "count": verb.count,
+            "objects": [{"object": noun, "count": count} for noun, count in verb.objects],
+        }
+        for verb in drawn.verbs
+    ]
+    found = {"how": read.how, "covered": drawn.covered, "paired": drawn.paired, "texts": drawn.texts}
+    return {"verbs": {**found, "verbs": verbs}}
+
+
+def diversity(texts: Sequence[str], language: str, seed: int) -> list[dict[str, Any]]:
+    """The measures of diversity that have a value, each with a sentence on how to read it.
+
+    Args:
+        texts: the texts.
+        language: their language, as a BCP 47 tag.
+        seed: the run's seed, for the draw of the texts that are compared with all others.
+    """
+    drawn = sorted(stream(seed, "near").sample(range(len(texts)), min(COMPARED, len(texts))))
+    sizes = {"near_pairs": len(drawn), "self_bleu": min(SAMPLE, len(texts))}
+    return [
+        {
+            "name": one.name,
+            "title": TITLES.get(one.name, one.name),
+            "value": one.value,
+            "how_to_read": one.how_to_read,
+            "sample": sizes.get(one.name, len(texts)),
+        }
+        for one in measures(texts, language, nearest_of(texts, drawn, language))
+        if one.value is not None
+    ]
+
+
+@dataclass
+class Lengths:
+    """Measures the texts of fields.
+
+    Attributes:
+        language: the language of the texts, as a BCP 47 tag.
+    """
+
+    language: str
+    words: dict[str, list[int]] = field(default_factory=dict)
+    tokens: dict[str, list[int]] = field(default_factory=dict)
+    empty: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._words = tokenizer(counting(self.language))
+
+    def add(self, name: str, text: Any) -> None:
+        """Measure a text of a field; an empty one is only counted."""
+        if isinstance(text, str):
+            words, count = self.words.setdefault(name, []), self.tokens.setdefault(name, [])
+            if text.strip():
+                words.append(len(self._words(text)))
+                count.append(tokens.count(text))
+            else:
+                self.empty[name] = self.empty.get(name, 0) + 1
+
+    def figures(self) -> dict[str, Any]:
+        """The histograms of each field, and how the tokens were counted."""
+        return {
+            name: {
+                "words": histogram(words),
+                "tokens": histogram(self.tokens[name]),
+                "empty": self.empty.get(name, 0),
+                "tokenizer": tokens.method(),
+            }
+            for name, words in self.words.items()
+        }
