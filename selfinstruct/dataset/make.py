@@ -13,6 +13,7 @@ from selfinstruct.dataset.origins import Origins
 from selfinstruct.dataset.source import Source
 from selfinstruct.dataset.splits import TRAIN, Sides
 from selfinstruct.dataset.written import Row, Written
+from selfinstruct.errors import UserError
 from selfinstruct.export import Export, converted
 from selfinstruct.records import Record
 from selfinstruct.safety.blot import blotted
@@ -39,7 +40,16 @@ def dataset_of(source: Source, exports: Mapping[str, Export]) -> Dataset:
     Args:
         source: the run.
         exports: the exports by name.
+
+    Raises:
+        UserError: if an export needs the seed tasks, and they are gone.
     """
+    needing = [name for name, export in exports.items() if export.seed_tasks or export.split]
+    if needing and source.seeds is None:
+        raise UserError(
+            f"export.{needing[0]} needs the seed tasks: this run is of an earlier version that did not keep "
+            "them, and their file is gone or has changed. Put it back, or leave out seed_tasks and split"
+        )
     origins = Origins(source)
     made: list[Written] = []
     left_out: list[Record] = []
