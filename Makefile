@@ -44,7 +44,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo Makefile
-	$(PIP) install --constraint constraints.txt --editable '.[local,dev,docs,pandas,language,documents,embedding,parallel,slurm,search]'
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev,docs,pandas,language,documents,embedding,parallel,slurm,search,verbs]'
 	@touch $@
 
 clean:

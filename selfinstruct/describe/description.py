@@ -46,6 +46,10 @@ SECTIONS: dict[str, type[BaseModel]] = {  # by their place in a recipe
     "export.NAME": config.ExportConfig,
     "budget": config.BudgetConfig,
     "cache": config.CacheConfig,
+    "report": config.ReportConfig,
+    "review": config.ReviewConfig,
+    "review.questions.NAME": config.QuestionConfig,
+    "review.questions.NAME.choices.VALUE": config.ChoiceConfig,
 }
 
 

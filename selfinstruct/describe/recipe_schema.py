@@ -92,7 +92,8 @@ def _groups(top: Section, known: Schema) -> Schema:
         groups[name]["additionalProperties"] = _ref(part)
     groups["pipeline"]["propertyNames"] = {"pattern": r"^\w[\w-]*$", "not": {"enum": ["seeds", "rejected"]}}
     groups["export"] |= _by_name(OFFERS["Export"])
-    groups["cache"]["anyOf"].append({"enum": [False, "off"]})
+    for name in ("cache", "report"):
+        groups[name]["anyOf"].append({"enum": [False, "off"]})
     for name in GROUPS:  # a mapping in a recipe; the defaults list chooses a file for it
         whole = groups[name].get("allOf")
         kept = {key: value for key, value in groups[name].items() if not key.startswith("pattern")}

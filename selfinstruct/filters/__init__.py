@@ -10,6 +10,8 @@ filter has one or more of these functions:
   new values; `detail["mended"]` keeps the model's own.
 - `prepare` does slow work (such as asking a model) in advance, for many replies at a time; the checks
   themselves run one candidate after the other.
+- `load` reads the files that its options name, and returns the filter that compares with them. It is called
+  once, when a recipe is checked, so that a fault in a file is found before the first request.
 
 The prompt that a candidate answers is in `record.asked`. To add a filter, write a factory in the module of
 its family (or in a new one, listed here) and name it in `conf/filters/`.
@@ -20,14 +22,29 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.errors import Fault
 from selfinstruct.records import Record, Rejection
 from selfinstruct.registry import Registry
 
 if TYPE_CHECKING:
     from selfinstruct.config import ModelConfig
     from selfinstruct.llm.endpoint import RunContext
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a filter has read from files.
+
+    Attributes:
+        note: what it compares with, for the plan; the end of a sentence about the filter.
+        digest: a digest of the contents; a run continues only while it stays the same.
+    """
+
+    note: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,9 @@ class Filter:
             it may depend only on the candidates. It also gets the run's context, the stage's name and the
             filter's name. An earlier check may still reject some of the candidates.
         close: releases the resources that `prepare` holds.
+        load: reads the files that it needs and returns the filter to use; None after it has added a fault. It
+            gets the user's folder, the filter's config key and the list of faults.
+        loaded: what it has read.
         asks: the model that `prepare` asks; its key and price are checked before a run. The factory gets it
             from an option that is marked with `config.Asks`.
         sends: returns the text that it sends for a record, for the plan.
@@ -62,6 +82,8 @@ class Filter:
     learn: Callable[[Record], None] | None = None
     prepare: Callable[[Sequence[Record], RunContext, str, str], Awaitable[None]] | None = None
     close: Callable[[], Awaitable[None]] | None = None
+    load: Callable[[Path, str, list[Fault]], Filter | None] | None = None
+    loaded: Loaded | None = None
     asks: ModelConfig | None = None
     sends: Callable[[Record], str] | None = None
     batch: int = 1
@@ -89,6 +111,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.characters",
         "selfinstruct.filters.copied",
         "selfinstruct.filters.repeated",
+        "selfinstruct.filters.decontaminate",
     ),
     "filters",
     Filter,

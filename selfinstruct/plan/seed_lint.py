@@ -82,7 +82,24 @@ def notes(recipe: Recipe) -> list[str]:
         if tasks:
             sheet = SeedSheet(recipe, stage, field, tasks)
             found |= dict.fromkeys(note for lint in LINTS for note in lint(sheet))
-    return list(found)
+    return [*found, *overlapping(recipe)]
+
+
+def overlapping(recipe: Recipe) -> Iterator[str]:
+    """Tasks that a filter with files of its own would reject, such as those from an evaluation file."""
+    checks = [check for stage in recipe.stages for _, check in stage.judge.checks if check.loaded]
+    seeds, found = recipe.seeds, dict[int, str]()
+    for each in [check.each for check in checks if check.each]:
+        for row in [*seeds.tasks, *seeds.rows]:
+            rejection = each(row)
+            if rejection:
+                found.setdefault(row.request, f"{seeds.unit} {row.request} ({rejection.reason})")
+    if found:
+        count = f"{len(found)} tasks overlap" if len(found) > 1 else "1 task overlaps"
+        yield (
+            f"{recipe.config.seeds.path}: {count} with an evaluation file: {_some(list(found.values()))}. "
+            "Seeds are never filtered, so prompts show them; leave them out of the seeds"
+        )
 
 
 def examples(sheet: SeedSheet) -> Iterator[str]:
@@ -198,7 +215,7 @@ def own_filters(sheet: SeedSheet) -> Iterator[str]:
     """Checks of the stage that many seeds would not pass, so few tasks made like them would."""
     rejected: dict[str, int] = {}
     for name, check in sheet.stage.judge.checks:
-        if not check.each or check.learn or not check.fields:
+        if not check.each or check.learn or check.loaded or not check.fields:
             continue
         seen = [task for task in sheet.tasks if all(field in task.data for field in check.fields)]
         count = sum(check.each(task) is not None for task in seen)

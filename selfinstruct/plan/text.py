@@ -76,6 +76,7 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         *(_asked(stage) if stage.prompts else []),
         f"  filters  {filters}",
         *_filters_models(stage),
+        *(f"           {name} {check.loaded.note}" for name, check in stage.judge.checks if check.loaded),
         *(f"  {remark}" for remark in stage.kind.remarks(stage)),
     ]
 

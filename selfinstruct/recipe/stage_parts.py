@@ -155,6 +155,8 @@ class StageParts:
             kind = part.kind or key
             options = with_models(self.models, FILTERS, kind, part.options, ("filters", self.name, key))
             check = None if options is None else FILTERS.build(kind, options, where, self.faults, implied)
+            if check and check.load:
+                check = check.load(self.project, where, self.faults)
             if check:
                 known_fields(self.config, check.fields, self.name, where, self.faults)
                 made[key] = replace(check, kind=kind)

@@ -90,6 +90,15 @@ HELP: dict[str, Help] = {
     "rouge_l": SAME,
     "embedding_similarity": SAME,
     "duplicate": Help("occurred twice in one reply", (HOTTER, LARGER, WORDS)),
+    "decontaminate": Help(
+        "overlap with an evaluation file",
+        (
+            SEEDS,
+            HOTTER,
+            "a larger share of the evaluation text ({section}.share=0.5), where short phrases are met",
+            "only the columns that hold the questions ({section}.columns)",
+        ),
+    ),
     "repeated_output": Help("had the output of many others", (HOTTER, LARGER, "change {section}")),
     "repetition": Help("repeated themselves", ("model.sampling.frequency_penalty=0.5", LARGER, HOTTER)),
     "stray_characters": Help("had characters that no text needs", (ANOTHER, WORDS, "change {section}")),

@@ -95,6 +95,9 @@ def _contents(stage: Stage) -> dict[str, str]:
     if stage.material:
         rows = (f"{json.dumps(row, sort_keys=True)}\n" for row in stage.material.rows)
         found[f"pipeline.{stage.name}{CONTENTS}"] = _digest(rows)
+    for name, check in stage.judge.checks:
+        if check.loaded:
+            found[f"filters.{stage.name}.{name}{CONTENTS}"] = check.loaded.digest
     for name, lines in stage.lines.items():
         found[f"pipeline.{stage.name}.lines.{name}{CONTENTS}"] = _digest(["\n".join(lines.texts)])
     return found

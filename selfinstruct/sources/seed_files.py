@@ -1,4 +1,4 @@
-"""Read a seed file in any of the known formats; its content and its suffix show which one it has.
+"""Read a file of rows in any of the known formats; its content and its suffix show which one it has.
 
 Text becomes rows in `seed_json` (objects) or `seed_tabular` (tables), or here (one instruction per line). To
 add a format, recognize it in `_text` or `_binary` and fill a `Table`.
@@ -11,8 +11,11 @@ import io
 import os
 import re
 import zlib
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from selfinstruct.config import SeedsConfig
 from selfinstruct.errors import Fault
@@ -21,7 +24,7 @@ from selfinstruct.project.filetypes import ARROW, GZIP, PARQUET, page_of, type_o
 from selfinstruct.project.layout import locate, no_path, roots
 from selfinstruct.sources.seed_columns import is_task, known_names
 from selfinstruct.sources.seed_json import read_json
-from selfinstruct.sources.seed_table import LARGEST, LINE, TOO_LARGE, Row, Table
+from selfinstruct.sources.seed_table import LARGEST, LINE, TEXT_LINES, TOO_LARGE, Row, Table
 from selfinstruct.sources.seed_tabular import header_of, read_arrow, read_csv
 
 KINDS = "JSONL, JSON, CSV, TSV, Parquet, a folder that datasets saved, or text with one instruction per line"
@@ -35,6 +38,19 @@ _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _DOWNLOAD = "hf download {0} --repo-type dataset --local-dir {1}, then seeds.path={1}/FILE"
 
 
+@dataclass(frozen=True)
+class Form:
+    """What helps to recognize the format of a text.
+
+    Attributes:
+        columns: column names that the first line of a table may have, in their plain form.
+        is_row: whether a JSON object is itself a row, rather than the holder of a list of rows.
+    """
+
+    columns: Set[str]
+    is_row: Callable[[Any], bool]
+
+
 def read_seed_file(config: SeedsConfig, project: Path, faults: list[Fault]) -> Table | None:
     """Read the rows of the seed file that a recipe names; None if a fault was added."""
     path = locate(config.path, project)
@@ -44,12 +60,8 @@ def read_seed_file(config: SeedsConfig, project: Path, faults: list[Fault]) -> T
     table = Table(path)
     if path.is_dir():
         _folder(config.path, table)
-    elif path.stat().st_size > LARGEST:
-        table.faults.append(Fault(str(path), *TOO_LARGE))
     else:
-        data = textfiles.read_bytes(path, table.faults)
-        if data is not None:
-            _binary(data, path.name.lower(), config, table)
+        read_file(table, Form(known_names(config), lambda data: is_task(data, config)))
     if not table.rows and not table.faults:
         example = 'a line of a JSONL file is an object: {"instruction": …}'
         table.faults.append(Fault(str(path), "is empty", example))
@@ -57,7 +69,18 @@ def read_seed_file(config: SeedsConfig, project: Path, faults: list[Fault]) -> T
     return None if table.faults else table
 
 
-def _binary(data: bytes, name: str, config: SeedsConfig, table: Table) -> None:
+def read_file(table: Table, form: Form) -> None:
+    """Read the rows of a table's file into it, or the file's faults."""
+    path = table.path
+    if path.stat().st_size > LARGEST:
+        table.faults.append(Fault(str(path), TOO_LARGE, table.smaller))
+        return
+    data = textfiles.read_bytes(path, table.faults)
+    if data is not None:
+        _binary(data, path.name.lower(), form, table)
+
+
+def _binary(data: bytes, name: str, form: Form, table: Table) -> None:
     """Read Parquet, Arrow or gzip, which the first bytes show; otherwise read the bytes as text."""
     kind = type_of(data)
     if kind and kind.name in (PARQUET, ARROW):
@@ -65,11 +88,11 @@ def _binary(data: bytes, name: str, config: SeedsConfig, table: Table) -> None:
     elif kind and kind.name == GZIP:
         inner = _unpacked(data, table)
         if inner is not None:
-            _binary(inner, name.removesuffix(".gz"), config, table)
+            _binary(inner, name.removesuffix(".gz"), form, table)
     else:
         text = textfiles.decode(data, str(table.path), table.faults)
         if text is not None and text.strip():
-            _text(text, name, config, table)
+            _text(text, name, form, table)
 
 
 def _unpacked(data: bytes, table: Table) -> bytes | None:
@@ -81,7 +104,7 @@ def _unpacked(data: bytes, table: Table) -> bytes | None:
         table.faults.append(Fault(str(table.path), what, "it may be cut short: copy it again"))
         return None
     if len(inner) > LARGEST:
-        table.faults.append(Fault(str(table.path), *TOO_LARGE))
+        table.faults.append(Fault(str(table.path), TOO_LARGE, table.smaller))
         return None
     kind = type_of(inner)
     if kind:
@@ -92,26 +115,26 @@ def _unpacked(data: bytes, table: Table) -> bytes | None:
     return inner
 
 
-def _text(text: str, name: str, config: SeedsConfig, table: Table) -> None:
+def _text(text: str, name: str, form: Form, table: Table) -> None:
     """Read objects if the text begins with a bracket, a table if its first line names columns, else lines."""
     suffix, page = Path(name).suffix, page_of(text)
     if page:
         table.faults.append(Fault(str(table.path), f"is {page.name}", page.remedy))
         return
     begins = text.lstrip()[:1]
-    header, mark, known = header_of(text, known_names(config), _TABLES.get(suffix, ","))
+    header, mark, known = header_of(text, form.columns, _TABLES.get(suffix, ","))
     if begins in ("{", "[") and (suffix in _JSON or suffix not in (*_TABLES, *_TEXTS) or _is_json(text)):
-        read_json(text, suffix in _LINES, lambda data: is_task(data, config), table)
+        read_json(text, suffix in _LINES, form.is_row, table)
     elif suffix in _TABLES or (known == len(header) > 1):
         read_csv(text, mark, table)
     elif suffix in _TEXTS:
-        table.unit, table.format = LINE, "a text file, one instruction per line"
+        table.unit, table.format = LINE, TEXT_LINES
         lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
         table.rows += [Row(at, str(at), {"instruction": line}, len(line)) for at, line in lines if line]
     elif suffix in _JSON:
-        read_json(text, suffix in _LINES, lambda data: is_task(data, config), table)
+        read_json(text, suffix in _LINES, form.is_row, table)
     else:
-        what = f"is a kind of text file that cannot be read as seeds ({suffix})"
+        what = f"is a kind of text file that cannot be read as {table.noun} ({suffix})"
         table.faults.append(Fault(str(table.path), what, f"save it as {KINDS}"))
 
 

@@ -189,7 +189,7 @@ def _holds(whole: dict[str, Any], is_row: Callable[[Any], bool], text: str, star
     if len(lists) > 1:
         names = ", ".join(map(repr, lists))
         what = f"holds more than one list of objects: {names}"
-        table.faults.append(Fault(str(table.path), what, "save the list of seeds as a separate file"))
+        table.faults.append(Fault(str(table.path), what, f"save the list of {table.noun} as a separate file"))
         return True
     _read(
         _items(text, _start_of(text, start, lists[0])),

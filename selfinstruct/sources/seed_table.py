@@ -1,4 +1,4 @@
-"""The rows of a seed file, in any format: readers fill a `Table`, and `seed_columns` maps its columns."""
+"""The rows of a file in any format: readers fill a `Table`; of seeds, `seed_columns` maps the columns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from selfinstruct.errors import Fault
 
 LINE, ITEM, ROW = "line", "item", "row"
 JSON_LINES = "JSON lines"
+TEXT_LINES = "a text file, one instruction per line"
 
-
-LARGEST = 200_000_000  # bytes of a seed file, unpacked; Alpaca's 52,000 rows are 23 MB
-TOO_LARGE = (
-    f"has more than {LARGEST // 1_000_000} MB (unpacked, if it is packed)",
-    "take some of its rows: a prompt shows only a few seeds, and all of them are held in memory",
-)
+LARGEST = 200_000_000  # bytes of a file, unpacked; Alpaca's 52,000 rows are 23 MB
+TOO_LARGE = f"has more than {LARGEST // 1_000_000} MB (unpacked, if it is packed)"
+FEWER_SEEDS = "take some of its rows: a prompt shows only a few seeds, and all of them are held in memory"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a seed file.
+    """A row of a file.
 
     Attributes:
         number: its line number, or its number among the items or rows.
@@ -38,10 +36,12 @@ class Row:
 
 @dataclass
 class Table:
-    """The content of a seed file.
+    """The content of a file.
 
     Attributes:
         path: the file or folder.
+        noun: what its rows are, for messages.
+        smaller: what to do if it is too large.
         format: its format, in words.
         unit: the word for a row: line, item or row.
         header: whether its first line names the columns.
@@ -50,6 +50,8 @@ class Table:
     """
 
     path: Path
+    noun: str = "seeds"
+    smaller: str = FEWER_SEEDS
     format: str = ""
     unit: str = LINE
     header: bool = False

@@ -166,7 +166,7 @@ def _take(batches: Iterable[Any], file: Path, table: Table) -> None:
                 unpacked += size + ROW_BYTES
                 table.rows.append(Row(number, str(number), data, size))
             if unpacked > LARGEST:
-                table.faults.append(Fault(str(file), *TOO_LARGE))
+                table.faults.append(Fault(str(file), TOO_LARGE, table.smaller))
                 table.rows.clear()
                 return
 

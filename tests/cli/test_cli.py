@@ -51,7 +51,10 @@ def test_help_is_a_verb_too(typed: Typed) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["foo"], ["unknown verb 'foo'", "known: check, help, new, replay, run"]),
+        (
+            ["foo"],
+            ["unknown verb 'foo'", "known: check, export, help, new, push, replay"],
+        ),
         (["chekc", *PAPER], ["unknown verb 'chekc'", "did you mean 'check'?"]),
         (["-m", "chekc", *PAPER], ["unknown verb 'chekc'"]),
         (["quickstart"], ["unknown verb 'quickstart'", "recipe=quickstart"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Typed, lines
+from conftest import Typed, lines, seed_file
 from pages import DOCS, HOSTED, NOT_RESTORED, PAPER_TABLES, Row, script, shell, tables
 
 from selfinstruct.config import shaping
@@ -374,6 +374,7 @@ def test_the_recipes_and_commands_of_better_data(typed: Typed, project: Path) ->
     for text, name in recipes:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text, encoding="utf-8")
+    seed_file(project / "evals/my_test.jsonl")
     commands = re.findall(r"^selfinstruct (?:check )?(.*)$", page, re.MULTILINE)
     for words in [
         *map(shlex.split, commands),

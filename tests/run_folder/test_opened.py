@@ -1,4 +1,4 @@
-"""A run folder is read without its recipe: after a run, before its end, and where the user's files are gone."""
+"""A run folder is read without its recipe, after a run and where the files of the user are gone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ RUN = ("recipe=paper", "model=scripted", "target=6", "run_dir=runs/x")
 
 
 def test_a_run_is_read_after_its_recipe_and_seeds_are_gone(typed: Typed, project: Path) -> None:
+    """The journal has the stages, the records with their labels, and the seed tasks shown."""
     assert typed(*RUN)[0] == 0
     elsewhere = project / "kept"
     shutil.move(project / "runs/x", elsewhere)
@@ -33,6 +34,7 @@ def test_a_run_is_read_after_its_recipe_and_seeds_are_gone(typed: Typed, project
 
 
 def test_reading_changes_nothing(typed: Typed, project: Path) -> None:
+    """No file of the folder changes, and none is added."""
     typed(*RUN)
     before = {path: path.read_bytes() for path in (project / "runs/x").rglob("*") if path.is_file()}
     with opened(project / "runs/x") as run:
@@ -45,6 +47,7 @@ def test_reading_changes_nothing(typed: Typed, project: Path) -> None:
     [(None, "does not exist"), ("", "holds no run"), ("0/run.sqlite", "is a sweep; show takes")],
 )
 def test_what_is_not_a_run_is_refused(project: Path, made: str | None, says: str) -> None:
+    """A missing folder, one without a run, and a sweep, whose jobs are named."""
     folder = project / "runs/y"
     if made is not None:
         (folder / made).parent.mkdir(parents=True)
@@ -56,11 +59,13 @@ def test_what_is_not_a_run_is_refused(project: Path, made: str | None, says: str
 
 
 def test_a_folder_without_a_journal_is_refused(project: Path) -> None:
+    """Nothing is made in it."""
     with pytest.raises(RunFolderError, match=r"run\.sqlite is missing"), opened(project):
         pass
 
 
 def test_sections_of_the_saved_config_are_changed_without_the_recipe(tiny: None, project: Path) -> None:
+    """Keys, files of conf/, and keys that are left out."""
     saved = {"export": {"alpaca": {"file": "a.jsonl"}}, "report": {"figures": "page"}, "target": 5}
     found = sections(saved, ["export.alpaca.shuffle=true", "report.figures=svg"], project)
     assert found["export"] == {"alpaca": {"file": "a.jsonl", "shuffle": True}}
@@ -84,6 +89,7 @@ def test_sections_of_the_saved_config_are_changed_without_the_recipe(tiny: None,
     ],
 )
 def test_wrong_overrides_are_refused(project: Path, override: str, says: str) -> None:
+    """The message says what to write."""
     write_tiny(project)
     with pytest.raises(UserError, match=says):
         sections({"export": {}}, [override], project)
