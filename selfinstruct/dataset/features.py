@@ -26,7 +26,7 @@ def common(rows: Iterable[dict[str, Any]]) -> dict[str, Type | None]:
     for row in rows:
         for name, value in row.items():
             known = found.get(name, NULL)
-            if known is None:
+            if known is None or (known == TEXT and type(value) is str):
                 continue
             try:
                 found[name] = _both(known, _type(value))

@@ -163,6 +163,7 @@ class TestReviews:
         (("x", "export.chat.user='{{ instrution }}'"), "did you mean 'instruction'?"),
         (("x", "target=5"), "target cannot be changed here"),
         (("x", "export=none"), "choose one"),
+        (("x", "export=chat", "to=x/run.sqlite/new"), "cannot be written"),
     ],
 )
 def test_faults(run: Path, typed: Typed, words: tuple[str, ...], says: str) -> None:
