@@ -8,6 +8,7 @@ possible during a run.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from itertools import chain
@@ -79,8 +80,11 @@ def main(arguments: list[str], project: Path) -> int:
                 "or write what there is now to another folder: to=DIR"
             )
         exports = exports_of(run, overrides)
-        with Progress().busy("writing the dataset"):
-            made = write(run, exports, to, own.get(LICENSE))
+        try:
+            with Progress().busy("writing the dataset"):
+                made = write(run, exports, to, own.get(LICENSE))
+        except (sqlite3.Error, OSError) as error:
+            raise UserError(f"export: the dataset cannot be written: {error}") from error
         print(_told(run, made, to or path / DATASET, project))
     return 0
 

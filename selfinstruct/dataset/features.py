@@ -20,19 +20,51 @@ class Mixed(Exception):
     """Values that have no common type."""
 
 
-def common(rows: Iterable[dict[str, Any]]) -> dict[str, Type | None]:
-    """The type of each column, in order of appearance; None if its values have no common type."""
+def common(rows: Iterable[dict[str, Any]], sure: Mapping[str, Type] | None = None) -> dict[str, Type | None]:
+    """The type of each column, in order of appearance; None if its values have no common type.
+
+    Args:
+        rows: the rows.
+        sure: the types of columns in which all values have the type of the first one.
+    """
     found: dict[str, Type | None] = {}
+    sure = sure or {}
     for row in rows:
         for name, value in row.items():
             known = found.get(name, NULL)
-            if known is None:
+            if known is None or (known == TEXT and type(value) is str) or known is sure.get(name):
+                continue
+            if known is NULL and name in sure and _type(value) == sure[name]:
+                found[name] = sure[name]
                 continue
             try:
                 found[name] = _both(known, _type(value))
             except Mixed:
                 found[name] = None
     return found
+
+
+def promised(schema: Mapping[str, Any]) -> dict[str, Type]:
+    """The types of the columns that the JSON Schema of a row settles, since each row has passed it."""
+    fields = (schema.get("properties") or {}).items()
+    return {name: kind for name, spec in fields if (kind := _of_schema(spec)) is not None}
+
+
+def _of_schema(schema: Any) -> Type | None:
+    """The type of all values that a schema allows; None if it may be several."""
+    if schema.get("type") == "string" or all(isinstance(one, str) for one in schema.get("enum", [0])):
+        return TEXT
+    if schema.get("type") == "array" and "items" in schema:
+        inner = _of_schema(schema["items"])
+        return {"list": inner} if inner else None
+    fields = schema.get("properties") or {}
+    whole = schema.get("additionalProperties") is False and set(schema.get("required", ())) == set(fields)
+    if schema.get("type") != "object" or not fields or not whole:
+        return None
+    inner_types = {name: _of_schema(spec) for name, spec in fields.items()}
+    if None in inner_types.values():
+        return None
+    return {"struct": [{"name": name, **(kind or NULL)} for name, kind in inner_types.items()]}
 
 
 def features(types: Mapping[str, Type | None]) -> list[Type] | None:

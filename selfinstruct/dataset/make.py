@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from selfinstruct.dataset.origins import Origins
 from selfinstruct.dataset.source import Source
 from selfinstruct.dataset.splits import TRAIN, Sides
 from selfinstruct.dataset.written import Row, Written
+from selfinstruct.errors import UserError
 from selfinstruct.export import Export, converted
 from selfinstruct.records import Record
 from selfinstruct.safety.blot import blotted
@@ -39,7 +42,21 @@ def dataset_of(source: Source, exports: Mapping[str, Export]) -> Dataset:
     Args:
         source: the run.
         exports: the exports by name.
+
+    Raises:
+        UserError: if an export needs the seed tasks, and they are gone.
     """
+    needing = [name for name, export in exports.items() if export.seed_tasks or export.split]
+    if needing and source.seeds is None:
+        raise UserError(
+            f"export.{needing[0]} needs the seed tasks: this run is of an earlier version that did not keep "
+            "them, and their file is gone or has changed. Put it back, or leave out seed_tasks and split"
+        )
+    with _uncollected():
+        return _made(source, exports)
+
+
+def _made(source: Source, exports: Mapping[str, Export]) -> Dataset:
     origins = Origins(source)
     made: list[Written] = []
     left_out: list[Record] = []
@@ -53,6 +70,18 @@ def dataset_of(source: Source, exports: Mapping[str, Export]) -> Dataset:
         texts[README] = card(source, origins, made)
     files |= {name: blotted(text).encode("utf-8", "backslashreplace") for name, text in texts.items()}
     return Dataset(made, left_out, files)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave out Python's search for cycles: there are millions of objects here, and no cycle."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _written(source: Source, origins: Origins, name: str, export: Export) -> tuple[Written, list[Record]]:

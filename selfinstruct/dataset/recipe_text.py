@@ -12,9 +12,8 @@ from typing import Any
 
 from selfinstruct.journal.store import Journal
 from selfinstruct.recipe.paths import named
-from selfinstruct.run_folder.shape import SHAPE
+from selfinstruct.run_folder.shape import CONTENTS, SHAPE
 
-CONTENTS = " (contents)"  # the end of a key with the digest of a file
 LOCATION = re.compile(r"(?:~|[A-Za-z]:)?[/\\]")  # the beginning of a path that is not in the project
 
 

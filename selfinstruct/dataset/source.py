@@ -5,20 +5,24 @@ It is made at the end of a run, from the recipe, and at any time from a run fold
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from selfinstruct.config import SeedsConfig
 from selfinstruct.dataset.reviews import Reviews
 from selfinstruct.journal.store import FINISHED, Journal
 from selfinstruct.project.layout import model_config
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record
+from selfinstruct.registry import validate
 from selfinstruct.run_folder.labelled_records import made
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import Outline, outline_of
-from selfinstruct.sources.pool import Seeds
+from selfinstruct.run_folder.shape import CONTENTS, SHAPE
+from selfinstruct.schema.validation import compile_schema
+from selfinstruct.sources.pool import SEED_STAGE, Seeds, load_seeds
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def of_run(run: OpenedRun, journal: Journal | None = None, license: str | None =
     return Source(
         run.outline,
         journal or run.journal,
-        run.seeds,
+        run.seeds or _read_again(run),
         config.get("schema") or {},
         review.get("questions") or {},
         license or config.get("license"),
@@ -98,6 +102,13 @@ def of_run(run: OpenedRun, journal: Journal | None = None, license: str | None =
     )
 
 
-def makers(outline: Outline) -> Sequence[str]:
-    """The names of the stages that make records, in order."""
-    return [stage.name for stage in outline.makers]
+def _read_again(run: OpenedRun) -> Seeds | None:
+    """The seed tasks of a run that has not kept them, from their file; None if it is gone or has changed."""
+    config = run.config
+    schema = config.get("schema", {}).get(SEED_STAGE) or {}
+    seeds, faults = validate(SeedsConfig, config.get("seeds") or {}, "seeds")
+    if seeds is None or faults:
+        return None
+    found = load_seeds(seeds, schema, compile_schema(schema, "", []), run.project, [], [])
+    shape = run.journal.meta(SHAPE) or {}
+    return found if found and found.digest == shape.get(f"seeds{CONTENTS}") else None

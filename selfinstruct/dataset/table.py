@@ -14,7 +14,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # also in full width, which Excel reads alike
+# The first characters of a formula; also in full width, which Excel reads alike.
+FORMULA = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]")
 _DELETE = 0x7F
 
@@ -36,8 +37,9 @@ def cell(value: Any) -> str:
     if isinstance(value, int | float):
         return json.dumps(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = _CONTROL.sub(_visible, text)
-    return f"'{text}" if FORMULA.match(text) else text
+    if not text.isprintable():
+        text = _CONTROL.sub(_visible, text)
+    return f"'{text}" if text[:1] in FORMULA else text
 
 
 def _visible(found: re.Match[str]) -> str:

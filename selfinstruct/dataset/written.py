@@ -13,8 +13,8 @@ from itertools import chain
 from typing import Any
 
 from selfinstruct.dataset import parquet, table
-from selfinstruct.dataset.features import NULL, TEXT, Type, common, features
-from selfinstruct.export import Export
+from selfinstruct.dataset.features import NULL, TEXT, Type, common, features, promised
+from selfinstruct.export import Export, texts
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.exports import files_of
 from selfinstruct.safety.blot import blotted
@@ -63,7 +63,7 @@ class Written:
     @cached_property
     def types(self) -> dict[str, Type | None]:
         """The type of each column in all files; None if its values have no common type."""
-        return common(chain(*self.splits.values()))
+        return common(chain(*self.splits.values()), promised(self.export.schema))
 
     @cached_property
     def features(self) -> list[Type] | None:
@@ -73,10 +73,16 @@ class Written:
         return features({name: TEXT if kind == NULL else kind for name, kind in self.types.items()})
 
     def _encoded(self, rows: Sequence[Row]) -> bytes:
+        if self.export.format == "csv":
+            raw = "\n".join(text for row in rows for text in texts(row))
+            return table.file(_blotted(rows) if blotted(raw) != raw else rows)
         text = "".join(map(json_line, rows))
         clean = blotted(text)
         if self.export.format == "jsonl":
             return clean.encode("utf-8", "backslashreplace")
-        if clean != text:  # a secret must not get into a file of another format either
-            rows = [json.loads(line) for line in clean.splitlines()]
-        return parquet.file(rows, self.types) if self.export.format == "parquet" else table.file(rows)
+        return parquet.file(_blotted(rows) if clean != text else rows, self.types)
+
+
+def _blotted(rows: Sequence[Row]) -> list[Row]:
+    """The rows without secrets, which must not get into a file of any format."""
+    return [json.loads(blotted(json_line(row))) for row in rows]

@@ -8,7 +8,6 @@ files (`dataset/`). To add a format, write a module and list it here.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from selfinstruct.sources.pool import SEED_STAGE
 from selfinstruct.where import Where, shown
 
 LLAMA_FACTORY, AXOLOTL = TRAINERS = ("llama_factory", "axolotl")
-_encoded = json.JSONEncoder(sort_keys=True).encode  # one for all rows takes a third less time than json.dumps
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def converted(
     for record in records:
         draw = stream(seed, "export", name, record.id) if export.draws else drawn
         row = export.convert(record.data, draw)
-        key = _encoded(row)
+        key = repr(row)  # takes a third of the time of JSON
         wrong, check = _unfit(name, export.where, record), "where"
         if wrong is None:
             wrong, check = validate(row), "schema"
@@ -148,19 +146,19 @@ def converted(
 def _too_long(export: Export, row: Any) -> Rejection | None:
     if export.max_tokens is None or export.tokens is None:
         return None
-    count = sum(map(export.tokens, _texts(row)))
+    count = sum(map(export.tokens, texts(row)))
     if count <= export.max_tokens:
         return None
     return Rejection(f"{count:,} tokens, more than {export.max_tokens:,}", {"tokens": count})
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
     """The texts in a row, without its keys."""
     if isinstance(value, str):
         yield value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for one in inner:
-        yield from _texts(one)
+        yield from texts(one)
 
 
 def _unfit(name: str, where: Where, record: Record) -> Rejection | None:

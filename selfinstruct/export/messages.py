@@ -85,7 +85,7 @@ def trl(*, user: str = USER, output: str = "output", system: str = "") -> Export
     """Rows of prompt and completion, both lists of messages: TRL then trains on the completion only.
 
     Args:
-        user: Jinja template for the user's message; `input` is empty for a record that has none.
+        user: Jinja template for the message in the prompt; `input` is empty for a record that has none.
         output: the record field for the assistant's message.
         system: Jinja template for the system message; if empty, there is none.
     """

@@ -55,11 +55,11 @@ def checksum(name: str, values: Iterable[Value]) -> int:
     """
     parts = [name.encode()]
     for value in values:
-        if value is None:
-            parts.append(b"\nn")
-        elif isinstance(value, str):
+        if isinstance(value, str):
             raw = value.encode("utf-8", "surrogateescape")
             parts += (b"\ns%d:" % len(raw), raw)
+        elif value is None:
+            parts.append(b"\nn")
         elif isinstance(value, bytes):
             parts += (b"\nb%d:" % len(value), value)
         else:  # SQLite has no NaN, and no zero with a sign

@@ -394,7 +394,7 @@ def _row(record: Record) -> Values:
 
 def _record(row: tuple[Any, ...]) -> Record:
     id, stage, number, position, parent, data, fate, check, reason, detail = row
-    found = json.loads(data), parent, fate, check, reason, json.loads(detail)
+    found = json.loads(data), parent, fate, check, reason, json.loads(detail) if detail != "{}" else {}
     return Record(id, stage, number, position, *found)
 
 

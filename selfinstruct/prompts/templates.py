@@ -175,16 +175,16 @@ def render(template: str, names: Mapping[str, Any]) -> str:
     Raises:
         TemplateFault: if it is not valid Jinja2, or names something that does not exist.
     """
+    if "{" not in template:  # most stop strings
+        return template
+    if (plain := _plain(template)) and (text := _joined(plain, names)) is not None:
+        return text
     from jinja2 import TemplateError, UndefinedError
 
     from selfinstruct.prompts.meter import end, start
 
-    if "{" not in template:  # most stop strings
-        return template
     try:
         compiled = _compile(template)
-        if (plain := _plain(template)) and (text := _joined(plain, names)) is not None:
-            return text
         token = start()
         try:
             return compiled.render(names)
@@ -201,6 +201,12 @@ def render(template: str, names: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=1024)
 def _plain(template: str) -> tuple[tuple[str, str], ...]:
     """The texts of a template that only names fields, each with the name after it; else nothing."""
+    from jinja2 import TemplateError
+
+    try:
+        _compile(template)
+    except TemplateError:
+        return ()
     parts, text = [], ""
     for piece, is_expression in literal(template):
         if not is_expression:

@@ -9,12 +9,12 @@ from typing import Any
 from selfinstruct.filters import FILTERS
 from selfinstruct.journal.stage_stats import StageStats
 from selfinstruct.plugins import PluginError
+from selfinstruct.records import SCHEMA_CHECK
 from selfinstruct.report.advice import HELP, OTHER
 from selfinstruct.report.run_facts import summary
 from selfinstruct.run_folder.handover import DATASET
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
-from selfinstruct.stages.judge import SCHEMA_CHECK
 
 
 def funnel(run: OpenedRun, waiting: dict[str, int], left: dict[str, int]) -> list[dict[str, Any]]:

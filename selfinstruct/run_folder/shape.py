@@ -27,6 +27,7 @@ from selfinstruct.stages import STAGES, Stage
 SHAPE = "shape"  # the meta key of the shape that the run was started with
 NAMES = "shape_names"  # and of how its keys are named: by their whole paths, unless the run is of before
 WHOLE = "whole paths"
+CONTENTS = " (contents)"  # the end of a key with the digest of what a file contains
 
 
 def store_shape(journal: Journal, recipe: Recipe) -> None:
@@ -67,7 +68,7 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
             if check.asks:
                 _put_model(shape, f"filters.{stage.name}.{name}", check.asks)
     shape = dict(json.loads(blotted(json.dumps(shape))))  # as it is stored
-    shape["seeds (contents)"] = recipe.seeds.digest
+    shape[f"seeds{CONTENTS}"] = recipe.seeds.digest
     for stage in recipe.stages:
         shape |= _contents(stage)
     return shape
@@ -93,12 +94,12 @@ def _contents(stage: Stage) -> dict[str, str]:
     found = {}
     if stage.material:
         rows = (f"{json.dumps(row, sort_keys=True)}\n" for row in stage.material.rows)
-        found[f"pipeline.{stage.name} (contents)"] = _digest(rows)
+        found[f"pipeline.{stage.name}{CONTENTS}"] = _digest(rows)
     for name, check in stage.judge.checks:
         if check.loaded:
-            found[f"filters.{stage.name}.{name} (contents)"] = check.loaded.digest
+            found[f"filters.{stage.name}.{name}{CONTENTS}"] = check.loaded.digest
     for name, lines in stage.lines.items():
-        found[f"pipeline.{stage.name}.lines.{name} (contents)"] = _digest(["\n".join(lines.texts)])
+        found[f"pipeline.{stage.name}.lines.{name}{CONTENTS}"] = _digest(["\n".join(lines.texts)])
     return found
 
 

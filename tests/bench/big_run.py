@@ -1,11 +1,11 @@
-"""A large finished run, made in seconds through the journal, for the benchmarks of what people do with a run.
+"""A large finished run, made through the journal, for the benchmarks of what people do with a run.
 
-    python tests/bench/big_run.py runs/big                                  # 52,000 instructions, 80,000 instances
+    python tests/bench/big_run.py runs/big         # 52,000 instructions, 80,000 instances
     python tests/bench/big_run.py runs/small --instructions 500 --instances 800
 
-It is a run of `chat` as the runner leaves it: seed tasks, prompts with examples, replies, accepted and rejected
-candidates with the details of the checks, labels, costs and files. Its texts are drawn from word lists, the
-same ones each time.
+It is a run of `chat` as the runner leaves it: seed tasks, prompts with examples, replies, accepted and
+rejected candidates with the details of the checks, labels, costs and files. Its texts are drawn from word
+lists, the same ones each time.
 """
 
 from __future__ import annotations
@@ -213,11 +213,11 @@ def _instruction(rng: random.Random, nth: int) -> str:
 
 
 def _sentences(rng: random.Random, count: int) -> str:
-    parts = [
-        f"The {rng.choice(THINGS)} by the {rng.choice(THINGS)} opens {rng.choice(FILLERS)}, and {rng.choice(PEOPLE)}"
-        f" wait {rng.choice(FILLERS)} at number {rng.randint(1, 9999)}."
-        for _ in range(count)
-    ]
+    parts = []
+    for _ in range(count):
+        where, who = f"{rng.choice(THINGS)} by the {rng.choice(THINGS)}", rng.choice(PEOPLE)
+        waits = f"{who} wait {rng.choice(FILLERS)} at number {rng.randint(1, 9999)}"
+        parts.append(f"The {where} opens {rng.choice(FILLERS)}, and {waits}.")
     return " ".join(parts)
 
 

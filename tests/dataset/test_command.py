@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import Typed, lines, seed_file
 from filelock import FileLock
 from results import refused, summary
@@ -37,7 +38,8 @@ def run(made: Path, project: Path) -> Path:
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     """The contents of the files below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file() and "sqlite-" not in path.name)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def whole(typed: Typed) -> bool:
@@ -161,6 +163,7 @@ class TestReviews:
         (("x", "export.chat.user='{{ instrution }}'"), "did you mean 'instruction'?"),
         (("x", "target=5"), "target cannot be changed here"),
         (("x", "export=none"), "choose one"),
+        (("x", "export=chat", "to=x/run.sqlite/new"), "cannot be written"),
     ],
 )
 def test_faults(run: Path, typed: Typed, words: tuple[str, ...], says: str) -> None:
@@ -170,13 +173,29 @@ def test_faults(run: Path, typed: Typed, words: tuple[str, ...], says: str) -> N
     assert bytes_of(run) == before
 
 
-def test_a_run_of_an_earlier_version(run: Path, typed: Typed) -> None:
-    """Its saved config names the file with the ending of JSON Lines; another format has its own."""
-    config = run / ".hydra/config.yaml"
-    text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("  alpaca:\n", "  alpaca:\n    file: mine.jsonl\n"), encoding="utf-8")
-    assert typed("export", "x", "~export.chat", "export.alpaca.format=csv")[0] == 0
-    assert set(bytes_of(run / "dataset")) == {"README.md", "mine.csv"}
+class TestEarlierVersions:
+    def test_the_name_of_the_file(self, run: Path, typed: Typed) -> None:
+        """The saved config names it with the ending of JSON Lines; another format has its own."""
+        config = run / ".hydra/config.yaml"
+        keys = yaml.safe_load(config.read_text(encoding="utf-8"))
+        keys["export"] = {"alpaca": {"file": "mine.jsonl", "columns": []}}
+        config.write_text(yaml.safe_dump(keys), encoding="utf-8")
+        status, out, err = typed("export", "x", "export.alpaca.format=csv")
+        assert status == 0, out + err
+        assert set(bytes_of(run / "dataset")) == {"README.md", "mine.csv"}
+
+    def test_the_seed_tasks(self, run: Path, typed: Typed, project: Path) -> None:
+        """A journal without them: their file is read again, if it is there and as it was."""
+        journal = Journal(run / "run.sqlite")
+        journal.set_meta("seed_tasks", None)
+        journal.close()
+        export = ("export", "x", "export=chat", "export.chat.seed_tasks=true")
+        refused(typed(*export), "export.chat needs the seed tasks")
+        seed_file(project / "mine.jsonl", 11)
+        refused(typed(*export), "gone or has changed")
+        seed_file(project / "mine.jsonl")
+        assert typed(*export)[0] == 0
+        assert "number 11 about" in (run / "dataset/chat.jsonl").read_text(encoding="utf-8")
 
 
 def test_help(typed: Typed) -> None:
