@@ -1,0 +1,164 @@
+"""The parts that figures are made of: specifications of Vega-Lite as plain dicts, with their numbers inside.
+
+A specification is data: the page draws it in the browser, and `report/vega.py` writes it as SVG or PNG. Each
+figure also has its numbers as a table, for readers without scripts or eyes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is loaded from there
+BAR = 24  # pixels from one horizontal bar to the next
+SMALL = 190  # height in pixels of a figure among others
+Spec = dict[str, Any]
+Histogram = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the report.
+
+    Attributes:
+        section: the section of the page that it is in.
+        name: its name, also of its file.
+        title: its title.
+        read: a sentence on how to read it.
+        spec: its specification, without the width and the look.
+        columns: the headings of its numbers.
+        rows: its numbers.
+        wide: whether it takes the whole width of the page.
+    """
+
+    section: str
+    name: str
+    title: str
+    read: str
+    spec: Spec
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    wide: bool = False
+
+
+def chart(values: Sequence[Mapping[str, Any]], layers: Sequence[Spec], height: Any = SMALL) -> Spec:
+    """A figure of layers that share their values."""
+    return {
+        "$schema": SCHEMA,
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "data": {"values": list(values)},
+        "layer": list(layers),
+    }
+
+
+def tall(count: int, beside: int = 10) -> int:
+    """The height of a figure with so many horizontal bars, and room for an axis and a legend."""
+    return BAR * count + beside
+
+
+def mark(type: str, style: str = "", **options: Any) -> Spec:
+    """A mark, in a colour of the theme."""
+    return {"type": type, **({"style": style} if style else {}), **options}
+
+
+def amount(field: str, title: str | None = None, **options: Any) -> Spec:
+    """An axis of numbers; `axis` and `scale` may be given."""
+    return {"field": field, "type": "quantitative", "title": title, **options}
+
+
+def names(field: str, limit: int = 170) -> Spec:
+    """A vertical axis of names, in the order of the values."""
+    axis = {"labelLimit": limit, "ticks": False, "domain": False, "labelPadding": 8}
+    return {"field": field, "type": "nominal", "title": None, "sort": None, "axis": axis}
+
+
+def hints(**titles: str) -> list[Spec]:
+    """The tooltip's lines: titles by field; a title may end in `|` and a format."""
+    found = []
+    for field, words in titles.items():
+        title, _, form = words.partition("|")
+        found.append({"field": field, "title": title, **({"format": form} if form else {})})
+    return found
+
+
+def rule(at: float, words: str, right: bool = False) -> list[Spec]:
+    """A vertical line with words at its head, on its left if the line is on the right."""
+    x = {"datum": at, "type": "quantitative"}
+    side = {"align": "right", "dx": -5} if right else {"align": "left", "dx": 5}
+    return [
+        {"mark": mark("rule", strokeDash=[4, 3]), "encoding": {"x": x}},
+        {"mark": mark("text", text=words, **side), "encoding": {"x": x, "y": {"value": 5}}},
+    ]
+
+
+def bars(values: Sequence[Mapping[str, Any]], name: str, number: str, form: str = ",") -> Spec:
+    """Horizontal bars with their numbers beside them."""
+    x = amount(number, axis=None)
+    both = {"y": names(name), "x": x}
+    text = {"field": number, "type": "quantitative", "format": form}
+    return chart(
+        values,
+        [
+            {"mark": mark("bar", tooltip=True, height={"band": 0.7}), "encoding": both},
+            {"mark": mark("text", align="left", dx=5), "encoding": {**both, "text": text}},
+        ],
+        tall(len(values)),
+    )
+
+
+def histogram(found: Histogram, axis: str, style: str = "kept", domain: Sequence[float] = ()) -> Spec:
+    """Bars of how many texts have a figure in each interval."""
+    edges = found["edges"]
+    values = [
+        {"from": low, "to": high, "texts": count}
+        for low, high, count in zip(edges, edges[1:], found["counts"], strict=False)
+    ]
+    limits = list(domain) or [edges[0], edges[-1]]
+    x = amount("from", axis, bin="binned", scale={"domain": limits, "nice": False})
+    y = amount("texts", axis={"tickCount": 4, "format": "~s", "domain": False, "ticks": False})
+    tips = hints(texts="texts|,", **{"from": "from", "to": "to"})
+    encoding = {"x": {**x, "axis": {"grid": False, "tickCount": 6}}, "x2": {"field": "to"}, "y": y, "tooltip": tips}
+    return chart(values, [{"mark": mark("bar", style), "encoding": encoding}])
+
+
+def histogram_rows(found: Histogram) -> list[list[Any]]:
+    """The numbers of a histogram, without empty intervals at its ends."""
+    edges, counts = found["edges"], found["counts"]
+    filled = [place for place, count in enumerate(counts) if count]
+    places = range(filled[0], filled[-1] + 1) if filled else []
+    return [[edges[place], edges[place + 1], counts[place]] for place in places]
+
+
+def line(points: Sequence[Mapping[str, Any]], x: str, y: str, title: str, form: str) -> Spec:
+    """A line over requests."""
+    across = amount(x, title, axis={"grid": False, "tickCount": 6, "format": "~s"}, scale={"nice": False})
+    axis = {"tickCount": 4, "format": form, "domain": False, "ticks": False}
+    up = amount(y, axis=axis, scale={"zero": True})
+    tips = hints(**{x: f"{title}|,", y: f"{y}|{form}"})
+    alone = {"point": True} if len(points) == 1 else {}
+    marks = {"mark": mark("line", **alone), "encoding": {"x": across, "y": up, "tooltip": tips}}
+    return chart(points, [marks])
+
+
+def overlaid(
+    values: Sequence[Mapping[str, Any]], x: str, y: str, runs: Sequence[str], title: str, form: str, **line: Any
+) -> Spec:
+    """A line for each run, told apart by colour and by dashes."""
+    axis = {"tickCount": 4, "format": form, "domain": False, "ticks": False}
+    dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4]]
+    encoding = {
+        "x": amount(x, title, axis={"grid": False, "tickCount": 6, "format": "~s"}, scale={"nice": False}),
+        "y": amount(y, axis=axis),
+        "color": {"field": "run", "type": "nominal", "sort": None, "scale": {"domain": list(runs)}},
+        "strokeDash": {
+            "field": "run",
+            "type": "nominal",
+            "sort": None,
+            "scale": {"domain": list(runs), "range": dashes},
+        },
+        "tooltip": hints(run="run", **{x: f"{title}|~r", y: f"{y}|{form}"}),
+    }
+    return chart(values, [{"mark": mark("line", **line), "encoding": encoding}])
