@@ -1,7 +1,7 @@
 """Texts for the tables of the page: cut so that the page stays small, with what cannot be seen made visible.
 
 A text with a terminal's escape sequences, marks that turn the direction of writing, or other control
-characters shows them as symbols, so that no reader is misled about what a record holds.
+characters shows their numbers, so that no reader is misled about what a record holds.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _HIDDEN = re.compile(
 
 
 def visible(value: Any) -> Any:
-    """A value of JSON in which every hidden character of a text is shown by a symbol or its number."""
+    """A value of JSON in which every hidden character of a text is shown by its number."""
     if isinstance(value, str):
-        return _HIDDEN.sub(_symbol, value) if _HIDDEN.search(value) else value
+        return _HIDDEN.sub(_number, value) if _HIDDEN.search(value) else value
     if isinstance(value, Mapping):
         return {visible(key): visible(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -46,14 +46,13 @@ def _cut(rows: list[list[Any]], most: int) -> list[list[Any]]:
 def _cell(value: Any, most: int) -> Any:
     if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, Mapping) and set(value) == {"text", "of"}:  # cut before
+        return {"text": visible(value["text"][:most]), "of": value["of"]}
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if len(text) <= most:
         return visible(text)
     return {"text": visible(text[:most]), "of": len(text)}
 
 
-def _symbol(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+def _number(found: re.Match[str]) -> str:
+    return f"⟨U+{ord(found[0]):04X}⟩"

@@ -138,7 +138,7 @@ def figures(runs: Sequence[Run]) -> list[Figure]:
 
 def _over_time(runs: Sequence[Run]) -> Iterator[Figure]:
     kinds = (
-        ("accepted", "Accepted so far", "~s", "The steeper line gets its records with fewer requests."),
+        ("accepted", "Accepted so far", "", "The steeper line gets its records with fewer requests."),
         ("rate", "Acceptance over time", ".0%", "A line that falls later leaves room for more records."),
         ("score", "ROUGE-L to the nearest, over time", ".2f", "A lower line has more varied texts."),
     )

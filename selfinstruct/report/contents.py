@@ -13,6 +13,17 @@ from selfinstruct.report.page import page
 
 TABLES = ("records", "rejected")  # of the statistics; they are only on the page
 LONG = ("instruction", "input", "output", "text", "turns")  # fields that get a wide column
+SHORT = 40  # characters of a value in a narrow column
+REJECTED: dict[str, dict[str, Any]] = {  # the columns of the rejections, and how each looks
+    "id": {"width": "middle"},
+    "stage": {"width": "middle", "filter": True},
+    "check": {"width": "middle", "filter": True},
+    "reason": {"width": "middle"},
+    "text": {},
+    "nearest_text": {},
+    "score": {"width": "narrow", "number": True},
+    "nearest": {"width": "middle"},
+}
 Stats = Mapping[str, Any]
 
 
@@ -73,19 +84,17 @@ def _records(stats: Stats, folder: str) -> dict[str, Any]:
     found = stats.get("records")
     if not found or not found["rows"]:
         return {}
-    columns = [_column(name, found["rows"]) for name in found["columns"]]
-    rows = [[_plain(row.get(name)) for name in found["columns"]] for row in found["rows"]]
-    more = f"selfinstruct show {folder} --stage {found['stage']}"
-    shown = _shown(len(rows), found["total"], f"records of {found['stage']}", more)
-    file = f"{found['stage']}.jsonl"
-    table = {"columns": columns, "rows": rows, "total": found["total"], "folder": folder, "shown": shown, "file": file}
-    return {"records": table}
+    rows = [[_plain(value) for value in row] for row in found["rows"]]
+    columns = [_column(name, [row[place] for row in rows]) for place, name in enumerate(found["columns"])]
+    stage, total = found["stage"], found["total"]
+    words = _words(len(rows), total, f"records of {stage}", folder, f"--stage {stage}")
+    return {"records": {"columns": columns, "rows": rows, "total": total, **words, "file": f"{stage}.jsonl"}}
 
 
-def _column(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    values = [row.get(name) for row in rows[:200]]
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values if value is not None)
-    short = all(len(str(value)) <= 40 for value in values)
+def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    numeric = all(isinstance(value, int | float) for value in known)
+    short = all(len(str(value)) <= SHORT for value in known)
     column: dict[str, Any] = {"name": name, "number": numeric}
     if name == "id":
         return {**column, "width": "middle"}
@@ -98,35 +107,27 @@ def _rejected(stats: Stats, folder: str) -> dict[str, Any]:
     found = stats.get("rejected")
     if not found or not found["rows"]:
         return {}
-    stages = len({row["stage"] for row in found["rows"]})
-    columns: list[tuple[str, dict[str, Any]]] = [
-        ("id", {"name": "id", "width": "middle"}),
-        *([("stage", {"name": "stage", "width": "middle", "filter": True})] if stages > 1 else []),
-        ("check", {"name": "check", "width": "middle", "filter": True}),
-        ("reason", {"name": "reason", "width": "middle"}),
-        ("text", {"name": "text", "beside": 0}),
-        ("nearest_text", {"name": "nearest text", "beside": 0}),
-        ("score", {"name": "score", "width": "narrow", "number": True}),
-        ("nearest", {"name": "nearest", "width": "middle"}),
-    ]
-    keys = [key for key, _ in columns]
-    if not any(row.get("nearest") for row in found["rows"]):
-        columns = columns[: keys.index("nearest_text")]
-    else:
-        columns[keys.index("text")][1]["beside"] = keys.index("nearest_text")
-        columns[keys.index("nearest_text")][1]["beside"] = keys.index("text")
-    rows = [[_plain(row.get(key)) for key, _ in columns] for row in found["rows"]]
-    more = f"selfinstruct show {folder} --rejected"
-    shown = _shown(len(rows), found["total"], "rejections", more)
-    looks = [look for _, look in columns]
-    table = {"columns": looks, "rows": rows, "total": found["total"], "folder": folder, "shown": shown}
+    named = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+    there = [key for key in REJECTED if any(row.get(key) is not None for row in named)]
+    if len({row["stage"] for row in named}) == 1:
+        there.remove("stage")
+    looks = [{"name": key.replace("_", " "), **REJECTED[key]} for key in there]
+    if "nearest_text" in there:  # the words that both have are marked
+        text, near = there.index("text"), there.index("nearest_text")
+        looks[text]["beside"], looks[near]["beside"] = near, text
+    rows = [[_plain(row[key]) for key in there] for row in named]
+    words = _words(len(rows), found["total"], "rejections", folder, "--rejected")
+    table = {"columns": looks, "rows": rows, "total": found["total"], **words}
     return {"rejected": {**table, "file": "rejected.jsonl"}}
 
 
-def _shown(count: int, total: int, what: str, more: str) -> str:
+def _words(count: int, total: int, what: str, folder: str, option: str) -> dict[str, str]:
+    """What a table says about itself, and the command that shows more."""
+    show = f"selfinstruct show {folder}"
     if count == total:
-        return f"All {total:,} {what}. One record’s whole story: {more.partition(' --')[0]} ID"
-    return f"The first {count:,} of {total:,} {what}. More: {more}"
+        return {"folder": folder, "shown": f"All {total:,} {what}. The whole story of one", "more": f"{show} ID"}
+    shown = f"{count:,} of the {total:,} {what}. More of them"
+    return {"folder": folder, "shown": shown, "more": f"{show} {option}"}
 
 
 def _plain(value: Any) -> Any:

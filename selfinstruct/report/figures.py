@@ -69,11 +69,11 @@ def _funnels(stats: Stats) -> Iterator[Figure]:
 def _funnel(rows: list[Spec]) -> Spec:
     for row in rows:
         kept, lost, quiet = row.setdefault("kept", 0), row.setdefault("lost", 0), row.setdefault("quiet", 0)
-        row["end"] = kept + lost + quiet
+        row["end"], row["edge"] = kept + lost, kept + lost + quiet
         row["words"] = f"{kept:,}  −{lost:,}" if lost else f"{kept + quiet:,}"
     y, tips = names("step"), hints(step="step", kept="left|,", lost="rejected|,")
     bar = {"height": {"band": 0.7}}
-    x, kept, end, quiet = (amount(field, axis=None) for field in ("zero", "kept", "end", "quiet"))
+    kept, edge, quiet = (amount(field, axis=None) for field in ("kept", "edge", "quiet"))
     return chart(
         rows,
         [
@@ -85,7 +85,7 @@ def _funnel(rows: list[Spec]) -> Spec:
             },
             {
                 "mark": mark("text", align="left", dx=6),
-                "encoding": {"y": y, "x": end, "text": {"field": "words", "type": "nominal"}},
+                "encoding": {"y": y, "x": edge, "text": {"field": "words", "type": "nominal"}},
             },
         ],
         tall(len(rows)),
@@ -116,7 +116,7 @@ def _progress(stats: Stats) -> Iterator[Figure]:
         window = found.get("window") or 1
         knee = f"The dashed line is the knee: {found['knee_why']}" if found.get("knee") else found.get("knee_why", "")
         kinds = (
-            ("accepted", "accepted so far", "~s", f"A steep line means that requests pay. {knee}"),
+            ("accepted", "accepted so far", "", f"A steep line means that requests pay. {knee}"),
             ("rate", "acceptance", ".0%", f"The share of candidates that were accepted, over {window:,} requests."),
             (
                 "score",

@@ -40,14 +40,21 @@ def money(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time in the two largest units."""
+    """A time, as precise as matters to people."""
     if seconds is None:
         return NONE
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    if minutes < 10:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
+
+
+def unbroken(text: str) -> str:
+    """A text in which no line ends inside ROUGE-L."""
+    return text.replace("ROUGE-L", "ROUGE\N{NON-BREAKING HYPHEN}L")
 
 
 FILTERS: dict[str, Callable[..., str]] = {
@@ -55,4 +62,5 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "money": money,
     "duration": duration,
+    "unbroken": unbroken,
 }

@@ -6,11 +6,12 @@ figure also has its numbers as a table, for readers without scripts or eyes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is loaded from there
+LARGE = 10_000  # from here on, an axis has 10k instead of 10,000
 BAR = 24  # pixels from one horizontal bar to the next
 SMALL = 190  # height in pixels of a figure among others
 Spec = dict[str, Any]
@@ -86,11 +87,11 @@ def hints(**titles: str) -> list[Spec]:
 
 def rule(at: float, words: str, right: bool = False) -> list[Spec]:
     """A vertical line with words at its head, on its left if the line is on the right."""
-    x = {"datum": at, "type": "quantitative"}
+    x, once = {"datum": at, "type": "quantitative"}, {"values": [{}]}
     side = {"align": "right", "dx": -5} if right else {"align": "left", "dx": 5}
     return [
-        {"mark": mark("rule", strokeDash=[4, 3]), "encoding": {"x": x}},
-        {"mark": mark("text", text=words, **side), "encoding": {"x": x, "y": {"value": 5}}},
+        {"data": once, "mark": mark("rule", strokeDash=[4, 3]), "encoding": {"x": x}},
+        {"data": once, "mark": mark("text", text=words, **side), "encoding": {"x": x, "y": {"value": -7}}},
     ]
 
 
@@ -118,10 +119,25 @@ def histogram(found: Histogram, axis: str, style: str = "kept", domain: Sequence
     ]
     limits = list(domain) or [edges[0], edges[-1]]
     x = amount("from", axis, bin="binned", scale={"domain": limits, "nice": False})
-    y = amount("texts", axis={"tickCount": 4, "format": "~s", "domain": False, "ticks": False})
+    y = amount("texts", axis=upright(counting(found["counts"])))
     tips = hints(texts="texts|,", **{"from": "from", "to": "to"})
-    encoding = {"x": {**x, "axis": {"grid": False, "tickCount": 6}}, "x2": {"field": "to"}, "y": y, "tooltip": tips}
+    encoding = {"x": {**x, "axis": across(edges)}, "x2": {"field": "to"}, "y": y, "tooltip": tips}
     return chart(values, [{"mark": mark("bar", style), "encoding": encoding}])
+
+
+def upright(form: str) -> Spec:
+    """A vertical axis of numbers."""
+    return {"tickCount": 4, "format": form, "domain": False, "ticks": False}
+
+
+def across(numbers: Iterable[float]) -> Spec:
+    """A horizontal axis of numbers such as these."""
+    return {"grid": False, "tickCount": 6, "format": counting(numbers)}
+
+
+def counting(numbers: Iterable[float]) -> str:
+    """The format of an axis of such numbers: large ones in thousands."""
+    return "~s" if max(numbers, default=0) >= LARGE else ",~r"
 
 
 def histogram_rows(found: Histogram) -> list[list[Any]]:
@@ -133,13 +149,12 @@ def histogram_rows(found: Histogram) -> list[list[Any]]:
 
 
 def line(points: Sequence[Mapping[str, Any]], x: str, y: str, title: str, form: str) -> Spec:
-    """A line over requests."""
-    across = amount(x, title, axis={"grid": False, "tickCount": 6, "format": "~s"}, scale={"nice": False})
-    axis = {"tickCount": 4, "format": form, "domain": False, "ticks": False}
-    up = amount(y, axis=axis, scale={"zero": True})
-    tips = hints(**{x: f"{title}|,", y: f"{y}|{form}"})
+    """A line over requests; without a format, its numbers are counts."""
+    along = amount(x, title, axis=across(one[x] for one in points), scale={"nice": False})
+    up = amount(y, axis=upright(form or counting(one[y] for one in points)), scale={"zero": True})
+    tips = hints(**{x: f"{title}|,", y: f"{y}|{form or ','}"})
     alone = {"point": True} if len(points) == 1 else {}
-    marks = {"mark": mark("line", **alone), "encoding": {"x": across, "y": up, "tooltip": tips}}
+    marks = {"mark": mark("line", **alone), "encoding": {"x": along, "y": up, "tooltip": tips}}
     return chart(points, [marks])
 
 
@@ -147,18 +162,23 @@ def overlaid(
     values: Sequence[Mapping[str, Any]], x: str, y: str, runs: Sequence[str], title: str, form: str, **line: Any
 ) -> Spec:
     """A line for each run, told apart by colour and by dashes."""
-    axis = {"tickCount": 4, "format": form, "domain": False, "ticks": False}
     dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4]]
     encoding = {
-        "x": amount(x, title, axis={"grid": False, "tickCount": 6, "format": "~s"}, scale={"nice": False}),
-        "y": amount(y, axis=axis),
-        "color": {"field": "run", "type": "nominal", "sort": None, "scale": {"domain": list(runs)}},
+        "x": amount(x, title, axis=across(one[x] for one in values), scale={"nice": False}),
+        "y": amount(y, axis=upright(form or counting(one[y] for one in values))),
+        "color": {
+            "field": "run",
+            "type": "nominal",
+            "sort": None,
+            "scale": {"domain": list(runs)},
+            "legend": {"symbolType": "stroke", "symbolSize": 250},
+        },
         "strokeDash": {
             "field": "run",
             "type": "nominal",
             "sort": None,
             "scale": {"domain": list(runs), "range": dashes},
         },
-        "tooltip": hints(run="run", **{x: f"{title}|~r", y: f"{y}|{form}"}),
+        "tooltip": hints(run="run", **{x: f"{title}|~r", y: f"{y}|{form or ','}"}),
     }
     return chart(values, [{"mark": mark("line", **line), "encoding": encoding}])

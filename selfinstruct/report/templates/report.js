@@ -3,7 +3,7 @@
   "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
   const PAGE = 50; // rows drawn at a time
-  const LONG = 280; // characters of a cell before "show all"
+  const LONG = 220; // characters of a cell before "show all"
   const collator = new Intl.Collator(undefined, { numeric: true });
 
   function make(tag, parent, properties = {}, attributes = {}) {
@@ -210,7 +210,7 @@
       const rows = shown.slice(first, first + PAGE);
       const most = Math.max(1, Math.ceil(shown.length / PAGE));
       body.replaceChildren(...rows.map(rowOf));
-      const total = found.total > found.rows.length ? `, from the first ${found.rows.length.toLocaleString("en")} of ${found.total.toLocaleString("en")}` : "";
+      const total = found.total > found.rows.length ? `, of the ${found.rows.length.toLocaleString("en")} that are here` : "";
       count.textContent = shown.length
         ? `${(first + 1).toLocaleString("en")} to ${(first + rows.length).toLocaleString("en")} of ${shown.length.toLocaleString("en")} ${label}${total}`
         : `No ${label} match${total}`;
