@@ -87,6 +87,24 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float, asked: int) -> 
     )
 
 
+def spending_of(db: sqlite3.Connection, stage: str) -> list[dict[str, Any]]:
+    """The replies of a stage by the model's name in the reply, the most frequent first.
+
+    Returns:
+        For each model: `model`, `requests` (replies of it), `cached` (those that came from the cache), and
+        of the others `prompt_tokens`, `completion_tokens` and `cost_usd` (None if no price is known).
+    """
+    rows = db.execute(
+        f"SELECT model, COUNT(*), COUNT(*) FILTER (WHERE NOT {PAID}),"
+        f" COALESCE(SUM(prompt_tokens) FILTER (WHERE {PAID}), 0),"
+        f" COALESCE(SUM(completion_tokens) FILTER (WHERE {PAID}), 0), SUM(cost_usd) FILTER (WHERE {PAID})"
+        " FROM reply WHERE stage = ? GROUP BY 1 ORDER BY 2 DESC, 1",
+        (stage,),
+    )
+    names = ("model", "requests", "cached", "prompt_tokens", "completion_tokens", "cost_usd")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 def fates_of(db: sqlite3.Connection, stage: str, after: int = 0) -> tuple[int, dict[str, int]]:
     """How many candidates were accepted, and how many each check rejected, the largest number first.
 

@@ -28,6 +28,7 @@ from selfinstruct.journal.stage_stats import (
     fates_of,
     particulars_of,
     read_from,
+    spending_of,
     stats_of,
 )
 from selfinstruct.records import (
@@ -292,6 +293,10 @@ class Journal:
         """The figures of a stage so far."""
         seconds, asked = self.meta(f"seconds/{stage}", 0.0), self.meta(f"{ASKED}{stage}", 0)
         return stats_of(self._db, stage, round(seconds, 3), asked)
+
+    def spending(self, stage: str) -> list[dict[str, Any]]:
+        """The replies of a stage by model, with their tokens and cost; see `spending_of`."""
+        return spending_of(self._db, stage)
 
     def fates(self, stage: str, after: int = 0) -> tuple[int, dict[str, int]]:
         """How many candidates of the requests after a number were accepted, and rejected by each check."""

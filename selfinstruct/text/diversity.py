@@ -3,25 +3,57 @@
 The language decides how texts are split into words, as in the filters: `comparing` for openings and ROUGE-L,
 `counting` for lengths. Each pair of texts is compared once, by rapidfuzz's cdist on blocks of texts, so that
 memory grows with the number of texts and not of pairs. To add a figure, add a key to the result of
-`diversity`.
+`diversity`; to add one with an explanation for the reader of a report, add a line to `HOW_TO_READ` and one to
+`measures`.
 """
 
 from __future__ import annotations
 
+import random
+import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import fsum
+from dataclasses import dataclass
+from math import fsum, log2
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.text.ngrams import Words, distinct, self_bleu
 from selfinstruct.text.novelty import coded
 from selfinstruct.text.tokenizers import comparing, counting, tokenizer
+from selfinstruct.text.vendi import vendi
 
 if TYPE_CHECKING:
     from array import array
 
-    from numpy import float64
+    from numpy import float64, floating
     from numpy.typing import NDArray
 
+NEAR = 0.7  # ROUGE-L; the paper rejects what is nearer than this
+SAMPLE = 1000  # texts for self-BLEU, which grows with their number
 _AT_ONCE = 32  # texts (rows) in one table, which has a column for each text
+
+_GROWING = "It falls as a set grows, so compare only sets of about the same size."
+HOW_TO_READ = {
+    "distinct_1": f"The share of different words among all words; low means much repetition. {_GROWING}",
+    "distinct_2": f"The share of different pairs of words in a row among all such pairs. {_GROWING}",
+    "distinct_3": f"The share of different runs of three words among all such runs. {_GROWING}",
+    "opening_entropy": "How varied the first two words are, in bits: 10 bits are as varied as 2^10 = 1,024 "
+    "equally common openings.",
+    "near_pairs": f"The share of texts with a near copy: another text with a ROUGE-L of at least {NEAR}.",
+    "self_bleu": "How much a text repeats the phrases of others, from 0 (not at all) to 1 (a copy): the mean "
+    "BLEU of {sample:,} texts drawn at random, each compared with all others of them.",
+    "vendi": "As many texts about quite different things would be as diverse as these {vectors:,}, by their "
+    "embeddings; 1 means that all say the same.",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of diversity, with a sentence or two on how to read it; None if the texts are too few."""
+
+    name: str
+    value: float | None
+    how_to_read: str
 
 
 def diversity(
@@ -55,6 +87,36 @@ def diversity(
         "mean_novelty": 1 - fsum(nearest) / len(nearest) if nearest else None,
         "mean_words": _mean(len(length(text)) for text in texts),
     }
+
+
+def measures(
+    texts: Sequence[str],
+    language: str = "en",
+    nearest: Sequence[float | None] | None = None,
+    vectors: NDArray[floating] | None = None,
+) -> list[Measure]:
+    """The measures of the diversity of texts that `HOW_TO_READ` explains, in its order.
+
+    Args:
+        texts: the texts.
+        language: their language, as a BCP 47 tag.
+        nearest: the ROUGE-L of each text to the nearest other, from `nearest_other` or from an index; None
+            where the index found none. Without it there is no `near_pairs`.
+        vectors: an embedding of each text, as a table of shape (texts, dimensions). Without it there is no
+            `vendi`.
+    """
+    split = tokenizer(comparing(language))
+    words = [[sys.intern(word) for word in split(text)] for text in texts]
+    sample = random.Random(0).sample(words, min(SAMPLE, len(words)))
+    found = {f"distinct_{n}": distinct(words, n) for n in (1, 2, 3)}
+    found["opening_entropy"] = _opening_entropy(words)
+    if nearest is not None:
+        found["near_pairs"] = _mean(score is not None and score >= NEAR for score in nearest)
+    found["self_bleu"] = self_bleu(sample)
+    if vectors is not None:
+        found["vendi"] = vendi(vectors)
+    counts = {"sample": len(sample), "vectors": 0 if vectors is None else len(vectors)}
+    return [Measure(name, value, HOW_TO_READ[name].format(**counts)) for name, value in found.items()]
 
 
 def mean_lengths(records: Sequence[Mapping[str, Any]], language: str = "en") -> dict[str, float]:
@@ -118,6 +180,38 @@ def nearest_other(texts: Sequence[str], language: str = "en") -> list[float]:
         np.maximum(block, scores.max(axis=1), out=block)
         np.maximum(rest, scores.max(axis=0), out=rest)
     return best.tolist()
+
+
+def nearest_earlier(
+    texts: Sequence[str], places: Sequence[int] | None = None, language: str = "en"
+) -> list[float | None]:
+    """The ROUGE-L F-measure of texts to the nearest text before them; None for a text with none before it.
+
+    Args:
+        texts: the texts, in the order in which they were made.
+        places: the places of the texts that are asked about, in ascending order; all of them by default.
+        language: their language, as a BCP 47 tag.
+    """
+    import numpy as np
+
+    rows, found = _rows(texts, language), list[float | None]()
+    asked = range(len(texts)) if places is None else places
+    for start in range(0, len(asked), _AT_ONCE):
+        block = asked[start : start + _AT_ONCE]
+        scores = _f_measures([rows[place] for place in block], rows[: max(block[-1], 1)])
+        later = np.arange(scores.shape[1]) >= np.array(block)[:, None]  # also the text itself
+        scores[later] = 0
+        best = scores.max(axis=1).tolist()
+        found += [score if place else None for place, score in zip(block, best, strict=True)]
+    return found
+
+
+def _opening_entropy(texts: Iterable[Words]) -> float | None:
+    """The Shannon entropy of the first two words, in bits; texts without words do not count."""
+    counts = Counter(tuple(words[:2]) for words in texts if words)
+    total = counts.total()
+    shares = [count / total for count in counts.values()]
+    return fsum(-share * log2(share) for share in shares) if shares else None
 
 
 def _rows(texts: Iterable[str], language: str) -> list[str | array[int]]:

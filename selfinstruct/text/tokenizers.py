@@ -68,7 +68,7 @@ def comparing(language: str) -> str:
 
     For English it is rouge-score's own, as in the original, which finds no token in a Chinese or Greek text.
     """
-    return "rouge" if _is_english(language) else "unicode"
+    return "rouge" if is_english(language) else "unicode"
 
 
 def counting(language: str) -> str:
@@ -76,7 +76,12 @@ def counting(language: str) -> str:
 
     For English it splits at spaces, as in the original; for other languages it is the one for comparing.
     """
-    return "spaces" if _is_english(language) else comparing(language)
+    return "spaces" if is_english(language) else comparing(language)
+
+
+def is_english(language: str) -> bool:
+    """Whether a language (a BCP 47 tag) is English, of whatever country."""
+    return re.split("[-_]", language)[0].lower() == "en"
 
 
 def unspaced(character: str) -> bool:
@@ -113,10 +118,6 @@ def characters() -> Tokenizer:
 def spaces() -> Tokenizer:
     """The text between whitespace, unchanged."""
     return str.split
-
-
-def _is_english(language: str) -> bool:
-    return re.split("[-_]", language)[0].lower() == "en"
 
 
 def _fold(text: str) -> str:

@@ -1,0 +1,106 @@
+"""How similar the texts of a stage are to the seeds and to the texts made before them, by ROUGE-L.
+
+Compared with the seeds is every text. The nearest machine text is in the details if the recipe keeps similar
+texts (`keep_similar`); otherwise it is computed, in a long run for a part of the texts, which are drawn at
+random; each of these is compared with every earlier text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as kept
+from typing import Any
+
+from selfinstruct.records import ACCEPTED, REJECTED, Record, stream
+from selfinstruct.report.histogram import SHARES, histogram
+from selfinstruct.text.diversity import nearest_earlier, nearest_seed
+
+MOST = 4_000  # texts that are compared with every earlier one
+
+
+@dataclass
+class Similarity:
+    """Collects the texts of a stage and the scores that its checks kept.
+
+    Attributes:
+        field: the field of the texts.
+        checks: the names of the checks that reject similar texts.
+        seeds: the seed tasks' ids.
+    """
+
+    field: str
+    checks: Collection[str]
+    seeds: Collection[str]
+    texts: list[str] = kept(default_factory=list)
+    requests: list[int] = kept(default_factory=list)
+    machine: list[float | None] = kept(default_factory=list)
+    rejected: list[float] = kept(default_factory=list)
+
+    def see(self, record: Record) -> None:
+        """Collect an accepted text, or the score of a rejected one."""
+        if record.fate == ACCEPTED:
+            self.texts.append(str(record.data.get(self.field, "")))
+            self.requests.append(record.request)
+            self.machine.append(_nearest_made(record.detail.get("most_similar") or {}, self.seeds))
+        elif record.fate == REJECTED and record.check in self.checks:
+            score = record.detail.get("score")
+            if isinstance(score, int | float):
+                self.rejected.append(float(score))
+
+    def scores(self, seeds: Sequence[str], language: str, seed: int) -> Scores:
+        """The scores of the texts.
+
+        Args:
+            seeds: the texts of the seed tasks.
+            language: the language of all texts, as a BCP 47 tag.
+            seed: the run's seed, for the draw.
+        """
+        missing = [place for place, score in enumerate(self.machine) if score is None]
+        if len(missing) > MOST:
+            missing = sorted(stream(seed, "nearest").sample(missing, MOST))
+        machine = list(self.machine)
+        for place, score in zip(missing, nearest_earlier(self.texts, missing, language), strict=True):
+            machine[place] = score
+        return Scores(self.requests, nearest_seed(self.texts, seeds, language), machine)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of accepted texts, in order.
+
+    Attributes:
+        requests: the request that each came from.
+        seed: how similar each is to its nearest seed; empty if there are no seeds.
+        machine: how similar each is to the nearest text made before it; None if that was not compared.
+    """
+
+    requests: list[int]
+    seed: list[float]
+    machine: list[float | None]
+
+    def by_request(self) -> dict[int, list[float]]:
+        """How similar each text is to the nearest text before it, a seed or not, by request."""
+        found: dict[int, list[float]] = {}
+        for place, request in enumerate(self.requests):
+            made = self.machine[place]
+            if made is not None or not place:  # before the first one there are only seeds
+                known = [score for score in (made, *self.seed[place : place + 1]) if score is not None]
+                if known:
+                    found.setdefault(request, []).append(max(known))
+        return found
+
+    def figures(self, rejected: Sequence[float], threshold: float | None) -> dict[str, Any]:
+        """The histograms, as in the report."""
+        machine = [score for score in self.machine if score is not None]
+        return {
+            "to_seed": histogram(self.seed, SHARES),
+            "to_machine": {**histogram(machine, SHARES), "texts": len(self.requests)},
+            "rejected": histogram(rejected, SHARES),
+            "threshold": threshold,
+        }
+
+
+def _nearest_made(similar: Mapping[str, float], seeds: Collection[str]) -> float | None:
+    """The score of the most similar text that is no seed; None if it is not among those kept."""
+    return max((score for id, score in similar.items() if id not in seeds), default=None)

@@ -1,0 +1,108 @@
+"""The tables of a report: the first records, and rejected ones of every check with their nearest texts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfinstruct.records import REJECTED, Record
+from selfinstruct.run_folder.opened import OpenedRun
+from selfinstruct.run_folder.outline import StageOutline
+
+LONGEST = 20_000  # characters of a text; `show` has the whole of a longer one
+REJECTED_COLUMNS = ("id", "stage", "check", "reason", "text", "nearest", "nearest_text", "score")
+
+
+def record_table(stage: str, records: Sequence[Record], most: int) -> dict[str, Any]:
+    """The first records of a stage: a column for each field, and the id of the record each was made from."""
+    shown = records[:most]
+    fields = dict.fromkeys(name for record in shown for name in record.data)
+    rows = [
+        [record.id, *(_cell(record.data.get(name)) for name in fields), record.parent] for record in shown
+    ]
+    return {"stage": stage, "columns": ["id", *fields, "parent"], "rows": rows, "total": len(records)}
+
+
+@dataclass
+class Rejections:
+    """Collects rejected records, some of every check.
+
+    Attributes:
+        quotas: by stage and check, how many to collect.
+    """
+
+    quotas: Mapping[tuple[str, str], int]
+    found: list[Record] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def see(self, record: Record) -> None:
+        """Count a rejected record, and collect it if there is room for its check."""
+        if record.fate == REJECTED:
+            place = record.stage, record.check or ""
+            self.counts[place] += 1
+            if self.counts[place] <= self.quotas.get(place, 0):
+                self.found.append(record)
+
+    def table(self, run: OpenedRun) -> dict[str, Any]:
+        """The table, with the texts of the records that they were too like."""
+        own = {stage.name: stage for stage in run.outline.stages}
+        rows = [_rejected(run, own[record.stage], record) for record in self.found]
+        by_check = [
+            {"stage": stage, "check": check, "count": count}
+            for (stage, check), count in sorted(self.counts.items(), key=lambda one: (-one[1], one[0]))
+        ]
+        total = self.counts.total()
+        return {"columns": list(REJECTED_COLUMNS), "rows": rows, "total": total, "by_check": by_check}
+
+
+def quotas(counts: Mapping[tuple[str, str], int], most: int) -> dict[tuple[str, str], int]:
+    """How many records of each check to show: the same number of each, and the rest of the frequent ones.
+
+    Args:
+        counts: by stage and check, how many were rejected.
+        most: how many rows there are room for.
+    """
+    given = dict.fromkeys(counts, 0)
+    for done, place in enumerate(sorted(counts, key=lambda one: (counts[one], one))):
+        given[place] = min(counts[place], (most - sum(given.values())) // (len(counts) - done))
+    return given
+
+
+def text_of(stage: StageOutline, data: Mapping[str, Any]) -> str:
+    """The fields that a stage gives its records itself, as one text."""
+    parts = (data.get(name) for name in stage.own)
+    return "\n".join(str(_cell(part)) for part in parts if part not in (None, ""))
+
+
+def _rejected(run: OpenedRun, stage: StageOutline, record: Record) -> list[Any]:
+    near = record.detail.get("nearest")
+    text = text_of(stage, record.data) or _reply(run, record)
+    near_text = _nearest_text(run, str(near)) if near else None
+    score = record.detail.get("score")
+    return [record.id, stage.name, record.check, record.reason, _cell(text), near, near_text, score]
+
+
+def _reply(run: OpenedRun, record: Record) -> str:
+    """The whole reply, where nothing could be read from it."""
+    reply = run.journal.reply(record.stage, record.request)
+    return reply.text if reply else ""
+
+
+def _nearest_text(run: OpenedRun, id: str) -> str | None:
+    near = run.record(id)
+    if near is None:
+        return None
+    own = {stage.name: stage for stage in run.outline.stages}
+    fields: Iterable[str] = own[near.stage].own if near.stage in own else [*near.data][:1]
+    return "\n".join(str(_cell(near.data[name])) for name in fields if near.data.get(name) not in (None, ""))
+
+
+def _cell(value: Any) -> Any:
+    """A value that a table can show: a number, a truth value or a text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -1,0 +1,109 @@
+"""Measures of repetition by n-grams (n words in a row): distinct-n and self-BLEU. Usable on their own.
+
+>>> distinct([["write", "a", "poem"], ["write", "a", "letter"]], 2)
+0.75
+
+Texts are given as lists of words. Time and memory grow with the number of words. That is so for self-BLEU,
+too, although it compares each text with all others: for each n-gram it is enough to know the most times that
+one text has it, and the most times that any other text has it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from math import exp, fsum, log
+
+Words = Sequence[str]
+Gram = tuple[str, ...]
+
+_EPSILON = 0.1  # of a match, where there is none; as in NLTK's SmoothingFunction.method1
+
+
+def distinct(texts: Sequence[Words], n: int) -> float | None:
+    """Distinct-n: the number of different n-grams, divided by the number of all (arXiv 1510.03055).
+
+    Args:
+        texts: the words of each text.
+        n: the number of words in a row.
+
+    Returns:
+        A share above 0 and up to 1; None if no text has n words.
+    """
+    import numpy as np
+
+    numbers: dict[str, int] = {}
+    # Each text is followed by n - 1 zeros, so that no n-gram reaches from one text into the next.
+    gap = [0] * (n - 1)
+    flat = [0] * (n - 1)
+    for words in texts:
+        flat += [numbers.setdefault(word, len(numbers) + 1) for word in words]
+        flat += gap
+    codes = np.array(flat, np.int64)
+    grams = codes[: len(codes) - n + 1]
+    whole = grams > 0
+    for place in range(1, n):
+        following = codes[place : len(codes) - n + 1 + place]
+        # The n-grams so far get numbers without gaps, so that a product of two always fits into 64 bits.
+        grams = np.unique(grams, return_inverse=True)[1] * (len(numbers) + 1) + following
+        whole &= following > 0
+    found = grams[whole]
+    return len(np.unique(found)) / len(found) if len(found) else None
+
+
+def self_bleu(texts: Sequence[Words], n: int = 4) -> float | None:
+    """Self-BLEU: the mean BLEU of each text, with all other texts as references (arXiv 1802.01886).
+
+    Equal to the mean of NLTK's `sentence_bleu` with equal weights and smoothing method 1.
+
+    Args:
+        texts: the words of each text.
+        n: the longest n-grams to count.
+
+    Returns:
+        A share from 0 (no common word) to 1 (every text has a copy); None if there are fewer than two texts.
+    """
+    if len(texts) < 2:
+        return None
+    most = _Most(texts, n)
+    lengths = Counter(map(len, texts))
+    return fsum(_bleu(place, words, most, lengths) for place, words in enumerate(texts)) / len(texts)
+
+
+class _Most:
+    """For each n-gram the most times that one text has it, which text that is, and the most in any other."""
+
+    def __init__(self, texts: Sequence[Words], n: int) -> None:
+        self.n = n
+        self._found: dict[Gram, tuple[int, int, int]] = {}
+        for place, words in enumerate(texts):
+            for size in range(1, n + 1):
+                for gram, count in Counter(_grams(words, size)).items():
+                    best, owner, second = self._found.get(gram, (0, -1, 0))
+                    if count > best:
+                        self._found[gram] = (count, place, best)
+                    elif count > second:
+                        self._found[gram] = (best, owner, count)
+
+    def elsewhere(self, gram: Gram, place: int) -> int:
+        """The most times that any text but the one at a place has an n-gram."""
+        best, owner, second = self._found[gram]
+        return second if owner == place else best
+
+
+def _bleu(place: int, words: Words, most: _Most, lengths: Counter[int]) -> float:
+    """The BLEU of one text."""
+    logs = []
+    for size in range(1, most.n + 1):
+        counts = Counter(_grams(words, size))
+        clipped = sum(min(count, most.elsewhere(gram, place)) for gram, count in counts.items())
+        if size == 1 and not clipped:
+            return 0.0
+        logs.append(log((clipped or _EPSILON) / max(counts.total(), 1)))
+    others = (length for length, count in lengths.items() if count > (length == len(words)))
+    reference = min(others, key=lambda length: (abs(length - len(words)), length))
+    return exp(fsum(logs) / most.n + min(0.0, 1 - reference / len(words)))
+
+
+def _grams(words: Words, size: int) -> Iterator[Gram]:
+    return zip(*(words[place:] for place in range(size)), strict=False)
