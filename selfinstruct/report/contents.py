@@ -10,8 +10,8 @@ from selfinstruct.report.cells import visible
 from selfinstruct.report.figures import figures
 from selfinstruct.report.marks import Figure
 from selfinstruct.report.page import page
+from selfinstruct.report.stats import TABLES
 
-TABLES = ("records", "rejected")  # of the statistics; they are only on the page
 LONG = ("instruction", "input", "output", "text", "turns")  # fields that get a wide column
 SHORT = 40  # characters of a value in a narrow column
 REJECTED: dict[str, dict[str, Any]] = {  # the columns of the rejections, and how each looks
@@ -27,11 +27,6 @@ REJECTED: dict[str, dict[str, Any]] = {  # the columns of the rejections, and ho
 Stats = Mapping[str, Any]
 
 
-def numbers(stats: Stats) -> dict[str, Any]:
-    """The statistics without the tables of records."""
-    return {key: value for key, value in stats.items() if key not in TABLES}
-
-
 def run_page(stats: Stats, folder: str, command: str, numbers_file: str, recipe: str = "") -> tuple[str, list[Figure]]:
     """The page of a run, and its figures.
 
@@ -42,7 +37,7 @@ def run_page(stats: Stats, folder: str, command: str, numbers_file: str, recipe:
         numbers_file: the name of the file with the same numbers.
         recipe: its composed recipe in YAML.
     """
-    shown = visible(numbers(stats))
+    shown = visible({key: value for key, value in stats.items() if key not in TABLES})
     drawn = figures(shown)
     tables = {**_records(stats, folder), **_rejected(stats, folder)}
     facts = {"stats": shown, "tiles": _tiles(stats), "recipe": recipe, "command": command}

@@ -191,10 +191,16 @@ def _similarity(stats: Stats) -> Iterator[Figure]:
             if found.get("threshold") is not None:
                 at = found["threshold"]
                 spec["layer"] += rule(at, f"threshold {at:g}", right=at > 0.6)
-            whole = f"{read} The mean is {one['mean']:.2f}, over {one['count']:,} texts."
+            whole = f"{read} The mean is {one['mean']:.2f}, over {_compared(one)}."
             yield Figure(
                 "similarity", f"similarity-{key}-{name}", f"{name}: ROUGE-L {title}", whole, spec, INTERVAL, histogram_rows(one)
             )
+
+
+def _compared(one: Stats) -> str:
+    whole = one.get("texts", one["count"])
+    drawn = f" that were drawn from {whole:,}" if whole > one["count"] else ""
+    return f"{one['count']:,} texts{drawn}"
 
 
 def _lengths(stats: Stats) -> Iterator[Figure]:
@@ -223,13 +229,16 @@ def _classes(stats: Stats) -> Iterator[Figure]:
     for found in stats.get("classes", []):
         values = [{"value": str(one["value"]), "count": one["count"]} for one in found["values"]]
         shown, rest = values[:MOST_VALUES], values[MOST_VALUES:]
-        if rest:
-            shown.append({"value": f"{len(rest):,} others", "count": sum(one["count"] for one in rest)})
-        balance = "" if found.get("balance") is None else f"Balance {found['balance']:.2f} of 1. "
+        others = found.get("others", {"values": 0, "count": 0})
+        kinds = len(rest) + others["values"]
+        if kinds:
+            count = sum(one["count"] for one in rest) + others["count"]
+            shown.append({"value": f"{kinds:,} others", "count": count})
+        balance = f"The balance is {found['balance']:.2f}. "
         yield Figure(
             "classes",
             f"classes-{found['stage']}-{found['field']}",
-            f"{found['field']}, set by {found['stage']}",
+            f"{found.get('title') or found['field']}, from {found['stage']}",
             balance + found["how_to_read"],
             bars(shown, "value", "count"),
             ("value", "records"),

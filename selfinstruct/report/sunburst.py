@@ -1,4 +1,4 @@
-"""The sunburst of the paper's figure 2: root verbs in the inner ring, their direct objects in the outer one.
+"""The sunburst of the paper's figure 3: root verbs in the inner ring, their direct objects in the outer one.
 
 The angles and radii are computed here, so that the marks are plain arcs, and the share of a verb is that of
 its instructions. A label is shown where its arc has room for it.
