@@ -19,8 +19,8 @@ from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.origins import Origins
 from selfinstruct.records import Record
-from selfinstruct.report.card import Written, card
-from selfinstruct.report.dataset import write_dataset
+from selfinstruct.dataset.card import Written, card
+from selfinstruct.dataset.folder import write_dataset
 from selfinstruct.report.ending import ending
 from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import RunFolder

@@ -1,4 +1,4 @@
-"""The measures of texts in a report: root verbs or common words, and lengths."""
+"""The measures of texts in a report: root verbs or common words, lengths, and diversity."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from selfinstruct.llm import tokens
 from selfinstruct.report.histogram import histogram
 from selfinstruct.text.common_words import common_words
-from selfinstruct.text.tokenizers import counting, is_english, tokenizer
+from selfinstruct.text.diversity import NEAR, SAMPLE, measures
+from selfinstruct.text.novelty import RougeLIndex
+from selfinstruct.text.tokenizers import comparing, counting, is_english, tokenizer
 from selfinstruct.text.verbs import parser, sunburst
 
 USUAL = ("instruction", "input", "output")
 WORDS_HOW = "The words that most texts have; articles and other words that are in every text are left out."
+TITLES = {
+    "distinct_1": "distinct words",
+    "distinct_2": "distinct pairs of words",
+    "distinct_3": "distinct runs of three words",
+    "opening_entropy": "variety of openings, in bits",
+    "near_pairs": "texts with a near copy",
+    "self_bleu": "self-BLEU",
+    "vendi": "Vendi score",
+}
+SAMPLED = ("self_bleu",)
+_BELOW = 1e-9  # the index finds what is above its threshold
 
 
 def verbs_or_words(texts: Sequence[str], language: str) -> dict[str, Any]:
@@ -34,6 +48,29 @@ def verbs_or_words(texts: Sequence[str], language: str) -> dict[str, Any]:
     return {"verbs": {**found, "verbs": verbs}}
 
 
+def diversity(texts: Sequence[str], language: str) -> list[dict[str, Any]]:
+    """The measures of diversity that have a value, each with a sentence on how to read it."""
+    return [
+        {
+            "name": one.name,
+            "title": TITLES.get(one.name, one.name),
+            "value": one.value,
+            "how_to_read": one.how_to_read,
+            "sample": min(SAMPLE, len(texts)) if one.name in SAMPLED else len(texts),
+        }
+        for one in measures(texts, language, _near(texts, language))
+        if one.value is not None
+    ]
+
+
+def _near(texts: Sequence[str], language: str) -> list[float | None]:
+    """The ROUGE-L of each text to the nearest other one, where it is near."""
+    index = RougeLIndex(NEAR - _BELOW, comparing(language))
+    index.add_all((text, str(place)) for place, text in enumerate(texts))
+    found = (index.nearest(text, excluding=[str(place)]) for place, text in enumerate(texts))
+    return [one.score if one else None for one in found]
+
+
 @dataclass
 class Lengths:
     """Measures the texts of fields.
@@ -44,6 +81,7 @@ class Lengths:
 
     language: str
     words: dict[str, list[int]] = field(default_factory=dict)
+    tokens: dict[str, list[int]] = field(default_factory=dict)
     empty: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,15 +90,21 @@ class Lengths:
     def add(self, name: str, text: Any) -> None:
         """Measure a text of a field; an empty one is only counted."""
         if isinstance(text, str):
-            lengths = self.words.setdefault(name, [])
+            words, count = self.words.setdefault(name, []), self.tokens.setdefault(name, [])
             if text.strip():
-                lengths.append(len(self._words(text)))
+                words.append(len(self._words(text)))
+                count.append(tokens.count(text))
             else:
                 self.empty[name] = self.empty.get(name, 0) + 1
 
     def figures(self) -> dict[str, Any]:
-        """The histograms of each field."""
+        """The histograms of each field, and how the tokens were counted."""
         return {
-            name: {"words": histogram(words), "empty": self.empty.get(name, 0)}
+            name: {
+                "words": histogram(words),
+                "tokens": histogram(self.tokens[name]),
+                "empty": self.empty.get(name, 0),
+                "tokenizer": tokens.method(),
+            }
             for name, words in self.words.items()
         }

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from selfinstruct.config import ReportConfig
 from selfinstruct.filters.novelty import SIMILAR
-from selfinstruct.records import WAITING, Record
+from selfinstruct.records import ACCEPTED, WAITING, Record
 from selfinstruct.report.check_steps import dataset_files, funnel
 from selfinstruct.report.fields import Texts, compared_field, options, saved, texts_of
-from selfinstruct.report.measures import USUAL, Lengths, verbs_or_words
+from selfinstruct.report.measures import USUAL, Lengths, diversity, verbs_or_words
 from selfinstruct.report.nearest import Similarity
 from selfinstruct.report.paper_figures import beside
 from selfinstruct.report.progress_curve import Progress
@@ -27,9 +27,11 @@ from selfinstruct.report.run_facts import run_facts
 from selfinstruct.report.spending import spending, total
 from selfinstruct.report.tables import Rejections, quotas, record_table
 from selfinstruct.report.value_counts import LONGEST, Values, described, judged
+from selfinstruct.run_folder import labelled_records
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
 from selfinstruct.safety.blot import blotted
+from selfinstruct.text.tokenizers import is_english
 
 Stats = dict[str, Any]
 TABLES = ("records", "rejected")  # for the page only
@@ -63,7 +65,8 @@ def gather(
     texts = texts_of(run, config)
     tell("reading the records")
     scan = _scanned(run, config, texts, most)
-    made = _made(run, texts, most)
+    made = _made(run, scan, texts, most)
+    scan.kept.clear()
     facts = run_facts(run)
     tell("comparing texts")
     compared = _compared(run, scan, config)
@@ -83,11 +86,20 @@ def gather(
         "records": made.records,
         "rejected": scan.rejections.table(run),
     }
-    tell("counting verbs and words")
-    stats |= verbs_or_words(made.texts, run.outline.language) if made.texts else {}
+    stats |= _of_texts(made.texts, run.outline.language, tell)
     stats["paper"] = beside(stats, run.outline.language)
     found: Stats = _rounded(stats)
     return found
+
+
+def _of_texts(texts: Sequence[str], language: str, tell: Callable[[str], None]) -> Stats:
+    """`verbs` or `words`, and `diversity`."""
+    if not texts:
+        return {"diversity": []}
+    tell("measuring diversity")
+    found = {"diversity": diversity(texts, language)}
+    tell("finding verbs" if is_english(language) else "counting words")
+    return found | verbs_or_words(texts, language)
 
 
 def stats_text(stats: Mapping[str, Any]) -> str:
@@ -98,13 +110,22 @@ def stats_text(stats: Mapping[str, Any]) -> str:
 
 @dataclass
 class _Scan:
-    """What one pass over the journal counts, by stage."""
+    """What one pass over the journal counts, by stage.
+
+    Attributes:
+        kept: the records that are needed again: accepted ones, and all labels.
+    """
 
     rejections: Rejections
     progress: dict[str, Progress] = field(default_factory=dict)
     similarity: dict[str, Similarity] = field(default_factory=dict)
     values: dict[str, Values] = field(default_factory=dict)
     waiting: Counter[str] = field(default_factory=Counter)
+    kept: dict[str, list[Record]] = field(default_factory=dict)
+
+    def records(self, stage: str, fate: str | None = None) -> Iterator[Record]:
+        """The records of a stage, as `labelled_records.rows` asks for them."""
+        return (record for record in self.kept.get(stage, []) if fate in (None, record.fate))
 
     def of(self, stage: StageOutline) -> list[Counts]:
         """What counts the rows of a stage."""
@@ -134,10 +155,13 @@ def _scanned(run: OpenedRun, config: dict[str, Any], texts: Texts | None, most: 
         fields = [*stage.own, *stage.lines, *told]
         scan.values[stage.name] = judged(fields) if stage.labels else Values(fields)
         counting = scan.of(stage)
+        kept = scan.kept.setdefault(stage.name, [])
         for record in run.journal.records(stage.name):
             scan.waiting[stage.name] += record.fate == WAITING
             for one in counting:
                 one.see(record)
+            if stage.labels or record.fate == ACCEPTED:
+                kept.append(record)
     return scan
 
 
@@ -215,11 +239,11 @@ class _Made:
                 self.outputs[output] += 1
 
 
-def _made(run: OpenedRun, texts: Texts | None, most: int) -> _Made:
+def _made(run: OpenedRun, scan: _Scan, texts: Texts | None, most: int) -> _Made:
     found, makers = _Made(Lengths(run.outline.language)), run.outline.makers
     owner = {name: stage.name for stage in makers for name in stage.own}  # the last stage that gives it
     for stage in makers:
-        records = run.records(stage.name)
+        records = list(labelled_records.rows(run.outline, scan, stage.name).values())
         measured = {*USUAL, texts.field} if texts else {*USUAL}
         fields = [name for name in stage.own if owner[name] == stage.name and name in measured]
         found.measure(stage, fields, records)

@@ -17,6 +17,7 @@ from selfinstruct.report.histogram import histogram, scale
 
 LONGEST = 40  # characters of a class's name; a longer text is a text
 MOST = 100  # different values of a class
+TRUTH = ("no", "yes")
 OFTEN = 2  # how often a value has to occur on average
 HOW_TO_READ = (
     "A balance of 1 means that all values are equally frequent, 0 that there is only one. What a model should"
@@ -49,7 +50,7 @@ class Values:
         for name in self.fields:
             value = data.get(name)
             if isinstance(value, bool):
-                self.counts.setdefault(name, Counter())["yes" if value else "no"] += 1
+                self.counts.setdefault(name, Counter())[TRUTH[value]] += 1
             elif isinstance(value, int | float):
                 self.numbers.setdefault(name, []).append(float(value))
             elif isinstance(value, str) and value and name not in self.texts:
@@ -113,5 +114,5 @@ def balance(counts: Iterable[int]) -> float:
 
 
 def _repeats(counts: Counter[Any]) -> bool:
-    """Whether the values occur again and again; two are classes however few records there are."""
-    return len(counts) <= 2 or counts.total() >= OFTEN * len(counts)
+    """Whether the values occur again and again; truth values are classes however few records there are."""
+    return set(counts) <= {*TRUTH} or counts.total() >= OFTEN * len(counts)

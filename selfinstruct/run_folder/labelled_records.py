@@ -6,13 +6,22 @@ after they were made, and if it is left out, so are they.
 
 from __future__ import annotations
 
-from selfinstruct.journal.store import Journal
+from collections.abc import Iterable
+from typing import Protocol
+
 from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.run_folder.outline import OfStage, Pipeline
 from selfinstruct.stages import OTHERWISE
 
 
-def rows(pipeline: Pipeline, journal: Journal, name: str, before: str | None = None) -> dict[int, Record]:
+class Source(Protocol):
+    """Where the records are; a journal, or what has been read from one."""
+
+    def records(self, stage: str, fate: str | None = None) -> Iterable[Record]:
+        """The records of a stage, in order; if given, only those with this fate."""
+
+
+def rows(pipeline: Pipeline, journal: Source, name: str, before: str | None = None) -> dict[int, Record]:
     """The records of a stage, with their labels.
 
     Args:

@@ -22,7 +22,7 @@ from selfinstruct.export import Export
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.origins import Origins, names
-from selfinstruct.report.features import features
+from selfinstruct.dataset.features import features
 from selfinstruct.safety.blot import blotted
 
 

@@ -17,7 +17,7 @@ from selfinstruct.errors import BudgetReached
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.compose import Composed, compose
-from selfinstruct.report.features import features
+from selfinstruct.dataset.features import features
 
 LINE_ENDS = "\n\u2028\u2029"  # those that a seed task may have
 ODD = {

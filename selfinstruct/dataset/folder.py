@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from selfinstruct.journal.repair import WRITTEN
-from selfinstruct.report.card import Written, digest
+from selfinstruct.dataset.card import Written, digest
 from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.run_folder.handover import ASIDE, DATASET
 from selfinstruct.safety.blot import blotted
