@@ -34,7 +34,13 @@ def fitted(tables: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for most in CUTS:
         found = {name: {**table, "rows": _cut(table["rows"], most)} for name, table in tables.items()}
-        if sum(len(json.dumps(table["rows"], ensure_ascii=False).encode("utf-8", "replace")) for table in found.values()) <= MOST_BYTES:
+        if (
+            sum(
+                len(json.dumps(table["rows"], ensure_ascii=False).encode("utf-8", "replace"))
+                for table in found.values()
+            )
+            <= MOST_BYTES
+        ):
             break
     return found
 

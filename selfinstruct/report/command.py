@@ -129,6 +129,8 @@ def _of_jobs(paths: Sequence[Path]) -> list[str]:
     typed = [plain_list(file) if (file := path / ".hydra/overrides.yaml").is_file() else [] for path in paths]
     common = set(typed[0]).intersection(*typed[1:]) if len(typed) > 1 else set()
     return [
-        " ".join([f"job {path.name}", *(part for part in own if part not in common and "run_dir=" not in part)])
+        " ".join(
+            [f"job {path.name}", *(part for part in own if part not in common and "run_dir=" not in part)]
+        )
         for path, own in zip(paths, typed, strict=True)
     ]

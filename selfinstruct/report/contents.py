@@ -16,18 +16,25 @@ LONG = ("instruction", "input", "output", "text", "turns")  # fields that get a 
 SHORT = 40  # characters of a value in a narrow column
 REJECTED: dict[str, dict[str, Any]] = {  # the columns of the rejections, and how each looks
     "id": {"width": "middle"},
-    "stage": {"width": "middle", "filter": True},
+    "stage": {"filter": True, "hidden": True},
     "check": {"width": "middle", "filter": True},
     "reason": {"width": "middle"},
     "text": {},
     "nearest_text": {},
     "score": {"width": "narrow", "number": True},
-    "nearest": {"width": "middle"},
+    "nearest": {"hidden": True},
 }
+REJECTED_PARTS: tuple[tuple[str, dict[str, str]], ...] = (  # what else is in these columns
+    ("check", {"note": "stage"}),
+    ("text", {"beside": "nearest_text"}),
+    ("nearest_text", {"beside": "text", "note": "nearest"}),
+)
 Stats = Mapping[str, Any]
 
 
-def run_page(stats: Stats, folder: str, command: str, numbers_file: str, recipe: str = "") -> tuple[str, list[Figure]]:
+def run_page(
+    stats: Stats, folder: str, command: str, numbers_file: str, recipe: str = ""
+) -> tuple[str, list[Figure]]:
     """The page of a run, and its figures.
 
     Args:
@@ -50,7 +57,9 @@ def compared_page(
     """The page that compares runs, each with `name` and `stats`, and its figures."""
     clean = [visible({"name": run["name"], "stats": run["stats"]}) for run in runs]
     for run in clean:
-        run["models"] = list(dict.fromkeys(name for some in run["stats"]["run"]["models"].values() for name in some))
+        run["models"] = list(
+            dict.fromkeys(name for some in run["stats"]["run"]["models"].values() for name in some)
+        )
     drawn = compare.figures(clean)
     facts = {"runs": clean, "rows": compare.table(clean), "title": title, "notes": notes, "command": command}
     return page("compare.html", drawn, {}, numbers_file=numbers_file, drawn=compare.DRAWN, **facts), drawn
@@ -68,7 +77,9 @@ def _tiles(stats: Stats) -> list[dict[str, str]]:
     if total := stats.get("total"):
         found.append(("requests", formats.number(total["requests"]), f"{total['cached']:,} from the cache"))
         tokens = total["prompt_tokens"] + total["completion_tokens"]
-        found.append(("tokens", formats.short(tokens), f"{formats.short(total['completion_tokens'])} in replies"))
+        found.append(
+            ("tokens", formats.short(tokens), f"{formats.short(total['completion_tokens'])} in replies")
+        )
         if total["cost_usd"] is not None:
             found.append(("cost", formats.money(total["cost_usd"]), "in US dollars"))
         found.append(("time", formats.duration(total["seconds"]), "at work, all stages together"))
@@ -106,10 +117,12 @@ def _rejected(stats: Stats, folder: str) -> dict[str, Any]:
     there = [key for key in REJECTED if any(row.get(key) is not None for row in named)]
     if len({row["stage"] for row in named}) == 1:
         there.remove("stage")
+    place = {key: number for number, key in enumerate(there)}
     looks = [{"name": key.replace("_", " "), **REJECTED[key]} for key in there]
-    if "nearest_text" in there:  # the words that both have are marked
-        text, near = there.index("text"), there.index("nearest_text")
-        looks[text]["beside"], looks[near]["beside"] = near, text
+    for key, part in REJECTED_PARTS:
+        for relation, other in part.items():
+            if key in place and other in place:
+                looks[place[key]][relation] = place[other]
     rows = [[_plain(row[key]) for key in there] for row in named]
     words = _words(len(rows), found["total"], "rejections", folder, "--rejected")
     table = {"columns": looks, "rows": rows, "total": found["total"], **words}
@@ -120,7 +133,11 @@ def _words(count: int, total: int, what: str, folder: str, option: str) -> dict[
     """What a table says about itself, and the command that shows more."""
     show = f"selfinstruct show {folder}"
     if count == total:
-        return {"folder": folder, "shown": f"All {total:,} {what}. The whole story of one", "more": f"{show} ID"}
+        return {
+            "folder": folder,
+            "shown": f"All {total:,} {what}. The whole story of one",
+            "more": f"{show} ID",
+        }
     shown = f"{count:,} of the {total:,} {what}. More of them"
     return {"folder": folder, "shown": shown, "more": f"{show} {option}"}
 

@@ -45,7 +45,10 @@ def _funnels(stats: Stats) -> Iterator[Figure]:
         rejecting = [step for step in stage["steps"] if step["rejected"]]
         if not stage["candidates"] or not rejecting:
             continue
-        start = [{"step": "requests", "quiet": stage["requests"]}, {"step": "candidates", "kept": stage["candidates"]}]
+        start = [
+            {"step": "requests", "quiet": stage["requests"]},
+            {"step": "candidates", "kept": stage["candidates"]},
+        ]
         checks = [
             {"step": step["check"], "kept": step["left_over"], "lost": step["rejected"]} for step in rejecting
         ]
@@ -78,7 +81,10 @@ def _funnel(rows: list[Spec]) -> Spec:
         rows,
         [
             {"mark": mark("bar", "quiet", **bar), "encoding": {"y": y, "x": quiet}},
-            {"mark": mark("bar", "kept", tooltip=True, **bar), "encoding": {"y": y, "x": kept, "tooltip": tips}},
+            {
+                "mark": mark("bar", "kept", tooltip=True, **bar),
+                "encoding": {"y": y, "x": kept, "tooltip": tips},
+            },
             {
                 "mark": mark("bar", "lost", tooltip=True, **bar),
                 "encoding": {"y": y, "x": kept, "x2": {"field": "end"}, "tooltip": tips},
@@ -112,12 +118,23 @@ def _progress(stats: Stats) -> Iterator[Figure]:
         if not points:
             continue
         columns = ("request", "candidates", "accepted", "acceptance", "ROUGE-L to the nearest")
-        rows = [[one["request"], one["candidates"], one["accepted"], one["rate"], one["score"]] for one in points]
+        rows = [
+            [one["request"], one["candidates"], one["accepted"], one["rate"], one["score"]] for one in points
+        ]
         window = found.get("window") or 1
-        knee = f"The dashed line is the knee: {found['knee_why']}" if found.get("knee") else found.get("knee_why", "")
+        knee = (
+            f"The dashed line is the knee: {found['knee_why']}"
+            if found.get("knee")
+            else found.get("knee_why", "")
+        )
         kinds = (
             ("accepted", "accepted so far", "", f"A steep line means that requests pay. {knee}"),
-            ("rate", "acceptance", ".0%", f"The share of candidates that were accepted, over {window:,} requests."),
+            (
+                "rate",
+                "acceptance",
+                ".0%",
+                f"The share of candidates that were accepted, over {window:,} requests.",
+            ),
             (
                 "score",
                 "ROUGE-L to the nearest",
@@ -144,7 +161,11 @@ def _openings(stats: Stats) -> Iterator[Figure]:
     verbs, words = stats.get("verbs"), stats.get("words")
     if verbs and verbs["verbs"]:
         rows = [
-            [verb["verb"], verb["count"], ", ".join(f"{one['object']} {one['count']:,}" for one in verb["objects"])]
+            [
+                verb["verb"],
+                verb["count"],
+                ", ".join(f"{one['object']} {one['count']:,}" for one in verb["objects"]),
+            ]
             for verb in verbs["verbs"]
         ]
         yield Figure(
@@ -174,7 +195,11 @@ def _openings(stats: Stats) -> Iterator[Figure]:
 
 def _similarity(stats: Stats) -> Iterator[Figure]:
     kinds = {
-        "to_seed": ("to the nearest seed task", "kept", "Bars at the left: the instructions left the seeds behind."),
+        "to_seed": (
+            "to the nearest seed task",
+            "kept",
+            "Bars at the left: the instructions left the seeds behind.",
+        ),
         "to_machine": (
             "to the nearest machine-made text",
             "kept",
@@ -193,7 +218,13 @@ def _similarity(stats: Stats) -> Iterator[Figure]:
                 spec["layer"] += rule(at, f"threshold {at:g}", right=at > 0.6)
             whole = f"{read} The mean is {one['mean']:.2f}, over {_compared(one)}."
             yield Figure(
-                "similarity", f"similarity-{key}-{name}", f"{name}: ROUGE-L {title}", whole, spec, INTERVAL, histogram_rows(one)
+                "similarity",
+                f"similarity-{key}-{name}",
+                f"{name}: ROUGE-L {title}",
+                whole,
+                spec,
+                INTERVAL,
+                histogram_rows(one),
             )
 
 
@@ -255,8 +286,8 @@ def _scores(stats: Stats) -> Iterator[Figure]:
             "classes",
             f"scores-{found['stage']}-{found['field']}",
             f"{found['field']}, given by {found['stage']}",
-            f"The mean is {one['mean']:.2f}, the median {one['median']:g}, over {one['count']:,} records. A judge that gives "
-            "all of them the same score does not help to choose.",
+            f"The mean is {one['mean']:.2f}, the median {one['median']:g}, over {one['count']:,} records. "
+            "A judge that gives all of them the same score does not help to choose.",
             histogram(one, found["field"]),
             INTERVAL,
             histogram_rows(one),
@@ -269,7 +300,9 @@ def _spending(stats: Stats) -> Iterator[Figure]:
         return
     kinds = {"prompt_tokens": "in prompts", "completion_tokens": "in replies"}
     values = [
-        {"stage": row["stage"], "part": words, "tokens": row[key]} for row in rows for key, words in kinds.items()
+        {"stage": row["stage"], "part": words, "tokens": row[key]}
+        for row in rows
+        for key, words in kinds.items()
     ]
     color = {"field": "part", "type": "nominal", "sort": None}
     encoding = {
@@ -282,9 +315,11 @@ def _spending(stats: Stats) -> Iterator[Figure]:
         "spending",
         "tokens",
         "Tokens by stage",
-        "Long prompts beside short replies mean that examples cost more than answers; a cache of prompts at the "
-        "provider helps then.",
-        chart(values, [{"mark": mark("bar", height={"band": 0.7}), "encoding": encoding}], tall(len(rows), 90)),
+        "Long prompts beside short replies mean that examples cost more than answers; a cache of prompts at "
+        "the provider helps then.",
+        chart(
+            values, [{"mark": mark("bar", height={"band": 0.7}), "encoding": encoding}], tall(len(rows), 90)
+        ),
         ("stage", "in prompts", "in replies"),
         [[row["stage"], row["prompt_tokens"], row["completion_tokens"]] for row in rows],
         wide=True,

@@ -19,6 +19,11 @@ def number(value: Any) -> str:
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def measured(value: float | None, unit: str) -> str:
+    """A number with its unit; a share is a percentage."""
+    return percent(value) if unit == "share" else number(value)
+
+
 def short(value: float) -> str:
     """A large number in thousands or millions."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
@@ -60,6 +65,7 @@ def unbroken(text: str) -> str:
 FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
     "percent": percent,
+    "measured": measured,
     "money": money,
     "duration": duration,
     "unbroken": unbroken,

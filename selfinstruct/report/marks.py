@@ -87,8 +87,9 @@ def hints(**titles: str) -> list[Spec]:
 
 def rule(at: float, words: str, right: bool = False) -> list[Spec]:
     """A vertical line with words at its head, on its left if the line is on the right."""
-    x, once = {"datum": at, "type": "quantitative"}, {"values": [{}]}
-    side = {"align": "right", "dx": -5} if right else {"align": "left", "dx": 5}
+    x: Spec = {"datum": at, "type": "quantitative"}
+    once: Spec = {"values": [{}]}
+    side: Spec = {"align": "right", "dx": -5} if right else {"align": "left", "dx": 5}
     return [
         {"data": once, "mark": mark("rule", strokeDash=[4, 3]), "encoding": {"x": x}},
         {"data": once, "mark": mark("text", text=words, **side), "encoding": {"x": x, "y": {"value": -7}}},
@@ -153,13 +154,19 @@ def line(points: Sequence[Mapping[str, Any]], x: str, y: str, title: str, form: 
     along = amount(x, title, axis=across(one[x] for one in points), scale={"nice": False})
     up = amount(y, axis=upright(form or counting(one[y] for one in points)), scale={"zero": True})
     tips = hints(**{x: f"{title}|,", y: f"{y}|{form or ','}"})
-    alone = {"point": True} if len(points) == 1 else {}
+    alone: Spec = {"point": True} if len(points) == 1 else {}
     marks = {"mark": mark("line", **alone), "encoding": {"x": along, "y": up, "tooltip": tips}}
     return chart(points, [marks])
 
 
 def overlaid(
-    values: Sequence[Mapping[str, Any]], x: str, y: str, runs: Sequence[str], title: str, form: str, **line: Any
+    values: Sequence[Mapping[str, Any]],
+    x: str,
+    y: str,
+    runs: Sequence[str],
+    title: str,
+    form: str,
+    **line: Any,
 ) -> Spec:
     """A line for each run, told apart by colour and by dashes."""
     dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4]]

@@ -33,7 +33,9 @@ def page(template: str, figures: Sequence[Figure], tables: Mapping[str, Any], **
         tables: its searchable tables by name, each with `columns`, `rows` and `total`.
         facts: what else the template shows.
     """
-    style = _text("report.css").replace("/* light */", variables(False)).replace("/* dark */", variables(True))
+    style = (
+        _text("report.css").replace("/* light */", variables(False)).replace("/* dark */", variables(True))
+    )
     drawing, own = bundle(), _text("report.js")
     data = {
         "config": config(on_page=True),

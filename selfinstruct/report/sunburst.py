@@ -52,20 +52,28 @@ def _cells(verbs: Sequence[Mapping[str, Any]]) -> Iterator[Spec]:
         fill = CELLS[place % len(CELLS)]
         own = {"verb": verb["verb"], "fill": fill}
         end = start + 2 * pi * verb["count"] / whole
-        yield _cell(start, end, INNER, MIDDLE) | own | {
-            "label": verb["verb"],
-            "object": "any",
-            "count": verb["count"],
-        }
+        yield (
+            _cell(start, end, INNER, MIDDLE)
+            | own
+            | {
+                "label": verb["verb"],
+                "object": "any",
+                "count": verb["count"],
+            }
+        )
         inside = start
         for object in verb["objects"]:
             outside = inside + 2 * pi * object["count"] / whole
-            yield _cell(inside, outside, MIDDLE, OUTER) | own | {
-                "label": object["object"],
-                "object": object["object"],
-                "count": object["count"],
-                "fill": _lighter(fill),
-            }
+            yield (
+                _cell(inside, outside, MIDDLE, OUTER)
+                | own
+                | {
+                    "label": object["object"],
+                    "object": object["object"],
+                    "count": object["count"],
+                    "fill": _lighter(fill),
+                }
+            )
             inside = outside
         start = end
 
@@ -75,8 +83,13 @@ def _cell(start: float, end: float, inner: float, outer: float) -> Spec:
     middle, between = (start + end) / 2, (inner + outer) / 2
     turn = middle * 180 / pi - 90
     return {
-        **{"start": start, "end": end, "in": inner, "out": outer},
-        **{"middle": middle, "between": between, "turn": turn if middle <= pi else turn - 180},
+        "start": start,
+        "end": end,
+        "in": inner,
+        "out": outer,
+        "middle": middle,
+        "between": between,
+        "turn": turn if middle <= pi else turn - 180,
         "arc": (end - start) * between,
     }
 

@@ -31,7 +31,7 @@ def bundle() -> str:
         pass
     import vl_convert
 
-    text = vl_convert.javascript_bundle() + _END
+    text = vl_convert.javascript_bundle(None) + _END
     _keep(text, kept)
     return text
 

@@ -112,7 +112,11 @@ def write_comparison(
 
 
 def at_the_end(
-    path: Path, options: ReportConfig | None, project: Path, say: Tell, write: Callable[..., None] | None = None
+    path: Path,
+    options: ReportConfig | None,
+    project: Path,
+    say: Tell,
+    write: Callable[..., None] | None = None,
 ) -> Path | None:
     """Write the report of a run that has just ended; return its page, None if there is none.
 

@@ -68,7 +68,8 @@
   );
   links.forEach((_, id) => reader.observe(document.getElementById(id)));
 
-  // Tables: columns are {name, width, filter, beside}; a cell is text, a number, null or {text, of}.
+  // Tables. A column has a name and may have: width; number; filter: choose a value; beside: the column whose
+  // common words are marked; note: the column shown below it; hidden. A cell is text, a number, null or {text, of}.
   const textOf = (cell) => (cell === null ? "" : typeof cell === "object" ? cell.text : String(cell));
 
   function words(text) {
@@ -140,13 +141,16 @@
     const count = make("p", root, { className: "count" }, { role: "status" });
     const grid = make("table", root, { className: "rows" }, { role: "table", "aria-label": label });
     const head = make("tr", make("thead", grid, {}, { role: "rowgroup" }), {}, { role: "row" });
-    const heads = found.columns.map((column, place) => {
+    const visible = found.columns.map((_, place) => place).filter((place) => !found.columns[place].hidden);
+    const heads = new Map();
+    for (const place of visible) {
+      const column = found.columns[place];
       const width = `${column.width || ""} ${column.width === "narrow" && column.number ? "figure" : ""}`.trim();
       const cell = make("th", head, { scope: "col", className: width }, { role: "columnheader" });
       const button = make("button", cell, { type: "button", textContent: column.name });
       button.addEventListener("click", () => order(place, state.sort === place && !state.down));
-      return cell;
-    });
+      heads.set(place, cell);
+    }
     const body = make("tbody", grid, {}, { role: "rowgroup" });
     const pages = make("div", root, { className: "pages" }, { role: "group", "aria-label": `Pages of the ${label}` });
     const back = make("button", pages, { type: "button", textContent: "← Previous" });
@@ -221,13 +225,16 @@
 
     function rowOf(place) {
       const line = make("tr", null, {}, { role: "row" });
-      found.rows[place].forEach((cell, index) => {
-        const column = found.columns[index];
+      const row = found.rows[place];
+      for (const index of visible) {
+        const [cell, column] = [row[index], found.columns[index]];
         const box = make(index ? "td" : "th", line, {}, { role: index ? "cell" : "rowheader", "data-name": column.name });
         if (!index) box.scope = "row";
-        if (column.width === "narrow" && column.number) box.className = "figure";
-        fill(box, cell, textOf(found.rows[place][0]), column.beside === undefined ? null : found.rows[place][column.beside]);
-      });
+        if (column.width === "narrow" && column.number) box.classList.add("figure");
+        if (cell === null) box.classList.add("absent"); // not shown on a narrow screen
+        fill(box, cell, textOf(row[0]), column.beside === undefined ? null : row[column.beside]);
+        if (column.note !== undefined && row[column.note] !== null) make("small", box, { textContent: textOf(row[column.note]) });
+      }
       return line;
     }
 
