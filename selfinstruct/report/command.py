@@ -13,7 +13,7 @@ from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.layout import path_below, plain_list
 from selfinstruct.recipe.again import sections
 from selfinstruct.registry import validate
-from selfinstruct.report.writing import Report, at, in_folder, short, write_comparison, write_run
+from selfinstruct.report.writing import Report, Tell, at, in_folder, short, write_comparison, write_run
 from selfinstruct.run_folder.folder import JOURNAL
 from selfinstruct.run_folder.opened import CONFIG, opened, run_of
 
@@ -46,15 +46,13 @@ def main(arguments: list[str], project: Path) -> int:
         UserError: if the arguments name no run, or the report cannot be made.
     """
     runs, overrides, to = _parsed(arguments, project)
-    if len(runs) == 1 and not (jobs := jobs_of(path_below(project, runs[0]))):
+    jobs = jobs_of(path_below(project, runs[0])) if len(runs) == 1 else []
+    if len(runs) == 1 and not jobs:
         path = run_of(runs[0], project, "report")
         report = to or in_folder(path)
         write_run(path, _options(path, overrides, project), project, report, Progress().say)
     else:
-        sweep = path_below(project, runs[0]) if len(runs) == 1 else None
-        paths = jobs if sweep else [run_of(name, project, "report") for name in runs]
-        report = to or (in_folder(sweep) if sweep else _beside(paths))
-        compare(paths, _options(paths[0], overrides, project), project, report, sweep)
+        report = _compare(runs, jobs, overrides, project, to)
     print(f"report: {short(report.page, project)}, {short(report.numbers, project)}")
     return 0
 
@@ -67,16 +65,51 @@ def jobs_of(folder: Path) -> list[Path]:
     return sorted(jobs, key=lambda path: int(path.name))
 
 
-def compare(
-    paths: Sequence[Path], options: ReportConfig, project: Path, report: Report, sweep: Path | None = None
-) -> None:
-    """Write the comparison of runs, or of the jobs of a sweep."""
-    names = _of_jobs(paths) if sweep else [short(path, project) for path in paths]
-    title = f"Sweep {sweep.name}" if sweep else f"{len(paths)} runs compared"
-    parts = [sweep] if sweep else paths
-    command = shlex.join(["selfinstruct", "report", *(short(path, project) for path in parts)])
-    runs = dict(zip(names, paths, strict=True))
+def saved_options(sweep: Path, project: Path) -> ReportConfig | None:
+    """The options of a sweep's report, as its first readable job has them; None if there is to be none."""
+    for path in jobs_of(sweep):
+        try:
+            with opened(path, project) as run:
+                saved = run.config.get("report")
+            return None if saved is None else ReportConfig.model_validate(saved)
+        except (UserError, ValueError):  # a job that failed early; the next one knows
+            continue
+    return None
+
+
+def write_sweep(sweep: Path, options: ReportConfig, project: Path, report: Report, tell: Tell) -> None:
+    """Write the comparison of a sweep's jobs; one that cannot be read is only named."""
+    readable, notes = [], []
+    for path in jobs_of(sweep):
+        try:
+            with opened(path, project):
+                readable.append(path)
+        except UserError as error:
+            notes.append(f"Job {path.name} is left out: {error}")
+    if not readable:
+        raise UserError("\n  ".join(["no job of the sweep can be read", *notes]))
+    runs = dict(zip(_of_jobs(readable), readable, strict=True))
+    command = shlex.join(["selfinstruct", "report", short(sweep, project)])
+    write_comparison(runs, options, project, report, tell, f"Sweep {sweep.name}", command, notes)
+
+
+def _compare(
+    typed: Sequence[str], jobs: Sequence[Path], overrides: Sequence[str], project: Path, to: Report | None
+) -> Report:
+    """Write the comparison of a sweep's jobs, or of the runs as typed; return where it is."""
+    if jobs:
+        sweep = path_below(project, typed[0])
+        report = to or in_folder(sweep)
+        write_sweep(sweep, _options(jobs[0], overrides, project), project, report, Progress().say)
+        return report
+    paths = [run_of(name, project, "report") for name in typed]
+    report = to or _beside(paths)
+    names = [short(path, project) for path in paths]
+    command = shlex.join(["selfinstruct", "report", *names])
+    runs, options = dict(zip(names, paths, strict=True)), _options(paths[0], overrides, project)
+    title = f"{len(paths)} runs compared"
     write_comparison(runs, options, project, report, Progress().say, title, command)
+    return report
 
 
 def _parsed(arguments: Sequence[str], project: Path) -> tuple[list[str], list[str], Report | None]:
