@@ -7,6 +7,7 @@ here: `check`, the refusal to continue a changed run and the documentation use i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Any, Literal
@@ -226,6 +227,24 @@ class StageConfig(PlacedConfig):
     )
 
 
+def _shares(split: dict[str, float]) -> dict[str, float]:
+    """The shares of splits, if there can be such splits.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    for name, share in split.items():
+        if not re.fullmatch(r"\w+", name) or name == "all":
+            raise ValueError(f"{name!r} cannot be the name of a split; use letters, digits and _, not all")
+        if share <= 0:
+            raise ValueError(f"the share of {name} is {share:g}; a share is more than 0")
+    if split and abs(sum(split.values()) - 1) > 1e-6:
+        raise ValueError(f"the shares add up to {sum(split.values()):g}, not to 1")
+    if len({name.casefold() for name in split}) < len(split):
+        raise ValueError("two splits have names that differ only in case, so their files would be the same")
+    return split
+
+
 class ExportConfig(Component):
     """One file to write; all keys not named here are options of its format."""
 
@@ -240,7 +259,32 @@ class ExportConfig(Component):
     seed_tasks: bool = Field(False, description="write the seed tasks too")
     shuffle: bool = Field(False, description="shuffle the rows")
     file: str | None = Field(
-        None, description="name of the file in dataset/, ending in .jsonl or .json; by default `<name>.jsonl`"
+        None,
+        description="name of the file in dataset/; by default the export's name. The ending is that of the "
+        "format, and a split puts its name before it: chat-train.parquet",
+    )
+    format: Literal["jsonl", "parquet", "csv"] = Field(
+        "jsonl",
+        description="jsonl; parquet, with one schema for all files; or csv for people, which opens in a "
+        "spreadsheet, where no text is run as a formula",
+    )
+    split: Annotated[dict[str, float], AfterValidator(_shares)] = Field(
+        default_factory=dict,
+        description="splits with their shares, such as {train: 0.95, validation: 0.05}. All records made "
+        "from one instruction are in one split, always the same as the run grows; seed tasks are in train",
+    )
+    provenance: bool = Field(
+        False,
+        description="add the columns id, recipe, model, scores (those that checks and judges gave), parents "
+        "(the ids of the records that it was made from) and edited (whether a reviewer has changed it)",
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, description="leave out rows with more tokens, counted by `tokenizer` in all their texts"
+    )
+    tokenizer: Annotated[str | None, OnDisk] = Field(
+        None,
+        description="what counts them: an encoding or a model of tiktoken (cl100k_base, gpt-4o), a "
+        "tokenizer.json, or a model of the Hugging Face hub whose tokenizer.json is in the cache",
     )
     columns: list[str] = Field(
         default_factory=list,
@@ -387,6 +431,10 @@ class RecipeConfig(Strict):
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(_off)] = Field(
         CacheConfig.model_validate({}),
         description="the replies shared by all runs; off to pay for every reply again",
+    )
+    license: Annotated[str | None, Machine] = Field(
+        None,
+        description="its licence, for the header of dataset/README.md: cc-by-4.0, apache-2.0 …",
     )
     report: Annotated[ReportConfig | None, Machine, BeforeValidator(_off)] = Field(
         ReportConfig.model_validate({}),

@@ -1,150 +1,124 @@
-"""The README.md of `dataset/`: what each file contains, how it was made, and how to load it.
+"""The README.md of `dataset/`: what each file contains, how it was made, its limits, and how to load it.
 
-`load_dataset("runs/x/dataset", "chat")` reads its header, and the Hugging Face hub shows it: it has a config
-for each export. The page has no date and no path, so the same replies make the same bytes.
-
-The library caches what it has loaded by the name of the folder and the header, not by the contents of the
-files. Every run has a folder named `dataset`, so each config has the digest of its file in its description.
-Otherwise a second run, or one that has grown, would load as the first.
+The page has no date and no path, so the same replies make the same bytes. `header` has its header.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from selfinstruct.export import Export
-from selfinstruct.project.jsonl import json_line
-from selfinstruct.recipe.build import Recipe
-from selfinstruct.recipe.origins import Origins, names
-from selfinstruct.dataset.features import features
-from selfinstruct.safety.blot import blotted
+from selfinstruct.dataset import recipe_text
+from selfinstruct.dataset.header import header
+from selfinstruct.dataset.origins import Origins, meanings
+from selfinstruct.dataset.source import Source
+from selfinstruct.dataset.splits import TRAIN
+from selfinstruct.dataset.written import Written
+
+README = "README.md"
+LEFT_OUT = {  # why an export leaves out a record, by the name of the check
+    "where": "do not fit its `where`",
+    "schema": "lack a text that the format needs",
+    "duplicate": "are exact duplicates of an earlier row",
+    "max_tokens": "are longer than its `max_tokens`",
+    "split": "have an instruction that is in another split already",
+}
 
 
-@dataclass(frozen=True)
-class Written:
-    """An export and its rows.
-
-    Attributes:
-        name: its name.
-        export: the format, and what is written in it.
-        rows: the rows; a file is written if there are any.
-        seed_tasks: how many of these are seed tasks.
-    """
-
-    name: str
-    export: Export
-    rows: list[Any]
-    seed_tasks: int = 0
-
-    @cached_property
-    def text(self) -> str:
-        """The contents of the file, exactly as written, since the header has its digest."""
-        return blotted("".join(map(json_line, self.rows)))
-
-
-def card(
-    recipe: Recipe, origins: Origins, exports: Sequence[Written], left: dict[str, int], finished: bool
-) -> str:
+def card(source: Source, origins: Origins, exports: Sequence[Written]) -> str:
     """The whole page.
 
     Args:
-        recipe: the recipe.
+        source: the run.
         origins: knows which models answered.
         exports: the exports, also those without rows.
-        left: how many records there are at the end, by stage that makes records.
-        finished: whether the run is finished.
     """
-    filled = [one for one in exports if one.rows]
+    filled = [one for one in exports if one.count]
+    loadable = [one for one in filled if one.export.format != "csv"]
     parts = [
-        _header(recipe, filled),
-        *_opening(recipe, exports, finished),
-        *_loading(filled),
-        *(_columns(recipe, one) for one in filled),
-        *_making(recipe, origins, left),
+        header(source, loadable),
+        *_opening(source, exports),
+        *_loading(loadable),
+        *(_columns(source, one) for one in filled),
+        *_making(source, origins),
+        *_funnel(source),
+        *_limits(source, exports),
+        *_recipe(source),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def digest(contents: str | bytes) -> str:
-    """The beginning of the SHA-256 of a file."""
-    data = contents if isinstance(contents, bytes) else contents.encode("utf-8", "backslashreplace")
-    return sha256(data).hexdigest()[:16]
-
-
-def _header(recipe: Recipe, filled: Sequence[Written]) -> str:
-    import yaml
-
-    keys: dict[str, Any] = {}
-    if filled:
-        keys["configs"] = [
-            {
-                "config_name": one.name,
-                **({"default": True} if place == 0 else {}),
-                "description": f"{len(one.rows)} rows, sha256 {digest(one.text)}",
-                "data_files": [{"split": "train", "path": one.export.file}],
-            }
-            for place, one in enumerate(filled)
-        ]
-    types = {one.name: features(one.rows) for one in filled}
-    if any(types.values()):
-        keys["dataset_info"] = [
-            {"config_name": name, "features": found} for name, found in types.items() if found
-        ]
-    language = re.split("[-_]", recipe.config.seeds.language)[0].lower()
-    keys |= {"language": [language], "pretty_name": recipe.name, "tags": ["synthetic", "instruction-tuning"]}
-    return "---\n" + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100) + "---"
-
-
-def _opening(recipe: Recipe, exports: Sequence[Written], finished: bool) -> Iterator[str]:
-    yield f"# {recipe.name}"
-    yield f"Tasks and answers that a language model wrote, by the recipe `{recipe.name}` of selfinstruct."
-    if not finished:
+def _opening(source: Source, exports: Sequence[Written]) -> Iterator[str]:
+    name = source.outline.recipe
+    yield f"# {name}"
+    yield f"Tasks and answers that a language model wrote, by the recipe `{name}` of selfinstruct."
+    if not source.finished:
         yield "The run was not finished when these files were written."
-    rows = [
-        [f"`{one.name}`", f"`{one.export.file}`" if one.rows else "none: no row", _count(one)]
-        for one in exports
-    ]
-    yield _table(["config", "file", "rows"], rows)
-    if not all(one.rows for one in exports):
+    yield _table(["config", "split", "file", "rows"], [row for one in exports for row in _rows(one)])
+    if not all(one.count for one in exports):
         why = "no record was accepted, or none fits the format; rejected.jsonl of the run says why"
         yield f"An export without a row has no file: {why}."
+    for one in exports:
+        counts = [f"{count:,} {LEFT_OUT.get(check, check)}" for check, count in one.left_out.items()]
+        if counts:
+            yield f"`{one.name}` leaves out {sum(one.left_out.values()):,} records: {', '.join(counts)}."
 
 
-def _count(one: Written) -> str:
-    seeds = f", {one.seed_tasks:,} of them from seed tasks" if one.seed_tasks else ""
-    return f"{len(one.rows):,}{seeds}"
+def _rows(one: Written) -> Iterator[list[str]]:
+    if not one.count:
+        yield [f"`{one.name}`", "", "none: no row", "0"]
+    for split, file in one.files.items():
+        first = split == TRAIN or TRAIN not in one.files
+        seeds = f", {one.seed_tasks:,} of them from seed tasks" if one.seed_tasks and first else ""
+        yield [f"`{one.name}`", f"`{split}`", f"`{file}`", f"{len(one.splits[split]):,}{seeds}"]
 
 
-def _loading(filled: Sequence[Written]) -> Iterator[str]:
-    if not filled:
+def _loading(loadable: Sequence[Written]) -> Iterator[str]:
+    if not loadable:
         return
+    first = loadable[0]
     yield "## Loading"
     yield (
         "```python\nfrom datasets import load_dataset\n\n"
-        f'rows = load_dataset("path/of/this/folder", "{filled[0].name}", split="train")\n```'
+        f'rows = load_dataset("path/of/this/folder", "{first.name}", split="{next(iter(first.files))}")\n```'
     )
+    kinds = {one.export.format for one in loadable}
+    if "jsonl" in kinds:
+        yield "A file that ends in .jsonl has one JSON object per line, in UTF-8."
+    if any(one.export.split for one in loadable):
+        yield (
+            "The splits are by instruction: all records made from one instruction are in one split, and "
+            "seed tasks are in `train`. A record stays in its split when the run grows."
+        )
+    else:
+        yield (
+            "All rows of a config are in the split `train`. `export.NAME.split` makes others, by "
+            "instruction; `rows.train_test_split(0.05, seed=0)` may put records of one instruction on both "
+            "sides."
+        )
     yield (
-        "Each file has one JSON object per line, in UTF-8. All rows of a config are in the split `train`; "
-        "`rows.train_test_split(0.05, seed=0)` takes some of them out for evaluation. If you change a file, "
-        'load it with `download_mode="force_redownload"`: the library only looks at this page for changes.'
+        'If you change a file, load it with `download_mode="force_redownload"`: the library only looks at '
+        "this page for changes."
     )
 
 
-def _columns(recipe: Recipe, one: Written) -> str:
-    """The columns of a config, and their meanings."""
-    meanings: dict[str, str] = {}
-    for stage in (*recipe.config.pipeline, one.export.of):
-        meanings |= _described(recipe.config.schemas.get(stage, {}))
-    known = names(recipe.stages, one.export.of)
-    meanings |= {name: known[name] for name in one.export.origins} | _described(one.export.schema)
-    rows = [[f"`{name}`", meanings.get(name) or f"the field `{name}` of the records"] for name in one.rows[0]]
-    return f"## Columns of `{one.name}`\n\n" + _table(["column", "what it is"], rows)
+def _columns(source: Source, one: Written) -> str:
+    """The columns of an export, and their meanings."""
+    told: dict[str, str] = {}
+    for stage in (*(stage.name for stage in source.outline.stages), one.export.of):
+        told |= _described(source.schemas.get(stage) or {})
+    known = meanings(source.outline, one.export.of)
+    told |= {name: known[name] for name in one.export.origins if name in known}
+    told |= _described(one.export.schema)
+    rows = [[f"`{name}`", told.get(name) or f"the field `{name}` of the records"] for name in one.types]
+    note = ""
+    if one.export.format == "csv":
+        note = (
+            "This file is for people and is no config: it opens in a spreadsheet. A text that begins like a "
+            "formula has an apostrophe before it, and control characters are shown as signs.\n\n"
+        )
+    return f"## Columns of `{one.name}`\n\n{note}" + _table(["column", "what it is"], rows)
 
 
 def _described(schema: dict[str, Any]) -> dict[str, str]:
@@ -155,20 +129,73 @@ def _described(schema: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _making(recipe: Recipe, origins: Origins, left: dict[str, int]) -> Iterator[str]:
+def _making(source: Source, origins: Origins) -> Iterator[str]:
+    outline, seeds = source.outline, source.seeds
     yield "## How it was made"
-    seeds = f"{len(recipe.seeds.tasks):,} seed tasks of `{recipe.seeds.path.name}`"
-    yield f"Recipe `{recipe.name}`, seed {recipe.config.seed}, from {seeds}, by selfinstruct{_version()}."
+    by = f"by selfinstruct{_version()}"
+    given = f", from {len(seeds.tasks):,} seed tasks of `{seeds.path.name}`" if seeds else ""
+    yield f"Recipe `{outline.recipe}`, seed {outline.seed}{given}, {by}."
     rows = []
-    for stage in recipe.stages:
+    for stage in outline.stages:
         models = sorted(set(origins.models(stage.name).values()))
-        count = f"{left[stage.name]:,}" if stage.name in left else "labels"
+        count = f"{source.left[stage.name]:,}" if stage.name in source.left else "labels"
         rows.append([f"`{stage.name}`", ", ".join(f"`{name}`" for name in models) or "no model", count])
     yield _table(["stage", "model", "records"], rows)
     yield (
-        "No licence is set. Before you publish this, add `license:` to the header, and see what the provider "
-        "of each model allows you to do with its output."
+        f"The licence is `{source.license}`, as set by `license`. "
+        if source.license
+        else "No licence is set. Before you publish this, set `license` in the recipe or in the header. "
+    ) + "See also what the provider of each model allows you to do with its output."
+
+
+def _funnel(source: Source) -> Iterator[str]:
+    """How many candidates each check rejected."""
+    rows = []
+    for stage in source.outline.stages:
+        stats = source.journal.stats(stage.name)
+        if not stats.candidates:
+            continue
+        left = source.left.get(stage.name, stats.accepted)
+        rows.append([f"`{stage.name}`", f"{stats.candidates:,}", "", f"{stats.accepted:,}", f"{left:,}"])
+        rows += [["", "", f"`{check}`: {count:,}", "", ""] for check, count in stats.rejected.items()]
+    if rows:
+        yield "## From candidates to records"
+        yield _table(["stage", "candidates", "rejected", "accepted", "left after labels"], rows)
+
+
+def _limits(source: Source, exports: Sequence[Written]) -> Iterator[str]:
+    yield "## Known limits"
+    models = any(stage.model for stage in source.outline.stages)
+    lines = []
+    if models:
+        lines.append(
+            "The texts are a model's. They may be wrong, out of date, biased, or close to texts that the "
+            "model was trained on; a check for form does not find this."
+        )
+    count = len(source.reviews)
+    verdicts = [source.reviews.verdict(id) for id in source.reviews.ids]
+    lines.append(
+        f"People have reviewed {count:,} of the records; {verdicts.count('ok'):,} of these were right in "
+        "every answer. Nobody has read the others."
+        if count
+        else "Nobody has reviewed the records."
     )
+    if any(one.seed_tasks for one in exports):
+        lines.append("Some files include the seed tasks, which the model has seen as examples.")
+    judged = [name for stage in source.outline.stages for name in stage.checks]
+    if not any(name.startswith("decontaminate") for name in judged):
+        lines.append("It was not compared with the test data of benchmarks.")
+    yield "\n".join(f"- {line}" for line in lines)
+
+
+def _recipe(source: Source) -> Iterator[str]:
+    text = recipe_text.text(source.journal)
+    if text:
+        fence = recipe_text.fence(text)
+        yield "## The recipe"
+        yield "Every setting that the records follow from."
+        summary = f"<summary>recipe {source.outline.recipe}</summary>"
+        yield f"<details>\n{summary}\n\n{fence}yaml\n{text}{fence}\n\n</details>"
 
 
 def _version() -> str:

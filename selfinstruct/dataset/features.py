@@ -6,12 +6,13 @@ null in those 10 MB and a text later, and reads columns with certain names as th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
 Type = dict[str, Any]
 NULL: Type = {"dtype": "null"}
+TEXT: Type = {"dtype": "string"}
 INTEGERS = range(-(2**63), 2**63)
 
 
@@ -19,13 +20,27 @@ class Mixed(Exception):
     """Values that have no common type."""
 
 
-def features(rows: Iterable[dict[str, Any]]) -> list[Type] | None:
-    """The name and type of each column, in order; None if a column has values of different types."""
-    try:
-        whole = reduce(_both, map(_type, rows), NULL)
-    except Mixed:
+def common(rows: Iterable[dict[str, Any]]) -> dict[str, Type | None]:
+    """The type of each column, in order of appearance; None if its values have no common type."""
+    found: dict[str, Type | None] = {}
+    for row in rows:
+        for name, value in row.items():
+            known = found.get(name, NULL)
+            if known is None:
+                continue
+            try:
+                found[name] = _both(known, _type(value))
+            except Mixed:
+                found[name] = None
+    return found
+
+
+def features(types: Mapping[str, Type | None]) -> list[Type] | None:
+    """The name and type of each column as the header has them; None if a column has no type."""
+    known = {name: kind for name, kind in types.items() if kind is not None}
+    if not types or len(known) < len(types):
         return None
-    return [_written(field) for field in whole["struct"]] if "struct" in whole else None
+    return [_written({"name": name, **kind}) for name, kind in known.items()]
 
 
 def _type(value: Any) -> Type:

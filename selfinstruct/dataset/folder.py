@@ -8,39 +8,35 @@ first. If README.md is the user's, the new one is README.new.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
+from selfinstruct.dataset.card import README
+from selfinstruct.dataset.header import digest
 from selfinstruct.journal.repair import WRITTEN
-from selfinstruct.dataset.card import Written, digest
 from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.run_folder.handover import ASIDE, DATASET
-from selfinstruct.safety.blot import blotted
 
-README, NEW = "README.md", "README.new.md"
+NEW = "README.new.md"
 
 
-def write_dataset(folder: RunFolder, exports: Iterable[Written], readme: str | None) -> None:
+def write_dataset(folder: RunFolder, files: Mapping[str, bytes]) -> None:
     """Write the files, and set aside earlier files that are not among them.
 
     Args:
         folder: the run folder.
-        exports: the exports; an export without rows has no file.
-        readme: the text of the README.md; None if there is no export.
+        files: the contents of each file by its name.
     """
     known = folder.journal.meta(WRITTEN)
     log = _Log(folder, known or {}, first=known is None)
     names = []
-    for one in exports:
-        if one.rows:
-            names.append(one.export.file)
-            if log.is_users(one.export.file, one.text):
-                set_aside(folder.path, one.export.file)
-            log.write(one.export.file, one.text)
-    if readme is not None:
-        names.append(NEW if log.is_users(README, readme) else README)
-        log.write(names[-1], readme)
+    for name, content in files.items():
+        users = log.is_users(name, content)
+        names.append(NEW if users and name == README else name)
+        if users and name != README:
+            set_aside(folder.path, name)
+        log.write(names[-1], content)
     log.keep_only(names)
 
 
@@ -67,21 +63,20 @@ class _Log:
     def __init__(self, folder: RunFolder, written: dict[str, list[str]], first: bool) -> None:
         self._folder, self._written, self._first = folder, written, first
 
-    def is_users(self, name: str, text: str = "") -> bool:
+    def is_users(self, name: str, content: bytes = b"") -> bool:
         """Whether a file exists that differs from what a run has written, or is about to write."""
         path = self._folder.path / DATASET / name
         if self._first and name != README:
             return False
-        ours = {*chain(*self._written.values()), digest(blotted(text))}
+        ours = {*chain(*self._written.values()), digest(content)}
         return path.exists() and digest(path.read_bytes()) not in ours
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """Note the digest, then write the file: in this order, no kill leaves a file that we do not know."""
-        text = blotted(text)  # as it is written, for the digest
-        self._written[name] = [*self._written.get(name, []), digest(text)]
+        self._written[name] = [*self._written.get(name, []), digest(content)]
         self._note(self._written)
-        self._folder.write(f"{DATASET}/{name}", [text])
-        self._written[name] = [digest(text)]
+        self._folder.write_bytes(f"{DATASET}/{name}", [content])
+        self._written[name] = [digest(content)]
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Set aside all other files that were written."""

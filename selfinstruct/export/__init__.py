@@ -1,16 +1,16 @@
 """Exports: turn records into the rows of a training format.
 
 A factory makes a format; the factory's keyword arguments are the options in `export.<name>`. A format turns
-one record at a time into a row, with a separate random stream for each record. Writing, exact duplicates,
-shuffling and the check against the format's JSON Schema are the same for all formats. To add a format, write
-a module and list it here.
+one record at a time into a row, with a separate random stream for each record. Exact duplicates, shuffling,
+the limit of length and the check against the format's JSON Schema are the same for all formats; so are the
+files (`dataset/`). To add a format, write a module and list it here.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,9 @@ from selfinstruct.registry import Registry
 from selfinstruct.schema.validation import compile_schema
 from selfinstruct.sources.pool import SEED_STAGE
 from selfinstruct.where import Where, shown
+
+LLAMA_FACTORY, AXOLOTL = TRAINERS = ("llama_factory", "axolotl")
+_encoded = json.JSONEncoder(sort_keys=True).encode  # one for all rows takes a third less time than json.dumps
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class Export:
         file: the name of the file in `dataset/`.
         columns: additional columns of the rows: fields of the records, and facts about the records.
         origins: the columns that are not fields of the records.
+        format: how the rows are written: `jsonl`, `parquet` or `csv`.
+        split: the splits, each with its share of the instructions; without any, all rows are in `train`.
+        max_tokens: rows with more tokens are left out; None if there is no limit.
+        tokens: counts the tokens of a text, if there is a limit.
+        draws: whether the format uses the random stream; making one for each record takes time.
+        trainers: the entry about such a file in the configuration of other projects, by `TRAINERS`.
+        beside: whether files with these entries are written beside the dataset.
     """
 
     convert: Callable[[dict[str, Any], random.Random], dict[str, Any]]
@@ -50,6 +60,13 @@ class Export:
     file: str = ""
     columns: tuple[str, ...] = ()
     origins: frozenset[str] = frozenset()
+    format: str = "jsonl"
+    split: Mapping[str, float] = field(default_factory=dict)
+    max_tokens: int | None = None
+    tokens: Callable[[str], int] | None = None
+    draws: bool = True
+    trainers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    beside: bool = False
 
 
 EXPORTS: Registry[Export] = Registry(
@@ -58,6 +75,7 @@ EXPORTS: Registry[Export] = Registry(
         "selfinstruct.export.prompt_completion",
         "selfinstruct.export.alpaca",
         "selfinstruct.export.messages",
+        "selfinstruct.export.table",
     ),
     "exports",
     Export,
@@ -82,30 +100,67 @@ def convert(
 
     Returns:
         The rows, and the records left out, rejected by `where` (the record does not fit the conditions),
-        `schema` (the row does not satisfy the format's schema) or `duplicate` (the row is an exact duplicate
-        of an earlier row; additional columns do not count).
+        `schema` (the row does not satisfy the format's schema), `duplicate` (the row is an exact duplicate of
+        an earlier row; additional columns do not count) or `max_tokens` (the row is too long).
     """
+    pairs, rejected = converted(name, export, records, seed, origin)
+    return [row for row, _ in pairs], rejected
+
+
+def converted(
+    name: str,
+    export: Export,
+    records: Iterable[Record],
+    seed: int,
+    origin: Callable[[Record], Mapping[str, Any]] = lambda record: {},
+    unfit: Callable[[Record], Rejection | None] = lambda record: None,
+) -> tuple[list[tuple[dict[str, Any], Record]], list[Record]]:
+    """As `convert`, but each row is with its record; `unfit` is one more check, of the name `split`."""
     validate = compile_schema(export.schema, f"export.{name}", [])
     assert validate, "the schema of a format is not valid"
-    rows, rejected, first = [], [], dict[str, str]()
+    pairs, rejected, first = [], [], dict[str, str]()
+    drawn = random.Random(0)
     for record in records:
-        row = export.convert(record.data, stream(seed, "export", name, record.id))
-        key = json.dumps(row, sort_keys=True)
+        draw = stream(seed, "export", name, record.id) if export.draws else drawn
+        row = export.convert(record.data, draw)
+        key = _encoded(row)
         wrong, check = _unfit(name, export.where, record), "where"
         if wrong is None:
             wrong, check = validate(row), "schema"
         if wrong is None and key in first:
             wrong, check = Rejection("an exact duplicate", {"nearest": first[key], "score": 1.0}), "duplicate"
         if wrong is None:
+            wrong, check = _too_long(export, row), "max_tokens"
+        if wrong is None:
+            wrong, check = unfit(record), "split"
+        if wrong is None:
             first[key] = record.id
-            rows.append({**row, **_columns(export, record, origin)})
+            pairs.append(({**row, **_columns(export, record, origin)}, record))
         else:
             left = Record(record.id, f"export.{name}", record.request, record.position, row, record.parent)
             left.reject(check, wrong)
             rejected.append(left)
     if export.shuffle:
-        stream(seed, "export", name).shuffle(rows)
-    return rows, rejected
+        stream(seed, "export", name).shuffle(pairs)
+    return pairs, rejected
+
+
+def _too_long(export: Export, row: Any) -> Rejection | None:
+    if export.max_tokens is None or export.tokens is None:
+        return None
+    count = sum(map(export.tokens, _texts(row)))
+    if count <= export.max_tokens:
+        return None
+    return Rejection(f"{count:,} tokens, more than {export.max_tokens:,}", {"tokens": count})
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a row, without its keys."""
+    if isinstance(value, str):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _texts(one)
 
 
 def _unfit(name: str, where: Where, record: Record) -> Rejection | None:

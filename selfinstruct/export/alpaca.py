@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from selfinstruct.export import EXPORTS, Export
+from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export
+from selfinstruct.prompts.templates import render
 
 FILLED = {"type": "string", "pattern": r"\S"}
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "instruction": {**FILLED, "description": "the task"},
@@ -18,23 +19,40 @@ SCHEMA = {
     "required": ["instruction", "input", "output"],
     "additionalProperties": False,
 }
+SYSTEM = {"system": {**FILLED, "description": "the system message"}}
+COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
 
 
 @EXPORTS.register
-def alpaca(*, instruction: str = "instruction", input: str = "input", output: str = "output") -> Export:
+def alpaca(
+    *, instruction: str = "instruction", input: str = "input", output: str = "output", system: str = ""
+) -> Export:
     """Rows of instruction, input and output.
 
     Args:
         instruction: the record field for the instruction.
         input: the field for the input; it is empty for a record without the field.
         output: the field for the output.
+        system: Jinja template for a fourth column, `system`; if empty, there is none.
     """
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-        return {
+        row = {
             "instruction": data.get(instruction),
             "input": data.get(input, ""),
             "output": data.get(output),
         }
+        return {**row, "system": render(system, {"input": "", **data})} if system else row
 
-    return Export(convert, SCHEMA, (instruction, output))
+    more = SYSTEM if system else {}
+    schema = {
+        **SCHEMA,
+        "properties": {**SCHEMA["properties"], **more},
+        "required": [*SCHEMA["required"], *more],
+    }
+    trainers: dict[str, dict[str, Any]] = {
+        LLAMA_FACTORY: {"columns": {**COLUMNS, **{name: name for name in more}}},
+        AXOLOTL: {"type": "alpaca"},
+    }
+    fields = (instruction, output)
+    return Export(convert, schema, fields, (system,) if system else (), draws=False, trainers=trainers)

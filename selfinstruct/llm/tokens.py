@@ -34,11 +34,11 @@ def by_rule(text: str) -> int:
 @lru_cache(maxsize=1)
 def _counter() -> tuple[Callable[[str], int], str]:
     """The tokenizer from the file that comes with LiteLLM; needs neither the network nor LiteLLM's import."""
-    folder = _folder()
+    found = folder()
     try:
-        if folder is None:
+        if found is None:
             raise FileNotFoundError(URL)
-        os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)  # as LiteLLM itself does when it is imported
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(found)  # as LiteLLM itself does when it is imported
         import tiktoken
 
         encoding = tiktoken.get_encoding(NAME)
@@ -47,11 +47,11 @@ def _counter() -> tuple[Callable[[str], int], str]:
     return lambda text: len(encoding.encode(text, disallowed_special=())), NAME
 
 
-def _folder() -> Path | None:
+def folder() -> Path | None:
     """The folder that has the file; None if it is missing, since tiktoken would then download it."""
     spec = find_spec("litellm")
     for package in (spec.submodule_search_locations or []) if spec else []:
-        folder = Path(package) / FOLDER
-        if (folder / hashlib.sha1(URL.encode()).hexdigest()).is_file():
-            return folder
+        place = Path(package) / FOLDER
+        if (place / hashlib.sha1(URL.encode()).hexdigest()).is_file():
+            return place
     return None

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_encoded = json.JSONEncoder(ensure_ascii=False).encode  # one for all rows; json.dumps makes one for each
 LINE_ENDS = {mark: f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 
 
 def json_line(row: Any) -> str:
     """A row as one line of JSON, with its line break."""
-    text = json.dumps(row, ensure_ascii=False)
+    text = _encoded(row)
     for mark, escaped in LINE_ENDS.items() if not text.isascii() else ():
         text = text.replace(mark, escaped)  # takes a tenth of the time of str.translate
     return text + "\n"

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selfinstruct.config import RecipeConfig
 from selfinstruct.errors import Fault, RecipeError, unknown
-from selfinstruct.export import EXPORTS, Export
+from selfinstruct.export import Export
 from selfinstruct.llm.naming import misplaced
 from selfinstruct.project.layout import no_path
 from selfinstruct.recipe import objectives, paths
 from selfinstruct.recipe import size as spending
 from selfinstruct.recipe.crosscheck import crosscheck
-from selfinstruct.recipe.exports import checked
+from selfinstruct.recipe.exports import built, checked
 from selfinstruct.recipe.models import Models
 from selfinstruct.recipe.said import Said
 from selfinstruct.recipe.stage_parts import StageParts
@@ -30,7 +30,6 @@ from selfinstruct.schema.validation import compile_schema, named_fields
 from selfinstruct.sources.pool import SEED_STAGE, Seeds, load_seeds
 from selfinstruct.stages import STAGES, Stage, StageKind
 from selfinstruct.stages.fields import Sample
-from selfinstruct.where import Where
 
 
 @dataclass(frozen=True)
@@ -220,22 +219,9 @@ class _Builder:
     ) -> dict[str, Export]:
         exports: dict[str, Export] = {}
         for key, part in self.config.export.items():
-            export = EXPORTS.build(part.kind or key, part.options, f"export.{key}", self.faults)
-            of = part.of or (makers[-1] if makers else "")
-            if of not in makers:
-                self.faults.append(Fault(f"export.{key}.of", *unknown("stage", of, makers)))
-            elif export:
-                export = replace(
-                    export,
-                    of=of,
-                    where=Where.of(part.where),
-                    file=part.file or f"{key}.jsonl",
-                    seed_tasks=part.seed_tasks,
-                    shuffle=part.shuffle,
-                    columns=tuple(part.columns),
-                )
-                schema = {} if unsure and not part.of else self.config.schemas.get(of, {})
-                exports[key] = checked(
-                    key, export, exports, schema, records.get(of, {}), stages, self.faults, self.warnings
-                )
+            export = built(key, part, makers, self.project, self.faults)
+            if export:
+                schema = {} if unsure and not part.of else self.config.schemas.get(export.of, {})
+                made = records.get(export.of, {})
+                exports[key] = checked(key, export, exports, schema, made, stages, self.faults, self.warnings)
         return exports

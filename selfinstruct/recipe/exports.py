@@ -1,24 +1,100 @@
-"""Whether an export fits the records that it writes: fields, columns, templates, and its file name."""
+"""From an export's keys to the export, and whether it fits the records that it writes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from selfinstruct.config import ExportConfig
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.export import Export
+from selfinstruct.export import EXPORTS, Export
+from selfinstruct.export.lengths import counter
+from selfinstruct.project.filetypes import INSTALL
 from selfinstruct.prompts.templates import TemplateFault, render
 from selfinstruct.recipe import origins
 from selfinstruct.schema.validation import fields_of
 from selfinstruct.stages import Stage
 from selfinstruct.stages.fields import Sample
+from selfinstruct.where import Where
 from selfinstruct.where import faults as where_faults
 
-# The names that `load_dataset` takes for a JSONL file, and for a config; * and [ would be patterns.
-FILE = re.compile(r"""[^.\\/:*?"<>|\[\]][^\\/:*?"<>|\[\]]*\.jsonl?""")
+# The names that `load_dataset` takes for a file, and for a config; * and [ would be patterns.
+FILE = re.compile(r"""[^.\\/:*?"<>|\[\]][^\\/:*?"<>|\[\]]*\.(jsonl?|parquet|csv)""")
 NAME = re.compile(r"[^\\/:*?<>|]+")
+ENDINGS = {"jsonl": (".jsonl", ".json"), "parquet": (".parquet",), "csv": (".csv",)}
+VERDICTS = ("ok", "not ok")  # the values of the field `review` of a record that people have reviewed
+REVIEWED = {"review": "whether each answer of the reviewers is the good one; null without a review"}
+PROVENANCE = ("id", "recipe", "model", "scores", "parents", "edited")
+
+
+def built(
+    key: str, part: ExportConfig, makers: Sequence[str], project: Path, faults: list[Fault]
+) -> Export | None:
+    """The export with these keys; None after a fault.
+
+    Args:
+        key: its name in the recipe.
+        part: its keys.
+        makers: the stages that make records, in order.
+        project: the user's folder.
+        faults: gets the faults that do not depend on the records.
+    """
+    where = f"export.{key}"
+    export = EXPORTS.build(part.kind or key, part.options, where, faults)
+    of = part.of or (makers[-1] if makers else "")
+    if of not in makers:
+        faults.append(Fault(f"{where}.of", *unknown("stage", of, makers)))
+    if part.format == "parquet" and find_spec("pyarrow") is None:
+        faults.append(Fault(f"{where}.format", "Parquet needs the package pyarrow", INSTALL))
+    tokens = None
+    if part.max_tokens is not None and part.tokenizer is None:
+        what = "needs a tokenizer to count the tokens"
+        faults.append(
+            Fault(f"{where}.max_tokens", what, f"set {where}.tokenizer, for example to cl100k_base")
+        )
+    elif part.max_tokens is not None and part.tokenizer:
+        try:
+            tokens = counter(part.tokenizer, project)
+        except ValueError as error:
+            faults.append(Fault(f"{where}.tokenizer", str(error)))
+    if export is None or of not in makers:
+        return None
+    given = [name for name in PROVENANCE if part.provenance and name not in part.columns]
+    return replace(
+        export,
+        of=of,
+        where=Where.of(part.where),
+        file=_named(part.file or key, part.format, whole=part.file is None),
+        seed_tasks=part.seed_tasks,
+        shuffle=part.shuffle,
+        columns=(*part.columns, *given),
+        origins=frozenset(given),
+        format=part.format,
+        split=part.split,
+        max_tokens=part.max_tokens,
+        tokens=tokens,
+    )
+
+
+def _named(name: str, format: str, whole: bool) -> str:
+    """The name of the file with the ending of its format; it replaces that of another format."""
+    stem, dot, ending = name.rpartition(".")
+    known = [one for endings in ENDINGS.values() for one in endings]
+    if whole or f".{ending}" not in known:
+        return f"{name}{ENDINGS[format][0]}" if whole else name
+    return name if dot + ending in ENDINGS[format] else f"{stem}{ENDINGS[format][0]}"
+
+
+def files_of(export: Export) -> dict[str, str]:
+    """The name of the file of each split; without a split, all rows are in `train`."""
+    if not export.split:
+        return {"train": export.file}
+    stem, _, ending = export.file.rpartition(".")
+    return {name: f"{stem}-{name}.{ending}" for name in export.split}
 
 
 def checked(
@@ -46,30 +122,53 @@ def checked(
     sample = fields_of(schema)
     if sample:  # otherwise the fields of the records are unknown
         sample.update({name: field.value for name, field in made.items()})
-    for name in export.fields if sample else ():
-        if name not in sample:
-            faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
-    if made and sample:
-        values = {name: field.values for name, field in made.items()}
-        faults.extend(where_faults(f"export.{key}.where", export.where, sample, values))
-    known = origins.names(stages, export.of)
-    if made and sample:
-        faults.extend(_columns(key, export, {**known, **sample}))
-    else:
-        faults.extend(_columns(key, export, None))
-    for template in export.templates if sample else ():
-        try:
-            render(template, {"input": "", **sample})
-        except TemplateFault as error:
-            faults.append(Fault(f"export.{key}", str(error)))
-    faults.extend(_file(key, export, others))
+    values = {name: field.values for name, field in made.items()} if sample else {}
+    known = {**REVIEWED, **origins.names(stages, export.of)}
+    fit = fitted(key, export, others, sample, known, values, faults)
     unkept = origins.unkept(stages, export.of)
     warnings += [
         f"export.{key}.columns: {name} is null in every row unless {unkept[name]} is set"
         for name in export.columns
         if name in unkept and name not in sample
     ]
-    return replace(export, origins=frozenset(known).intersection(export.columns) - set(sample))
+    return fit
+
+
+def fitted(
+    key: str,
+    export: Export,
+    others: Mapping[str, Export],
+    sample: Mapping[str, Any],
+    known: Mapping[str, Any],
+    values: Mapping[str, Sequence[Any]],
+    faults: list[Fault],
+) -> Export:
+    """The export, with its fields and its other columns told apart.
+
+    Args:
+        key: its name.
+        export: the export.
+        others: the exports before it.
+        sample: a record, for trying out templates; empty if its fields are unknown.
+        known: the columns that are not fields.
+        values: by field, all its values if they are a closed set; empty if not all fields are known.
+        faults: gets the faults.
+    """
+    for name in export.fields if sample else ():
+        if name not in sample:
+            faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
+    if values and sample:
+        closed = {"review": VERDICTS, **values}
+        faults.extend(where_faults(f"export.{key}.where", export.where, {**REVIEWED, **sample}, closed))
+    faults.extend(_columns(key, export, {**known, **sample} if values and sample else None))
+    for template in export.templates if sample else ():
+        try:
+            render(template, {"input": "", **sample})
+        except TemplateFault as error:
+            faults.append(Fault(f"export.{key}", str(error)))
+    faults.extend(_file(key, export, others))
+    facts = frozenset(known).intersection(export.columns) - set(sample)
+    return replace(export, origins=export.origins | facts)
 
 
 def _columns(key: str, export: Export, known: Mapping[str, Any] | None) -> list[Fault]:
@@ -79,7 +178,7 @@ def _columns(key: str, export: Export, known: Mapping[str, Any] | None) -> list[
         if name in export.schema.get("properties", {}):
             what = f"{name!r} is already a key of the format"
             found.append(Fault(where, what, "leave it out; a column adds a key to the rows"))
-        elif known is not None and name not in known:
+        elif known is not None and name not in known and name not in export.origins:
             found.append(Fault(where, *unknown("field", name, known)))
     return found
 
@@ -91,8 +190,10 @@ def _file(key: str, export: Export, others: Mapping[str, Export]) -> list[Fault]
         what = f"{export.file!r} is not the name of a file in dataset/ that load_dataset can read"
         remedy = 'leave out the folder and the characters * ? [ ] : < > | and ", and end it in .jsonl'
         found.append(Fault(where, what, remedy))
-    if export.file.casefold() in [other.file.casefold() for other in others.values()]:
-        found.append(Fault(where, f"another export writes {export.file}", "give it another name"))
+    taken = {file.casefold() for other in others.values() for file in files_of(other).values()}
+    for file in files_of(export).values():
+        if file.casefold() in taken:
+            found.append(Fault(where, f"another export writes {file}", "give it another name"))
     if not NAME.fullmatch(key):
         what = "cannot be the name of an export: load_dataset would reject it"
         found.append(Fault(f"export.{key}", what, "leave out the characters / \\ : * ? < > and |"))

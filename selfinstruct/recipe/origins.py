@@ -1,18 +1,15 @@
-"""The origin of a record, and the details that checks have kept, for the columns of exports.
+"""The names of the columns of exports that are about a record's origin, or details that checks have kept.
 
 The columns of an export name fields of the records. They may also name `id`, `parent`, `request` and `model`,
 the details that filters keep of the records that pass (`tells`), and the lines that a prompt drew. A record
 without a detail gets that of the record it was made from, so an instance has the scores of its instruction.
-If a field of the records has one of these names, the field is used.
+If a field of the records has one of these names, the field is used. `dataset.origins` has their values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from selfinstruct.journal.store import Journal
-from selfinstruct.records import KEPT, Record
 from selfinstruct.stages import Stage
 
 ORIGIN = {
@@ -56,72 +53,6 @@ def unkept(stages: Sequence[Stage], of: str) -> dict[str, str]:
                 else:
                     kept.add(detail)
     return {detail: key for detail, key in could.items() if detail not in kept}
-
-
-class Origins:
-    """Reports the origin of a run's records.
-
-    Args:
-        stages: the stages of the recipe.
-        journal: the journal of the run.
-        made: the records, by stage that makes records.
-    """
-
-    def __init__(
-        self, stages: Sequence[Stage], journal: Journal, made: Mapping[str, Sequence[Record]]
-    ) -> None:
-        self._stages = {stage.name: stage for stage in stages}
-        self._journal = journal
-        self._records = {record.id: record for records in made.values() for record in records}
-        self._models: dict[str, dict[int, str]] = {}
-
-    def __call__(self, record: Record) -> dict[str, Any]:
-        """All that is known about a record besides its fields."""
-        line = list(self._ancestry(record))
-        found: dict[str, Any] = {}
-        for one in reversed(line):
-            found |= {**one.detail, **_nearest(one.detail)}
-        asked = record.stage in self._stages
-        return {
-            **found,
-            "id": record.id,
-            "parent": record.parent,
-            "request": record.request if asked else None,
-            "model": next(self._models_of(line), None),
-        }
-
-    def models(self, stage: str) -> dict[int, str]:
-        """The model that gave each reply of a stage, by request number."""
-        if stage not in self._models:
-            configured = self._stages[stage].model.name if stage in self._stages else ""
-            replies = self._journal.models(stage)
-            self._models[stage] = {number: name or configured for number, name in replies.items()}
-        return self._models[stage]
-
-    def _ancestry(self, record: Record | None) -> Iterator[Record]:
-        """A record, the one it was made from, and so on."""
-        while record:
-            yield record
-            record = self._records.get(record.parent or "")
-
-    def _models_of(self, line: Sequence[Record]) -> Iterator[str]:
-        """The model that wrote the record; if a stage only passed it on unchanged, its parent's model."""
-        for record in line:
-            if KEPT not in record.detail:
-                name = self.models(record.stage).get(record.request)
-                yield from [name] if name else []
-                return
-
-
-def _nearest(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """The most similar other record, and the score."""
-    found: dict[str, Any] = {}
-    for name, (nearest, score) in PAIRS.items():
-        scores: dict[str, float] = detail.get(name) or {}
-        if scores:
-            found[nearest] = max(scores, key=scores.__getitem__)
-            found[score] = scores[found[nearest]]
-    return found
 
 
 def _line(stages: Sequence[Stage], of: str) -> Iterator[Stage]:

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 
@@ -41,10 +41,10 @@ def faults_of(keys: dict[str, Any], said: Said, project: Path) -> list[Fault]:
     """
     if not said.recipes:
         return []
-    named, found = _named(), []
+    paths, found = named(), []
     for parts, path in _leaves(keys, ()):
         key = ".".join(parts)
-        if not named.fullmatch(key) or not said.by_recipe(parts) or no_path(path):  # reported elsewhere
+        if not paths.fullmatch(key) or not said.by_recipe(parts) or no_path(path):  # reported elsewhere
             continue
         place = outside(path, project)
         if place:
@@ -98,7 +98,7 @@ def _leaves(value: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
         yield from _leaves(inner, (*key, str(part)))
 
 
-def _named() -> re.Pattern[str]:
+def named() -> re.Pattern[str]:
     """A pattern for the keys that hold paths."""
     options: dict[str, Registry[Any]] = {
         r"pipeline\.[^.]+": STAGES,
@@ -120,4 +120,5 @@ def _fields(model: type[BaseModel], above: str = "", within: tuple[Any, ...] = (
             yield above + name
         for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(inner, type) and issubclass(inner, BaseModel) and inner not in (model, *within):
-                yield from _fields(inner, rf"{above}{name}\.", (model, *within))
+                each = r"[^.]+\." if get_origin(field.annotation) is dict else ""
+                yield from _fields(inner, rf"{above}{name}\.{each}", (model, *within))

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
 from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from selfinstruct import plugins
-from selfinstruct.export import convert
+from selfinstruct.dataset.folder import write_dataset
+from selfinstruct.dataset.make import dataset_of
+from selfinstruct.dataset.rejected import REJECTED, all_rejected, rejected_row
+from selfinstruct.dataset.source import of_recipe
 from selfinstruct.journal.repair import SUMMARY
 from selfinstruct.journal.store import REPLAYED, SUMMED_UP
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.recipe.origins import Origins
 from selfinstruct.records import Record
-from selfinstruct.dataset.card import Written, card
-from selfinstruct.dataset.folder import write_dataset
 from selfinstruct.report.ending import ending
-from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import RunFolder
 
 VERSIONED = (
@@ -46,24 +45,14 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
         folder: its run folder; the journal in it is the only source.
         finished: whether the run is finished.
     """
-    left_out: list[Record] = []
-    made: dict[str, list[Record]] = {}
-    for stage in recipe.makers:
-        made[stage.name] = list(view.rows(recipe, folder.journal, stage.name).values())
-        folder.write_lines(f"{stage.name}.jsonl", (_row(record) for record in made[stage.name]))
-    origins = Origins(recipe.stages, folder.journal, made)
-    exports = []
-    for name, export in recipe.exports.items():
-        seeds = recipe.seeds.rows if export.seed_tasks else []
-        records = [*seeds, *made[export.of]]
-        rows, rejected = convert(name, export, records, recipe.config.seed, origins)
-        names = {seed.id for seed in seeds}
-        of_seeds = len(seeds) - sum(record.id in names for record in rejected)
-        exports.append(Written(name, export, rows, of_seeds))
-        left_out += rejected
-    left = {name: len(records) for name, records in made.items()}
-    write_dataset(folder, exports, card(recipe, origins, exports, left, finished) if exports else None)
-    folder.write_lines("rejected.jsonl", map(_rejected_row, _all_rejected(recipe, folder, left_out)))
+    source = of_recipe(recipe, folder.journal, finished)
+    for name, records in source.records.items():
+        folder.write_lines(f"{name}.jsonl", map(_row, records))
+    dataset = dataset_of(source, recipe.exports)
+    write_dataset(folder, dataset.files)
+    rejected = chain(all_rejected(source.outline, folder.journal), dataset.left_out)
+    folder.write_lines(REJECTED, map(rejected_row, rejected))
+    left = source.left
     facts = summary(recipe, folder, finished, left)
     text = json.dumps({**facts, "files": folder.written}, indent=2) + "\n"
     # These files cannot be in the summary, or would change it at each start.
@@ -116,27 +105,6 @@ def _events(run: Path) -> dict[str, dict[str, Any]]:
     return {EVENTS: {"bytes": size, "sha256": digest.hexdigest()}}
 
 
-def _all_rejected(recipe: Recipe, folder: RunFolder, left_out: list[Record]) -> Iterator[Record]:
-    for stage in recipe.stages:
-        yield from folder.journal.records(stage.name, "rejected")
-    yield from left_out
-
-
 def _row(record: Record) -> dict[str, Any]:
     parent = {"parent": record.parent} if record.parent else {}
     return {"id": record.id, **record.data, **parent, "request": record.request, **record.detail}
-
-
-def _rejected_row(record: Record) -> dict[str, Any]:
-    detail = dict(record.detail)
-    near = {"nearest": detail.pop("nearest", None), "score": detail.pop("score", None)}
-    return {
-        "id": record.id,
-        "stage": record.stage,
-        "check": record.check,
-        "reason": record.reason,
-        **near,
-        **({"detail": detail} if detail else {}),
-        "parent": record.parent,
-        "record": record.data,
-    }

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfinstruct.llm import tokens
+from selfinstruct.records import stream
 from selfinstruct.report.histogram import histogram
 from selfinstruct.text.common_words import common_words
-from selfinstruct.text.diversity import NEAR, SAMPLE, measures
-from selfinstruct.text.novelty import RougeLIndex
-from selfinstruct.text.tokenizers import comparing, counting, is_english, tokenizer
+from selfinstruct.text.diversity import SAMPLE, measures, nearest_of
+from selfinstruct.text.tokenizers import counting, is_english, tokenizer
 from selfinstruct.text.verbs import parser, sunburst
 
 USUAL = ("instruction", "input", "output")
@@ -25,8 +25,7 @@ TITLES = {
     "self_bleu": "self-BLEU",
     "vendi": "Vendi score",
 }
-SAMPLED = ("self_bleu",)
-_BELOW = 1e-9  # the index finds what is above its threshold
+COMPARED = 2_000  # texts that are compared with all others, to find near copies
 
 
 def verbs_or_words(texts: Sequence[str], language: str) -> dict[str, Any]:
@@ -48,27 +47,27 @@ def verbs_or_words(texts: Sequence[str], language: str) -> dict[str, Any]:
     return {"verbs": {**found, "verbs": verbs}}
 
 
-def diversity(texts: Sequence[str], language: str) -> list[dict[str, Any]]:
-    """The measures of diversity that have a value, each with a sentence on how to read it."""
+def diversity(texts: Sequence[str], language: str, seed: int) -> list[dict[str, Any]]:
+    """The measures of diversity that have a value, each with a sentence on how to read it.
+
+    Args:
+        texts: the texts.
+        language: their language, as a BCP 47 tag.
+        seed: the run's seed, for the draw of the texts that are compared with all others.
+    """
+    drawn = sorted(stream(seed, "near").sample(range(len(texts)), min(COMPARED, len(texts))))
+    sizes = {"near_pairs": len(drawn), "self_bleu": min(SAMPLE, len(texts))}
     return [
         {
             "name": one.name,
             "title": TITLES.get(one.name, one.name),
             "value": one.value,
             "how_to_read": one.how_to_read,
-            "sample": min(SAMPLE, len(texts)) if one.name in SAMPLED else len(texts),
+            "sample": sizes.get(one.name, len(texts)),
         }
-        for one in measures(texts, language, _near(texts, language))
+        for one in measures(texts, language, nearest_of(texts, drawn, language))
         if one.value is not None
     ]
-
-
-def _near(texts: Sequence[str], language: str) -> list[float | None]:
-    """The ROUGE-L of each text to the nearest other one, where it is near."""
-    index = RougeLIndex(NEAR - _BELOW, comparing(language))
-    index.add_all((text, str(place)) for place, text in enumerate(texts))
-    found = (index.nearest(text, excluding=[str(place)]) for place, text in enumerate(texts))
-    return [one.score if one else None for one in found]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record, stream
 from selfinstruct.report.histogram import SHARES, histogram
-from selfinstruct.text.diversity import nearest_earlier, nearest_seed
+from selfinstruct.text.diversity import nearest_of, nearest_seed
 
 MOST = 4_000  # texts that are compared with every earlier one
 
@@ -60,7 +60,7 @@ class Similarity:
         if len(missing) > MOST:
             missing = sorted(stream(seed, "nearest").sample(missing, MOST))
         machine = list(self.machine)
-        for place, score in zip(missing, nearest_earlier(self.texts, missing, language), strict=True):
+        for place, score in zip(missing, nearest_of(self.texts, missing, language, True), strict=True):
             machine[place] = score
         return Scores(self.requests, nearest_seed(self.texts, seeds, language), machine)
 

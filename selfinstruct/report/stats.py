@@ -86,18 +86,19 @@ def gather(
         "records": made.records,
         "rejected": scan.rejections.table(run),
     }
-    stats |= _of_texts(made.texts, run.outline.language, tell)
+    stats |= _of_texts(run, made.texts, tell)
     stats["paper"] = beside(stats, run.outline.language)
     found: Stats = _rounded(stats)
     return found
 
 
-def _of_texts(texts: Sequence[str], language: str, tell: Callable[[str], None]) -> Stats:
+def _of_texts(run: OpenedRun, texts: Sequence[str], tell: Callable[[str], None]) -> Stats:
     """`verbs` or `words`, and `diversity`."""
+    language = run.outline.language
     if not texts:
         return {"diversity": []}
     tell("measuring diversity")
-    found = {"diversity": diversity(texts, language)}
+    found = {"diversity": diversity(texts, language, run.outline.seed)}
     tell("finding verbs" if is_english(language) else "counting words")
     return found | verbs_or_words(texts, language)
 
@@ -242,8 +243,9 @@ class _Made:
 def _made(run: OpenedRun, scan: _Scan, texts: Texts | None, most: int) -> _Made:
     found, makers = _Made(Lengths(run.outline.language)), run.outline.makers
     owner = {name: stage.name for stage in makers for name in stage.own}  # the last stage that gives it
+    made = labelled_records.made(run.outline, scan)
     for stage in makers:
-        records = list(labelled_records.rows(run.outline, scan, stage.name).values())
+        records = made[stage.name]
         measured = {*USUAL, texts.field} if texts else {*USUAL}
         fields = [name for name in stage.own if owner[name] == stage.name and name in measured]
         found.measure(stage, fields, records)

@@ -65,20 +65,28 @@ class RunFolder:
 
     def write(self, name: str, pieces: Iterable[str]) -> Path:
         """Write a file without secrets; readers see the old file or the new one, never a part."""
+        return self.write_bytes(name, map(_encoded, pieces))
+
+    def write_bytes(self, name: str, pieces: Iterable[bytes]) -> Path:
+        """As `write`, with contents that have no secrets."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        digest, size = sha256(), 0
-        with part.open("wb") as file:
-            for piece in pieces:
-                content = _encoded(piece)
-                digest.update(content)
-                size += file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        self.written[name] = {"bytes": size, "sha256": digest.hexdigest()}
+        self.written[name] = write_whole(path, pieces)
         return path
+
+
+def write_whole(path: Path, pieces: Iterable[bytes]) -> dict[str, Any]:
+    """Write a file; readers see the old file or the new one, never a part. Returns its size and SHA-256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    digest, size = sha256(), 0
+    with part.open("wb") as file:
+        for content in pieces:
+            digest.update(content)
+            size += file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return {"bytes": size, "sha256": digest.hexdigest()}
 
 
 def _encoded(text: str) -> bytes:
@@ -105,6 +113,22 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
     local = path_below(recipe.project, scratch) if scratch else None
     with at_hand(path, local, LOCK) as here, _opened(recipe, here) as folder:
         yield folder
+
+
+@contextmanager
+def reopened(path: Path) -> Iterator[RunFolder]:
+    """Open a run folder to write other files from its journal, without its recipe; locked like `open_folder`.
+
+    Raises:
+        RunFolderError: if another process uses it, or it cannot be written.
+        DamagedJournal: if the journal is damaged.
+    """
+    with at_hand(path, None, LOCK) as here, _locked(here):
+        journal, _ = open_journal(here / JOURNAL)
+        try:
+            yield RunFolder(here, journal, resumed=True)
+        finally:
+            journal.close()
 
 
 def _set_aside(path: Path) -> None:

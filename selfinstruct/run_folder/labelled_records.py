@@ -6,11 +6,11 @@ after they were made, and if it is left out, so are they.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record
-from selfinstruct.run_folder.outline import OfStage, Pipeline
+from selfinstruct.run_folder.outline import OfStage, Outline, Pipeline
 from selfinstruct.stages import OTHERWISE
 
 
@@ -35,10 +35,30 @@ def rows(pipeline: Pipeline, journal: Source, name: str, before: str | None = No
         is included. A record with a rejected label is left out, and so are its children, unless the recipe
         says what an unreadable answer means.
     """
+    return _rows(pipeline, journal, name, before, {})
+
+
+def made(outline: Outline, journal: Source) -> dict[str, list[Record]]:
+    """The records of each stage that makes records, with their labels; the journal is read only once."""
+    known: dict[str, dict[int, Record]] = {}
+    for stage in outline.makers:
+        known[stage.name] = _rows(outline, journal, stage.name, None, known)
+    return {name: list(records.values()) for name, records in known.items()}
+
+
+def _rows(
+    pipeline: Pipeline,
+    journal: Source,
+    name: str,
+    before: str | None,
+    known: Mapping[str, dict[int, Record]],
+) -> dict[int, Record]:
+    """As `rows`; `known` has those of earlier stages."""
     found = dict(enumerate(journal.records(name, ACCEPTED), 1))
     stage = pipeline.stage(name)
     if stage.of:
-        found = _following(stage, found, rows(pipeline, journal, stage.of, before))
+        parents = known[stage.of] if stage.of in known else _rows(pipeline, journal, stage.of, before, known)
+        found = _following(stage, found, parents)
     numbers = {record.id: number for number, record in found.items()}
     for label in pipeline.labels_of(name, before):
         for verdict in journal.records(label.name):

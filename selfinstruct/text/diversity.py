@@ -182,27 +182,29 @@ def nearest_other(texts: Sequence[str], language: str = "en") -> list[float]:
     return best.tolist()
 
 
-def nearest_earlier(
-    texts: Sequence[str], places: Sequence[int] | None = None, language: str = "en"
+def nearest_of(
+    texts: Sequence[str], places: Sequence[int], language: str = "en", earlier: bool = False
 ) -> list[float | None]:
-    """The ROUGE-L F-measure of texts to the nearest text before them; None for a text with none before it.
+    """The ROUGE-L F-measure of some of the texts to the nearest other text; None if there is no other.
 
     Args:
-        texts: the texts, in the order in which they were made.
-        places: the places of the texts that are asked about, in ascending order; all of them by default.
-        language: their language, as a BCP 47 tag.
+        texts: the texts.
+        places: the places of the texts that are asked about, in ascending order.
+        language: the language of all texts, as a BCP 47 tag.
+        earlier: compare only with the texts before each.
     """
     import numpy as np
 
     rows, found = _rows(texts, language), list[float | None]()
-    asked = range(len(texts)) if places is None else places
-    for start in range(0, len(asked), _AT_ONCE):
-        block = asked[start : start + _AT_ONCE]
-        scores = _f_measures([rows[place] for place in block], rows[: max(block[-1], 1)])
-        later = np.arange(scores.shape[1]) >= np.array(block)[:, None]  # also the text itself
-        scores[later] = 0
+    for start in range(0, len(places), _AT_ONCE):
+        block = np.array(places[start : start + _AT_ONCE])
+        others = rows[: block[-1] + 1] if earlier else rows
+        scores = _f_measures([rows[place] for place in block], others)
+        columns, own = np.arange(len(others)), block[:, None]
+        scores[columns >= own if earlier else columns == own] = 0
+        alone = block == 0 if earlier else np.full(len(block), len(texts) == 1)
         best = scores.max(axis=1).tolist()
-        found += [score if place else None for place, score in zip(block, best, strict=True)]
+        found += [None if without else score for score, without in zip(best, alone, strict=True)]
     return found
 
 

@@ -35,8 +35,10 @@ def pair(text: str) -> Pair:
     words = _main_clause(_TOKENS.findall(found[0] if found else ""))
     before = ""
     for place, word in enumerate(map(str.lower, words)):
-        verb = _verb(word)
-        if verb and not (before in english.DETERMINERS or before in english.PREPOSITIONS):
+        passive = before in english.AUXILIARIES  # "you are given a word"; but "the given word"
+        noun = before in english.DETERMINERS or before in english.PREPOSITIONS
+        verb = None if noun or (word in english.DETERMINERS and not passive) else _verb(word)
+        if verb:
             return verb, _object(words[place + 1 :])
         before = word
     return None, None
@@ -52,7 +54,7 @@ def _main_clause(words: list[str]) -> list[str]:
 @lru_cache(maxsize=4096)
 def _verb(word: str) -> str | None:
     """The base form of a verb; None for an auxiliary and for what is not in the list."""
-    if word in english.AUXILIARIES or word in english.DETERMINERS:
+    if word in english.AUXILIARIES:
         return None
     if word in english.VERBS:
         return word

@@ -167,7 +167,7 @@ def _closest_to_root(doc: Any) -> Pair:
     level = [sentence.root for sentence in doc.sents][:1]
     while level:
         for token in level:
-            if token.pos_ == "VERB" and token.is_alpha:
+            if token.pos_ == "VERB" and token.is_alpha and len(token) > 1:
                 return token.lemma_.lower(), _direct_object(token)
         level = [child for token in level for child in token.children]
     return None, None

@@ -13,11 +13,11 @@ import yaml
 from conftest import Typed, lines, seed_file
 
 from selfinstruct.api import execute
+from selfinstruct.dataset.features import common, features
 from selfinstruct.errors import BudgetReached
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.compose import Composed, compose
-from selfinstruct.dataset.features import features
 
 LINE_ENDS = "\n\u2028\u2029"  # those that a seed task may have
 ODD = {
@@ -119,7 +119,7 @@ class TestHeader:
         dataset = made("model.name=scripted/tester", "export.chat.columns=[model,is_classification]")
         page = (dataset / "README.md").read_text(encoding="utf-8")
         count = len(rows_of(dataset, "chat"))
-        assert f"| `chat` | `chat.jsonl` | {count} |" in page
+        assert f"| `chat` | `train` | `chat.jsonl` | {count} |" in page
         assert "13 of them from seed tasks" in page
         assert "| `instances` | `scripted/tester` |" in page
         assert "| `model` | the model whose reply it was read from" in page
@@ -167,7 +167,8 @@ class TestSetAside:
         assert names(dataset) == {"README.md", "alpaca.jsonl"}
         assert list(configs(dataset)) == ["alpaca"]
         aside = dataset.parent / "set-aside"
-        assert names(aside) == {"chat.jsonl", "prompt_completion.jsonl", "sharegpt.jsonl"}
+        beside = {"dataset_info.json", "axolotl.yaml"}
+        assert names(aside) == {"chat.jsonl", "prompt_completion.jsonl", "sharegpt.jsonl"} | beside
         assert (aside / "chat.jsonl").read_bytes() == before
 
     def test_another_file_name(self, made: Callable[..., Path]) -> None:
@@ -249,7 +250,7 @@ def test_an_export_without_a_row_has_no_file(made: Callable[..., Path]) -> None:
     assert list(configs(dataset)) == ["prompt_completion"]
     assert len(rows_of(dataset, "prompt_completion")) == 13
     page = (dataset / "README.md").read_text(encoding="utf-8")
-    assert "| `chat` | none: no row | 0 |" in page
+    assert "| `chat` |  | none: no row | 0 |" in page
     assert "An export without a row has no file" in page
 
 
@@ -370,14 +371,14 @@ class TestFeatures:
     )
     def test_one_type(self, values: list[Any], kind: dict[str, Any]) -> None:
         """A column has the type of all its values, in the library's words."""
-        assert features({"column": value} for value in values) == [{"name": "column", **kind}]
+        assert features(common({"column": value} for value in values)) == [{"name": "column", **kind}]
 
     @pytest.mark.parametrize(
         "values", [["a", 1], [True, 1], [{"a": 1}, {"b": 1}], [10**30], [["a"], "a"], [{}]]
     )
     def test_no_type(self, values: list[Any]) -> None:
         """Where the values have several, or one that the library lacks, it is left to guess."""
-        assert features({"column": value} for value in values) is None
+        assert features(common({"column": value} for value in values)) is None
 
 
 def test_the_library_loads_it(made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

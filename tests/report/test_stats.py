@@ -20,6 +20,7 @@ from selfinstruct.report.stats import Stats, gather, stats_text
 from selfinstruct.report.tables import quotas
 from selfinstruct.run_folder.opened import opened
 
+REPLIES = Path(__file__).parents[1] / "replies"
 SEEDS = ("Name two rivers.", "Sing about rain.")
 TASKS = (
     [
@@ -222,6 +223,32 @@ def test_the_text_is_the_same_for_the_same_replies(finished: Path, stats: Stats,
         return stats_text({**of, "spending": rows, "total": {**of["total"], "seconds": 0}, "run": facts})
 
     assert steady(again) == steady(stats)
+
+
+def made(recipe: str, language: str, project: Path) -> Stats:
+    """The numbers of a small run of a recipe of ours, with the replies of its language."""
+    replies = f"model.options.replies={REPLIES / language}.jsonl"
+    run(recipe, [*SETTINGS[:2], replies, "target=3", "export=none", "run_dir=x"], project=project, quiet=True)
+    with opened(project / "x") as one:
+        return gather(one)
+
+
+def test_the_scores_of_judges(tmp_path: Path) -> None:
+    """Also of what was rejected for its score; one that gave words instead is counted apart."""
+    first, again = made("judged", "en", tmp_path)["scores"]
+    assert (first["field"], first["stage"], first["without"]) == ("score", "judge", 1)
+    assert first["histogram"]["edges"] == [1.5, 2.5, 3.5, 4.5, 5.5]
+    assert first["histogram"]["counts"] == [1, 0, 1, 2]
+    assert (again["stage"], again["histogram"]["mean"]) == ("judge_again", 4)
+
+
+def test_another_language(tmp_path: Path) -> None:
+    """Words instead of verbs, and no mean lengths beside the paper's, which are of English words."""
+    found = made("japanese", "ja", tmp_path)
+    assert "verbs" not in found
+    assert {"word": "メッセージ", "count": 1} in found["words"]["words"]
+    assert [row["what"] for row in found["paper"] if row["unit"] == "words"] == []
+    assert found["lengths"]["instruction"]["words"]["min"] > 20  # characters
 
 
 def test_a_run_that_missed_its_target(typed: Typed, project: Path) -> None:

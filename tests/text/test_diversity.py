@@ -9,13 +9,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
-from selfinstruct.text.diversity import diversity, mean_lengths, nearest_other, nearest_seed
+from selfinstruct.text.diversity import (
+    HOW_TO_READ,
+    diversity,
+    mean_lengths,
+    measures,
+    nearest_other,
+    nearest_seed,
+)
 from selfinstruct.text.tokenizers import comparing, tokenizer
 
 TEXTS = ["Write a poem about rain.", "Write a poem, about snow!", "List the oldest bridges", "Translate"]
@@ -177,3 +185,41 @@ def test_mean_lengths() -> None:
     assert mean_lengths([{"input": "你好，世界"}], "zh") == {"mean_words_input": 4}
     assert mean_lengths([{"input": " "}]) == {}
     assert mean_lengths([]) == {}
+
+
+def test_measures() -> None:
+    """Each by hand: 15 words, 11 of them different, and three openings, one of them twice."""
+    found = {measure.name: measure for measure in measures(TEXTS, "en", [0.8, 0.7, 0.69, None], np.eye(4))}
+    assert list(found) == list(HOW_TO_READ)
+    assert found["distinct_1"].value == 11 / 15
+    assert found["distinct_2"].value == 8 / 11
+    assert found["distinct_3"].value == 6 / 8
+    assert found["opening_entropy"].value == 1.5
+    assert found["near_pairs"].value == 0.5
+    assert 0.2 < (found["self_bleu"].value or 0) < 0.6
+    assert found["vendi"].value == pytest.approx(4)
+    assert "the mean BLEU of 4 texts drawn at random" in found["self_bleu"].how_to_read
+    assert "as diverse as these 4, by their embeddings" in found["vendi"].how_to_read
+
+
+def test_measures_without_scores_and_embeddings() -> None:
+    """What needs them is left out; few texts have no value, and any text is taken as it is."""
+    assert [measure.name for measure in measures(TEXTS)] == [
+        *("distinct_1", "distinct_2", "distinct_3", "opening_entropy", "self_bleu")
+    ]
+    assert measures(["Write a poem", "Write a song", "Write one", "write"])[3].value == 1.5
+    assert [measure.value for measure in measures([], nearest=[])] == [None] * 6
+    values = [
+        measure.value for measure in measures(["", "\0\x1b[31m", "\u202e🎉", "a " * 50_000, "x" * 1_000_000])
+    ]
+    assert values[:2] == [3 / 50_002, 1 / 49_999]
+
+
+def test_self_bleu_of_a_sample() -> None:
+    """Of more than 1,000 texts, the same 1,000 are drawn each time."""
+    texts = [f"Write {place} poems about number {place % 7}" for place in range(3000)]
+    first, second = (
+        next(measure for measure in measures(texts) if measure.name == "self_bleu") for _ in range(2)
+    )
+    assert first == second
+    assert "of 1,000 texts" in first.how_to_read

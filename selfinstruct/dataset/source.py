@@ -1,0 +1,103 @@
+"""What a dataset is made from: a run's records with the answers of their reviewers, and facts about the run.
+
+It is made at the end of a run, from the recipe, and at any time from a run folder alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from selfinstruct.dataset.reviews import Reviews
+from selfinstruct.journal.store import FINISHED, Journal
+from selfinstruct.project.layout import model_config
+from selfinstruct.recipe.build import Recipe
+from selfinstruct.records import Record
+from selfinstruct.run_folder.labelled_records import made
+from selfinstruct.run_folder.opened import OpenedRun
+from selfinstruct.run_folder.outline import Outline, outline_of
+from selfinstruct.sources.pool import Seeds
+
+
+@dataclass(frozen=True)
+class Source:
+    """The records of a run, and what its dataset's page says about it.
+
+    Attributes:
+        outline: the stages.
+        journal: the journal.
+        seeds: the seed tasks; None if the run is of a version that did not keep them.
+        schemas: the JSON Schema of each stage's records, whose descriptions explain the columns.
+        questions: the questions of reviews.
+        license: the licence that the user has set.
+        finished: whether the run is finished.
+    """
+
+    outline: Outline
+    journal: Journal
+    seeds: Seeds | None
+    schemas: Mapping[str, Any] = field(default_factory=dict)
+    questions: Mapping[str, Any] = field(default_factory=dict)
+    license: str | None = None
+    finished: bool = True
+
+    @cached_property
+    def records(self) -> dict[str, list[Record]]:
+        """The accepted records with their labels, by stage that makes records."""
+        return made(self.outline, self.journal)
+
+    @cached_property
+    def reviews(self) -> Reviews:
+        """The answers of the reviewers."""
+        return Reviews(self.journal.facts("review/"), self.questions)
+
+    def of(self, stage: str) -> list[Record]:
+        """The records of a stage as a dataset has them: with the edited texts of the reviewers."""
+        return [self.reviews.applied(record) for record in self.records[stage]]
+
+    @property
+    def left(self) -> dict[str, int]:
+        """How many records are left after the labels, by stage that makes records."""
+        return {stage: len(records) for stage, records in self.records.items()}
+
+
+def of_recipe(recipe: Recipe, journal: Journal, finished: bool) -> Source:
+    """The source of the dataset of a run that ends now."""
+    review = recipe.config.review
+    return Source(
+        outline_of(recipe),
+        journal,
+        recipe.seeds,
+        recipe.config.schemas,
+        review.model_dump()["questions"] if review else {},
+        recipe.config.license,
+        finished,
+    )
+
+
+def of_run(run: OpenedRun, journal: Journal | None = None, license: str | None = None) -> Source:
+    """The source of the dataset of a run folder, without its recipe.
+
+    Args:
+        run: the run.
+        journal: its journal, if it is open for writing too.
+        license: the licence; that of its recipe if there is none.
+    """
+    config = run.config
+    review: Mapping[str, Any] = config.get("review") or model_config("paper", run.project, "review") or {}
+    return Source(
+        run.outline,
+        journal or run.journal,
+        run.seeds,
+        config.get("schema") or {},
+        review.get("questions") or {},
+        license or config.get("license"),
+        bool(run.journal.meta(FINISHED)),
+    )
+
+
+def makers(outline: Outline) -> Sequence[str]:
+    """The names of the stages that make records, in order."""
+    return [stage.name for stage in outline.makers]

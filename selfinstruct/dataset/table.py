@@ -1,0 +1,46 @@
+"""CSV for people: it opens in a spreadsheet, as text, and no text is run there as a formula.
+
+The file begins with a byte order mark, without which Excel reads UTF-8 as the encoding of the country. A text
+that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV Injection). Control
+characters, which a terminal would follow, become visible signs. A list or a mapping is written as JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # also in full width, which Excel reads alike
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]")
+_DELETE = 0x7F
+
+
+def file(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as a CSV file, with a line of the columns' names first."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(map(cell, names))
+    writer.writerows([cell(row.get(name)) for name in names] for row in rows)
+    return out.getvalue().encode("utf-8-sig", "backslashreplace")
+
+
+def cell(value: Any) -> str:
+    """A value as the text of a cell; nothing for null."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = _CONTROL.sub(_visible, text)
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _visible(found: re.Match[str]) -> str:
+    """The sign for a control character, or its number if it has no sign."""
+    code = ord(found[0])
+    return "\u2421" if code == _DELETE else chr(0x2400 + code) if code < 0x20 else f"\\x{code:02x}"
