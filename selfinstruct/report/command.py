@@ -71,7 +71,7 @@ def saved_options(sweep: Path, project: Path) -> ReportConfig | None:
         try:
             with opened(path, project) as run:
                 saved = run.config.get("report")
-            return None if saved is None else ReportConfig.model_validate(saved)
+            return ReportConfig.model_validate(saved) if isinstance(saved, dict) else None  # off
         except (UserError, ValueError):  # a job that failed early; the next one knows
             continue
     return None
@@ -139,11 +139,11 @@ def _parsed(arguments: Sequence[str], project: Path) -> tuple[list[str], list[st
 
 def _options(path: Path, overrides: Sequence[str], project: Path) -> ReportConfig:
     """The options that the run has saved, changed by those typed; its report may have been off."""
-    saved: dict[str, Any] = {}
+    saved: Any = None
     with opened(path, project) as run:
         if (run.path / CONFIG).is_file():
-            saved = run.config.get("report") or {}
-    found = sections({"report": saved}, overrides, project, ("report",))["report"]
+            saved = run.config.get("report")
+    found = sections({"report": saved if isinstance(saved, dict) else {}}, overrides, project, ("report",))["report"]
     bound, faults = validate(ReportConfig, found, "report")
     if faults:
         raise RecipeError(faults)
