@@ -143,7 +143,9 @@ def _options(path: Path, overrides: Sequence[str], project: Path) -> ReportConfi
     with opened(path, project) as run:
         if (run.path / CONFIG).is_file():
             saved = run.config.get("report")
-    found = sections({"report": saved if isinstance(saved, dict) else {}}, overrides, project, ("report",))["report"]
+    found = sections({"report": saved if isinstance(saved, dict) else {}}, overrides, project, ("report",))[
+        "report"
+    ]
     bound, faults = validate(ReportConfig, found, "report")
     if faults:
         raise RecipeError(faults)

@@ -91,7 +91,10 @@ def _records(stats: Stats, folder: str) -> dict[str, Any]:
     if not found or not found["rows"]:
         return {}
     rows = [[_plain(value) for value in row] for row in found["rows"]]
-    columns = [_column(name, [row[place] for row in rows]) for place, name in enumerate(found["columns"])]
+    names = list(found["columns"])
+    columns = [_column(name, [row[place] for row in rows]) for place, name in enumerate(names)]
+    if "parent" in names:
+        columns[names.index("id")]["note"] = names.index("parent")
     stage, total = found["stage"], found["total"]
     words = _words(len(rows), total, f"records of {stage}", folder, f"--stage {stage}")
     return {"records": {"columns": columns, "rows": rows, "total": total, **words, "file": f"{stage}.jsonl"}}
@@ -102,8 +105,8 @@ def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
     numeric = all(isinstance(value, int | float) for value in known)
     short = all(len(str(value)) <= SHORT for value in known)
     column: dict[str, Any] = {"name": name, "number": numeric}
-    if name == "id":
-        return {**column, "width": "middle"}
+    if name in ("id", "parent"):
+        return {**column, "width": "middle", "hidden": name == "parent"}
     if short and name not in LONG:
         return {**column, "width": "narrow", "filter": not numeric}
     return column

@@ -6,6 +6,7 @@ figure also has its numbers as a table, for readers without scripts or eyes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,9 +167,10 @@ def overlaid(
     runs: Sequence[str],
     title: str,
     form: str,
-    **line: Any,
 ) -> Spec:
     """A line for each run, told apart by colour and by dashes."""
+    counts = Counter(one["run"] for one in values)
+    alone: Spec = {"point": True} if 1 in counts.values() else {}
     dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 4]]
     encoding = {
         "x": amount(x, title, axis=across(one[x] for one in values), scale={"nice": False}),
@@ -188,4 +190,4 @@ def overlaid(
         },
         "tooltip": hints(run="run", **{x: f"{title}|~r", y: f"{y}|{form or ','}"}),
     }
-    return chart(values, [{"mark": mark("line", **line), "encoding": encoding}])
+    return chart(values, [{"mark": mark("line", **alone), "encoding": encoding}])

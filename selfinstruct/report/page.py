@@ -39,7 +39,7 @@ def page(template: str, figures: Sequence[Figure], tables: Mapping[str, Any], **
     drawing, own = bundle(), _text("report.js")
     data = {
         "config": config(on_page=True),
-        "figures": {figure.name: figure.spec for figure in figures},
+        "figures": {figure.name: _told(figure) for figure in figures},
         "tables": fitted(tables),
     }
     return str(
@@ -55,6 +55,14 @@ def page(template: str, figures: Sequence[Figure], tables: Mapping[str, Any], **
             **visible(facts),
         )
     )
+
+
+def _told(figure: Figure) -> dict[str, Any]:
+    """The specification with a description, which the browser tells to a screen reader."""
+    return {
+        **figure.spec,
+        "description": f"{figure.title}. {figure.read} The numbers are in the table below.",
+    }
 
 
 def policy(scripts: Sequence[str], style: str) -> str:

@@ -49,7 +49,7 @@ def _cells(verbs: Sequence[Mapping[str, Any]]) -> Iterator[Spec]:
     whole = sum(verb["count"] for verb in verbs) or 1
     start = 0.0
     for place, verb in enumerate(verbs):
-        fill = CELLS[place % len(CELLS)]
+        fill = CELLS[_colour(place, len(verbs))]
         own = {"verb": verb["verb"], "fill": fill}
         end = start + 2 * pi * verb["count"] / whole
         yield (
@@ -76,6 +76,12 @@ def _cells(verbs: Sequence[Mapping[str, Any]]) -> Iterator[Spec]:
             )
             inside = outside
         start = end
+
+
+def _colour(place: int, count: int) -> int:
+    """Which colour a verb has; neighbours differ, also the last one and the first."""
+    closing = place == count - 1 and place > 0 and place % len(CELLS) == 0
+    return 2 if closing else place % len(CELLS)
 
 
 def _cell(start: float, end: float, inner: float, outer: float) -> Spec:

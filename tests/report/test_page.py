@@ -28,7 +28,7 @@ SCRIPT = "Explain <script>window.ran = 1; document.title = 'ran'</script> to a c
 CLOSING = 'Say what </script><img src=x onerror="window.ran = 2"> does on a page of yours.'
 ESCAPES = "Name three things that are \x1b[31mred\x1b[0m\x07 in the kitchen."
 TURNED = "Find out why the file \u202egnp.exe is not a picture of the harbour."
-LONG = "harbour " * 125_000
+LONG = ("harbour " * 125_000).strip() + "."
 LIKE = "Explain <script>window.ran = 3</script> to a child in a few words, please."
 CHAT = (
     *("recipe=chat", "model=scripted", "model.mode=chat", "model.options.replies=mine.jsonl", "cache=off"),
@@ -43,7 +43,7 @@ def script(project: Path) -> None:
     reply = "\n".join(json.dumps({"instruction": task}) for task in tasks)
     first = [
         {"stage": "instructions", "number": 1, "reply": reply},
-        {"stage": "instances", "match": "in the kitchen", "reply": _instance("", LONG)},
+        {"stage": "instances", "match": "to a child", "reply": _instance("", LONG)},
         {"stage": "instances", "match": "onerror", "reply": _instance("<b>bold</b>", CLOSING)},
     ]
     last = [
@@ -179,14 +179,15 @@ def test_texts_of_records_are_shown_and_never_run(opened: Watched) -> None:
 
 
 def test_the_policy_stops_a_script_that_gets_into_the_page(opened: Watched) -> None:
-    """Also one that is added later; and nothing is made of text by eval."""
+    """Also one that is added later."""
     before = len(opened.wrong)
     ran = opened.page.evaluate(
         """() => { const one = document.createElement("script"); one.textContent = "window.late = 1";
-        document.body.append(one); try { eval("window.late = 2"); } catch { } return window.late; }"""
+        document.body.append(one); return window.late; }"""
     )
     assert ran is None
-    del opened.wrong[before:]  # the browser has reported both
+    assert "Content Security Policy" in opened.wrong[before]
+    del opened.wrong[before:]
 
 
 def test_every_figure_is_drawn_and_has_its_numbers(opened: Watched) -> None:
@@ -196,7 +197,9 @@ def test_every_figure_is_drawn_and_has_its_numbers(opened: Watched) -> None:
     for figure in figures:
         assert figure.query_selector("svg"), figure.inner_text()
         assert len(figure.query_selector("figcaption p").inner_text()) > 20
-        assert figure.query_selector("[role=img]").get_attribute("aria-label")
+        assert figure.query_selector("h3").inner_text() in str(
+            figure.query_selector(".drawing").get_attribute("aria-label")
+        ).replace("ROUGE-L", "ROUGE\N{NON-BREAKING HYPHEN}L")
         assert figure.query_selector_all("details tbody tr")
 
 
@@ -257,17 +260,17 @@ def test_a_table_can_be_searched_and_filtered(opened: Watched) -> None:
     """All the words have to be in a row; a check can be chosen; the count says how many match."""
     page, table = opened.page, "[data-table=rejected]"
     page.fill(f"{table} input", "window.ran a CHILD")
-    page.wait_for_function("document.querySelectorAll('[data-table=rejected] tbody tr').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('[data-table=rejected] tbody tr').length === 1")
     assert "1 to 1 of 1 rejections" in page.inner_text(f"{table} [role=status]")
     marks = [mark.inner_text() for mark in page.query_selector_all(f"{table} td:nth-child(5) mark")]
     assert "child" in marks, "what it has in common with the nearest text"
     page.fill(f"{table} input", "nowhere to be found")
-    page.wait_for_function("!document.querySelector('[data-table=rejected] tbody tr')")
+    page.wait_for_function("() => !document.querySelector('[data-table=rejected] tbody tr')")
     page.fill(f"{table} input", "")
     page.wait_for_selector(f"{table} tbody tr")
-    page.select_option(f"{table} select >> nth=0", index=1)
+    page.select_option(f"{table} label:has-text('check') select", index=1)
     assert len({cell.split("\n")[0] for cell in column(page, "rejected", 2)}) == 1
-    page.select_option(f"{table} select >> nth=0", index=0)
+    page.select_option(f"{table} label:has-text('check') select", index=0)
 
 
 def test_a_table_can_be_sorted_by_keyboard(opened: Watched) -> None:
@@ -291,13 +294,10 @@ def test_a_long_text_is_cut_and_says_how_long_it_is(opened: Watched, home: Path)
     """With the command that shows the whole; the page stays small."""
     page = opened.page
     assert (home / "run/report.html").stat().st_size < 2_000_000
-    table = "records" if "1,000,000" in page.inner_text("#records") else "rejected"
-    button = page.query_selector(
-        f"[data-table={table}] button.more:has-text('show all 1,000,000 characters')"
-    )
+    button = page.query_selector("[data-table=rejected] button.more:has-text('show all 1,000,')")
     button.click()
     told = button.evaluate("one => one.parentElement.innerText")
-    assert re.search(r"first 20,000 of 1,000,000 characters.*selfinstruct show run \S+-\d+", told, re.DOTALL)
+    assert re.search(r"first 20,000 of 1,000,\d+ characters.*selfinstruct show run \S+-\d+", told, re.DOTALL)
     button.click()
 
 
