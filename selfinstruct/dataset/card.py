@@ -5,6 +5,7 @@ The page has no date and no path, so the same replies make the same bytes. `head
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,6 +18,7 @@ from selfinstruct.dataset.splits import TRAIN
 from selfinstruct.dataset.written import Written
 
 README = "README.md"
+LOADERS = {"jsonl": "json", "parquet": "parquet"}  # the library's names of the formats
 LEFT_OUT = {  # why an export leaves out a record, by the name of the check
     "where": "do not fit its `where`",
     "schema": "lack a text that the format needs",
@@ -35,11 +37,13 @@ def card(source: Source, origins: Origins, exports: Sequence[Written]) -> str:
         exports: the exports, also those without rows.
     """
     filled = [one for one in exports if one.count]
-    loadable = [one for one in filled if one.export.format != "csv"]
+    typed = [one for one in filled if one.export.format != "csv"]
+    # The library reads all files of a folder in the format of the first config.
+    loadable = [one for one in typed if one.export.format == typed[0].export.format]
     parts = [
         header(source, loadable),
         *_opening(source, exports),
-        *_loading(loadable),
+        *_loading(loadable, [one for one in typed if one not in loadable]),
         *(_columns(source, one) for one in filled),
         *_making(source, origins),
         *_funnel(source),
@@ -74,7 +78,7 @@ def _rows(one: Written) -> Iterator[list[str]]:
         yield [f"`{one.name}`", f"`{split}`", f"`{file}`", f"{len(one.splits[split]):,}{seeds}"]
 
 
-def _loading(loadable: Sequence[Written]) -> Iterator[str]:
+def _loading(loadable: Sequence[Written], others: Sequence[Written]) -> Iterator[str]:
     if not loadable:
         return
     first = loadable[0]
@@ -83,8 +87,12 @@ def _loading(loadable: Sequence[Written]) -> Iterator[str]:
         "```python\nfrom datasets import load_dataset\n\n"
         f'rows = load_dataset("path/of/this/folder", "{first.name}", split="{next(iter(first.files))}")\n```'
     )
-    kinds = {one.export.format for one in loadable}
-    if "jsonl" in kinds:
+    for one in others:
+        yield (
+            f"`{one.name}` is in another format, and the library reads one format in a folder. Load it with "
+            f'`load_dataset("{LOADERS[one.export.format]}", data_files={json.dumps(one.files)})`.'
+        )
+    if any(one.export.format == "jsonl" for one in (*loadable, *others)):
         yield "A file that ends in .jsonl has one JSON object per line, in UTF-8."
     if any(one.export.split for one in loadable):
         yield (

@@ -44,7 +44,7 @@ selfinstruct export: write the dataset of a run again, in other formats, without
   RUN/dataset; files of yours stay there, and files that are no longer asked for go to RUN/set-aside.
 
   selfinstruct export runs/chat 'export=[chat]' export.chat.format=parquet
-  selfinstruct export runs/chat 'export=[alpaca,sharegpt,csv]' 'export.alpaca.split={train: 0.95, validation: 0.05}'
+  selfinstruct export runs/chat 'export=[sharegpt,csv]' 'export.sharegpt.split={train: 0.9, test: 0.1}'
   selfinstruct export runs/chat 'export.chat.where={review: ok}' export.chat.provenance=true license=cc-by-4.0
 
   export=…        the files: alpaca, chat, trl, sharegpt, prompt_completion, csv, or several of them
@@ -74,8 +74,8 @@ def main(arguments: list[str], project: Path) -> int:
     with opened(path, project) as run:
         if run.state == RUNNING and to is None:
             raise UserError(
-                f"{words[0]}: another process uses this run and writes its dataset at the end; wait for it, or "
-                f"write what there is now to another folder: to=DIR"
+                f"{words[0]}: another process uses this run and writes its dataset at the end; wait for it, "
+                "or write what there is now to another folder: to=DIR"
             )
         exports = exports_of(run, overrides)
         with Progress().busy("writing the dataset"):
@@ -155,12 +155,12 @@ def _sum_up(folder: RunFolder, source: Source, made: Dataset) -> None:
     rejected = chain(all_rejected(source.outline, folder.journal), made.left_out)
     folder.write_lines(REJECTED, map(rejected_row, rejected))
     summary = json.loads((folder.path / SUMMARY).read_text(encoding="utf-8"))
-    before = {
+    kept = {
         name: facts
         for name, facts in (summary.get("files") or {}).items()
-        if not name.startswith(f"{DATASET}/")
+        if name != REJECTED and not name.startswith(f"{DATASET}/")
     }
-    text = json.dumps({**summary, "files": {**before, **folder.written}}, indent=2) + "\n"
+    text = json.dumps({**summary, "files": {**kept, **folder.written}}, indent=2) + "\n"
     digests = folder.journal.meta(SUMMED_UP) or {}
     folder.journal.set_meta(SUMMED_UP, {**digests, SUMMARY: sha256(text.encode()).hexdigest()})
     folder.write(SUMMARY, [text])

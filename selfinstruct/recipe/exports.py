@@ -131,6 +131,12 @@ def checked(
         for name in export.columns
         if name in unkept and name not in sample
     ]
+    first = next((name for name, other in others.items() if other.format != "csv"), None)
+    if first and export.format not in ("csv", others[first].format):
+        warnings.append(
+            f"export.{key}.format: load_dataset reads one format in a folder, that of {first}, so {key} is no "
+            "config of dataset/README.md; its page says how to load it"
+        )
     return fit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,41 @@ def _does(kind: str | None) -> str:
 
 
 def dataset_files(run: OpenedRun) -> list[dict[str, Any]]:
-    """The files of the dataset with a row a line, and how many rows each has."""
+    """The data files of the dataset, and how many rows each has; None where that cannot be read here."""
     folder = run.path / DATASET
+    paths = sorted(folder.rglob("*")) if folder.is_dir() else []
     return [
-        {"file": path.relative_to(folder).as_posix(), "rows": _lines(path)}
-        for path in sorted(folder.rglob("*.jsonl") if folder.is_dir() else [])
+        {"file": path.relative_to(folder).as_posix(), "rows": COUNTS[path.suffix](path)}
+        for path in paths
+        if path.suffix in COUNTS
     ]
 
 
 def _lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(1 for _ in file)
+
+
+def _table_rows(path: Path) -> int:
+    """The rows below the heading: a row ends with a line after which all quotation marks are in pairs."""
+    rows = marks = 0
+    with path.open("rb") as file:  # cells may be longer than the csv module reads
+        for line in file:
+            marks += line.count(b'"')
+            rows += marks % 2 == 0
+    return max(rows - 1, 0)
+
+
+def _parquet_rows(path: Path) -> int | None:
+    try:
+        from pyarrow.parquet import read_metadata
+    except ImportError:  # the run was made on another machine
+        return None
+    return int(read_metadata(path).num_rows)
+
+
+COUNTS: dict[str, Callable[[Path], int | None]] = {
+    ".jsonl": _lines,
+    ".csv": _table_rows,
+    ".parquet": _parquet_rows,
+}

@@ -12,17 +12,16 @@ from selfinstruct.run_folder.opened import OpenedRun
 FACTS = "review/"
 
 
-def review_summary(run: OpenedRun, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def review_summary(run: OpenedRun, questions: Mapping[str, Any]) -> dict[str, Any] | None:
     """The summary; None if nobody has reviewed a record.
 
     Args:
         run: the run.
-        config: its saved config, which has the questions.
+        questions: the questions by name, each with its text and its choices, the good one first.
     """
-    reviews = {name: rows for name, rows in by_reviewer(_given(run)).items() if rows}
+    reviews = by_reviewer(_given(run))
     if not reviews:
         return None
-    questions = (config.get("review") or {}).get("questions") or {}
     choices = {name: list(question["choices"]) for name, question in questions.items()}
     found = summed_up(choices, reviews)
     every = found["all"]
@@ -38,12 +37,21 @@ def review_summary(run: OpenedRun, config: Mapping[str, Any]) -> dict[str, Any] 
         },
         "records": found["records"],
         "edited": found["edited"],
+        "other_questions": sum(
+            _is_other(one, questions) for rows in reviews.values() for one in rows.values()
+        ),
     }
 
 
 def _given(run: OpenedRun) -> dict[str, Any]:
     """The reviews that were not taken back."""
-    return {key: review for key, review in run.journal.facts(FACTS).items() if review and "answers" in review}
+    facts = run.journal.facts(FACTS)
+    return {key: review for key, review in facts.items() if review and review.get("answers")}
+
+
+def _is_other(review: Mapping[str, Any], questions: Mapping[str, Any]) -> bool:
+    """Whether a review answers none of these questions, as if it was made with others (`review=NAME`)."""
+    return not any(name in questions for name in review["answers"])
 
 
 def _question(name: str, question: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:

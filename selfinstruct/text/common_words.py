@@ -1,4 +1,4 @@
-"""The most common words of texts in any language, where no parser is at hand. Usable on its own.
+"""The most common words of texts in any language, for languages without a parser. Usable on its own.
 
 >>> common_words(["Schreibe ein Gedicht.", "Ein Gedicht, bitte!"], "de", most=1)
 [('gedicht', 2)]

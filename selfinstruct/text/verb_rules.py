@@ -93,12 +93,12 @@ def _ends_phrase(word: str, head: str, before: str) -> bool:
     low = word.lower()
     if low in english.PREPOSITIONS or low in english.AUXILIARIES or not word[0].isalnum():
         return True
-    if not head:  # here "that" and "what" are no determiners
+    if not head:  # here "that" and "what" are determiners, and begin no clause
         return low in english.CLAUSES and low not in english.DETERMINERS
     if low in english.CLAUSES or low in english.DETERMINERS:
         return True
     named = word[0].isupper() and head.islower()  # "the character Cinderella"
-    # "a story | involving ..."; but "an interesting, detailed story"
+    # "a story | involving ..."; but "a very interesting detailed story"
     clause = (
         low.endswith(_PARTICIPLES) and before == head.lower() and not head.endswith((*_PARTICIPLES, "ly"))
     )

@@ -56,7 +56,7 @@ def main() -> None:
 
 def measured(texts: list[str], fields: list[list[str]]) -> None:
     """All measures that the report of a run without a parser has, but the comparison with each other text."""
-    pairs = line("verbs and objects by rules", partial(list, map(verb_rules.pair, texts)))
+    pairs = line("verbs and objects by rules", lambda: [verb_rules.pair(text) for text in texts])
     line("sunburst", partial(sunburst, pairs))
     line("common words", partial(common_words, texts, "en"))
     line("distinct-n, entropy, self-BLEU", partial(measures, texts))

@@ -14,7 +14,9 @@ from selfinstruct import run
 from selfinstruct.config import ReportConfig
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, Record, Rejection, Reply, Request
+from selfinstruct.report.check_steps import dataset_files
 from selfinstruct.report.comparison import compare
+from selfinstruct.report.nearest import Similarity
 from selfinstruct.report.progress_curve import Progress, knee_of
 from selfinstruct.report.stats import Stats, gather, stats_text
 from selfinstruct.report.tables import quotas
@@ -122,6 +124,23 @@ def test_the_funnel_goes_down_to_what_was_accepted(stats: Stats) -> None:
     assert (last["candidates"], last["accepted"], last["left"]) == (5, 4, 4)
 
 
+def test_the_files_of_the_dataset(finished: Path, tmp_path: Path) -> None:
+    """Their rows, in each format; a line break in a cell of a table begins no row."""
+    import pyarrow
+    from pyarrow import parquet
+
+    (tmp_path / "run.sqlite").write_bytes((finished / "run.sqlite").read_bytes())
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"a": 1}\n{"a": 2}\n', encoding="utf-8")
+    (folder / "b.csv").write_text('text\n"two\nlines, ""quoted"""\n"' + "x" * 200_000 + '"\n')
+    (folder / "README.md").write_text("# A dataset\n", encoding="utf-8")
+    parquet.write_table(pyarrow.table({"a": [1, 2, 3]}), folder / "c.parquet")
+    with opened(tmp_path) as one:
+        files = {row["file"]: row["rows"] for row in dataset_files(one)}
+    assert files == {"a.jsonl": 2, "b.csv": 2, "c.parquet": 3}
+
+
 def test_similarity_to_seeds_and_to_earlier_texts(stats: Stats) -> None:
     """ROUGE-L of two texts is twice the words in common, over the words of both."""
     found = stats["similarity"]["instructions"]
@@ -133,6 +152,20 @@ def test_similarity_to_seeds_and_to_earlier_texts(stats: Stats) -> None:
     rejected = found["rejected"]
     assert (rejected["count"], rejected["min"], rejected["max"]) == (2, round(10 / 11, 6), 1.0)
     assert found["threshold"] == 0.7
+
+
+def test_the_scores_that_a_run_has_kept() -> None:
+    """The nearest text that is no seed comes from the details; if only seeds were kept, it is computed."""
+    found = Similarity("instruction", ["rouge_l"], {"s0"})
+    kept: list[dict[str, float]] = [{}, {"s0": 0.6, "i-1": 0.4}, {"s0": 0.5}]
+    for number, similar in enumerate(kept, 1):
+        data = {"instruction": ["Name a river.", "Name a lake.", "Name a river now."][number - 1]}
+        detail = {"most_similar": similar} if similar else {}
+        found.see(Record(f"i-{number}", "i", number, 0, data, fate=ACCEPTED, detail=detail))
+    scores = found.scores(["Name a river."], "en", 0)
+    assert scores.seed == [1, 2 * 2 / 6, 2 * 3 / 7]
+    assert scores.machine == [None, 0.4, 2 * 3 / 7]
+    assert scores.by_request() == {1: [1], 2: [2 * 2 / 6], 3: [2 * 3 / 7]}
 
 
 def test_the_curve_has_a_point_for_each_request(stats: Stats) -> None:
@@ -317,6 +350,7 @@ def reviewed(finished: Path, tmp_path: Path) -> Path:
             if given:
                 fact = {"answers": given, "edit": None, "note": "", "at": "2026-01-01T00:00:00+00:00"}
                 journal.set_meta(f"review/{reviewer}/{id}", fact)
+    journal.set_meta(f"review/eve/{ids[0]}", {"answers": {}, "edit": None, "note": "", "at": ""})
     journal.close()
     return folder
 
@@ -327,7 +361,7 @@ def test_the_summary_of_a_review(reviewed: Path) -> None:
         found = gather(one)
     review = found["review"]
     assert review["reviewers"] == [{"name": "ann", "reviewed": 4}, {"name": "bob", "reviewed": 3}]
-    assert review["records"] == 4
+    assert (review["records"], review["other_questions"]) == (4, 0)
     instruction, _, output = review["questions"]
     assert instruction["share_good"] == 1
     assert instruction["kappa"] is None  # with only one answer, chance explains everything
@@ -342,6 +376,16 @@ def test_the_summary_of_a_review(reviewed: Path) -> None:
     assert review["all_good"]["share"] == 0.25
     rows = {row["what"]: (row["paper"], row["run"]) for row in found["paper"]}
     assert rows["review: all three"] == (0.54, 0.25)
+
+
+def test_the_questions_of_a_review_can_be_named(reviewed: Path) -> None:
+    """Where they are not those of the run; what answers other questions is counted as such."""
+    mine = {"useful": {"text": "Is it of use?", "choices": {"yes": {"key": "y", "text": "Yes"}}}}
+    with opened(reviewed) as one:
+        review = gather(one, questions=mine)["review"]
+    assert [question["name"] for question in review["questions"]] == ["useful"]
+    assert (review["records"], review["other_questions"]) == (0, 7)
+    assert review["questions"][0]["share_good"] is None
 
 
 def test_runs_side_by_side(stats: Stats) -> None:

@@ -33,6 +33,6 @@ def test_rows_without_direction() -> None:
 
 
 def test_numbers_that_are_none() -> None:
-    """A row that is not finite is an error of the caller's."""
+    """A row that is not finite raises an error."""
     with pytest.raises(ValueError, match="not finite"):
         vendi(np.array([[1.0, np.nan]]))

@@ -101,7 +101,7 @@ def test_spacy_agrees_on_plain_instructions(spacy: Parser) -> None:
 
 @needs_spacy
 def test_only_the_first_sentence_counts(spacy: Parser) -> None:
-    """As in the paper's code; and if the root is no verb, the closest verb below it."""
+    """As in the paper's code; and if the root is not a verb, the closest verb below it."""
     found = spacy.pairs(["Here is a text. Translate the text.", "The tools needed to write a poem"])
     assert found == [(None, None), ("need", None)]
 
@@ -216,7 +216,7 @@ def test_sunburst_of_nothing() -> None:
 
 
 def test_common_words() -> None:
-    """By the number of texts that have them, without the words that tell nothing."""
+    """By the number of texts that have them, without the words of the stop list."""
     texts = [
         "Schreibe ein Gedicht: Gedicht!",
         "Ein GEDICHT über 2 Städte",
