@@ -44,10 +44,18 @@ class Watched:
         self.asked: list[str] = []
         self.wrong: list[str] = []
         own = file.as_uri()
-        self.page.on("request", lambda one: one.url.split("#")[0] == own or self.asked.append(one.url))
-        self.page.on("console", lambda one: one.type in ("error", "warning") and self.wrong.append(one.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda one: self._asks(one.url, own))
+        self.page.on("console", lambda one: self._says(one.type, one.text))
+        self.page.on("pageerror", lambda error: self._says("error", str(error)))
         self.page.goto(own)
+
+    def _asks(self, address: str, own: str) -> None:
+        if address.split("#")[0] != own:
+            self.asked.append(address)
+
+    def _says(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.wrong.append(text)
 
     def drawn(self) -> list[str]:
         """Scroll to every figure; the names of those that are drawn."""

@@ -16,6 +16,7 @@ from selfinstruct.report.marks import Figure
 from selfinstruct.report.theme import config
 
 PACKAGE = "vl-convert-python"
+SNIPPET = "window.vegaEmbed = vegaEmbed;"  # what the page needs of it
 WIDE, HIGH = 720, 560  # pixels of a file; a page has room of its own
 SCALE = 2.0  # pixels of a PNG for each pixel of the figure
 
@@ -31,7 +32,7 @@ def bundle() -> str:
         pass
     import vl_convert
 
-    text = vl_convert.javascript_bundle(None) + _END
+    text = vl_convert.javascript_bundle(SNIPPET) + _END
     _keep(text, kept)
     return text
 

@@ -1,10 +1,11 @@
 """How quickly the page of a report opens in a real browser, and how it feels to search it; run by hand.
 
-    python tests/bench/report_page.py runs/big                    # the report of a run; it is made if there is none
+    python tests/bench/report_page.py runs/big              # of a run; its report is made if there is none
     python tests/bench/report_page.py runs/big --folds 5
 
-Prints the size of the page, and the median over the folds of: the time from opening the page to its tables and
-to its first figure, the time to draw each further figure, and the time from a typed letter to the rows that match.
+Prints the size of the page, and the median over the folds of: the time from opening the page to its tables
+and to its first figure, the time to draw each further figure, and the time from a typed letter to the rows
+that match.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ FILTERED = """async ([table, text]) => {
     const began = performance.now();
     const changed = new Promise((done) => {
       const watcher = new MutationObserver(() => { watcher.disconnect(); requestAnimationFrame(done); });
-      watcher.observe(root.querySelector("tbody"), { childList: true });
+      watcher.observe(root.querySelector("[role=status]"), { childList: true });  // written last
     });
     input.value = text.slice(0, end);
     input.dispatchEvent(new Event("input", { bubbles: true }));
