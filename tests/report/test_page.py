@@ -346,12 +346,12 @@ def test_a_sweep_ends_with_a_comparison_of_its_jobs(
     """Its jobs write no report of their own; the verb writes the same page."""
     monkeypatch.delenv("SELFINSTRUCT_REPORT", raising=False)
     arguments = [part for part in CHAT if not part.startswith("target")]
-    status, out, err = typed(capsys, "-m", *arguments, "target=2,3", "sweep_dir=sweep")
+    status, out, err = typed(capsys, "-m", *arguments, "target=4,5", "sweep_dir=sweep")
     assert status == 0, err
     assert out.splitlines()[-1] == "report: sweep/report.html"
     page = (home / "sweep/report.html").read_text(encoding="utf-8")
-    assert "job 0 target=2" in page
-    assert "job 1 target=3" in page
+    assert "job 0 target=4" in page
+    assert "job 1 target=5" in page
     assert not list((home / "sweep").glob("[01]/report.html"))
     assert typed(capsys, "report", "sweep")[0] == 0
     assert (home / "sweep/report.html").read_text(encoding="utf-8") == page
