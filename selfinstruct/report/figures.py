@@ -230,7 +230,7 @@ def _similarity(stats: Stats) -> Iterator[Figure]:
 
 def _compared(one: Stats) -> str:
     whole = one.get("texts", one["count"])
-    drawn = f" that were drawn from {whole:,}" if whole > one["count"] else ""
+    drawn = f" that were drawn from {whole:,}" if whole > one["count"] + 1 else ""  # the first one has no earlier text
     return f"{one['count']:,} texts{drawn}"
 
 
