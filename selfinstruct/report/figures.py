@@ -230,7 +230,8 @@ def _similarity(stats: Stats) -> Iterator[Figure]:
 
 def _compared(one: Stats) -> str:
     whole = one.get("texts", one["count"])
-    drawn = f" that were drawn from {whole:,}" if whole > one["count"] + 1 else ""  # the first one has no earlier text
+    part = one["count"] < whole - 1  # the first text has no earlier one
+    drawn = f" that were drawn from {whole:,}" if part else ""
     return f"{one['count']:,} texts{drawn}"
 
 
