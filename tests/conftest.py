@@ -23,9 +23,10 @@ SHARED = ROOT.parent / "shared" / "data"
 def pytest_configure() -> None:
     """Let children hear signals, and start one nursery for all processes of pytest.
 
-    The nursery imports nothing until a test needs it.
+    The nursery imports nothing until a test needs it. Runs write no report, unless a test wants one.
     """
     _hear()
+    os.environ["SELFINSTRUCT_REPORT"] = "off"
     if children.FORKS:
         os.environ[ADDRESS] = children.nursery()
 

@@ -39,7 +39,10 @@ def run(recipe: str, overrides: Iterable[str] = (), *, project: str | Path = "."
     from selfinstruct.recipe.compose import compose
 
     composed = compose([f"recipe={recipe}", *overrides], Path(project))
-    return execute(composed.recipe(), composed.run_dir(), Progress(quiet=quiet), composed.saved)
+    built, progress = composed.recipe(), Progress(quiet=quiet)
+    done = execute(built, composed.run_dir(), progress, composed.saved)
+    write_report(built, done, progress)
+    return done
 
 
 def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str]) -> Run:
@@ -76,6 +79,24 @@ def execute(recipe: Recipe, path: Path, progress: Progress, saved: dict[str, str
     except (sqlite3.Error, OSError) as error:
         raise broken(path, error) from error
     return Run(path)
+
+
+def write_report(recipe: Recipe, run: Run, progress: Progress) -> Path | None:
+    """Write the report of a run that has ended; return its page, None if there is none.
+
+    A fault in the report is a note: the run has ended well.
+
+    Args:
+        recipe: the recipe, which may turn the report off.
+        run: the run.
+        progress: shows the notes.
+    """
+    if recipe.config.report is None:
+        return None
+    from selfinstruct.report.writing import at_the_end
+
+    with progress.busy("writing the report"):
+        return at_the_end(run.folder, recipe.config.report, recipe.project, progress.say)
 
 
 def _in_a_new_loop(work: Callable[[Interrupter], Coroutine[Any, Any, None]]) -> None:

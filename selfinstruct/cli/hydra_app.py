@@ -133,12 +133,25 @@ def run_sweep(arguments: Sequence[str], project: Path) -> int:
         wide = None if sys.stdout.isatty() else 200
         table.write(sweep, jobs)
         table.show(_short(sweep, project), jobs, console(sys.stdout, width=wide))
+        if not interrupted:
+            _report(sweep, project)
     states = {job.state for job in jobs}
     if interrupted or sweeps.STOPPED in states:
         print(f"stopped; to go on: the same command with sweep_dir={_short(sweep, project)}", file=sys.stderr)
         return Interrupted.status
     statuses = {sweeps.FAILED: 1, sweeps.BUDGET: BudgetReached.status, sweeps.MISSED: MISSED_STATUS}
     return next((status for state, status in statuses.items() if state in states), 0)
+
+
+def _report(sweep: Path, project: Path) -> None:
+    """Write the page that compares the jobs, unless the jobs' own report is off."""
+    from selfinstruct.monitor.progress import Progress
+    from selfinstruct.report.command import saved_options, write_sweep
+    from selfinstruct.report.writing import at_the_end
+
+    page = at_the_end(sweep, saved_options(sweep, project), project, Progress().say, write_sweep)
+    if page:
+        print(f"report: {_short(page, project)}")
 
 
 def run_one(config: DictConfig) -> float | None:

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selfinstruct.errors import MISSED_STATUS, Interrupted, UserError, unknown
+from selfinstruct.errors import MISSED_STATUS, BudgetReached, Interrupted, UserError, unknown
 from selfinstruct.monitor.outside import outlast_the_terminal, stopping
 from selfinstruct.monitor.terminal import console, screen, screened
 from selfinstruct.project.layout import FOLDERS, headline, listing
@@ -227,7 +227,7 @@ def _apply(verb: str, arguments: list[str], project: Path) -> int:
 
 
 def _run(composed: Composed, run_dir: Path) -> int:
-    from selfinstruct.api import execute
+    from selfinstruct.api import Run, execute, write_report
     from selfinstruct.monitor.progress import Progress
     from selfinstruct.report.ending import MISSED, last_line
     from selfinstruct.report.funnel import draw_samples, show
@@ -236,14 +236,25 @@ def _run(composed: Composed, run_dir: Path) -> int:
     progress = Progress()
     for warning in recipe.warnings:
         progress.say(f"note: {warning}")
-    done = execute(recipe, run_dir, progress, composed.saved)
+    try:
+        done = execute(recipe, run_dir, progress, composed.saved)
+    except BudgetReached:
+        _name_report(write_report(recipe, Run(run_dir), progress))  # on what the budget has bought
+        raise
     samples = draw_samples(done.records(recipe.makers[-1].name), recipe.config.seed)
     summary = done.summary
     show(summary, samples, console(sys.stdout))
     if recipe.config.replay:
         print(f"\nreplay: {summary['replay']['note']}")
     print(f"\n{last_line(recipe, summary, _short(done.folder))}")
+    _name_report(write_report(recipe, done, progress))
     return MISSED_STATUS if summary["state"] == MISSED else 0
+
+
+def _name_report(page: Path | None) -> None:
+    """Print where a report is, on the last line of a run."""
+    if page:
+        print(f"report: {_short(page)}")
 
 
 def _check(composed: Composed, run_dir: Path) -> int:

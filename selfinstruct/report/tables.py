@@ -73,8 +73,7 @@ def quotas(counts: Mapping[tuple[str, str], int], most: int) -> dict[tuple[str, 
 
 def text_of(stage: StageOutline, data: Mapping[str, Any]) -> str:
     """The fields that a stage gives its records itself, as one text."""
-    parts = (data.get(name) for name in stage.own)
-    return "\n".join(str(_cell(part)) for part in parts if part not in (None, ""))
+    return _joined(data.get(name) for name in stage.own)
 
 
 def _rejected(run: OpenedRun, stage: StageOutline, record: Record) -> list[Any]:
@@ -82,7 +81,7 @@ def _rejected(run: OpenedRun, stage: StageOutline, record: Record) -> list[Any]:
     text = text_of(stage, record.data) or _reply(run, record)
     near_text = _nearest_text(run, str(near)) if near else None
     score = record.detail.get("score")
-    return [record.id, stage.name, record.check, record.reason, _cell(text), near, near_text, score]
+    return [record.id, stage.name, record.check, record.reason, _cell(text), near, _cell(near_text), score]
 
 
 def _reply(run: OpenedRun, record: Record) -> str:
@@ -97,12 +96,20 @@ def _nearest_text(run: OpenedRun, id: str) -> str | None:
         return None
     own = {stage.name: stage for stage in run.outline.stages}
     fields: Iterable[str] = own[near.stage].own if near.stage in own else [*near.data][:1]
-    return "\n".join(str(_cell(near.data[name])) for name in fields if near.data.get(name) not in (None, ""))
+    return _joined(near.data.get(name) for name in fields)
+
+
+def _joined(parts: Iterable[Any]) -> str:
+    return "\n".join(_text(part) for part in parts if part not in (None, ""))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _cell(value: Any) -> Any:
-    """A value that a table can show: a number, a truth value or a text."""
+    """A value that a table can show: a number, a truth value, a text, or the start of a long one."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    text = _text(value)
+    return text if len(text) <= LONGEST else {"text": text[:LONGEST], "of": len(text)}
