@@ -20,8 +20,8 @@ from conftest import lines
 from results import refused
 
 from selfinstruct.cli.main import command
-from selfinstruct.report import vega
-from selfinstruct.report.theme import CELL_INK, CELLS, COLOURS, SERIES
+from selfinstruct.report.page import vega
+from selfinstruct.report.page.theme import CELL_INK, CELLS, COLOURS, SERIES
 
 GOOD = Path(__file__).parents[1] / "replies/en.jsonl"
 SCRIPT = "Explain <script>window.ran = 1; document.title = 'ran'</script> to a child in a few words."

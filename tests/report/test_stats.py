@@ -14,12 +14,12 @@ from selfinstruct import run
 from selfinstruct.config import ReportConfig
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, Record, Rejection, Reply, Request
-from selfinstruct.report.check_steps import dataset_files
-from selfinstruct.report.comparison import compare
-from selfinstruct.report.nearest import Similarity
-from selfinstruct.report.progress_curve import Progress, knee_of
-from selfinstruct.report.stats import Stats, gather, stats_text
-from selfinstruct.report.tables import quotas
+from selfinstruct.report.numbers.check_steps import dataset_files
+from selfinstruct.report.numbers.comparison import compare
+from selfinstruct.report.numbers.nearest import Similarity
+from selfinstruct.report.numbers.progress_curve import Progress, knee_of
+from selfinstruct.report.numbers.stats import Stats, gather, stats_text
+from selfinstruct.report.numbers.tables import quotas
 from selfinstruct.run_folder.opened import opened
 
 REPLIES = Path(__file__).parents[1] / "replies"

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.report.marks import Figure
-from selfinstruct.report.theme import config
+from selfinstruct.report.page.marks import Figure
+from selfinstruct.report.page.theme import config
 
 PACKAGE = "vl-convert-python"
 SNIPPET = "window.vegaEmbed = vegaEmbed;"  # what the page needs of it

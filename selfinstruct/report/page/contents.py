@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selfinstruct.report import compare, formats
-from selfinstruct.report.cells import visible
-from selfinstruct.report.figures import figures
-from selfinstruct.report.marks import Figure
-from selfinstruct.report.page import page
-from selfinstruct.report.stats import TABLES
+from selfinstruct.report.numbers.stats import TABLES
+from selfinstruct.report.page import compare, formats
+from selfinstruct.report.page.cells import visible
+from selfinstruct.report.page.figures import figures
+from selfinstruct.report.page.marks import Figure
+from selfinstruct.report.page.render import page
 
 LONG = ("instruction", "input", "output", "text", "turns")  # fields that get a wide column
 SHORT = 40  # characters of a value in a narrow column
@@ -38,7 +38,7 @@ def run_page(
     """The page of a run, and its figures.
 
     Args:
-        stats: its statistics, as `report/stats.py` gathers them.
+        stats: its statistics, as `report/numbers/stats.py` gathers them.
         folder: its folder, as a user types it.
         command: the command that makes the page anew.
         numbers_file: the name of the file with the same numbers.

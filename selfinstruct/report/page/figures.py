@@ -1,4 +1,4 @@
-"""The figures of a run's report, made from its statistics (`report/stats.py`).
+"""The figures of a run's report, made from its statistics (`report/numbers/stats.py`).
 
 To add one: write a function that yields `Figure`, and name it in `figures`; the page shows it in the section
 that it names, and `report.figures=svg` writes it to a file.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from selfinstruct.report.marks import (
+from selfinstruct.report.page.marks import (
     Figure,
     Spec,
     amount,
@@ -24,7 +24,7 @@ from selfinstruct.report.marks import (
     rule,
     tall,
 )
-from selfinstruct.report.sunburst import sunburst
+from selfinstruct.report.page.sunburst import sunburst
 
 MOST_VALUES = 15  # bars of a figure; the rest are one bar
 MOST_WORDS = 30

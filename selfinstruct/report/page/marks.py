@@ -1,6 +1,6 @@
 """The parts that figures are made of: specifications of Vega-Lite as plain dicts, with their numbers inside.
 
-A specification is data: the page draws it in the browser, and `report/vega.py` writes it as SVG or PNG. Each
+A specification is data: the page draws it in the browser, and `vega.py` writes it as SVG or PNG. Each
 figure also has its numbers as a table, for readers without scripts or eyes.
 """
 
