@@ -474,6 +474,7 @@ def test_odd_records(crowded: Path) -> None:
     assert {row["check"] for row in rows} >= {"rouge_l", "banned_words", "exact_duplicate"}
     odd = next(row for row in rows if row["nearest"] == "gone-1")
     assert odd["nearest_text"] is None
-    assert len(odd["text"]) == 20_000
+    assert len(odd["text"]["text"]) == 20_000
+    assert odd["text"]["of"] > 1_000_000
     assert found["similarity"]["instructions"]["to_seed"]["count"] == 5
     assert stats_text(found)
