@@ -44,7 +44,8 @@ COPIES = Help(
         "{about}other examples in {prompt}",
     ),
 )
-SAME = Help("were too similar to an existing text", (SEEDS, HOTTER, ANOTHER, "change {section}"))
+NEW = (SEEDS, HOTTER, ANOTHER, "change {section}")
+SIMILAR = Help("were too similar to an existing text", NEW)
 HELP: dict[str, Help] = {
     # a whole reply, or a part of it, is faulty
     "unreadable": Help(
@@ -86,9 +87,9 @@ HELP: dict[str, Help] = {
     "repeated_line": Help("repeated one line", ("model.sampling.frequency_penalty=0.5", LARGER, HOTTER)),
     # filters, by kind
     "copied": COPIES,
-    "exact_duplicate": SAME,
-    "rouge_l": SAME,
-    "embedding_similarity": SAME,
+    "exact_duplicate": Help("were the same as an existing text", NEW),
+    "rouge_l": SIMILAR,
+    "embedding_similarity": SIMILAR,
     "duplicate": Help("occurred twice in one reply", (HOTTER, LARGER, WORDS)),
     "decontaminate": Help(
         "overlap with an evaluation file",

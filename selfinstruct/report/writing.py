@@ -16,10 +16,10 @@ from typing import Any
 
 from selfinstruct.config import ReportConfig
 from selfinstruct.errors import UserError
-from selfinstruct.report import vega
-from selfinstruct.report.contents import compared_page, run_page
-from selfinstruct.report.marks import Figure
-from selfinstruct.report.stats import TABLES, gather, stats_text
+from selfinstruct.report.numbers.stats import TABLES, gather, stats_text
+from selfinstruct.report.page import vega
+from selfinstruct.report.page.contents import compared_page, run_page
+from selfinstruct.report.page.marks import Figure
 from selfinstruct.run_folder.opened import CONFIG, OpenedRun, opened
 from selfinstruct.safety.blot import blotted
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfinstruct.config import QuestionConfig
-from selfinstruct.report.agreement import summed_up
+from selfinstruct.report.numbers.agreement import summed_up
 from selfinstruct.review.material import Material
 from selfinstruct.review.sample import next_for
 from selfinstruct.review.store import Change, Review, Reviews

@@ -20,7 +20,7 @@ from typing import Any
 from selfinstruct.errors import RunFolderError, UserError
 from selfinstruct.journal.facts import Facts, open_facts
 from selfinstruct.journal.store import GIVEN, REVIEWS
-from selfinstruct.report.agreement import by_reviewer
+from selfinstruct.report.numbers.agreement import by_reviewer
 from selfinstruct.run_folder.folder import JOURNAL, REVIEWED
 from selfinstruct.run_folder.handover import place
 

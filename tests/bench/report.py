@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from big_run import make
 
-from selfinstruct.report.stats import gather, stats_text
+from selfinstruct.report.numbers.stats import gather, stats_text
 from selfinstruct.run_folder.opened import opened
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--without-details", action="store_true")
     given = parser.parse_args()
-    kept = "selfinstruct.report.nearest._nearest_made"
+    kept = "selfinstruct.report.numbers.nearest._nearest_made"
     without = patch(kept, lambda similar, seeds: None) if given.without_details else nullcontext()
     with without, tempfile.TemporaryDirectory() as place:
         measured(given.folder or make(Path(place) / "big"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selfinstruct.report.agreement import agreement, by_reviewer, kappa, summed_up, wilson
+from selfinstruct.report.numbers.agreement import agreement, by_reviewer, kappa, summed_up, wilson
 
 QUESTIONS = {"valid": ("ok", "wrong"), "output": ("ok", "minor", "wrong")}
 

@@ -20,14 +20,15 @@ from conftest import lines
 from results import refused
 
 from selfinstruct.cli.main import command
-from selfinstruct.report import vega
-from selfinstruct.report.theme import CELL_INK, CELLS, COLOURS, SERIES
+from selfinstruct.report.page import vega
+from selfinstruct.report.page.theme import CELL_INK, CELLS, COLOURS, SERIES
 
 GOOD = Path(__file__).parents[1] / "replies/en.jsonl"
 SCRIPT = "Explain <script>window.ran = 1; document.title = 'ran'</script> to a child in a few words."
 CLOSING = 'Say what </script><img src=x onerror="window.ran = 2"> does on a page of yours.'
 ESCAPES = "Name three things that are \x1b[31mred\x1b[0m\x07 in the kitchen."
 TURNED = "Find out why the file \u202egnp.exe is not a picture of the harbour."
+JOINED = "می\u200cخواهم 👩\u200d🔬 Donau\u00addampf"  # the marks in it are part of the writing
 LONG = ("harbour " * 125_000).strip() + "."
 LIKE = "Explain <script>window.ran = 3</script> to a child in a few words, please."
 CHAT = (
@@ -44,7 +45,7 @@ def script(project: Path) -> None:
     first = [
         {"stage": "instructions", "number": 1, "reply": reply},
         {"stage": "instances", "match": "to a child", "reply": _instance("", LONG)},
-        {"stage": "instances", "match": "onerror", "reply": _instance("<b>bold</b>", CLOSING)},
+        {"stage": "instances", "match": "onerror", "reply": _instance(f"<b>bold</b> {JOINED}", CLOSING)},
     ]
     last = [
         {"stage": "classification", "reply": '{"is_classification": false}'},
@@ -174,6 +175,7 @@ def test_texts_of_records_are_shown_and_never_run(opened: Watched) -> None:
     shown = opened.page.inner_text("body")
     for text in (SCRIPT, CLOSING, "⟨U+001B⟩[31mred⟨U+001B⟩[0m⟨U+0007⟩", "⟨U+202E⟩gnp.exe"):
         assert text in shown
+    assert JOINED in shown
     assert "\x1b" not in shown
     assert "\u202e" not in shown
 
@@ -319,6 +321,25 @@ def test_the_figures_are_written_as_files(home: Path, form: str, capsys: pytest.
             assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
         else:
             assert path.read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_names_of_files_are_safe() -> None:
+    """Whatever the fields are called: no folder, no hidden file, and no name twice, in whichever case."""
+    names = [
+        "words-a",
+        "words-../a",
+        "words-A",
+        "../../etc/passwd",
+        ".hidden",
+        "a\0b:c",
+        "答え",
+        "/",
+        "x" * 300,
+    ]
+    found = list(vega.file_names(names))
+    assert found[:7] == ["words-a", "words-..-a", "words-A-2", "etc-passwd", "hidden", "a-b-c", "答え"]
+    assert found[7] == "figure"
+    assert len(found[8]) < 100
 
 
 def test_runs_are_compared(home: Path, browser: Any, capsys: pytest.CaptureFixture[str]) -> None:

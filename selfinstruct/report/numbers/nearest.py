@@ -13,7 +13,7 @@ from dataclasses import field as kept
 from typing import Any
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record, stream
-from selfinstruct.report.histogram import SHARES, histogram
+from selfinstruct.report.numbers.histogram import SHARES, histogram
 from selfinstruct.text.diversity import nearest_of, nearest_seed
 
 MOST = 4_000  # texts that are compared with every earlier one

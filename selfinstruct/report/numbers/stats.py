@@ -1,8 +1,8 @@
 """The numbers of a run's report, as plain data: what the page shows, and what stats.json has.
 
 All of them come from the journal, so they are the same for the same replies, except seconds and cost. The
-journal is read once from start to end (`report/scan.py`). To add a number, write a module that counts it, and
-add it to `gather`.
+journal is read once from start to end (`scan.py`). To add a number, write a module that counts it, and add it
+to `gather`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selfinstruct.config import ReportConfig
-from selfinstruct.report.check_steps import dataset_files, funnel
-from selfinstruct.report.fields import options, saved, texts_of
-from selfinstruct.report.made_records import made_of
-from selfinstruct.report.measures import diversity, verbs_or_words
-from selfinstruct.report.paper_figures import beside
-from selfinstruct.report.review_summary import review_summary
-from selfinstruct.report.run_facts import run_facts
-from selfinstruct.report.scan import Scan, scanned
-from selfinstruct.report.spending import spending, total
+from selfinstruct.report.numbers.check_steps import dataset_files, funnel
+from selfinstruct.report.numbers.fields import options, saved, texts_of
+from selfinstruct.report.numbers.made_records import made_of
+from selfinstruct.report.numbers.measures import diversity, verbs_or_words
+from selfinstruct.report.numbers.paper_figures import beside
+from selfinstruct.report.numbers.review_summary import review_summary
+from selfinstruct.report.numbers.run_facts import run_facts
+from selfinstruct.report.numbers.scan import Scan, scanned
+from selfinstruct.report.numbers.spending import spending, total
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
 from selfinstruct.safety.blot import blotted

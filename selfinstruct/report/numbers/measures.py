@@ -8,7 +8,7 @@ from typing import Any
 
 from selfinstruct.llm import tokens
 from selfinstruct.records import stream
-from selfinstruct.report.histogram import histogram
+from selfinstruct.report.numbers.histogram import histogram
 from selfinstruct.text.common_words import common_words
 from selfinstruct.text.diversity import SAMPLE, measures, nearest_of
 from selfinstruct.text.tokenizers import counting, is_english, tokenizer

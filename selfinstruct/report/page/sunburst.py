@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import pi
 from typing import Any
 
-from selfinstruct.report.marks import Spec, amount, chart, hints, mark
-from selfinstruct.report.theme import CELL_INK, CELLS, FONT
+from selfinstruct.report.page.marks import Spec, amount, chart, hints, mark
+from selfinstruct.report.page.theme import CELL_INK, CELLS, FONT
 
 INNER, MIDDLE, OUTER = 0.2, 0.58, 1.0  # of the radius
 HALF = "min(width,height)/2"

@@ -7,17 +7,19 @@ page takes some seconds; it is kept in the user's cache folder, by its version.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.report.marks import Figure
-from selfinstruct.report.theme import config
+from selfinstruct.report.page.marks import Figure
+from selfinstruct.report.page.theme import config
 
 PACKAGE = "vl-convert-python"
 SNIPPET = "window.vegaEmbed = vegaEmbed;"  # what the page needs of it
 WIDE, HIGH = 720, 560  # pixels of a file; a page has room of its own
+LONGEST = 60  # characters of a file's name: 240 bytes at most
 SCALE = 2.0  # pixels of a PNG for each pixel of the figure
 
 
@@ -52,9 +54,9 @@ def write(figures: Sequence[Figure], folder: Path, form: str) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for figure in figures:
+    for name, figure in zip(file_names([figure.name for figure in figures]), figures, strict=True):
         spec = for_file(figure)
-        path = folder / f"{figure.name}.{form}"
+        path = folder / f"{name}.{form}"
         if form == "svg":
             content = vl_convert.vegalite_to_svg(spec).encode()
         else:
@@ -62,6 +64,19 @@ def write(figures: Sequence[Figure], folder: Path, form: str) -> list[Path]:
         path.write_bytes(content)
         paths.append(path)
     return paths
+
+
+def file_names(names: Sequence[str]) -> Iterator[str]:
+    """Safe, short and unique names of files for figures, whose own names hold names of a user's fields."""
+    taken: set[str] = set()
+    for name in names:
+        safe = re.sub(r"[^\w.-]+", "-", name).lstrip(".-")[:LONGEST].rstrip(".") or "figure"
+        found, number = safe, 1
+        while found.casefold() in taken:  # as a disk that takes A and a for the same
+            number += 1
+            found = f"{safe}-{number}"
+        taken.add(found.casefold())
+        yield found
 
 
 def for_file(figure: Figure) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from math import fsum, log
 from typing import Any
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record
-from selfinstruct.report.histogram import histogram, scale
+from selfinstruct.report.numbers.histogram import histogram, scale
 
 LONGEST = 40  # characters of a class's name; a longer text is a text
 MOST = 100  # different values of a class

@@ -1,6 +1,6 @@
 """The page that compares runs: which value of each figure is the best, and charts with a line for each run.
 
-The figures come from `report/comparison.py`. If more or less of a new one is better, add it to `BEST`.
+The figures come from `numbers/comparison.py`. If more or less of a new one is better, add it to `BEST`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from selfinstruct.report import comparison, formats
-from selfinstruct.report.marks import Figure, overlaid
-from selfinstruct.report.theme import SERIES
+from selfinstruct.report.numbers import comparison
+from selfinstruct.report.page import formats
+from selfinstruct.report.page.marks import Figure, overlaid
+from selfinstruct.report.page.theme import SERIES
 
 Stats = Mapping[str, Any]
 Run = Mapping[str, Any]  # with `name` and `stats`

@@ -15,11 +15,11 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from selfinstruct.report import formats
-from selfinstruct.report.cells import fitted, visible
-from selfinstruct.report.marks import Figure
-from selfinstruct.report.theme import config, variables
-from selfinstruct.report.vega import bundle
+from selfinstruct.report.page import formats
+from selfinstruct.report.page.cells import fitted, visible
+from selfinstruct.report.page.marks import Figure
+from selfinstruct.report.page.theme import config, variables
+from selfinstruct.report.page.vega import bundle
 
 TEMPLATES = "templates"
 
@@ -84,7 +84,7 @@ def _digest(text: str) -> str:
 
 
 def _text(name: str) -> str:
-    return (files("selfinstruct.report") / TEMPLATES / name).read_text(encoding="utf-8")
+    return (files("selfinstruct.report.page") / TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @lru_cache
@@ -92,7 +92,7 @@ def _templates() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     found = Environment(
-        loader=PackageLoader("selfinstruct.report", TEMPLATES),
+        loader=PackageLoader("selfinstruct.report.page", TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

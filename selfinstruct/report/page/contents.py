@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selfinstruct.report import compare, formats
-from selfinstruct.report.cells import visible
-from selfinstruct.report.figures import figures
-from selfinstruct.report.marks import Figure
-from selfinstruct.report.page import page
-from selfinstruct.report.stats import TABLES
+from selfinstruct.report.numbers.stats import TABLES
+from selfinstruct.report.page import compare, formats
+from selfinstruct.report.page.cells import visible
+from selfinstruct.report.page.figures import figures
+from selfinstruct.report.page.marks import Figure
+from selfinstruct.report.page.render import page
 
 LONG = ("instruction", "input", "output", "text", "turns")  # fields that get a wide column
+NARROW = 8  # characters of a heading that a narrow column has room for
 SHORT = 40  # characters of a value in a narrow column
 REJECTED: dict[str, dict[str, Any]] = {  # the columns of the rejections, and how each looks
-    "id": {"width": "middle"},
+    "id": {"width": "id"},
     "stage": {"filter": True, "hidden": True},
     "check": {"width": "middle", "filter": True},
     "reason": {"width": "middle"},
@@ -38,7 +39,7 @@ def run_page(
     """The page of a run, and its figures.
 
     Args:
-        stats: its statistics, as `report/stats.py` gathers them.
+        stats: its statistics, as `report/numbers/stats.py` gathers them.
         folder: its folder, as a user types it.
         command: the command that makes the page anew.
         numbers_file: the name of the file with the same numbers.
@@ -106,9 +107,11 @@ def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
     short = all(len(str(value)) <= SHORT for value in known)
     column: dict[str, Any] = {"name": name, "number": numeric}
     if name in ("id", "parent"):
-        return {**column, "width": "middle", "hidden": name == "parent"}
+        return {**column, "width": "id", "hidden": name == "parent"}
     if short and name not in LONG:
-        return {**column, "width": "narrow", "filter": not numeric}
+        longest = max(map(len, name.split("_")))  # a heading breaks at `_`
+        width = "narrow" if longest <= NARROW else "middle"
+        return {**column, "width": width, "filter": not numeric}
     return column
 
 

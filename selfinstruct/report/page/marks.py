@@ -1,6 +1,6 @@
 """The parts that figures are made of: specifications of Vega-Lite as plain dicts, with their numbers inside.
 
-A specification is data: the page draws it in the browser, and `report/vega.py` writes it as SVG or PNG. Each
+A specification is data: the page draws it in the browser, and `vega.py` writes it as SVG or PNG. Each
 figure also has its numbers as a table, for readers without scripts or eyes.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is loaded from there
+MOST_TICKS = 12  # whole numbers below a histogram
 LARGE = 10_000  # from here on, an axis has 10k instead of 10,000
 BAR = 24  # pixels from one horizontal bar to the next
 SMALL = 190  # height in pixels of a figure among others
@@ -123,8 +125,16 @@ def histogram(found: Histogram, axis: str, style: str = "kept", domain: Sequence
     x = amount("from", axis, bin="binned", scale={"domain": limits, "nice": False})
     y = amount("texts", axis=upright(counting(found["counts"])))
     tips = hints(texts="texts|,", **{"from": "from", "to": "to"})
-    encoding = {"x": {**x, "axis": across(edges)}, "x2": {"field": "to"}, "y": y, "tooltip": tips}
+    encoding = {"x": {**x, "axis": _below(edges)}, "x2": {"field": "to"}, "y": y, "tooltip": tips}
     return chart(values, [{"mark": mark("bar", style), "encoding": encoding}])
+
+
+def _below(edges: Sequence[float]) -> Spec:
+    """The axis below a histogram; where an interval holds one whole number, such as a score, that number."""
+    if all(high - low == 1 and low % 1 == 0.5 for low, high in pairwise(edges)):
+        whole = [int(edge + 0.5) for edge in edges[:-1]]
+        return {**across(whole), "values": whole[:: len(whole) // MOST_TICKS + 1]}
+    return across(edges)
 
 
 def upright(form: str) -> Spec:

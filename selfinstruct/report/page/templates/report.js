@@ -116,6 +116,7 @@
     });
   }
 
+  const isFigure = (column) => column.number && Boolean(column.width);
   const table = (element) => data.tables[element.closest("[data-table]").dataset.table];
 
   function browse(root) {
@@ -145,9 +146,10 @@
     const heads = new Map();
     for (const place of visible) {
       const column = found.columns[place];
-      const width = `${column.width || ""} ${column.width === "narrow" && column.number ? "figure" : ""}`.trim();
+      const width = `${column.width || ""} ${isFigure(column) ? "figure" : ""}`.trim();
       const cell = make("th", head, { scope: "col", className: width }, { role: "columnheader" });
-      const button = make("button", cell, { type: "button", textContent: column.name });
+      const button = make("button", cell, { type: "button" });
+      column.name.split(/(?<=_)/).forEach((part) => button.append(part, document.createElement("wbr")));
       button.addEventListener("click", () => order(place, state.sort === place && !state.down));
       heads.set(place, cell);
     }
@@ -230,7 +232,7 @@
         const [cell, column] = [row[index], found.columns[index]];
         const box = make(index ? "td" : "th", line, {}, { role: index ? "cell" : "rowheader", "data-name": column.name });
         if (!index) box.scope = "row";
-        if (column.width === "narrow" && column.number) box.classList.add("figure");
+        if (isFigure(column)) box.classList.add("figure");
         if (cell === null) box.classList.add("absent"); // not shown on a narrow screen
         fill(box, cell, textOf(row[0]), column.beside === undefined ? null : row[column.beside]);
         if (column.note !== undefined && row[column.note] !== null) make("small", box, { textContent: textOf(row[column.note]) });

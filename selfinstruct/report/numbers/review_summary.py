@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import Any
 
-from selfinstruct.report.agreement import by_reviewer, summed_up
+from selfinstruct.report.numbers.agreement import by_reviewer, summed_up
 from selfinstruct.run_folder.opened import OpenedRun
 
 FACTS = "review/"

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from selfinstruct.filters.novelty import SIMILAR
 from selfinstruct.records import ACCEPTED, WAITING, Record
-from selfinstruct.report.fields import SIMILAR as COMPARING
-from selfinstruct.report.fields import Texts, compared_field
-from selfinstruct.report.nearest import Similarity
-from selfinstruct.report.progress_curve import Progress
-from selfinstruct.report.tables import Rejections, quotas
-from selfinstruct.report.value_counts import Values, judged
+from selfinstruct.report.numbers.fields import SIMILAR as COMPARING
+from selfinstruct.report.numbers.fields import Texts, compared_field
+from selfinstruct.report.numbers.nearest import Similarity
+from selfinstruct.report.numbers.progress_curve import Progress
+from selfinstruct.report.numbers.tables import Rejections, quotas
+from selfinstruct.report.numbers.value_counts import Values, judged
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
 

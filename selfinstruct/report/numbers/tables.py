@@ -79,7 +79,7 @@ def text_of(stage: StageOutline, data: Mapping[str, Any]) -> str:
 def _rejected(run: OpenedRun, stage: StageOutline, record: Record) -> list[Any]:
     near = record.detail.get("nearest")
     text = text_of(stage, record.data) or _reply(run, record)
-    near_text = _nearest_text(run, str(near)) if near else None
+    near_text = _nearest_text(run, str(near), stage) if near else None
     score = record.detail.get("score")
     return [record.id, stage.name, record.check, record.reason, _cell(text), near, _cell(near_text), score]
 
@@ -90,13 +90,13 @@ def _reply(run: OpenedRun, record: Record) -> str:
     return reply.text if reply else ""
 
 
-def _nearest_text(run: OpenedRun, id: str) -> str | None:
+def _nearest_text(run: OpenedRun, id: str, stage: StageOutline) -> str | None:
+    """The text of a neighbour; a seed task is shown by the fields of the stage that was too like it."""
     near = run.record(id)
     if near is None:
         return None
     own = {stage.name: stage for stage in run.outline.stages}
-    fields: Iterable[str] = own[near.stage].own if near.stage in own else [*near.data][:1]
-    return _joined(near.data.get(name) for name in fields)
+    return text_of(own.get(near.stage, stage), near.data)
 
 
 def _joined(parts: Iterable[Any]) -> str:

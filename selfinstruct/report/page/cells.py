@@ -1,7 +1,8 @@
 """Texts for the tables of the page: cut so that the page stays small, with what cannot be seen made visible.
 
 A text with a terminal's escape sequences, marks that turn the direction of writing, or other control
-characters shows their numbers, so that no reader is misled about what a record holds.
+characters shows their numbers, so that no reader is misled about what a record holds. What writing needs is
+left as it is: joiners (in Persian, in the scripts of India, in emoji made of several) and soft hyphens.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any
 MOST_BYTES = 6_000_000  # of all tables
 CUTS = (20_000, 4_000, 1_500, 600, 250, 100)  # characters; the first at which the tables fit
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 
 
 def visible(value: Any) -> Any:
-    """A value of JSON in which every hidden character of a text is shown by its number."""
+    """A value of JSON in which the characters that act without being seen are shown by their numbers."""
     if isinstance(value, str):
         return _HIDDEN.sub(_number, value) if _HIDDEN.search(value) else value
     if isinstance(value, Mapping):

@@ -11,7 +11,7 @@ from selfinstruct.journal.stage_stats import StageStats
 from selfinstruct.plugins import PluginError
 from selfinstruct.records import SCHEMA_CHECK
 from selfinstruct.report.advice import HELP, OTHER
-from selfinstruct.report.run_facts import summary
+from selfinstruct.report.numbers.run_facts import summary
 from selfinstruct.run_folder.handover import DATASET
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
