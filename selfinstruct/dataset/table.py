@@ -34,9 +34,12 @@ def cell(value: Any) -> str:
     """A value as the text of a cell; nothing for null."""
     if value is None:
         return ""
-    if isinstance(value, int | float):
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, int | float):
         return json.dumps(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    else:
+        text = json.dumps(value, ensure_ascii=False)
     if not text.isprintable():
         text = _CONTROL.sub(_visible, text)
     return f"'{text}" if text[:1] in FORMULA else text

@@ -6,7 +6,7 @@ A format of file is JSON Lines, Parquet (`parquet`) or CSV (`table`). The same r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -14,12 +14,13 @@ from typing import Any
 
 from selfinstruct.dataset import parquet, table
 from selfinstruct.dataset.features import NULL, TEXT, Type, common, features, promised
-from selfinstruct.export import Export, texts
+from selfinstruct.export import Export
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.exports import files_of
 from selfinstruct.safety.blot import blotted
 
 Row = dict[str, Any]
+AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,24 @@ class Written:
         return features({name: TEXT if kind == NULL else kind for name, kind in self.types.items()})
 
     def _encoded(self, rows: Sequence[Row]) -> bytes:
-        if self.export.format == "csv":
-            raw = "\n".join(text for row in rows for text in texts(row))
-            return table.file(_blotted(rows) if blotted(raw) != raw else rows)
-        text = "".join(map(json_line, rows))
-        clean = blotted(text)
         if self.export.format == "jsonl":
-            return clean.encode("utf-8", "backslashreplace")
-        return parquet.file(_blotted(rows) if clean != text else rows, self.types)
+            return b"".join(map(_lines, _parts(rows)))
+        if any(blotted(text) != text for text in map(_text, _parts(rows))):
+            rows = _blotted(rows)
+        return table.file(rows) if self.export.format == "csv" else parquet.file(rows, self.types)
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows, a thousand at a time: all of them as one text would take four bytes a character."""
+    return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+
+
+def _text(rows: Sequence[Row]) -> str:
+    return "".join(map(json_line, rows))
+
+
+def _lines(rows: Sequence[Row]) -> bytes:
+    return blotted(_text(rows)).encode("utf-8", "backslashreplace")
 
 
 def _blotted(rows: Sequence[Row]) -> list[Row]:

@@ -8,6 +8,7 @@ files (`dataset/`). To add a format, write a module and list it here.
 
 from __future__ import annotations
 
+import marshal
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -116,13 +117,13 @@ def converted(
     """As `convert`, but each row is with its record; `unfit` is one more check, of the name `split`."""
     validate = compile_schema(export.schema, f"export.{name}", [])
     assert validate, "the schema of a format is not valid"
-    pairs, rejected, first = [], [], dict[str, str]()
+    pairs, rejected, first = [], [], dict[bytes, str]()
     drawn = random.Random(0)
     for record in records:
         draw = stream(seed, "export", name, record.id) if export.draws else drawn
         row = export.convert(record.data, draw)
-        key = repr(row)  # takes a third of the time of JSON
-        wrong, check = _unfit(name, export.where, record), "where"
+        key = _key(row)
+        wrong, check = _unfit(name, export.where, record) if export.where else None, "where"
         if wrong is None:
             wrong, check = validate(row), "schema"
         if wrong is None and key in first:
@@ -133,7 +134,7 @@ def converted(
             wrong, check = unfit(record), "split"
         if wrong is None:
             first[key] = record.id
-            pairs.append(({**row, **_columns(export, record, origin)}, record))
+            pairs.append((row | _columns(export, record, origin) if export.columns else row, record))
         else:
             left = Record(record.id, f"export.{name}", record.request, record.position, row, record.parent)
             left.reject(check, wrong)
@@ -141,6 +142,14 @@ def converted(
     if export.shuffle:
         stream(seed, "export", name).shuffle(pairs)
     return pairs, rejected
+
+
+def _key(row: Any) -> bytes:
+    """What two rows have in common if they are exact duplicates, in a quarter of the time of `repr`."""
+    try:
+        return marshal.dumps(row, 2)  # later versions write equal texts differently
+    except ValueError:  # types of a plug-in's own
+        return repr(row).encode("utf-8", "surrogatepass")
 
 
 def _too_long(export: Export, row: Any) -> Rejection | None:
@@ -172,8 +181,6 @@ def _unfit(name: str, where: Where, record: Record) -> Rejection | None:
 
 def _columns(export: Export, record: Record, origin: Callable[[Record], Mapping[str, Any]]) -> dict[str, Any]:
     """The additional columns of a row; a field of the record hides a fact with the same name."""
-    if not export.columns:
-        return {}
     known = origin(record)
     return {
         key: known.get(key) if key in export.origins else record.data.get(key, known.get(key))

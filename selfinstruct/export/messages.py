@@ -32,11 +32,8 @@ class Turns:
 
     def list(self, *texts: str | None) -> list[dict[str, str]]:
         """The turns of the system, the user and the assistant; None for a turn that is missing."""
-        return [
-            {self.who: role, self.what: text}
-            for role, text in zip(self.roles, texts, strict=False)
-            if text is not None
-        ]
+        who, what, pairs = self.who, self.what, zip(self.roles, texts, strict=False)
+        return [{who: role, what: text} for role, text in pairs if text is not None]
 
     def schema(self, *needed: str) -> dict[str, Any]:
         """The schema of a list with at least one turn of each of these roles."""

@@ -54,17 +54,20 @@ def checksum(name: str, values: Iterable[Value]) -> int:
         values: the values of its columns; as in SQLite, an integer and a float of the same value are equal.
     """
     parts = [name.encode()]
+    add = parts.append  # this runs for each value of each row that is read
     for value in values:
         if isinstance(value, str):
             raw = value.encode("utf-8", "surrogateescape")
-            parts += (b"\ns%d:" % len(raw), raw)
+            add(b"\ns%d:" % len(raw))
+            add(raw)
         elif value is None:
-            parts.append(b"\nn")
+            add(b"\nn")
         elif isinstance(value, bytes):
-            parts += (b"\nb%d:" % len(value), value)
+            add(b"\nb%d:" % len(value))
+            add(value)
         else:  # SQLite has no NaN, and no zero with a sign
             number = float(value) + 0.0
-            parts.append(b"\nn" if number != number else b"\nd%s" % repr(number).encode())
+            add(b"\nn" if number != number else b"\nd%a" % number)
     return int.from_bytes(blake2b(b"".join(parts), digest_size=8).digest(), "big", signed=True)
 
 

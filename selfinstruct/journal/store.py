@@ -55,6 +55,7 @@ REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order
 
 _REPLY = COLUMNS["reply"][2:]
+_decoded = json.JSONDecoder().raw_decode  # without a search for spaces around it, which no row has
 _HERE = "stage = ? AND number = ?"
 _LIKE, _ESCAPED = re.compile("[%_!]"), r"!\g<0>"  # what LIKE reads as a pattern, and how it is escaped
 
@@ -394,8 +395,8 @@ def _row(record: Record) -> Values:
 
 def _record(row: tuple[Any, ...]) -> Record:
     id, stage, number, position, parent, data, fate, check, reason, detail = row
-    found = json.loads(data), parent, fate, check, reason, json.loads(detail) if detail != "{}" else {}
-    return Record(id, stage, number, position, *found)
+    fields, about = _decoded(data)[0], _decoded(detail)[0] if detail != "{}" else {}
+    return Record(id, stage, number, position, fields, parent, fate, check, reason, about)
 
 
 def _request(row: tuple[Any, ...]) -> Request:

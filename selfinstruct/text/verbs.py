@@ -49,11 +49,13 @@ class Parser:
         name: the name of the model; "rules" or "none" without a model.
         how: what finds them, as a sentence or two for a reader of the figures.
         each: gives the pair of each text, one by one, so that a caller can show progress.
+        slow: whether 10,000 texts take more than a few seconds.
     """
 
     name: str
     how: str
     each: Callable[[Iterable[str]], Iterator[Pair]]
+    slow: bool = False
 
     def pairs(self, texts: Iterable[str]) -> list[Pair]:
         """For each text its verb and object as base forms, each None where there is none.
@@ -154,7 +156,7 @@ def _by_spacy(name: str) -> Parser:
     def each(texts: Iterable[str]) -> Iterator[Pair]:
         return map(_closest_to_root, nlp.pipe(map(_clean, texts), batch_size=_AT_ONCE))
 
-    return Parser(name, how, each)
+    return Parser(name, how, each, slow=True)
 
 
 def _clean(text: str) -> str:

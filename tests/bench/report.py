@@ -3,6 +3,7 @@
     python tests/bench/report.py                  # makes a run of 52,000 instructions and 80,000 instances
     python tests/bench/report.py runs/big         # any run that is there
     python tests/bench/report.py --without-details
+    python tests/bench/report.py --rules runs/big # verbs by the rules, also where spaCy is installed
 
 Prints the seconds and the memory of the process after each step. `--without-details` leaves out the most
 similar texts that the run has kept, as most recipes do, so the nearest machine text is computed.
@@ -45,10 +46,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--without-details", action="store_true")
+    parser.add_argument("--rules", action="store_true")
     given = parser.parse_args()
     kept = "selfinstruct.report.numbers.nearest._nearest_made"
     without = patch(kept, lambda similar, seeds: None) if given.without_details else nullcontext()
-    with without, tempfile.TemporaryDirectory() as place:
+    rules = patch("selfinstruct.text.verbs._installed", lambda: None) if given.rules else nullcontext()
+    with without, rules, tempfile.TemporaryDirectory() as place:
         measured(given.folder or make(Path(place) / "big"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, Record, Rejection, Reply, Request
 from selfinstruct.report.numbers.check_steps import dataset_files
 from selfinstruct.report.numbers.comparison import compare
+from selfinstruct.report.numbers.measures import verbs_or_words
 from selfinstruct.report.numbers.nearest import Similarity
 from selfinstruct.report.numbers.progress_curve import Progress, knee_of
 from selfinstruct.report.numbers.stats import Stats, gather, stats_text
 from selfinstruct.report.numbers.tables import quotas
 from selfinstruct.run_folder.opened import opened
+from selfinstruct.text.verbs import parser
 
 REPLIES = Path(__file__).parents[1] / "replies"
 SEEDS = ("Name two rivers.", "Sing about rain.")
@@ -207,6 +210,20 @@ def test_the_paper_beside_the_run(stats: Stats) -> None:
     assert rows["instances with empty input"] == (0.435207, 0.5)
     assert rows["mean length of an instruction"] == (15.9, 5.25)
     assert not any("review" in what for what in rows)
+
+
+def test_a_slow_parser_reads_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Always the same one for a seed; the page says how large it is, and the rules read all texts."""
+    texts = [f"{verb} a {noun}." for verb in ("Write", "Draw", "Sing") for noun in ("poem", "map", "song")]
+    rules = replace(parser("en"), slow=False)
+    monkeypatch.setattr("selfinstruct.report.measures.PARSED", 4)
+    monkeypatch.setattr("selfinstruct.report.measures.parser", lambda language: replace(rules, slow=True))
+    sample, again, other = (verbs_or_words(texts, "en", seed)["verbs"] for seed in (1, 1, 2))
+    assert sample == again != other
+    assert (sample["texts"], sample["paired"]) == (4, 4)
+    assert sample["how"].endswith("It was used on a random sample of 4 of the 9 texts.")
+    monkeypatch.setattr("selfinstruct.report.measures.parser", lambda language: replace(rules, slow=False))
+    assert verbs_or_words(texts, "en", 1)["verbs"]["texts"] == 9
 
 
 def test_verbs_and_diversity(stats: Stats) -> None:

@@ -26,14 +26,25 @@ TITLES = {
     "vendi": "Vendi score",
 }
 COMPARED = 2_000  # texts that are compared with all others, to find near copies
+PARSED = 5_000  # texts that a slow parser reads, in 10 to 20 seconds
 
 
-def verbs_or_words(texts: Sequence[str], language: str) -> dict[str, Any]:
-    """`verbs` for English texts: the most common root verbs and their objects; `words` for others."""
+def verbs_or_words(texts: Sequence[str], language: str, seed: int) -> dict[str, Any]:
+    """`verbs` for English texts: the most common root verbs and their objects; `words` for others.
+
+    Args:
+        texts: the texts.
+        language: their language, as a BCP 47 tag.
+        seed: the run's seed, for the draw of the texts that a slow parser reads.
+    """
     if not is_english(language):
         words = [{"word": word, "count": count} for word, count in common_words(texts, language)]
         return {"words": {"how": WORDS_HOW, "words": words}}
     read = parser(language)
+    how, whole = read.how, len(texts)
+    if read.slow and whole > PARSED:
+        texts = stream(seed, "verbs").sample(texts, PARSED)
+        how += f" It was used on a random sample of {PARSED:,} of the {whole:,} texts."
     drawn = sunburst(read.pairs(texts))
     verbs = [
         {
@@ -43,7 +54,7 @@ def verbs_or_words(texts: Sequence[str], language: str) -> dict[str, Any]:
         }
         for verb in drawn.verbs
     ]
-    found = {"how": read.how, "covered": drawn.covered, "paired": drawn.paired, "texts": drawn.texts}
+    found = {"how": how, "covered": drawn.covered, "paired": drawn.paired, "texts": drawn.texts}
     return {"verbs": {**found, "verbs": verbs}}
 
 

@@ -90,7 +90,7 @@ def _of_texts(run: OpenedRun, texts: Sequence[str], tell: Callable[[str], None])
     tell("measuring diversity")
     found = {"diversity": diversity(texts, language, run.outline.seed)}
     tell("finding verbs" if is_english(language) else "counting words")
-    return found | verbs_or_words(texts, language)
+    return found | verbs_or_words(texts, language, run.outline.seed)
 
 
 def stats_text(stats: Mapping[str, Any]) -> str:
