@@ -33,7 +33,7 @@ shell = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands ar
 TYPED = """
 selfinstruct() {
   local status=0
-  case $1 in verify|show) $PROGRAM "$@"; return;; esac  # they take no overrides
+  case $1 in verify|show|report|review|export|push) $PROGRAM "$@"; return;; esac  # they take no overrides
   $PROGRAM "$@" $EXTRA || status=$?
   if [[ $status = 4 && $EXTRA = *replies/en.jsonl ]]; then status=0; fi
   return $status

@@ -120,6 +120,34 @@ class Run:
         listed = [f"-n={n}"] if options else []
         main([str(self.folder), *([words] if words else []), *options, *listed], Path.cwd())
 
+    def report(self, *overrides: str) -> Path:
+        """Write the page that explains the run, as `selfinstruct report` does; return the page.
+
+        Args:
+            overrides: keys, such as `report.figures=svg` or `to=FILE.html`.
+
+        Raises:
+            UserError: for a key that cannot be used.
+        """
+        from selfinstruct.report.command import main
+
+        main([str(self.folder), *overrides], Path.cwd())
+        return _given("to", overrides) or self.folder / "report.html"
+
+    def export(self, *overrides: str) -> Path:
+        """Write the dataset again, as `selfinstruct export` does; return its folder.
+
+        Args:
+            overrides: keys, such as `export=[chat]`, `export.chat.format=parquet` or `to=DIR`.
+
+        Raises:
+            UserError: for a key that cannot be used, or if the files cannot be written.
+        """
+        from selfinstruct.dataset.command import main
+
+        main([str(self.folder), *overrides], Path.cwd())
+        return _given("to", overrides) or self.folder / "dataset"
+
     def dataset(self, export: str | None = None) -> datasets.DatasetDict:
         """The rows of an export with their splits, loaded by the `datasets` library.
 
@@ -174,6 +202,12 @@ class Run:
 
     def _file(self, stage: str) -> Path:
         return self.folder / f"{stage}.jsonl"
+
+
+def _given(key: str, overrides: Iterable[str]) -> Path | None:
+    """The path that an override names; None if there is none."""
+    values = [value for name, _, value in (one.partition("=") for one in overrides) if name == key]
+    return Path(values[-1]) if values else None
 
 
 def open_run(path: str | Path) -> Run:

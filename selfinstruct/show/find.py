@@ -224,15 +224,16 @@ def _refuse_wrong_check(run: OpenedRun, query: Query, stages: Sequence[str]) -> 
     if not query.rejected:
         return
     counts = rejections(run, [name for name in stages if name != SEED_STAGE])
-    if any(query.rejected in checks for checks in counts.values()):
+    there = {check for stage in run.outline.stages if stage.name in stages for check in stage.checks}
+    if query.rejected in there or any(query.rejected in checks for checks in counts.values()):
         return
     named = [f"{name}: {check} {count:,}" for name, found in counts.items() for check, count in found.items()]
     known = {check for checks in counts.values() for check in checks}
-    near = get_close_matches(query.rejected, known, n=1, cutoff=0.5)
+    near = get_close_matches(query.rejected, known | there, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    there = "\n    ".join(named) or "none"
-    what = f"--rejected {query.rejected}: no record was rejected by a check of this name{hint}"
-    raise UserError(f"{what}\n  the checks that rejected records, with how many:\n    {there}")
+    counted = "\n    ".join(named) or "none"
+    what = f"--rejected {query.rejected}: the run has no check of this name{hint}"
+    raise UserError(f"{what}\n  the checks that rejected records, with how many:\n    {counted}")
 
 
 def _refuse_wrong_field(where: Where, seen: dict[str, set[str]]) -> None:

@@ -385,7 +385,7 @@ def test_the_library_loads_it(made: Callable[..., Path], monkeypatch: pytest.Mon
     """Every config of a run that grows, each with the rows that its file has then."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    library = pytest.importorskip("datasets", reason="datasets takes 400 MB, and is not in the extra `dev`")
+    library = pytest.importorskip("datasets", reason="needs datasets, of the extra dev")
     for target in (2, 3):
         dataset = made(
             f"target={target}", "export.chat.columns=[id,parent,request,score]", "export.chat.seed_tasks=true"

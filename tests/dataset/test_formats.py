@@ -159,9 +159,7 @@ class TestSplits:
 class TestLoading:
     def test_datasets(self, dataset: Path, tmp_path: Path) -> None:
         """`load_dataset` gives the splits of each config."""
-        library = pytest.importorskip(
-            "datasets", reason="datasets takes 400 MB, and is not in the extra `dev`"
-        )
+        library = pytest.importorskip("datasets", reason="needs datasets, of the extra dev")
         cache = str(tmp_path)
         alpaca = library.load_dataset(str(dataset), "alpaca", cache_dir=cache)
         assert {split: [dict(row) for row in alpaca[split]] for split in alpaca} == sides(dataset)
@@ -170,9 +168,7 @@ class TestLoading:
 
     def test_datasets_in_parquet(self, dataset: Path, tmp_path: Path) -> None:
         """An export of the run to another folder, in Parquet alone, loads in the same way."""
-        library = pytest.importorskip(
-            "datasets", reason="datasets takes 400 MB, and is not in the extra `dev`"
-        )
+        library = pytest.importorskip("datasets", reason="needs datasets, of the extra dev")
         keys = [f"export.alpaca.{key}" for key in ("format=parquet", f"split={SPLIT}")]
         arguments = [str(dataset.parent), "export=[chat,alpaca]", *keys, *EXPORTED[2:7], f"to={tmp_path}/new"]
         assert main(arguments, tmp_path) == 0
@@ -190,7 +186,7 @@ class TestLoading:
 
     def test_trl(self, dataset: Path) -> None:
         """TRL takes `chat` for a conversation, and `trl` for a conversational prompt with its completion."""
-        why = "trl and transformers take 150 MB, and are not in the extra `dev`"
+        why = "needs trl and transformers, installed without what they depend on; see the Makefile"
         pytest.importorskip("transformers", reason=why)
         checks = pytest.importorskip("trl.data_utils", reason=why)
         import pyarrow.parquet
@@ -203,7 +199,7 @@ class TestLoading:
 
     def test_pandas(self, dataset: Path) -> None:
         """Pandas."""
-        pandas = pytest.importorskip("pandas", reason="pandas is not in the extra `dev`")
+        pandas = pytest.importorskip("pandas", reason="needs pandas, of the extra pandas")
         frame = pandas.read_json(dataset / "alpaca-train.jsonl", lines=True)
         assert frame.to_dict("records") == sides(dataset)["train"]
         chat = pandas.read_parquet(dataset / "chat-validation.parquet")

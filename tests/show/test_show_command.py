@@ -105,6 +105,8 @@ def test_by_the_check_that_rejected_them(typed: Typed, at_run: Path) -> None:
     assert ids(every) == ["instructions-000001-1", "instructions-000001-2"]
     wrong = typed("show", "runs/x", "--rejected", "rouge")
     refused(wrong, "did you mean 'rouge_l'?", "instructions: rouge_l 1", "instructions: banned_words 1")
+    none = typed("show", "runs/x", "--rejected", "exact_duplicate")
+    assert none[0] == 0 and "0 records rejected by exact_duplicate" in none[1]  # a check of the run
     found = typed("show", "runs/x", "--rejected", "--find", "HARBOUR calendar")[1]
     assert ids(found) == ["instructions-000001-2"]
 
