@@ -20,7 +20,7 @@ from typing import Any
 
 from selfinstruct.errors import RunFolderError
 from selfinstruct.journal.repair import OTHER, looked_into
-from selfinstruct.journal.store import FINISHED, REPLAYED, REVIEWS, Journal
+from selfinstruct.journal.store import FINISHED, GIVEN, REPLAYED, REVIEWS, Journal
 from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
@@ -85,6 +85,9 @@ class Recording:
             id = key.partition("/")[2]
             if journal.meta(REVIEWS + key) is None and self._has(journal, id):
                 journal.set_meta(REVIEWS + key, review)
+        for name, ids in self.journal.facts(GIVEN).items():  # who has them, as nobody else should get them
+            if journal.meta(GIVEN + name) is None:
+                journal.set_meta(GIVEN + name, [id for id in ids if self._has(journal, id)])
 
     def _has(self, journal: Journal, id: str | None) -> bool:
         """Whether a replay has accepted the same record, made from the same ones."""

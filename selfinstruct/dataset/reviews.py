@@ -6,7 +6,7 @@ edited fields if there are any, and a note.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,44 @@ from selfinstruct.recipe.exports import VERDICTS
 from selfinstruct.records import Record
 
 REVIEW, EDITED = "review", "edited"
+
+
+Choices = Mapping[str, Sequence[str]]  # by question, the values of its choices, the good one first
+
+
+def decided(choices: Choices, reviews: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The answer to each question about one record: the one that most of its reviewers gave.
+
+    If as many gave another, the one that the question lists last counts, so that doubt never counts as good.
+    An answer that is no choice of the question any more does not count.
+
+    Args:
+        choices: the questions.
+        reviews: what each reviewer says of the record.
+    """
+    given: dict[str, list[str]] = {}
+    for review in reviews:
+        for name, answer in (review.get("answers") or {}).items():
+            if answer in choices.get(name, ()):
+                given.setdefault(name, []).append(answer)
+    places = {name: {choice: place for place, choice in enumerate(all)} for name, all in choices.items()}
+    return {
+        name: max(answers, key=lambda answer: (answers.count(answer), places[name][answer]))
+        for name, answers in given.items()
+    }
+
+
+def verdict(choices: Choices, answers: Mapping[str, str]) -> str | None:
+    """`ok` if all questions have the good answer, `not ok` if one has another; None if neither is known yet.
+
+    Args:
+        choices: the questions.
+        answers: the answers about one record; see `decided`.
+    """
+    ok, wrong = VERDICTS
+    if any(answer != choices[name][0] for name, answer in answers.items()):
+        return wrong
+    return ok if answers and len(answers) == len(choices) else None
 
 
 class Reviews:
@@ -25,7 +63,7 @@ class Reviews:
     """
 
     def __init__(self, facts: Mapping[str, Any], questions: Mapping[str, Any]) -> None:
-        self._good = {name: next(iter(one["choices"])) for name, one in questions.items()}
+        self._choices = {name: list(one["choices"]) for name, one in questions.items()}
         self._of: dict[str, list[Mapping[str, Any]]] = {}
         for key, review in facts.items():
             if isinstance(review, dict):
@@ -41,13 +79,8 @@ class Reviews:
         return list(self._of)
 
     def verdict(self, id: str) -> str | None:
-        """`ok` if each answer of each reviewer is the good one, else `not ok`; None without an answer."""
-        reviews = self._of.get(id, ())
-        answers = [answer for one in reviews for answer in (one.get("answers") or {}).items()]
-        if not answers:
-            return None
-        ok, wrong = VERDICTS
-        return ok if all(self._good.get(name, value) == value for name, value in answers) else wrong
+        """What most reviewers say of a record; see `verdict`. None without a review."""
+        return verdict(self._choices, decided(self._choices, self._of.get(id, ())))
 
     def edit(self, id: str) -> dict[str, Any]:
         """The fields that the latest edit of a record replaces."""

@@ -139,14 +139,22 @@ def inspect(path: Path, db: sqlite3.Connection) -> None:
 
 def refuse_unreadable(path: Path, db: sqlite3.Connection) -> None:
     """Refuse a file that is not a journal or is of a newer format, without reading all of it."""
-    if path.stat().st_size:
-        readable(path)
+    if not path.stat().st_size:
+        return
+    try:
         with understood(path):
             refuse_newer(path, db)
+    except (DamagedJournal, RunFolderError):
+        readable(path)
+        raise
 
 
 def readable(path: Path) -> None:
-    """Refuse a file with a damaged header, for which SQLite's own error would be misleading."""
+    """Refuse a file with a damaged header, for which SQLite's own error would be misleading.
+
+    Not while this process works with the file: closing a file ends all POSIX locks of the process on it, also
+    those of SQLite's connections. Then another process that ends would delete the write-ahead log under them.
+    """
     with path.open("rb") as file:
         header = file.read(HEADER)
     if header and (len(header) < HEADER or not {*header[18:20]} <= {1, 2}):  # SQLite would call it read-only

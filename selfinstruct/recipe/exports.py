@@ -27,7 +27,7 @@ FILE = re.compile(r"""[^.\\/:*?"<>|\[\]][^\\/:*?"<>|\[\]]*\.(jsonl?|parquet|csv)
 NAME = re.compile(r"[^\\/:*?<>|]+")
 ENDINGS = {"jsonl": (".jsonl", ".json"), "parquet": (".parquet",), "csv": (".csv",)}
 VERDICTS = ("ok", "not ok")  # the values of the field `review` of a record that people have reviewed
-REVIEWED = {"review": "whether each answer of the reviewers is the good one; null without a review"}
+REVIEWED = {"review": "whether most reviewers gave each question its good answer; null while this is open"}
 PROVENANCE = ("id", "recipe", "model", "scores", "parents", "edited")
 
 

@@ -23,6 +23,7 @@ HELP = """\
 selfinstruct review: judge a sample of the records of a run on a local page
 
   selfinstruct review RUN [--sample N] [--name NAME] [--overlap N] [--port P] [--no-browser] [KEY=VALUE …]
+  selfinstruct review RUN --release NAME
 
   selfinstruct review runs/paper                       200 records, with the paper's three questions
   selfinstruct review runs/paper --sample 500          more; those reviewed before are part of it
@@ -32,6 +33,7 @@ selfinstruct review: judge a sample of the records of a run on a local page
   --sample N      how many records to review (200); drawn at random, and always the same ones
   --name NAME     the reviewer; without it the page asks, and several people can review at once
   --overlap N     how many records of the sample go to all reviewers (0); the others go to one each
+  --release NAME  no page: the records that NAME has not finished go to those who ask next; answers stay
   --port P        the port of the page (a free one)
   --no-browser    only print the address; over ssh, with --port P, from here: ssh -L P:127.0.0.1:P HOST
 
@@ -41,6 +43,7 @@ selfinstruct review: judge a sample of the records of a run on a local page
   work meanwhile. Ctrl-C ends the review; the same command goes on with it.
 """
 SAMPLE = 200  # as in the paper
+NAMES = ("--name", "--release")
 NUMBERS = {"--sample": (1, 1_000_000), "--overlap": (0, 1_000_000), "--port": (0, 65_535)}
 
 
@@ -53,6 +56,7 @@ class Asked:
     overlap: int = 0
     port: int = 0
     name: str = ""
+    release: str = ""
     browser: bool = True
     overrides: list[str] = field(default_factory=list)
 
@@ -65,6 +69,9 @@ def main(arguments: list[str], project: Path) -> int:
     """
     asked = arguments_of(arguments)
     path = run_of(asked.run, project, "review")
+    if asked.release:
+        print(released(asked, path, project))
+        return 0
     refuse_missing()
     with site_of(asked, path, project) as (application, listening, address, desk):
         begun = saved(desk.reviews.all())
@@ -87,11 +94,12 @@ def site_of(asked: Asked, path: Path, project: Path) -> Iterator[tuple[Any, Any,
     Raises:
         UserError: if the run, the questions or the port cannot be used.
     """
-    from selfinstruct.review.app import Site, application
+    from selfinstruct.review.app import application
     from selfinstruct.review.desk import Desk
     from selfinstruct.review.guard import Guard
     from selfinstruct.review.material import read_material
     from selfinstruct.review.store import open_reviews
+    from selfinstruct.review.visit import Site
 
     with opened(path, project) as run:  # what is wrong with the run or the config is found first
         questions = questions_of(run, asked.overrides, project)
@@ -103,6 +111,26 @@ def site_of(asked: Asked, path: Path, project: Path) -> Iterator[tuple[Any, Any,
             name = path.resolve().name
             site = Site(run, name, asked.run, desk, asked.name, Guard(token, port), following(asked))
             yield application(site), listening, f"http://{LOOPBACK}:{port}/?token={token}", desk
+
+
+def released(asked: Asked, path: Path, project: Path) -> str:
+    """Free the records that a reviewer has not finished; return what to say about it.
+
+    Raises:
+        UserError: if nobody of this name was given a record.
+    """
+    from selfinstruct.review.desk import complete
+    from selfinstruct.review.store import open_reviews
+
+    with opened(path, project) as run:
+        questions = questions_of(run, asked.overrides, project)
+    with open_reviews(path) as reviews:
+        given = reviews.given()
+        if asked.release not in given:
+            raise UserError("--release: " + "; ".join(unknown("reviewer", asked.release, given)))
+        freed = reviews.release(asked.release, lambda review: complete(questions, review))
+    what = f"{len(freed):,} {'record' if len(freed) == 1 else 'records'} of {asked.release}"
+    return f"{what} {'is' if len(freed) == 1 else 'are'} free for other reviewers; no answer was changed"
 
 
 def arguments_of(arguments: list[str]) -> Asked:
@@ -117,13 +145,13 @@ def arguments_of(arguments: list[str]) -> Asked:
         option, equals, value = rest.pop(0).partition("=")
         if option == "--no-browser" and not equals:
             found["browser"] = False
-        elif option in (*NUMBERS, "--name"):
+        elif option in (*NUMBERS, *NAMES):
             if not equals and not rest:
                 raise UserError(f"{option} needs a value")
             given = value if equals else rest.pop(0)
-            found[option[2:]] = name_of(given) if option == "--name" else _number(option, given)
+            found[option[2:]] = name_of(given) if option in NAMES else _number(option, given)
         elif option.startswith("--"):
-            known = [*NUMBERS, "--name", "--no-browser"]
+            known = [*NUMBERS, *NAMES, "--no-browser"]
             raise UserError("review: " + "; ".join(unknown("option", option, known)))
         elif equals or option.startswith("~"):
             found["overrides"].append(option + equals + value)
@@ -165,16 +193,17 @@ def questions_of(run: OpenedRun, overrides: list[str], project: Path) -> Mapping
 def following(asked: Asked) -> list[tuple[str, str]]:
     """What to do after a review: words and a command."""
     run = shlex.quote(asked.run)
+    chosen = "".join(f" {shlex.quote(one)}" for one in asked.overrides)  # such as review=mine
     return [
-        ("The figures in the report", f"selfinstruct report {run}"),
+        ("The figures in the report", f"selfinstruct report {run}{chosen}"),
         (
             "Only the good records, with your edits",
-            f"selfinstruct export {run} 'export=[chat]' 'export.chat.where={{review: ok}}'",
+            f"selfinstruct export {run} 'export=[chat]' 'export.chat.where={{review: ok}}'{chosen}",
         ),
-        ("Go on, with more records", f"selfinstruct review {run} --sample {2 * asked.sample}"),
+        ("Go on, with more records", f"selfinstruct review {run} --sample {2 * asked.sample}{chosen}"),
         (
             "Measure agreement with a second reviewer",
-            f"selfinstruct review {run} --sample {asked.sample} --overlap 20",
+            f"selfinstruct review {run} --sample {asked.sample} --overlap 20{chosen}",
         ),
     ]
 

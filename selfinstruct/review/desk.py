@@ -1,4 +1,4 @@
-"""What reviewers do: get a record, answer, comment, edit, undo. Nothing here knows of HTTP.
+"""What reviewers do: get a record, answer, comment, edit. Nothing here knows of HTTP.
 
 Each change says what the reviewer saw before. If that is not what is stored any more, since the same reviewer
 has changed it in another tab, nothing is overwritten: `Changed` is raised, and the page shows both.
@@ -7,7 +7,7 @@ has changed it in another tab, nothing is overwritten: `Changed` is raised, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfinstruct.config import QuestionConfig
@@ -37,14 +37,12 @@ class Desk:
         material: the records.
         questions: the questions by name.
         overlap: how many records of the sample go to everybody.
-        done: for each reviewer, the changes since the start, to undo: record, before and after.
     """
 
     reviews: Reviews
     material: Material
     questions: Mapping[str, QuestionConfig]
     overlap: int = 0
-    done: dict[str, list[tuple[str, Review, Review]]] = field(default_factory=dict)
 
     def mine(self, name: str) -> list[str]:
         """The ids of the records that a reviewer was given, in order."""
@@ -69,8 +67,7 @@ class Desk:
 
     def complete(self, review: Review | Mapping[str, Any]) -> bool:
         """Whether a review answers all questions."""
-        answers = review.answers if isinstance(review, Review) else review.get("answers", {})
-        return all(answers.get(name) in one.choices for name, one in self.questions.items())
+        return complete(self.questions, review)
 
     def answer(self, name: str, id: str, question: str, value: str, seen: str) -> bool:
         """Answer a question; return whether this was the last open one.
@@ -118,25 +115,6 @@ class Desk:
 
         self._save(name, id, change)
 
-    def undo(self, name: str) -> str | None:
-        """Take back the last change of a reviewer since the start; return its record, None if there is none.
-
-        Raises:
-            Changed: if the review was changed in another way since.
-        """
-        done = self.done.get(name)
-        if not done:
-            return None
-        id, before, after = done.pop()
-
-        def change(review: Review) -> Review:
-            if not _same(review, after):
-                raise Changed
-            return before
-
-        self.reviews.save(name, id, change)
-        return id
-
     def progress(self, name: str) -> dict[str, int]:
         """The page's figures: `size` and `done` of the sample; `mine` and `finished` of a reviewer."""
         reviews = self.reviews.all()
@@ -177,11 +155,10 @@ class Desk:
     def _save(self, name: str, id: str, change: Change) -> tuple[Review, Review]:
         if id not in self.mine(name):
             raise NotGiven(id)
-        before, after = self.reviews.save(name, id, change)
-        if not _same(before, after):
-            self.done.setdefault(name, []).append((id, before, after))
-        return before, after
+        return self.reviews.save(name, id, change)
 
 
-def _same(one: Review, other: Review) -> bool:
-    return replace(one, at="") == replace(other, at="")
+def complete(questions: Mapping[str, QuestionConfig], review: Review | Mapping[str, Any]) -> bool:
+    """Whether a review answers all questions."""
+    answers = review.answers if isinstance(review, Review) else review.get("answers", {})
+    return all(answers.get(name) in one.choices for name, one in questions.items())

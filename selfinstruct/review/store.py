@@ -2,6 +2,7 @@
 
     review/NAME/RECORD     the review of a record: answers, edit, note, at
     reviewing/NAME         the ids of the records that NAME was given, in order
+    reviewing-undo/NAME    the last changes of NAME: the record, and its review before the change
 
 A record is given to a reviewer within a transaction. So two people never get the same one by chance, whether
 they use two browsers or two processes.
@@ -9,6 +10,7 @@ they use two browsers or two processes.
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +27,8 @@ from selfinstruct.run_folder.folder import JOURNAL, REVIEWED
 from selfinstruct.run_folder.handover import place
 
 LONGEST_NAME = 40
+UNDO = "reviewing-undo/"
+MOST_UNDONE = 200_000  # characters of JSON that the changes to undo may take; the last one is always kept
 
 Given = dict[str, list[str]]  # by reviewer, the ids of the records that were given
 
@@ -77,9 +81,26 @@ class Reviews:
         """
         with self._changing():
             before = self.of(name, id)
-            after = replace(change(before), at=_now())
-            self._facts.put(f"{REVIEWS}{name}/{id}", asdict(after))
+            after = change(before)
+            if after != before:
+                after = replace(after, at=_now())
+                self._facts.put(f"{REVIEWS}{name}/{id}", asdict(after))
+                self._facts.put(f"{UNDO}{name}", _recent([*self._undo(name), [id, asdict(before)]]))
         return before, after
+
+    def undo(self, name: str) -> str | None:
+        """Take back the last change of a reviewer; return its record, None if there is none.
+
+        A repair of the journal keeps the reviews, and forgets what could be undone.
+        """
+        with self._changing():
+            changes = self._undo(name)
+            if not changes:
+                return None
+            id, before = changes.pop()
+            self._facts.put(f"{REVIEWS}{name}/{id}", {**before, "at": _now()})
+            self._facts.put(f"{UNDO}{name}", changes)
+        return str(id)
 
     def give(self, name: str, choose: Callable[[Given], str | None]) -> str | None:
         """Give a reviewer one more record; return its id.
@@ -94,6 +115,20 @@ class Reviews:
             if id is not None:
                 self._facts.put(f"{GIVEN}{name}", [*given.get(name, []), id])
         return id
+
+    def release(self, name: str, finished: Callable[[Review], bool]) -> list[str]:
+        """Take back the records that a reviewer was given and has not finished; return their ids.
+
+        The answers to them stay. Whoever asks for a record next gets them.
+        """
+        with self._changing():
+            mine = self.given().get(name, [])
+            kept = [id for id in mine if finished(self.of(name, id))]
+            self._facts.put(f"{GIVEN}{name}", kept)
+        return [id for id in mine if id not in kept]
+
+    def _undo(self, name: str) -> list[Any]:
+        return list(self._facts.journal.meta(f"{UNDO}{name}") or [])
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -139,6 +174,14 @@ def name_of(typed: str) -> str:
     if "/" in name or not name.isprintable():
         raise UserError("the name of a reviewer cannot have a slash or a control character in it")
     return name
+
+
+def _recent(changes: list[Any]) -> list[Any]:
+    """The last changes that are not too long together; the very last one in any case."""
+    lengths = [len(json.dumps(one)) for one in changes]
+    while len(changes) > 1 and sum(lengths) > MOST_UNDONE:
+        changes, lengths = changes[1:], lengths[1:]
+    return changes
 
 
 def _now() -> str:

@@ -121,11 +121,12 @@ class TestReviews:
         journal.close()
 
     def test_only_those_that_reviewers_found_right(self, run: Path, typed: Typed) -> None:
-        """Every answer of every reviewer is the good one; edited texts replace the model's."""
+        """Most answers to each question are the good one, a tie is not; edited texts replace the model's."""
         ids = [row["id"] for row in lines(run / "instances.jsonl")]
         self.review(run, "ann", ids[0], "ok", "ok", "ok")
         self.review(run, "ann", ids[1], "ok", "ok", "wrong")
         self.review(run, "ben", ids[0], "ok", "ok", "ok", output="Better.")
+        self.review(run, "cleo", ids[0], "ok", "ok", "wrong")
         self.review(run, "ben", ids[2], "ok", "ok", "ok")
         self.review(run, "ann", ids[2], "ok", "wrong", "ok")
         keys = ("export.alpaca.where={review: ok}", "export.alpaca.provenance=true")
@@ -137,7 +138,7 @@ class TestReviews:
         reasons = {
             one["id"]: one["reason"] for one in lines(run / "rejected.jsonl") if one["check"] == "where"
         }
-        assert "review is not ok" in reasons[ids[1]]
+        assert "review is not ok" in reasons[ids[1]] and "review is not ok" in reasons[ids[2]]
         assert "it has no review" in reasons[ids[3]]
         page = (run / "dataset/README.md").read_text(encoding="utf-8")
         assert "People have reviewed 3 of the records; 1 of these were right" in page

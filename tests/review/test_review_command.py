@@ -70,6 +70,7 @@ def reviewed(run: Path, *ids: str) -> None:
         (["run", "--overlap=many"], "--overlap is a whole number"),
         (["run", "--port", "70000"], "--port is a whole number from 0 to 65,535"),
         (["run", "--name", "a/b"], "cannot have a slash"),
+        (["run", "--release", "Ann"], "unknown reviewer 'Ann'"),
         (["run", "--nobrowser"], "did you mean '--no-browser'"),
         (["run", "review=none"], "unknown review 'none'"),
         (["run", "review=twice"], "ok and wrong have the same key 'Y'; give one of them another"),

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import Typed, lines
+from results import refused
 from reviewing import ReviewServer
 
 from selfinstruct.cli.main import command
@@ -212,6 +213,44 @@ def test_the_sample_is_the_same_each_time_and_grows(run: Path, project: Path) ->
     with ReviewServer(project, str(again), "--sample", "6", "--name", "Cleo") as server:
         cleo = server.reviewer()
         assert [cleo.finish(), cleo.finish()] == more
+
+
+def test_undo_reaches_back_to_an_earlier_start(run: Path, project: Path) -> None:
+    """What was answered yesterday is taken back today, as far as the first change."""
+    with ReviewServer(project, "run", "--name", "Ann") as server:
+        ann = server.reviewer()
+        id = ann.record
+        ann.answer("instruction", "ok")
+        ann.answer("input", "wrong")
+    with ReviewServer(project, "run", "--name", "Ann") as server:
+        ann = server.reviewer()
+        assert "Your last change is undone" in ann.send("/undo", id=ann.record).text
+        assert stored(run)[f"Ann/{id}"]["answers"] == {"instruction": "ok"}
+        ann.send("/undo", id=id)
+        assert stored(run)[f"Ann/{id}"]["answers"] == {}
+        assert "nothing to undo" in ann.send("/undo", id=id).text
+
+
+def test_records_of_somebody_who_does_not_come_back_are_released(
+    run: Path, project: Path, typed: Typed
+) -> None:
+    """Those not finished go to who asks next, also during a review; no answer is lost; a typo is found."""
+    with ReviewServer(project, "run", "--sample", "3") as server:
+        ann, bob = server.reviewer("Ann"), server.reviewer("Bob")
+        done, open_ = ann.finish(), ann.record
+        ann.answer("instruction", "ok")
+        assert bob.finish() not in (done, open_)
+        assert not bob.record  # the last one is with Ann
+        refused(typed("review", "run", "--release", "Anne"), "unknown reviewer 'Anne'", "'Ann'")
+        status, out, _ = typed("review", "run", "--release", "Ann")
+        assert (status, out) == (0, "1 record of Ann is free for other reviewers; no answer was changed\n")
+        bob.open("/")
+        assert bob.record == open_
+        assert "not yours any more" in ann.send("/note", id=open_, note="too late", seen="").text
+        assert stored(run)[f"Ann/{open_}"]["answers"] == {"instruction": "ok"}
+        assert stored(run)[f"Ann/{open_}"]["note"] == ""
+        assert bob.finish("wrong") == open_
+    assert typed("verify", "run")[0] == 0
 
 
 def test_the_same_reviewer_in_two_tabs_loses_nothing(server: ReviewServer, run: Path) -> None:

@@ -11,6 +11,9 @@ from itertools import combinations
 from math import sqrt
 from typing import Any
 
+from selfinstruct.dataset.reviews import decided, verdict
+from selfinstruct.recipe.exports import VERDICTS
+
 Z = 1.959964  # of an interval of 95 %
 Reviews = Mapping[str, Mapping[str, Mapping[str, Any]]]  # reviewer -> record id -> review
 
@@ -85,8 +88,7 @@ def agreement(question: str, reviews: Reviews) -> list[dict[str, Any]]:
 def summed_up(questions: Mapping[str, Sequence[str]], reviews: Reviews) -> dict[str, Any]:
     """The summary in the form of the paper's Table 2.
 
-    A record with several reviews counts once, with the answer that most gave; if as many gave another, with
-    the one that the question lists last, so that doubt never counts as good.
+    A record with several reviews counts once, with the answer that most gave; see `decided`.
 
     Args:
         questions: the values of each question's choices, the good one first.
@@ -97,18 +99,22 @@ def summed_up(questions: Mapping[str, Sequence[str]], reviews: Reviews) -> dict[
         value; its `agreement`. `all`: the same figures for the records whose answers are all good, among
         those with all answers. `records`: how many have an answer; `edited`: how many have an edit.
     """
-    decided = {name: _decided(name, choices, reviews) for name, choices in questions.items()}
+    of_record: dict[str, list[Mapping[str, Any]]] = {}
+    for of in reviews.values():
+        for id, review in of.items():
+            of_record.setdefault(id, []).append(review)
+    answers = {id: found for id, some in of_record.items() if (found := decided(questions, some))}
     rows = {}
     for name, choices in questions.items():
-        counts = Counter(decided[name].values())
-        answered = len(decided[name])
+        counts = Counter(found[name] for found in answers.values() if name in found)
+        answered = sum(counts.values())
         figures = {choice: share_of(counts[choice], answered) for choice in choices}
         rows[name] = {"answered": answered, "choices": figures, "agreement": agreement(name, reviews)}
-    every = set.intersection(*map(set, decided.values())) if decided else set()
-    good = sum(all(decided[name][id] == choices[0] for name, choices in questions.items()) for id in every)
+    every = [found for found in answers.values() if len(found) == len(questions)]
+    good = sum(verdict(questions, found) == VERDICTS[0] for found in every)
     edited = {id for of in reviews.values() for id, review in of.items() if review.get("edit")}
     return {
-        "records": len(set().union(*decided.values())),
+        "records": len(answers),
         "edited": len(edited),
         "questions": rows,
         "all": {"answered": len(every), **share_of(good, len(every))},
@@ -126,18 +132,4 @@ def _answers(question: str, reviews: Mapping[str, Mapping[str, Any]]) -> dict[st
         id: str(review["answers"][question])
         for id, review in reviews.items()
         if question in review.get("answers", {})
-    }
-
-
-def _decided(question: str, choices: Sequence[str], reviews: Reviews) -> dict[str, str]:
-    """The answer of each record; answers that are no choice of the question any more do not count."""
-    given: dict[str, list[str]] = {}
-    for of in reviews.values():
-        for id, answer in _answers(question, of).items():
-            if answer in choices:
-                given.setdefault(id, []).append(answer)
-    place = {choice: number for number, choice in enumerate(choices)}
-    return {
-        id: max(answers, key=lambda answer: (answers.count(answer), place[answer]))
-        for id, answers in given.items()
     }
