@@ -164,7 +164,8 @@ def _funnel(source: Source) -> Iterator[str]:
         if not stats.candidates:
             continue
         left = source.left.get(stage.name, stats.accepted)
-        rows.append([f"`{stage.name}`", f"{stats.candidates:,}", "", f"{stats.accepted:,}", f"{left:,}"])
+        counts = (stats.candidates, sum(stats.rejected.values()), stats.accepted, left)
+        rows.append([f"`{stage.name}`", *(f"{count:,}" for count in counts)])
         rows += [["", "", f"`{check}`: {count:,}", "", ""] for check, count in stats.rejected.items()]
     if rows:
         yield "## From candidates to records"

@@ -124,7 +124,7 @@ def exports_of(run: OpenedRun, overrides: Sequence[str]) -> dict[str, Export]:
         RecipeError: with every fault.
         UserError: for an override that cannot be read, or of another section.
     """
-    keys = sections(run.config, overrides, run.project, allowed=("export",))["export"] or {}
+    keys = sections(run.config, overrides, run.project, ("export",), (LICENSE, TO))["export"] or {}
     makers = [stage.name for stage in run.outline.makers]
     faults: list[Fault] = []
     found: dict[str, Export] = {}

@@ -112,6 +112,7 @@ def _start(weights: Path, context: int, slots: int, threads: int) -> Any:
         ) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
+    params.model_alias = {weights.name}  # replies name the model so; without it, by the path on this machine
     params.n_ctx, params.n_parallel = context * slots, slots
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads

@@ -25,7 +25,11 @@ CHOSEN = ("export", "review")  # those that are groups, with files to choose fro
 
 
 def sections(
-    saved: Mapping[str, Any], overrides: Sequence[str], project: Path, allowed: Sequence[str] = SECTIONS
+    saved: Mapping[str, Any],
+    overrides: Sequence[str],
+    project: Path,
+    allowed: Sequence[str] = SECTIONS,
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The sections of a saved config, changed by overrides.
 
@@ -34,6 +38,7 @@ def sections(
         overrides: the overrides as typed.
         project: the user's folder, whose conf/ files can be chosen.
         allowed: the sections that the verb uses.
+        also: other keys of the verb, for the message about a wrong one.
 
     Raises:
         UserError: for an override that cannot be read, or of another section.
@@ -45,7 +50,7 @@ def sections(
     config = OmegaConf.create({key: deepcopy(saved.get(key)) for key in allowed})
     changes = [_parsed(override) for override in overrides]
     for change in sorted(changes, key=lambda one: one.key_or_group not in CHOSEN):  # files come first
-        _refuse_others(change, allowed)
+        _refuse_others(change, allowed, also)
         _apply(config, change, project)
     return resolved(config)
 
@@ -63,13 +68,11 @@ def _parsed(override: str) -> Override:
     return parsed
 
 
-def _refuse_others(change: Override, allowed: Sequence[str]) -> None:
+def _refuse_others(change: Override, allowed: Sequence[str], also: Sequence[str]) -> None:
     section = change.key_or_group.partition(".")[0]
     if section not in allowed:
-        what = f"{change.input_line!r}: {section} cannot be changed here"
-        raise UserError(
-            f"{what}; the sections are {', '.join(allowed)}. {unknown('section', section, allowed)[1]}"
-        )
+        _, known = unknown("key", section, [*allowed, *also])
+        raise UserError(f"{change.input_line!r}: {section} cannot be changed here; {known}")
 
 
 def _apply(config: DictConfig, change: Override, project: Path) -> None:

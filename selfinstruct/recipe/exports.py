@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def built(
         faults: gets the faults that do not depend on the records.
     """
     where = f"export.{key}"
-    export = EXPORTS.build(part.kind or key, part.options, where, faults)
+    found: list[Fault] = []
+    export = EXPORTS.build(part.kind or key, part.options, where, found)
+    faults += map(_meant, found)
     of = part.of or (makers[-1] if makers else "")
     if of not in makers:
         faults.append(Fault(f"{where}.of", *unknown("stage", of, makers)))
@@ -78,6 +81,14 @@ def built(
         max_tokens=part.max_tokens,
         tokens=tokens,
     )
+
+
+def _meant(fault: Fault) -> Fault:
+    """A fault of an unknown key; if it is nearly one that each export has, the remedy names that."""
+    key = fault.where.rpartition(".")[2]
+    near = get_close_matches(key, ExportConfig.model_fields, n=1, cutoff=0.7)
+    unknown_key = near and fault.what.startswith("unknown key")
+    return Fault(fault.where, fault.what, f"did you mean {near[0]!r}?") if unknown_key else fault
 
 
 def _named(name: str, format: str, whole: bool) -> str:

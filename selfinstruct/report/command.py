@@ -143,9 +143,10 @@ def _options(path: Path, overrides: Sequence[str], project: Path) -> ReportConfi
     with opened(path, project) as run:
         if (run.path / CONFIG).is_file():
             saved = run.config.get("report")
-    found = sections({"report": saved if isinstance(saved, dict) else {}}, overrides, project, ("report",))[
-        "report"
-    ]
+    kept = {"report": saved if isinstance(saved, dict) else {}}
+    found = sections(kept, overrides, project, ("report",), ("to",))["report"]
+    if not isinstance(found, dict):
+        raise UserError(f"report={found}: write report.KEY=VALUE; report=off is for the command of a run")
     bound, faults = validate(ReportConfig, found, "report")
     if faults:
         raise RecipeError(faults)

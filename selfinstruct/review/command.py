@@ -40,7 +40,7 @@ selfinstruct review: judge a sample of the records of a run on a local page
   The page is only for this machine, and for who has the address that is printed. It shows one record at a
   time; each answer is stored in the run's journal at once. Keys: those of the answers, u undoes, c comments,
   e edits the record (kept beside the original), arrows go back and forth, ? shows the keys. The run may be at
-  work meanwhile. Ctrl-C ends the review; the same command goes on with it.
+  work meanwhile. Ctrl-C ends the review; the same command continues it.
 """
 SAMPLE = 200  # as in the paper
 NAMES = ("--name", "--release")

@@ -114,14 +114,17 @@ def run_of(words: str, project: Path, verb: str) -> Path:
         raise UserError(f"{words[:40]!r} {wrong}; {verb} takes the folder of a run")
     path = path_below(project, words)
     if not path.exists():
-        raise UserError(
-            f"{verb}: {words} does not exist; {verb} takes the folder of a run, such as runs/chat"
-        )
+        named = path_below(project, f"runs/{words}")  # a run by its recipe's name
+        hint = f"{verb} takes the folder of a run, such as runs/chat"
+        hint = f"did you mean runs/{words}?" if (named / JOURNAL).is_file() else hint
+        raise UserError(f"{verb}: {words} does not exist; {hint}")
     if (path / JOURNAL).is_file() or place(path):
         return path
     if (path / "0" / JOURNAL).is_file():
         raise UserError(f"{path} is a sweep; {verb} takes the folder of one of its jobs: {words}/0")
-    raise UserError(f"{verb}: {path} holds no run ({JOURNAL} is missing); give the folder of a run")
+    inside = sorted(file.parent.name for file in path.glob(f"*/{JOURNAL}")) if path.is_dir() else []
+    hint = ", such as " + " or ".join(str(Path(words) / name) for name in inside[:3]) if inside else ""
+    raise UserError(f"{verb}: {path} holds no run ({JOURNAL} is missing); give the folder of a run{hint}")
 
 
 @contextmanager

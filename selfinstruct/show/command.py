@@ -117,7 +117,7 @@ def _list(run: OpenedRun, query: Query, folder: str, output: Output) -> None:
     if query.rejected is not None:
         parts.append(f"rejected by {query.rejected}" if query.rejected else "rejected")
     parts += [f"with the words {query.words!r}"] if query.words else []
-    parts += [f"whose {query.where}"] if query.where else []
+    parts += [f"where {query.where}"] if query.where else []
     _listed(run, found, ", ".join(parts), folder, output)
 
 

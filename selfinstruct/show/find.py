@@ -216,7 +216,7 @@ def _fits(record: Record, where: Where, seen: dict[str, set[str]]) -> bool:
     for name, value in record.data.items():
         some = seen.setdefault(name, set())
         if len(some) < 12 and name in where:
-            some.add(shown(value)[:40])
+            some.add(" ".join(shown(value)[:40].split()))
     return where.fits(record.data)
 
 
@@ -241,5 +241,5 @@ def _refuse_wrong_field(where: Where, seen: dict[str, set[str]]) -> None:
         if name not in seen:
             raise UserError("--where: " + "; ".join(unknown("field", name, seen)))
         if len(where) == 1:
-            values = ", ".join(sorted(seen[name]))
+            values = "; ".join(sorted(seen[name]))
             raise UserError(f"--where: no record fits, {name} is never {one}; some of its values: {values}")

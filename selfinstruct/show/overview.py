@@ -20,7 +20,7 @@ from selfinstruct.show.story import parents_of
 SAMPLES = 3
 _WORDS = {
     RUNNING: "a process is writing to it; these are the figures so far",
-    UNFINISHED: "it has not ended; its own command goes on with it",
+    UNFINISHED: "it was stopped before its end; the command that started it continues it",
 }
 
 

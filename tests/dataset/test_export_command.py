@@ -163,6 +163,8 @@ class TestReviews:
         (("x", "export.chat.of=nothing"), "unknown stage 'nothing'"),
         (("x", "export.chat.user='{{ instrution }}'"), "did you mean 'instruction'?"),
         (("x", "target=5"), "target cannot be changed here"),
+        (("x", "licence=mit"), "did you mean 'license'?"),
+        (("x", "export.chat.fromat=csv"), "did you mean 'format'?"),
         (("x", "export=none"), "choose one"),
         (("x", "export=chat", "to=x/run.sqlite/new"), "cannot be written"),
     ],

@@ -249,7 +249,7 @@ def test_card(dataset: Path) -> None:
     for words in ("## From candidates to records", "## Known limits", "Nobody has reviewed"):
         assert words in page
     for name, stage in summary(dataset.parent)["stages"].items():
-        assert f"| `{name}` | {stage['candidates']} |" in page
+        assert f"| `{name}` | {stage['candidates']} | {sum(stage['rejected'].values())} |" in page
         assert all(f"`{check}`: {count}" in page for check, count in stage["rejected"].items())
     recipe = yaml.safe_load(page.split("yaml\n")[1].split("```")[0])
     assert recipe["filters"]["instructions"]["rouge_l"]["threshold"] == 0.7

@@ -33,6 +33,8 @@ def test_the_quickstart_runs_through_every_stage_on_the_embedded_model(typed: Ty
     assert stages["instances"]["candidates"] >= 3
     assert all(stage["tokens"] > 0 for stage in stages.values())
     assert out.endswith(": runs/quickstart/dataset\n")
+    card = (project / "runs/quickstart/dataset/README.md").read_text(encoding="utf-8")
+    assert "`text-completion-openai/SmolLM2-135M-Instruct.Q4_1.gguf`" in card, "the path is not published"
 
 
 @embedded

@@ -389,6 +389,7 @@ def test_bad_arguments_are_refused(home: Path, capsys: pytest.CaptureFixture[str
     refused(typed(capsys, "report", "run", "--loud"), "--loud is not an option")
     refused(typed(capsys, "report", "run", "report.figures=gif"), "report.figures", "gif")
     refused(typed(capsys, "report", "run", "target=5"), "cannot be changed here")
+    refused(typed(capsys, "report", "run", "report=off"), "report=off is for the command of a run")
     refused(typed(capsys, "report", "run", "to=mine.jsonl/page.html"), "cannot be written", "to=FILE.html")
     assert "report.figures=svg" in typed(capsys, "report", "--help")[1]
 

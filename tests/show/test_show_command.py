@@ -63,7 +63,7 @@ def test_a_run_that_was_killed_and_one_of_an_earlier_version(typed: Typed, made:
         db.execute("DELETE FROM record WHERE stage = 'instances'")
     status, out, _ = typed("show", "old")
     assert status == 0
-    assert "old is unfinished: it has not ended; its own command goes on with it" in out
+    assert "old is unfinished: it was stopped before its end; the command that started it continues it" in out
     assert re.search(r"^instances +3 +0 +0 +0 ", out, re.MULTILINE)
     assert "sample 3" in out, "of the stage before"
     assert typed("show", "old", "instructions-000001-1")[0] == 0
@@ -123,7 +123,7 @@ def test_by_stage_and_value(typed: Typed, at_run: Path) -> None:
         wanted = {row["parent"] for row in rows if row["is_classification"] is (value == "true")}
         assert set(ids(out)) == wanted
     refused(typed("show", "runs/x", "--where", "scores=5"), "unknown field 'scores'", "is_classification")
-    refused(typed("show", "runs/x", "--where", "is_classification=5"), "is never 5", "false, true")
+    refused(typed("show", "runs/x", "--where", "is_classification=5"), "is never 5", "false; true")
     refused(typed("show", "runs/x", "--stage", "instance"), "did you mean 'instances'?")
 
 
@@ -148,7 +148,8 @@ def test_what_is_not_a_run(typed: Typed, at_run: Path) -> None:
     """Nothing, a folder without a run, and one that does not exist."""
     refused(typed("show"), "show takes the folder of a run")
     refused(typed("show", "runs/z"), "does not exist")
-    refused(typed("show", "runs"), "holds no run")
+    refused(typed("show", "runs"), "holds no run", "such as runs/x")
+    refused(typed("show", "x"), "did you mean runs/x?")
     assert "--rejected [CHECK]" in typed("show", "--help")[1]
 
 
