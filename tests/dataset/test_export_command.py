@@ -144,6 +144,23 @@ class TestReviews:
         assert "Better." not in (run / "instances.jsonl").read_text(encoding="utf-8")  # the model's own text
         assert whole(typed)
 
+    def test_an_edit_moves_no_record(self, run: Path, typed: Typed) -> None:
+        """A record stays in its split when a reviewer changes its instruction."""
+        keys = ("export=alpaca", "export.alpaca.of=instructions", "export.alpaca.output=instruction")
+        keys += ("export.alpaca.split={train: 0.5, test: 0.5}", "export.alpaca.columns=[id]")
+
+        def splits() -> dict[str, str]:
+            status, _, err = typed("export", "x", *keys)
+            assert status == 0, err
+            files = (run / "dataset").glob("alpaca-*.jsonl")
+            return {row["id"]: path.stem for path in files for row in lines(path)}
+
+        before = splits()
+        for id in before:
+            self.review(run, "ann", id, "ok", "ok", "ok", instruction=f"Another one, {id}.")
+        assert set(before.values()) == {"alpaca-train", "alpaca-test"}
+        assert splits() == before
+
     def test_a_verdict_that_nobody_gives(self, run: Path, typed: Typed) -> None:
         """A slip in the condition is a fault with the values that there are."""
         status, _, err = typed("export", "x", "export=alpaca", "export.alpaca.where={review: good}")
@@ -163,6 +180,9 @@ class TestReviews:
         (("x", "export.chat.user='{{ instrution }}'"), "did you mean 'instruction'?"),
         (("x", "target=5"), "target cannot be changed here"),
         (("x", "export=none"), "choose one"),
+        (("x", "~export"), "choose one"),
+        (("x", "export.chat.file=dataset_info.json"), "LLaMA-Factory"),
+        (("x", f"export.chat.file={'a' * 245}.jsonl"), "longer than 200 bytes"),
         (("x", "export=chat", "to=x/run.sqlite/new"), "cannot be written"),
     ],
 )
