@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -191,6 +192,15 @@ def test_faults(run: Path, typed: Typed, words: tuple[str, ...], says: str) -> N
     before = bytes_of(run)
     refused(typed("export", *words), says)
     assert bytes_of(run) == before
+
+
+@pytest.mark.parametrize("schema", [[1], {"instances": 5}, {"instances": {"properties": 5}}])
+def test_a_config_that_somebody_has_changed(run: Path, typed: Typed, schema: Any) -> None:
+    """It is refused with its name."""
+    path = run / ".hydra/config.yaml"
+    keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**keys, "schema": schema}), encoding="utf-8")
+    refused(typed("export", "x"), "config.yaml was changed")
 
 
 class TestEarlierVersions:
