@@ -147,8 +147,8 @@ class TestReviews:
 
     def test_an_edit_moves_no_record(self, run: Path, typed: Typed) -> None:
         """A record stays in its split when a reviewer changes its instruction."""
-        keys = ("export=alpaca", "export.alpaca.of=instructions", "export.alpaca.output=instruction")
-        keys += ("export.alpaca.split={train: 0.5, test: 0.5}", "export.alpaca.columns=[id]")
+        keys = ["export=alpaca", "export.alpaca.of=instructions", "export.alpaca.output=instruction"]
+        keys += ["export.alpaca.split={train: 0.5, test: 0.5}", "export.alpaca.columns=[id]"]
 
         def splits() -> dict[str, str]:
             status, _, err = typed("export", "x", *keys)
