@@ -91,7 +91,7 @@ def _written(source: Source, origins: Origins, name: str, export: Export) -> tup
     sides = None
     if export.split:
         known = source.seeds.rows if source.seeds else []
-        sides = Sides(export.split, seed, known, origins.line)
+        sides = Sides(export.split, seed, known, origins.root)
     records = [*seeds, *source.of(export.of)]
     unfit = sides.unfit if sides else lambda record: None
     pairs, rejected = converted(name, export, records, seed, origins, unfit)

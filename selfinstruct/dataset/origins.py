@@ -81,6 +81,11 @@ class Origins:
             found.append(parent)
         return found
 
+    def root(self, record: Record) -> Record:
+        """The record that the line of a record began with, as it was made: without a reviewer's edit."""
+        first = self.line(record)[-1]
+        return self._records.get(first.id, first)
+
     def models(self, stage: str) -> dict[int, str]:
         """The model that gave each reply of a stage, by request number."""
         if stage not in self._models:

@@ -35,14 +35,45 @@ def file(rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None]) -> by
     if as_json:
         rows = [{**row, **{name: _json(row.get(name)) for name in as_json}} for row in rows]
     out = io.BytesIO()
-    made = pyarrow.Table.from_pylist(list(rows), schema=schema)
+    try:
+        made = pyarrow.Table.from_pylist(list(rows), schema=schema)
+    except (pyarrow.ArrowInvalid, UnicodeEncodeError):  # a value that Arrow only takes in another form
+        kinds = stored(types)
+        fit = [{name: _fitting(row.get(name), kind) for name, kind in kinds.items()} for row in rows]
+        made = pyarrow.Table.from_pylist(fit, schema=schema)
     parquet.write_table(made, out, row_group_size=GROUP)
     return out.getvalue()
 
 
 def stored(types: Mapping[str, Type | None]) -> dict[str, Type]:
     """The types of the columns as they are written."""
-    return {name: TEXT if kind is None or kind == NULL else kind for name, kind in types.items()}
+    return {name: TEXT if kind is None else _without_null(kind) for name, kind in types.items()}
+
+
+def _without_null(kind: Type) -> Type:
+    """The type with texts in place of nulls, at any depth: a list that is always empty is one of texts."""
+    if "list" in kind:
+        return {**kind, "list": _without_null(kind["list"])}
+    if "struct" in kind:
+        return {**kind, "struct": [_without_null(field) for field in kind["struct"]]}
+    return {**kind, **TEXT} if kind["dtype"] == NULL["dtype"] else kind
+
+
+def _fitting(value: Any, kind: Type) -> Any:
+    """A value in the form that Arrow takes for a type.
+
+    Half a character is written as its escape, as in the other formats. A whole number among fractions is a
+    fraction, and rounded from 2^53 on, as a reader of JSON Lines does.
+    """
+    if value is None:
+        return None
+    if "list" in kind:
+        return [_fitting(one, kind["list"]) for one in value]
+    if "struct" in kind:
+        return {field["name"]: _fitting(value.get(field["name"]), field) for field in kind["struct"]}
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return float(value) if kind["dtype"] == "float64" else value
 
 
 def _json(value: Any) -> str | None:
@@ -61,4 +92,4 @@ def _arrow(kind: Type) -> pyarrow.DataType:
             for field in kind["struct"]
         ]
         return pyarrow.struct(fields)
-    return getattr(pyarrow, NAMES[TEXT["dtype"] if kind == NULL else kind["dtype"]])()
+    return getattr(pyarrow, NAMES[kind["dtype"]])()

@@ -6,6 +6,7 @@ that is public already gets nothing without `--public`. The token comes from HF_
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import sys
@@ -76,7 +77,7 @@ def _files(folder: Path, run: str) -> list[Path]:
     """The files to upload."""
     found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     found = [path for path in found if path.name != NEW]
-    if not any(path.name == README for path in found) or len(found) < 2:
+    if folder / README not in found or len(found) < 2:
         raise UserError(f"{folder} has no dataset to upload; write one: selfinstruct export {run}")
     return found
 
@@ -126,7 +127,7 @@ def _upload(hub: Any, folder: Path, files: list[Path], name: str, public: bool) 
         repo_id=name,
         repo_type="dataset",
         folder_path=folder,
-        allow_patterns=[path.relative_to(folder).as_posix() for path in files],
+        allow_patterns=[glob.escape(path.relative_to(folder).as_posix()) for path in files],
         commit_message="Upload by selfinstruct",
     )
     return str(made)

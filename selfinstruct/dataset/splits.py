@@ -7,7 +7,8 @@ everything made from an instruction with the text of a seed task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
 from selfinstruct.records import Record, Rejection
@@ -23,7 +24,7 @@ class Sides:
         split: the splits with their shares.
         seed: the run's seed.
         seeds: the seed tasks.
-        line: a record, the one it was made from, and so on.
+        root: the record that the line of a record began with, without edits.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class Sides:
         split: Mapping[str, float],
         seed: int,
         seeds: Iterable[Record],
-        line: Callable[[Record], Sequence[Record]],
+        root: Callable[[Record], Record],
     ) -> None:
-        self._split, self._seed, self._line = split, seed, line
+        self._split, self._seed, self._root = split, seed, root
         self._first = TRAIN if TRAIN in split else next(iter(split))
         self._taken = {_text(seed): (self._first, seed.id) for seed in seeds}
         self._seeds = set(self._taken)
@@ -42,7 +43,7 @@ class Sides:
         """The split of a record: that of the first record in its line."""
         if record.stage == SEED_STAGE:
             return self._first
-        first = _text(self._line(record)[-1])
+        first = _text(self._root(record))
         if first in self._seeds:
             return self._first
         digest = sha256(f"{self._seed}/{first}".encode("utf-8", "surrogatepass")).digest()
@@ -68,4 +69,6 @@ class Sides:
 def _text(record: Record) -> str:
     """The text of a record's instruction, for comparing; its id if it has none, as a passage."""
     text = record.data.get("instruction")
-    return " ".join(text.split()).casefold() if isinstance(text, str) else f"\0{record.id}"
+    if not isinstance(text, str):
+        return f"\0{record.id}"
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

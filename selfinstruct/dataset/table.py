@@ -1,8 +1,9 @@
 """CSV for people: it opens in a spreadsheet, as text, and no text is run there as a formula.
 
 The file begins with a byte order mark, without which Excel reads UTF-8 as the encoding of the country. A text
-that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV Injection). Control
-characters, which a terminal would follow, become visible signs. A list or a mapping is written as JSON.
+that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV Injection). All cells are
+in quotes, since the spreadsheets of some countries split a line at semicolons too. Control characters, which
+a terminal would follow, become visible signs. A list or a mapping is written as JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 # The first characters of a formula; also in full width, which Excel reads alike.
-FORMULA = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+UNSEEN = " \xa0\u200b\ufeff"  # some programs pass over these before a formula
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]")
 _DELETE = 0x7F
 
@@ -24,7 +26,7 @@ def file(rows: Sequence[dict[str, Any]]) -> bytes:
     """The rows as a CSV file, with a line of the columns' names first."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow(map(cell, names))
     writer.writerows([cell(row.get(name)) for name in names] for row in rows)
     return out.getvalue().encode("utf-8-sig", "backslashreplace")
@@ -42,7 +44,7 @@ def cell(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
     if not text.isprintable():
         text = _CONTROL.sub(_visible, text)
-    return f"'{text}" if text[:1] in FORMULA else text
+    return f"'{text}" if text.lstrip(UNSEEN)[:1] in FORMULA else text
 
 
 def _visible(found: re.Match[str]) -> str:

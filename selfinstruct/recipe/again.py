@@ -52,7 +52,7 @@ def sections(
     for change in sorted(changes, key=lambda one: one.key_or_group not in CHOSEN):  # files come first
         _refuse_others(change, allowed, also)
         _apply(config, change, project)
-    return resolved(config)
+    return {**dict.fromkeys(allowed), **resolved(config)}  # ~export leaves out the section itself
 
 
 def _parsed(override: str) -> Override:

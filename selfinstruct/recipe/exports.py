@@ -26,6 +26,8 @@ from selfinstruct.where import faults as where_faults
 # The names that `load_dataset` takes for a file, and for a config; * and [ would be patterns.
 FILE = re.compile(r"""[^.\\/:*?"<>|\[\]][^\\/:*?"<>|\[\]]*\.(jsonl?|parquet|csv)""")
 NAME = re.compile(r"[^\\/:*?<>|]+")
+TAKEN = "dataset_info.json"  # LLaMA-Factory's, which is written beside `sharegpt`
+LONGEST = 200  # bytes of a file's name; while a file is written, its name is longer
 ENDINGS = {"jsonl": (".jsonl", ".json"), "parquet": (".parquet",), "csv": (".csv",)}
 VERDICTS = ("ok", "not ok")  # the values of the field `review` of a record that people have reviewed
 REVIEWED = {"review": "whether most reviewers gave each question its good answer; null while this is open"}
@@ -208,7 +210,13 @@ def _file(key: str, export: Export, others: Mapping[str, Export]) -> list[Fault]
         remedy = 'leave out the folder and the characters * ? [ ] : < > | and ", and end it in .jsonl'
         found.append(Fault(where, what, remedy))
     taken = {file.casefold() for other in others.values() for file in files_of(other).values()}
+    if export.file.casefold() == TAKEN:
+        found.append(Fault(where, f"{TAKEN} is the file that LLaMA-Factory reads", "give it another name"))
     for file in files_of(export).values():
+        if len(file.encode("utf-8", "replace")) > LONGEST:
+            found.append(
+                Fault(where, f"{file[:40]}… is longer than {LONGEST} bytes", "give it a shorter name")
+            )
         if file.casefold() in taken:
             found.append(Fault(where, f"another export writes {file}", "give it another name"))
     if not NAME.fullmatch(key):

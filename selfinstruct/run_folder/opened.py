@@ -78,7 +78,12 @@ class OpenedRun:
         path = self.path / CONFIG
         if not path.is_file():
             raise UserError(f"{path} is missing; run the recipe once more to write it again")
-        return resolved(load(path))
+        found = resolved(load(path))
+        if not _is_nested(found.get("schema"), 3) or not _is_nested(found.get("seeds"), 1):
+            raise UserError(
+                f"{path} was changed and cannot be read; run the recipe once more to write it again"
+            )
+        return found
 
     @cached_property
     def seeds(self) -> Seeds | None:
@@ -156,6 +161,16 @@ def opened(path: Path, project: Path | None = None) -> Iterator[OpenedRun]:
             raise RunFolderError(
                 f"{path / JOURNAL} cannot be read: {error}; try selfinstruct verify"
             ) from error
+
+
+def _is_nested(section: Any, levels: int) -> bool:
+    """Whether a section is a mapping, with the schemas and their properties in it, or is not there."""
+    if section is None:
+        return True
+    if not isinstance(section, dict):
+        return False
+    inner = section.values() if levels == 3 else [section.get("properties")] if levels == 2 else []
+    return all(_is_nested(one, levels - 1) for one in inner)
 
 
 def _outline(journal: Journal, path: Path, project: Path) -> Outline:

@@ -140,7 +140,7 @@ def _query(given: Typed, words: str) -> Query:
         if name in last and not last[name]:
             raise UserError(f"show: {name} takes {example}")
     most = last.get("-n", str(MOST))
-    if not most.isdecimal() or not 0 < int(most) < 10**9:
+    if not most.isdecimal() or not 0 < int(most[:10]) < 10**9:
         raise UserError(f"show: -n takes a number of records, such as -n {MOST}, not {most!r}")
     return Query(
         words=" ".join([*given.values.get("--find", []), *words.split()]),

@@ -24,7 +24,7 @@ from selfinstruct.where import Where, shown
 MOST = 20  # records that are shown unless another number is given
 MOST_PARTS, LONGEST_PART = 8, 1_000  # words, and characters of each, that SQLite looks for
 ANY = ""  # in place of the name of a check: rejected by any
-_ID = re.compile(r"(.+?)-(\d+)(?:-(\d+))?")
+_ID = re.compile(r"(.+?)-(\d{1,18})(?:-(\d{1,18}))?")
 _COMPARED = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below", "!=": "not"}
 _CONDITION = re.compile(r"([^=<>!]+?)\s*(>=|<=|!=|=|>|<)\s*(.*)", re.DOTALL)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -145,6 +146,23 @@ class TestReviews:
         assert "Better." not in (run / "instances.jsonl").read_text(encoding="utf-8")  # the model's own text
         assert whole(typed)
 
+    def test_an_edit_moves_no_record(self, run: Path, typed: Typed) -> None:
+        """A record stays in its split when a reviewer changes its instruction."""
+        keys = ["export=alpaca", "export.alpaca.of=instructions", "export.alpaca.output=instruction"]
+        keys += ["export.alpaca.split={train: 0.5, test: 0.5}", "export.alpaca.columns=[id]"]
+
+        def splits() -> dict[str, str]:
+            status, _, err = typed("export", "x", *keys)
+            assert status == 0, err
+            files = (run / "dataset").glob("alpaca-*.jsonl")
+            return {row["id"]: path.stem for path in files for row in lines(path)}
+
+        before = splits()
+        for id in before:
+            self.review(run, "ann", id, "ok", "ok", "ok", instruction=f"Another one, {id}.")
+        assert set(before.values()) == {"alpaca-train", "alpaca-test"}
+        assert splits() == before
+
     def test_a_verdict_that_nobody_gives(self, run: Path, typed: Typed) -> None:
         """A slip in the condition is a fault with the values that there are."""
         status, _, err = typed("export", "x", "export=alpaca", "export.alpaca.where={review: good}")
@@ -166,6 +184,9 @@ class TestReviews:
         (("x", "licence=mit"), "did you mean 'license'?"),
         (("x", "export.chat.fromat=csv"), "did you mean 'format'?"),
         (("x", "export=none"), "choose one"),
+        (("x", "~export"), "choose one"),
+        (("x", "export.chat.file=dataset_info.json"), "LLaMA-Factory"),
+        (("x", f"export.chat.file={'a' * 245}.jsonl"), "longer than 200 bytes"),
         (("x", "export=chat", "to=x/run.sqlite/new"), "cannot be written"),
     ],
 )
@@ -174,6 +195,15 @@ def test_faults(run: Path, typed: Typed, words: tuple[str, ...], says: str) -> N
     before = bytes_of(run)
     refused(typed("export", *words), says)
     assert bytes_of(run) == before
+
+
+@pytest.mark.parametrize("schema", [[1], {"instances": 5}, {"instances": {"properties": 5}}])
+def test_a_config_that_somebody_has_changed(run: Path, typed: Typed, schema: Any) -> None:
+    """It is refused with its name."""
+    path = run / ".hydra/config.yaml"
+    keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**keys, "schema": schema}), encoding="utf-8")
+    refused(typed("export", "x"), "config.yaml was changed")
 
 
 class TestEarlierVersions:

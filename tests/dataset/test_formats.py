@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 import yaml
@@ -16,8 +17,9 @@ from conftest import Typed, lines, seed_file
 from results import summary
 
 from selfinstruct.api import execute
-from selfinstruct.dataset import table
+from selfinstruct.dataset import parquet, table
 from selfinstruct.dataset.command import main
+from selfinstruct.dataset.features import common
 from selfinstruct.dataset.splits import Sides
 from selfinstruct.dataset.written import Written
 from selfinstruct.export import EXPORTS
@@ -126,8 +128,8 @@ class TestSplits:
             for stage in "ab"
             for n in range(40)
         }
-        line = {f"b-{n}": [records[f"b-{n}"], records[f"a-{n}"]] for n in range(40)}
-        rule = Sides({"train": 0.5, "test": 0.5}, 0, [], lambda record: line.get(record.id, [record]))
+        root = {f"b-{n}": records[f"a-{n}"] for n in range(40)}
+        rule = Sides({"train": 0.5, "test": 0.5}, 0, [], lambda record: root.get(record.id, record))
         assert {rule.of(record) for record in records.values()} == {"train", "test"}
         for n in range(40):
             assert rule.of(records[f"b-{n}"]) == rule.of(records[f"a-{n}"])
@@ -138,6 +140,19 @@ class TestSplits:
         assert rule.unfit(records[f"b-{first}"]) is None
         refused = rule.unfit(records[f"b-{other}"])
         assert refused is not None and f"b-{first}" in refused.reason
+
+    def test_the_form_of_the_characters_makes_no_difference(self) -> None:
+        """A letter with an accent is one character or two, and the text is the same."""
+        texts = [f"Name the caf\u00e9 number {n}." for n in range(30)]
+        both = [
+            [
+                Record(f"{form}-{n}", "a", n, 0, {"instruction": normalize(form, text)})
+                for n, text in enumerate(texts)
+            ]
+            for form in ("NFC", "NFD")
+        ]
+        rule = Sides({"train": 0.5, "test": 0.5}, 0, [], lambda record: record)
+        assert [rule.of(record) for record in both[0]] == [rule.of(record) for record in both[1]]
 
     @pytest.mark.parametrize(
         ("split", "says"),
@@ -279,7 +294,9 @@ def test_the_files_of_other_trainers(dataset: Path) -> None:
 
 
 class TestCsv:
-    @pytest.mark.parametrize("first", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
+    @pytest.mark.parametrize(
+        "first", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\ufeff=1", "\uff1d1"]
+    )
     def test_no_text_is_a_formula(self, first: str) -> None:
         """It has an apostrophe before it, and can still be read."""
         (names, row) = rows_of(table.file([{"output": first}]))
@@ -291,6 +308,10 @@ class TestCsv:
         names, values = rows_of(table.file([row]))
         assert names == list(row)
         assert values == ["-1.5", "", '["ü", {"d": 1}]', "x␛[31m␀", "one\ntwo", "true"]
+
+    def test_a_line_is_split_at_commas_only(self) -> None:
+        """Where a spreadsheet also splits at semicolons, quotes keep what follows one in its text."""
+        assert b'"one;=1+1"' in table.file([{"a": "one;=1+1"}])
 
     def test_a_spreadsheet_reads_it_as_utf_8(self) -> None:
         """A spreadsheet reads it as utf 8."""
@@ -332,6 +353,41 @@ class TestParquet:
         """A column has one type in all files, also if it is null in one of them; mixed values are JSON."""
         first, second = self.schema(one, other)
         assert str(first) == str(second) == kind
+
+    @pytest.mark.parametrize("empty", [[], {"a": None}, [{"a": None}]])
+    def test_what_is_always_empty_loads(self, tmp_path: Path, empty: Any) -> None:
+        """The header gives it the type that the file has, as of the parents of records without any."""
+        import datasets
+
+        export = EXPORTS.build("alpaca", {}, "", [])
+        assert export
+        rows = {"train": [{"x": empty}, {"x": empty}]}
+        made = Written("a", replace(export, file="a.parquet", format="parquet"), rows)
+        (tmp_path / "a.parquet").write_bytes(made.contents["a.parquet"])
+        keys = {
+            "configs": [{"config_name": "a", "data_files": "a.parquet"}],
+            "dataset_info": [{"config_name": "a", "features": made.features}],
+        }
+        (tmp_path / "README.md").write_text(f"---\n{yaml.safe_dump(keys)}---\n", encoding="utf-8")
+        found = datasets.load_dataset(str(tmp_path), "a", split="train", cache_dir=str(tmp_path / "cache"))
+        assert found[0]["x"] == empty
+
+    @pytest.mark.parametrize(
+        ("values", "read"),
+        [
+            ([2**53 + 1, 0.5], [2.0**53, 0.5]),
+            ([[2**60 + 1, 0.5]], [[2.0**60, 0.5]]),
+            (["half \ud800"], ["half \\ud800"]),
+            ([{"a": "\ud800"}, 1], ['{"a": "\\ud800"}', "1"]),
+        ],
+    )
+    def test_what_it_cannot_hold(self, values: list[Any], read: list[Any]) -> None:
+        """A number is rounded among fractions, and half a character is written as its escape."""
+        import pyarrow.parquet
+
+        rows = [{"x": value} for value in values]
+        data = parquet.file(rows, common(rows))
+        assert pyarrow.parquet.read_table(io.BytesIO(data)).column("x").to_pylist() == read
 
 
 class TestMaxTokens:

@@ -141,6 +141,15 @@ def test_what_is_uploaded(run: Path, hub: Hub, typed: Typed) -> None:
     assert TOKEN not in out + err
 
 
+def test_names_that_are_patterns(run: Path, hub: Hub, typed: Typed) -> None:
+    """What is listed is what is uploaded: a file is not taken for a pattern of others."""
+    for name in ("*", "a[1].txt", ".env"):
+        (run / "dataset" / name).write_text("mine\n", encoding="utf-8")
+    status, out, err = typed("push", "runs/x", "me/mine", "--yes")
+    assert status == 0, out + err
+    assert set(hub.files()) == {"README.md", "chat.jsonl", "alpaca.jsonl", "*", "a[1].txt"}
+
+
 def test_public(run: Path, hub: Hub, typed: Typed) -> None:
     """Public."""
     assert typed("push", "runs/x", "me/mine", "--yes", "--public")[0] == 0
@@ -230,6 +239,12 @@ def test_arguments(typed: Typed, words: tuple[str, ...], says: str) -> None:
 def test_a_run_without_a_dataset(typed: Typed, project: Path, hub: Hub) -> None:
     """A run without a dataset."""
     typed("recipe=paper", "model=scripted", "target=2", "run_dir=runs/x", "export=none")
+    status, _, err = typed("push", "runs/x", "me/mine", "--yes")
+    assert (status, hub.asked) == (1, [])
+    assert "selfinstruct export runs/x" in err
+    (project / "runs/x/dataset/below").mkdir(parents=True)
+    for name in ("README.md", "a.jsonl"):
+        (project / "runs/x/dataset/below" / name).write_text("mine\n", encoding="utf-8")
     status, _, err = typed("push", "runs/x", "me/mine", "--yes")
     assert (status, hub.asked) == (1, [])
     assert "selfinstruct export runs/x" in err

@@ -136,6 +136,8 @@ def test_by_stage_and_value(typed: Typed, at_run: Path) -> None:
         (["--where"], "--where takes FIELD=VALUE"),
         (["--find"], "--find takes WORDS"),
         (["-n", "few", "--find", "x"], "-n takes a number"),
+        (["-n", "9" * 5_000], "-n takes a number"),
+        (["instances-" + "9" * 5_000], "has no record with the id"),
         (["--rejcted"], "did you mean '--rejected'?"),
     ],
 )
