@@ -216,13 +216,17 @@ def test_a_slow_parser_reads_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """Always the same one for a seed; the page says how large it is, and the rules read all texts."""
     texts = [f"{verb} a {noun}." for verb in ("Write", "Draw", "Sing") for noun in ("poem", "map", "song")]
     rules = replace(parser("en"), slow=False)
-    monkeypatch.setattr("selfinstruct.report.measures.PARSED", 4)
-    monkeypatch.setattr("selfinstruct.report.measures.parser", lambda language: replace(rules, slow=True))
+    monkeypatch.setattr("selfinstruct.report.numbers.measures.PARSED", 4)
+    monkeypatch.setattr(
+        "selfinstruct.report.numbers.measures.parser", lambda language: replace(rules, slow=True)
+    )
     sample, again, other = (verbs_or_words(texts, "en", seed)["verbs"] for seed in (1, 1, 2))
     assert sample == again != other
     assert (sample["texts"], sample["paired"]) == (4, 4)
     assert sample["how"].endswith("It was used on a random sample of 4 of the 9 texts.")
-    monkeypatch.setattr("selfinstruct.report.measures.parser", lambda language: replace(rules, slow=False))
+    monkeypatch.setattr(
+        "selfinstruct.report.numbers.measures.parser", lambda language: replace(rules, slow=False)
+    )
     assert verbs_or_words(texts, "en", 1)["verbs"]["texts"] == 9
 
 
