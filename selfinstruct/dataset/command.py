@@ -20,11 +20,12 @@ from selfinstruct.dataset.folder import write_dataset
 from selfinstruct.dataset.make import Dataset, dataset_of
 from selfinstruct.dataset.origins import meanings
 from selfinstruct.dataset.rejected import REJECTED, all_rejected
+from selfinstruct.dataset.reviews import REVIEW
 from selfinstruct.dataset.source import Source, of_run
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.export import Export
 from selfinstruct.journal.repair import SUMMARY
-from selfinstruct.journal.store import SUMMED_UP
+from selfinstruct.journal.store import REVIEWS, SUMMED_UP
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.layout import no_path, path_below
 from selfinstruct.recipe.again import sections
@@ -80,6 +81,7 @@ def main(arguments: list[str], project: Path) -> int:
                 "or write what there is now to another folder: to=DIR"
             )
         exports = exports_of(run, overrides)
+        _refuse_unreviewed(run, exports, words[0])
         try:
             with Progress().busy("writing the dataset"):
                 made = write(run, exports, to, own.get(LICENSE))
@@ -87,6 +89,18 @@ def main(arguments: list[str], project: Path) -> int:
             raise UserError(f"export: the dataset cannot be written: {error}") from error
         print(_told(run, made, to or path / DATASET, project))
     return 0
+
+
+def _refuse_unreviewed(run: OpenedRun, exports: Mapping[str, Export], folder: str) -> None:
+    """Refuse an export of reviewed records before there is a review: it would have no row.
+
+    Raises:
+        UserError: with the command that reviews them.
+    """
+    asked = [name for name, export in exports.items() if REVIEW in export.where]
+    if asked and not run.journal.facts(REVIEWS):
+        what = f"export.{asked[0]}.where: no record of {folder} has a review yet"
+        raise UserError(f"{what}; to judge some: selfinstruct review {folder}")
 
 
 def write(

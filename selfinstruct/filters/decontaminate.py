@@ -128,7 +128,8 @@ class _Evaluation:
         """What it holds, and what was passed over, in words."""
         count, compared, files = len(self.texts), self.overlaps.compared, list(found.files)
         named = files[0] if len(files) == 1 else f"{len(files):,} files"
-        some = f"; {compared:,} of them have {self._shortest} words or more" if compared < count else ""
+        have = "has" if compared == 1 else "have"
+        some = f"; {compared:,} of them {have} {self._shortest} words or more" if compared < count else ""
         others = ", ".join(f"{many} {kind}" for kind, many in sorted(found.others.items()) if many)
         return f"compares with {count:,} texts of {named}{some}" + (
             f"; passed over: {others}" if others else ""

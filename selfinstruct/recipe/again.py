@@ -84,7 +84,24 @@ def _apply(config: DictConfig, change: Override, project: Path) -> None:
     elif key in CHOSEN and isinstance(value, str | list):
         OmegaConf.update(config, key, _chosen(key, value, project), merge=False)
     else:
+        if not change.is_add():
+            _refuse_unchosen(config, key, change.input_line or key)
         OmegaConf.update(config, key, value, merge=False, force_add=True)
+
+
+def _refuse_unchosen(config: DictConfig, key: str, typed: str) -> None:
+    """Refuse a key of an export that is not written: the export would be written too, unasked.
+
+    Raises:
+        UserError: with how to choose it.
+    """
+    section, name, *rest = [*key.split("."), ""]
+    chosen = config.get(section) or {}
+    if section == "export" and rest and name not in chosen:
+        written = f"export=[{','.join([*map(str, chosen), name])}]"
+        raise UserError(
+            f"{typed!r}: {name} is not among the exports; add it ('{written}'), or write '+{typed}'"
+        )
 
 
 def _delete(config: DictConfig, key: str) -> None:

@@ -121,6 +121,14 @@ class TestReviews:
         journal.set_meta(f"review/{reviewer}/{id}", {"answers": answers, "edit": edit or None, "note": ""})
         journal.close()
 
+    def test_before_there_is_a_review(self, run: Path, typed: Typed) -> None:
+        """There would be no row, so the message names the command that reviews."""
+        before = (run / "dataset/alpaca.jsonl").read_bytes()
+        status, _, err = typed("export", "x", "export=alpaca", "export.alpaca.where={review: ok}")
+        assert status == 1
+        assert "no record of x has a review yet; to judge some: selfinstruct review x" in err
+        assert (run / "dataset/alpaca.jsonl").read_bytes() == before
+
     def test_only_those_that_reviewers_found_right(self, run: Path, typed: Typed) -> None:
         """Most answers to each question are the good one, a tie is not; edited texts replace the model's."""
         ids = [row["id"] for row in lines(run / "instances.jsonl")]

@@ -74,6 +74,8 @@ def test_sections_of_the_saved_config_are_changed_without_the_recipe(tiny: None,
     assert list(chosen["export"]) == ["chat", "alpaca"]
     assert chosen["export"]["chat"]["file"] == "b.jsonl"
     assert sections(saved, ["~export.alpaca"], project)["export"] == {}
+    added = sections(saved, ["+export.mine.kind=chat"], project)["export"]
+    assert list(added) == ["alpaca", "mine"]
     assert sections(saved, ["report=off"], project)["report"] == "off"
 
 
@@ -85,6 +87,7 @@ def test_sections_of_the_saved_config_are_changed_without_the_recipe(tiny: None,
         ("export.chat.format=a,b", "several values"),
         ("export.chat.format", "write KEY=VALUE"),
         ("~export.none", "no such key"),
+        ("export.csv.format=csv", r"csv is not among the exports; add it \('export=\[csv\]'\)"),
         ("--target", "option"),
     ],
 )
