@@ -245,6 +245,9 @@ def _shares(split: dict[str, float]) -> dict[str, float]:
     return split
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class ExportConfig(Component):
     """One file to write; all keys not named here are options of its format."""
 
@@ -268,7 +271,7 @@ class ExportConfig(Component):
         description="jsonl; parquet, with one schema for all files; or csv for people, which opens in a "
         "spreadsheet, where no text is run as a formula",
     )
-    split: Annotated[dict[str, float], AfterValidator(_shares)] = Field(
+    split: Annotated[dict[str, Share], AfterValidator(_shares)] = Field(
         default_factory=dict,
         description="splits with their shares, such as {train: 0.95, validation: 0.05}. All records made "
         "from one instruction are in one split, always the same as the run grows; seed tasks are in train",
@@ -279,7 +282,10 @@ class ExportConfig(Component):
         "(the ids of the records that it was made from) and edited (whether a reviewer has changed it)",
     )
     max_tokens: int | None = Field(
-        None, ge=1, description="leave out rows with more tokens, counted by `tokenizer` in all their texts"
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="leave out rows with more tokens, counted by `tokenizer` in all their texts",
     )
     tokenizer: Annotated[str | None, OnDisk] = Field(
         None,

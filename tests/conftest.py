@@ -50,6 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))  # a cache of the test's own
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))  # and nobody trusted yet
+    monkeypatch.delenv("COLUMNS", raising=False)  # make and xdist may set the width of a terminal
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

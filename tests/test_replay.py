@@ -270,7 +270,7 @@ def test_parse_schema_and_export_may_change(typed: Typed, project: Path, runs: d
     assert all(row["instruction"] == row["instruction"].capitalize() for row in before)
     # The export has no row, so no file: nobody knows the labels of these instructions, so none was expanded.
     assert {path.name for path in (project / "again/dataset").iterdir()} == {"README.md"}
-    assert "| `alpaca` | none: no row | 0 |" in (project / "again/dataset/README.md").read_text(
+    assert "| `alpaca` |  | none: no row | 0 |" in (project / "again/dataset/README.md").read_text(
         encoding="utf-8"
     )
     # A label was asked about each instruction as it was read then, so now it is another question.

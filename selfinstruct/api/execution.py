@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.api.run import Run
+from selfinstruct.api.runs import Run
 from selfinstruct.errors import DamagedJournal, RecipeError
 
 if TYPE_CHECKING:

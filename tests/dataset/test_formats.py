@@ -158,7 +158,7 @@ class TestSplits:
         ("split", "says"),
         [
             ("{train: 0.9, test: 0.2}", "add up to 1.1, not to 1"),
-            ("{train: 1.5, test: -0.5}", "the share of test is -0.5"),
+            ("{train: 1.5, test: -0.5}", "split.test: should be greater than or equal to 0, not -0.5"),
             ("{train: 0.5, all: 0.5}", "'all' cannot be the name of a split"),
             ("{train: 0.5, Train: 0.5}", "differ only in case"),
         ],
