@@ -79,7 +79,7 @@ class Run:
             id: the record's id.
 
         Raises:
-            UserError: if there is no such record.
+            UserError: if the run has no record with this id.
         """
         from selfinstruct.show.story import story
 
@@ -107,7 +107,7 @@ class Run:
             n: the most records in a list.
 
         Raises:
-            UserError: if there is no such record, stage or check.
+            UserError: if the run has no record, stage or check of this name.
         """
         from selfinstruct.show.command import main
 

@@ -113,13 +113,13 @@ def _loading(loadable: Sequence[Written], others: Sequence[Written]) -> Iterator
 
 def _columns(source: Source, one: Written) -> str:
     """The columns of an export, and their meanings."""
-    told: dict[str, str] = {}
+    described: dict[str, str] = {}
     for stage in (*(stage.name for stage in source.outline.stages), one.export.of):
-        told |= _described(source.schemas.get(stage) or {})
+        described |= _described(source.schemas.get(stage) or {})
     known = meanings(source.outline, one.export.of)
-    told |= {name: known[name] for name in one.export.origins if name in known}
-    told |= _described(one.export.schema)
-    rows = [[f"`{name}`", told.get(name) or f"the field `{name}` of the records"] for name in one.types]
+    described |= {name: known[name] for name in one.export.origins if name in known}
+    described |= _described(one.export.schema)
+    rows = [[f"`{name}`", described.get(name) or f"the field `{name}` of the records"] for name in one.types]
     note = ""
     if one.export.format == "csv":
         note = (

@@ -61,7 +61,7 @@ def write_run(path: Path, options: ReportConfig, project: Path, report: Report, 
         options: the report's options.
         project: the user's folder.
         report: where to write it.
-        tell: is told what is done now.
+        tell: gets a line about the step that begins.
 
     Raises:
         UserError: if the run cannot be read, or the files cannot be written.
@@ -93,7 +93,7 @@ def write_comparison(
         options: the report's options.
         project: the user's folder.
         report: where to write it.
-        tell: is told what is done now.
+        tell: gets a line about the step that begins.
         title: the page's title.
         command: the command that makes the page anew.
         notes: what a reader has to know first.

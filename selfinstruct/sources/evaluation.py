@@ -128,7 +128,7 @@ def read(
 
 
 def _below(name: str, project: Path, others: Counter[str]) -> list[Path] | None:
-    """The files that a name stands for; None if there is no such file, folder or match.
+    """The files that a name means; None if there is no such file, folder or match.
 
     Raises:
         ValueError: if the name is not a valid pattern; NotImplementedError for some of them.

@@ -102,5 +102,5 @@ class Scores:
 
 
 def _nearest_made(similar: Mapping[str, float], seeds: Collection[str]) -> float | None:
-    """The score of the most similar text that is no seed; None if it is not among those kept."""
+    """The score of the most similar text, seeds left out; None if that text was not kept."""
     return max((score for id, score in similar.items() if id not in seeds), default=None)

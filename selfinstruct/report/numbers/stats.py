@@ -42,7 +42,7 @@ def gather(
     Args:
         run: the run.
         options: how many rows the tables have.
-        tell: is told what is done now, for progress.
+        tell: gets the name of the step that begins, to show progress.
         questions: the questions of its reviews, if they are not those of its saved config.
 
     Returns:
