@@ -33,17 +33,22 @@ VERBS = {
     "report": "write report.html, the page that explains a run: report RUN [RUN]",
     "review": "judge a sample of the records on a local page: review RUN --sample 200",
     "export": "write the dataset of a run in other formats: export RUN 'export=[chat]'",
+    "finetune": "tune a model on the dataset of a run, and say whether it helped: finetune RUN",
+    "evaluate": "let models answer tasks, and score their answers: evaluate model=A,B eval=NAME",
     "push": "upload the dataset of a run to the Hugging Face hub: push RUN USER/NAME",
     "verify": "check whether a run's folder is whole, without changing anything in it: verify RUN",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
     "trust": "allow a server to get a key, whichever recipe names the server: trust HOST VARIABLE",
     "help": "show this text",
 }
-ON_A_RUN = {  # the modules of the verbs on a run; each has HELP, and main(arguments, project) -> exit status
+# The modules of the verbs on a run, and of evaluate; each has HELP, and main(arguments, project) -> exit status
+ON_A_RUN = {
     "show": "selfinstruct.show.command",
     "report": "selfinstruct.report.command",
     "review": "selfinstruct.review.command",
     "export": "selfinstruct.dataset.command",
+    "finetune": "selfinstruct.train.command",
+    "evaluate": "selfinstruct.evaluate.command",
     "push": "selfinstruct.dataset.push",
     "verify": "selfinstruct.run_folder.verify",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from selfinstruct.parse import CUT, PARSERS, Parsed, Parser, answer, lost
 from selfinstruct.records import Reply
@@ -11,17 +12,24 @@ QUOTES = ('""', "''", "“”", "„“", "‘’", "«»", "»«", "「」", "�
 
 
 @PARSERS.register
-def text(*, field: str, strip_fence: bool = False, strip_quotes: bool = False) -> Parser:
-    """The whole reply, stripped, becomes one field; a reply cut by length is rejected.
+def text(
+    *,
+    field: str,
+    strip_fence: bool = False,
+    strip_quotes: bool = False,
+    when_cut: Literal["reject", "keep"] = "reject",
+) -> Parser:
+    """The whole reply, stripped, becomes one field.
 
     Args:
         field: the field for the reply's text.
         strip_fence: remove a Markdown fence that encloses the whole text.
         strip_quotes: remove quotation marks that enclose the whole text.
+        when_cut: reject, or keep what there is of a reply that reached max_tokens.
     """
 
     def read(reply: Reply, shown: int) -> list[Parsed]:
-        if reply.cut:
+        if reply.cut and when_cut == "reject":
             return lost(reply, "the reply reached max_tokens", CUT)
         body = answer(reply)
         if strip_fence:

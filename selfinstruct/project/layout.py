@@ -18,7 +18,12 @@ from selfinstruct.project.expansion import REMEDY, TOO_DEEP, TOO_MUCH, install, 
 from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.yaml_limits import BYTES
 
-GROUPS = ("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export", "review")
+GROUPS = (
+    *("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export"),
+    *("review", "train", "eval"),
+)
+GGUF = "gguf"  # the file of conf/model that runs the weights named by a path
+TUNED = "model.gguf"  # the weights in the folder of a tuned model
 FOLDERS = (*GROUPS, parts.PARTS)  # the folders of conf from which a recipe chooses files
 LONGEST_NAME = 255  # bytes, on every usual file system
 ESCAPE = "${name} means another key of the recipe; to have it as text, write \\${name}"
@@ -98,12 +103,29 @@ def headline(path: Path) -> str:
     return ""
 
 
+def weights_named(name: str) -> str | None:
+    """The GGUF file that the name of a model means: the file itself, or that of a folder; None for a name.
+
+    Args:
+        name: what stands behind `model=`: openai, FILE.gguf, or runs/quickstart/model.
+    """
+    if name.endswith(".gguf"):
+        return name
+    return f"{name.rstrip('/')}/{TUNED}" if "/" in name else None
+
+
 def model_config(name: str, project: Path, group: str = "model") -> dict[str, Any] | None:
     """The keys of `conf/<group>/<name>.yaml`; None if there is no such file.
+
+    A GGUF file, or the folder of a tuned model, is a model too.
 
     Raises:
         UserError: if a value in it cannot be resolved.
     """
+    weights = weights_named(name) if group == "model" else None
+    if weights:
+        keys = model_config(GGUF, project) or {}
+        return {**keys, "options": {**keys.get("options", {}), "weights": weights}}
     files = listing(f"conf/{group}", project)
     if name not in files:
         return None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 SECTIONS = ("export", "report", "review")
-CHOSEN = ("export", "review")  # those that are groups, with files to choose from
+CHOSEN = ("export", "review", "train", "eval")  # those that are groups, with files to choose from
 
 
 def sections(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.project.expansion import limited
-from selfinstruct.project.layout import FOLDERS, packaged, register
+from selfinstruct.project.layout import FOLDERS, GGUF, packaged, register, weights_named
 from selfinstruct.project.parts import PARTS
 from selfinstruct.project.renamed import may_be_missing
 from selfinstruct.project.yaml_limits import DEEP
@@ -126,10 +126,20 @@ def opened(overrides: Sequence[str]) -> list[str]:
         _refuse_outside(part)
         if _depth(part) > DEEP:
             raise UserError(f"{part[:40]!r} … is nested deeper than {DEEP} levels; remove some brackets")
+    overrides = [one for part in overrides for one in _by_path(part)]
     plain = ["export=none" if re.fullmatch(r"export=(\{\s*\}|null)", part) else part for part in overrides]
     plain = [f"+{part}" if part.startswith(f"{PARTS}=") else part for part in plain]  # always added
     added = [f"++{part}" if OPEN.match(part) or may_be_missing(part) else part for part in plain]
     return [_named(part) for part in added]
+
+
+def _by_path(override: str) -> list[str]:
+    """`model=FILE.gguf` or `model=FOLDER` as the file of conf/model that runs weights, and its option."""
+    key, _, value = override.partition("=")
+    weights = weights_named(value.strip("'\"")) if key == "model" and "," not in value else None
+    if not weights:
+        return [override]
+    return [f"model={GGUF}", f"model.options.weights={quoted_value(weights)}"]
 
 
 def _depth(text: str) -> int:

@@ -80,6 +80,7 @@ STAGES: Registry[StageKind] = Registry(
     (
         "selfinstruct.stages.bootstrap",
         "selfinstruct.stages.documents",
+        "selfinstruct.stages.rows",
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
         "selfinstruct.stages.derive",

@@ -18,6 +18,8 @@ WINGS = (
     *(
         "cli",
         "sweeps",
+        "train",
+        "evaluate",
         "api",
         "review",
         "show",

@@ -1,0 +1,188 @@
+"""The parts of a recipe: models, seeds, the mix, stages, filters and prompts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from selfinstruct.config.keys import Component, Machine, OnDisk, Sampling, SinceSet, Strict
+from selfinstruct.where import Conditions
+
+
+class PriceConfig(Strict):
+    """The price of a model, in US dollars for a million tokens."""
+
+    input: float = Field(ge=0, le=1_000_000, description="for tokens sent")
+    output: float = Field(ge=0, le=1_000_000, description="for tokens received")
+
+
+class ModelConfig(Strict):
+    """A model and how to talk to it."""
+
+    kind: str = Field("litellm", description="litellm, local (embedded) or scripted (tests only)")
+    name: str = Field(description="its name in LiteLLM, with the provider first: openai/gpt-4o-mini")
+    mode: Literal["chat", "completion"] = Field("chat", description="the kind of request that it takes")
+    api_base: Annotated[str | None, Machine] = Field(None, description="address of its server")
+    api_key_env: Annotated[str | None, Machine] = Field(
+        None, description="environment variable that holds its key"
+    )
+    concurrency: Annotated[int, Machine] = Field(
+        8,
+        ge=1,
+        le=10_000,
+        description="the most requests in flight; fewer for a while if the provider asks for it",
+    )
+    requests_per_minute: Annotated[float | None, Machine] = Field(
+        None, ge=0.01, le=1_000_000, description="the most requests in any minute"
+    )
+    tokens_per_minute: Annotated[float | None, Machine] = Field(
+        None,
+        ge=1,
+        le=10_000_000_000,
+        description="the most tokens in any minute, in prompts and replies together",
+    )
+    prompts_per_request: Annotated[int, Machine] = Field(
+        1, ge=1, le=1_000, description="prompts sent as one request, in completion mode"
+    )
+    timeout: Annotated[float, Machine] = Field(
+        120, gt=0, le=86_400, description="seconds to wait for a whole reply"
+    )
+    retries: Annotated[int, Machine] = Field(8, ge=0, le=1_000, description="attempts after the first")
+    fallbacks: Annotated[list[str | dict[str, Any]], Machine] = Field(
+        default_factory=list,
+        description="the models that get a request which this one has given up, in order: names from "
+        "conf/model, or the keys that differ",
+    )
+    price: Annotated[PriceConfig | None, Machine] = Field(
+        None, description="for a model whose price LiteLLM does not know, or to correct it"
+    )
+    sampling: Sampling = Field(
+        default_factory=dict,
+        description="overrides each stage's own sampling; null leaves a parameter out",
+    )
+    seeded: bool = Field(False, description="send a different seed with each request")
+    options: dict[str, Any] = Field(default_factory=dict, description="options that only this kind has")
+    _clearance: tuple[object, ...] = PrivateAttr(())
+
+    def clear(self, known: bool = True) -> None:
+        """Allow the model to use its key, for its present keys; `trust` decides when.
+
+        Args:
+            known: whether its server is its provider's, or one that the user named.
+        """
+        self._clearance = (self.name, self.api_base, self.api_key_env, known)
+
+    @property
+    def cleared(self) -> bool:
+        """Whether it may use its key; not if its name, its address or its key has changed since."""
+        return self._clearance[:3] == (self.name, self.api_base, self.api_key_env)
+
+    @property
+    def strange(self) -> bool:
+        """Whether only a recipe names its server, which then gets nothing but the requests."""
+        return not (self.cleared and self._clearance[-1])
+
+
+class SeedsConfig(Strict):
+    """The seed tasks, and which parts of their file to use."""
+
+    path: Annotated[str, OnDisk] = Field(
+        description="a file (JSONL, JSON, CSV, TSV, Parquet or text; gzipped or not) or a folder (Parquet, "
+        "or saved by datasets), in your folder, or else among ours"
+    )
+    columns: dict[str, str | list[str] | None] = Field(
+        default_factory=dict,
+        description="the column for each field (instruction, input, output, or any other), or several "
+        "columns, of which the first that exists is used; messages: the column with a list of turns",
+    )
+    language: str = Field(
+        "en", description="language of the seeds, as a BCP 47 tag; decides how to split text into words"
+    )
+    instances_key: str | None = Field(
+        None,
+        description="the key of the list of instances in a line: a prompt shows the first one, an export all",
+    )
+    where: Conditions = Field(
+        default_factory=dict,
+        description="take only the lines whose fields fit: a value, a list, or {not: …}, {at_least: …}",
+    )
+
+
+class MixConfig(Strict):
+    """How many examples a prompt shows, and from where."""
+
+    examples: int = Field(8, ge=1, le=1_000, description="few-shot examples in a prompt")
+    generated: int = Field(
+        2, ge=0, le=1_000, description="how many of these the model wrote, as soon as there are enough"
+    )
+
+    @property
+    def machine(self) -> int:
+        """The old name of `generated`, for plug-ins that use it."""
+        return self.generated
+
+
+class PlacedConfig(Component):
+    """A part with a place among others; all keys not named here are options of its kind."""
+
+    after: Annotated[str | None, SinceSet] = Field(
+        None, description="goes right after the one with this name, in any order of the files"
+    )
+    before: Annotated[str | None, SinceSet] = Field(
+        None, description="goes right before the one with this name"
+    )
+
+
+class FilterConfig(PlacedConfig):
+    """One check; all keys not named here are options of its kind."""
+
+
+class StageConfig(PlacedConfig):
+    """One stage of the pipeline; all keys not named here are options of its kind."""
+
+    model: str | dict[str, Any] | None = Field(
+        None, description="its own model: a name from conf/model, or the keys that differ"
+    )
+
+
+class PromptConfig(Strict):
+    """A stage's prompt, and how its reply is read."""
+
+    style: Literal["completion", "chat"] = Field(
+        "completion", description="the kind of model it is written for"
+    )
+    system: str | None = Field(None, description="template of the system message")
+    template: str | None = Field(None, description="Jinja template of the text or the user's message")
+    variables: dict[str, Any] = Field(
+        default_factory=dict, description="names for use in the templates, with their values"
+    )
+    sampling: Sampling = Field(
+        default_factory=dict, description="max_tokens, temperature, stop …; stop strings are templates too"
+    )
+    parse: Component | None = Field(None, description="how the reply is read")
+    when_too_long: Literal["reject", "shorten"] = Field(
+        "reject",
+        description="what to do if prompt and reply together are too long for the model: reject the "
+        "request, or ask again with max_tokens * 0.8, at most model.retries times, as the original does",
+    )
+    constrain: bool = Field(
+        False,
+        description="ask the provider to make a chat model write the JSON that is read (response_format)",
+    )
+    variants: dict[str, VariantConfig] = Field(
+        default_factory=dict,
+        description="variants of the prompt, picked by the field in the stage's `by`, or drawn",
+    )
+
+
+class VariantConfig(PromptConfig):
+    """One variant of a prompt: the keys that differ from the prompt's own."""
+
+    when: str | int | bool | None = Field(
+        None, description="the value of the field in `by` that picks this variant"
+    )
+    where: Conditions = Field(
+        default_factory=dict,
+        description="draw it only for records whose fields fit: a value, a list, or {not: …}, {at_least: …}",
+    )

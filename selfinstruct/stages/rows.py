@@ -1,0 +1,93 @@
+"""`rows`: the rows of a file as records, about which later stages ask; it asks no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from selfinstruct.config import Machine, OnDisk
+from selfinstruct.records import stream
+from selfinstruct.sources.rows import Mapped, read
+from selfinstruct.stages import STAGES, Material, Stage, StageContext, StageKind, StageRun
+from selfinstruct.stages.fields import Sample
+from selfinstruct.stages.forecast import Known
+from selfinstruct.stages.kind import Parts, samples
+from selfinstruct.stages.ranges import Range, exactly
+from selfinstruct.stages.unasked import Unasked
+
+
+@STAGES.register
+def rows(
+    *,
+    path: Annotated[str, Machine, OnDisk],
+    columns: dict[str, str | list[str] | None] | None = None,
+    lists: list[str] | None = None,
+    optional: list[str] | None = None,
+    most: Annotated[int | None, Field(ge=1, le=100_000_000)] = None,
+    shuffle: bool = False,
+) -> Rows:
+    """Makes a record of each row of a file; asks no model. `target` does not limit it.
+
+    Args:
+        path: JSONL, JSON, CSV, TSV, Parquet or text; in your folder, or else among ours. It may change when a
+            run continues, if the rows stay the same.
+        columns: field: the column, or several, of which the first that a row has is used; null leaves the
+            field out. Without this, all columns are fields.
+        lists: the fields that are lists of texts; a single text becomes a list of one.
+        optional: the fields that no row needs to have.
+        most: take so many rows, drawn with the recipe's seed; null takes all.
+        shuffle: take them in an order drawn with the recipe's seed.
+    """
+    mapped = Mapped(columns or {}, lists or [], optional or [])
+    return Rows(path=path, mapped=mapped, most=most, shuffle=shuffle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows(StageKind):
+    """The kind `rows`; the rows are the stage's material."""
+
+    path: str
+    mapped: Mapped
+    most: int | None
+    shuffle: bool
+
+    def build(self, parts: Parts) -> Stage | None:
+        """See `StageKind`."""
+        found = read(self.path, self.mapped, parts.project, f"pipeline.{parts.name}", parts.faults)
+        material = Material(found, f"rows of {self.path}") if found else None
+        stage = parts.unasked(self, material=material)
+        return stage if material else None
+
+    @property
+    def reads_files(self) -> bool:
+        """See `StageKind`."""
+        return True
+
+    def gives(self, stage: Stage | None = None) -> Sample:
+        """See `StageKind`; the sample values are those of the first row."""
+        first: dict[str, Any] = dict.fromkeys(self.mapped.columns, "text")
+        for row in reversed(stage.material.rows if stage and stage.material else ()):
+            first = {**first, **row}
+        return samples(first, stage.name if stage else "")
+
+    def does(self, stage: Stage, target: int) -> str:
+        """See `StageKind`."""
+        assert stage.material, "a stage that is built without one has a fault"
+        there = len(stage.material.rows)
+        return f"takes {min(self.most or there, there)} of {there} {stage.material.told}, without a model"
+
+    def made_of(self, known: Known) -> Range:
+        """See `StageKind`."""
+        return exactly(min(self.most or known.rows.expected, known.rows.expected))
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
+        found = list(enumerate(stage.material.rows if stage.material else [], 1))
+        order = found[:]
+        stream(run.seed, stage.name, "order").shuffle(order)
+        chosen = order[: self.most]
+        picked = chosen if self.shuffle else sorted(chosen, key=lambda one: one[0])
+        candidates = (stage.record(number, 0, row) for number, row in picked)
+        return Unasked(stage, run, candidates)
