@@ -41,7 +41,8 @@ VERBS = {
     "trust": "allow a server to get a key, whichever recipe names the server: trust HOST VARIABLE",
     "help": "show this text",
 }
-# The modules of the verbs on a run, and of evaluate; each has HELP, and main(arguments, project) -> exit status
+# The modules of the verbs on a run, and of evaluate. Each has HELP, and main(arguments, project), which returns the
+# exit status.
 ON_A_RUN = {
     "show": "selfinstruct.show.command",
     "report": "selfinstruct.report.command",
