@@ -41,7 +41,7 @@ VERBS = {
     "trust": "allow a server to get a key, whichever recipe names the server: trust HOST VARIABLE",
     "help": "show this text",
 }
-# The modules of the verbs on a run, and of evaluate. Each has HELP, and main(arguments, project), which returns the
+# The modules of the verbs on a run, and of evaluate. Each has HELP, and main(arguments, project) for the
 # exit status.
 ON_A_RUN = {
     "show": "selfinstruct.show.command",
