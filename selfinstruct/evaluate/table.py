@@ -94,7 +94,7 @@ def _table(title: str, first: str, *heads: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(first, overflow="fold")
     for head in heads:
-        table.add_column(_plain(head), justify="right")
+        table.add_column(_plain(head), justify="right", no_wrap=True)
     return table
 
 
