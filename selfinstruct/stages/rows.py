@@ -99,5 +99,8 @@ class Rows(StageKind):
         order = found[:]
         stream(seed, stage.name, "order").shuffle(order)
         chosen = order[: self.most]
-        picked = chosen if self.shuffle else sorted(chosen, key=lambda one: one[0])
+        if self.shuffle:  # a run has its records in the order of their numbers
+            picked = list(enumerate((row for _, row in chosen), 1))
+        else:
+            picked = sorted(chosen, key=lambda one: one[0])
         return [stage.record(number, 0, row) for number, row in picked]
