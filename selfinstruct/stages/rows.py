@@ -69,7 +69,8 @@ class Rows(StageKind):
 
     def gives(self, stage: Stage | None = None) -> Sample:
         """See `StageKind`; the sample values are those of the first row."""
-        first: dict[str, Any] = dict.fromkeys(self.mapped.columns, "text")
+        fields = [field for field, column in self.mapped.columns.items() if column is not None]
+        first: dict[str, Any] = dict.fromkeys(fields, "text")
         for row in reversed(stage.material.rows if stage and stage.material else ()):
             first = {**first, **row}
         return samples(first, stage.name if stage else "")

@@ -56,7 +56,8 @@ def asked(place: int) -> dict[str, str]:
     return dict(zip(("instruction", "input"), ASKED[place], strict=True))
 
 
-FORMS: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
+Row = Callable[[int], dict[str, Any]]
+FORMS: dict[str, tuple[Row, str]] = {
     "id": (lambda n: {"id": f"t{n}", "prediction": BY_TASK[n]}, BY_ID),
     "tk-instruct": (
         lambda n: {"Task": "task1", "Instance": {"id": f"t{n}"}, "Target": "x", "Prediction": BY_TASK[n]},
@@ -102,7 +103,11 @@ def test_missing_predictions_are_none_and_those_of_other_tasks_of_the_file_are_p
     tmp_path: Path,
 ) -> None:
     """An empty prediction is an answer; null is none."""
-    rows = [{"id": "t0", "prediction": ""}, {"id": "t1", "prediction": None}, {"id": "t3", "prediction": "x"}]
+    rows: Rows = [
+        {"id": "t0", "prediction": ""},
+        {"id": "t1", "prediction": None},
+        {"id": "t3", "prediction": "x"},
+    ]
     found, _ = read(tmp_path / "p.jsonl", rows, chosen=slice(0, 3))
     assert found and found.texts == ["", None, None]
 

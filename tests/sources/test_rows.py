@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as arrow
 import pytest
-from conftest import Typed
+from conftest import Typed, lines
 from pyarrow import parquet
 
 from selfinstruct.errors import Fault
@@ -141,7 +141,7 @@ def test_without_columns_all_are_fields(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"),
+    ("rows", "words"),
     [
         ([], ["rows.jsonl: is empty"]),
         (['{"question": "a"}', "{}", "[1]"], ["rows.jsonl lines 2, 3: is not an object with columns"]),
@@ -150,9 +150,9 @@ def test_without_columns_all_are_fields(tmp_path: Path) -> None:
         (['{"question": "a"'], ["rows.jsonl", "is not valid JSON"]),
     ],
 )
-def test_faults(tmp_path: Path, lines: Sequence[str], words: Sequence[str]) -> None:
+def test_faults(tmp_path: Path, rows: Sequence[str], words: Sequence[str]) -> None:
     """With the file and the rows."""
-    (tmp_path / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "rows.jsonl").write_text("".join(f"{line}\n" for line in rows))
     found, faults = records(tmp_path, "rows.jsonl")
     assert found == [] and len(faults) == 1
     assert all(word in faults[0] for word in words), faults[0]
@@ -166,7 +166,7 @@ defaults:
   - override /filters: null
   - override /schema: null
   - override /export: none
-pipeline: {rows: {kind: rows, path: rows.jsonl, most: 4}}
+pipeline: {rows: {kind: rows, path: rows.jsonl, most: 9}}
 prompts: {}
 schema: {rows: {properties: {word: {}}}}
 """
@@ -178,14 +178,13 @@ def test_the_stage_takes_some_rows_drawn_with_the_seed(typed: Typed, project: Pa
     (project / "recipes/mine.yaml").write_text(RECIPE)
     (project / "rows.jsonl").write_text("".join(json.dumps({"word": n}) + "\n" for n in range(30)))
 
-    def taken(*keys: str) -> list[int]:
-        status, out, err = typed("recipe=mine", *keys, f"run_dir=run{len(list(project.iterdir()))}")
+    def taken(run: str, *keys: str) -> list[int]:
+        status, out, err = typed("recipe=mine", f"run_dir={run}", *keys)
         assert status == 0, out + err
-        runs = sorted(project.glob("run*"), key=lambda path: path.stat().st_mtime)
-        return [json.loads(line)["word"] for line in (runs[-1] / "rows.jsonl").read_text().splitlines()]
+        return [row["word"] for row in lines(project / run / "rows.jsonl")]
 
-    first, shuffled = taken(), taken("+pipeline.rows.shuffle=true")
-    assert first == sorted(first) == sorted(shuffled) and len(set(first)) == 4
-    assert shuffled != first and taken("seed=1") != first
+    first, shuffled = taken("first"), taken("shuffled", "+pipeline.rows.shuffle=true")
+    assert first == sorted(first) == sorted(shuffled) and len(set(first)) == 9
+    assert shuffled != first and taken("other", "seed=1") != first
     plan = typed("check", "recipe=mine", "+pipeline.rows.columns={word: word, other: null, more: null}")[1]
-    assert "1 rows (rows path=rows.jsonl most=4 columns={…}): takes 4 of 30 rows, without a model" in plan
+    assert "1 rows (rows path=rows.jsonl most=9 columns={…}): takes 9 of 30 rows, without a model" in plan
