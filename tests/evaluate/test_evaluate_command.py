@@ -185,7 +185,7 @@ def test_faults_of_the_command(typed: Typed, folder: Path, arguments: list[str],
             [],
             ["tasks.jsonl lines 4, 6: has no instruction"],
         ),
-        ({4: {"id": "t2"}}, [], ["1 ids are there more than once: t2", "eval.columns.task=null"]),
+        ({4: {"id": "t2"}}, [], ["several tasks have the same id: t2", "eval.columns.task=null"]),
         (
             {4: {"references": []}, 9: {"references": ""}},
             [],
