@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import UserError
-from selfinstruct.evaluate.answers import Answers, answers_of
+from selfinstruct.evaluate.answers import TASKS, Answers, answers_of
+from selfinstruct.evaluate.judged import JUDGED, RESULTS, checked
 from selfinstruct.evaluate.results import results
 
 if TYPE_CHECKING:
     from selfinstruct.monitor.progress import Progress
 
-RESULTS = "evaluation.json"
 RECIPE = "evaluate"
 
 
@@ -43,17 +43,28 @@ def evaluate(
     names = names_of(models)
     composed = [compose([f"recipe={RECIPE}", f"model={model}", *overrides], project) for model in models]
     recipes = [one.recipe() for one in composed]  # every fault, before the first request
+    config = recipes[0].config.eval
+    if config is None:
+        raise UserError("eval: the section is missing; choose one: eval=general_en")
+    asked = recipes[0].stage(TASKS).material
+    judging = checked(config, recipes[0].config.seed, asked.rows if asked else [], names, overrides, project)
+    for line in judging.plan() if judging else []:
+        progress.say(line)
     found: list[Answers] = []
     for name, one, recipe in zip(names, composed, recipes, strict=True):
         execute(recipe, to / name, progress, one.saved)
         tasks, answers = answers_of(name, to / name)
         found.append(answers)
-    config = recipes[0].config.eval
-    if config is None:
-        raise UserError("eval: the section is missing; choose one: eval=general_en")
     made = results(config, tasks, found)
-    (to / RESULTS).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(made, to)
+    if judging:
+        made[JUDGED] = judging.done(tasks, found, to, progress)
+        _write(made, to)
     return made
+
+
+def _write(made: dict[str, Any], to: Path) -> None:
+    (to / RESULTS).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def names_of(models: Sequence[str]) -> list[str]:
