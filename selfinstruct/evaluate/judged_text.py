@@ -1,0 +1,145 @@
+"""What a judge and people say, for the terminal: tables, and sentences on how far to trust them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfinstruct.evaluate.agreement import POOR
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+PEOPLE = "people"
+
+
+def told(judged: Mapping[str, Any]) -> list[RenderableType]:
+    """Tables and lines for the terminal.
+
+    Args:
+        judged: the key `judged` of evaluation.json.
+    """
+    ratings, pairs = judged.get("ratings") or {}, judged.get("pairs") or {}
+    raters = {"judge": judged["judge"], PEOPLE: PEOPLE}
+    found: list[RenderableType] = []
+    for key, rater in raters.items():
+        if key in ratings:
+            found += [
+                _ratings(rater, ratings["levels"], ratings[key]),
+                *_rated(ratings["levels"], ratings[key]),
+            ]
+    found += _agreement("ratings", ratings.get("agreement"))
+    for key, rater in raters.items():
+        if pairs.get(key):
+            found += [_pairs(rater, pairs[key]), *_compared(key, pairs[key])]
+    return [*found, *_agreement("comparisons", pairs.get("agreement"))]
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _ratings(rater: str, levels: Sequence[str], figures: Mapping[str, Any]) -> Table:
+    rows = [
+        [
+            name,
+            f"{one['rated']:,}",
+            *(f"{_number(one['levels'][level]['mean'])}" for level in levels),
+            _spread(one["at_least"][levels[1]]),
+        ]
+        for name, one in figures["models"].items()
+    ]
+    columns = ["model", "rated", *levels, f"{levels[1]} or better"]
+    return _table(f"ratings by {rater}, in % of the rated answers", columns, rows)
+
+
+def _rated(levels: Sequence[str], figures: Mapping[str, Any]) -> Iterator[str]:
+    for one in figures["differences"]:
+        if one["at_least"] == levels[1]:
+            shown = "" if one["shown"] else ": no difference shown"
+            yield (
+                f"{one['after']} - {one['before']}: {one['mean']:+.1f} ({one['low']:+.1f} to "
+                f"{one['high']:+.1f}) points of {levels[1]} or better, on {one['tasks']:,} tasks{shown}"
+            )
+
+
+def _pairs(rater: str, figures: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        [
+            f"{one['after']} against {one['before']}",
+            *(f"{one[key]:,}" for key in ("wins", "ties", "losses")),
+            _spread(one["win_rate"]),
+            _spread(one["at_equal_length"]),
+            f"{_number(one['characters']['after'], 0)} / {_number(one['characters']['before'], 0)}",
+        ]
+        for one in figures
+    ]
+    columns = ["models", "wins", "ties", "losses", "win rate %", "at equal length %", "characters"]
+    return _table(f"comparisons by {rater}", columns, rows)
+
+
+def _compared(key: str, figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for one in figures:
+        names, place = f"{one['after']} against {one['before']}", one["position"]
+        if one["pairs"] and not one["shown"]:
+            yield f"{names}: no difference shown; 50 % is in the interval"
+        if place["changed"]:
+            yield (
+                f"{names}: with the positions swapped, {place['changed']:,} verdicts changed "
+                f"({place['changed_share']:.0f} %) and count as ties"
+            )
+        if key != PEOPLE and place["named"]:
+            yield (
+                f"{names}: the answer shown first was called better in {place['first_share']:.0f} % of "
+                f"{place['named']:,} verdicts (50 % without a bias)"
+            )
+        if one["longer_won"] is not None:
+            yield f"{names}: the longer answer had {one['longer_won']:.0f} % of the wins"
+
+
+def left_out(judged: Mapping[str, Any]) -> int:
+    """How many answers and pairs the judge has left out, since no reply had a rating or a verdict."""
+    ratings = ((judged.get("ratings") or {}).get("judge") or {}).get("models", {})
+    pairs = (judged.get("pairs") or {}).get("judge") or []
+    return sum(one["left_out"] for one in [*ratings.values(), *pairs])
+
+
+def _agreement(what: str, found: Mapping[str, Any] | None) -> Iterator[str]:
+    if not found:
+        return
+    decisive = found["kappa"] if found["weighted_kappa"] is None else found["weighted_kappa"]
+    if found["records"]:
+        yield (
+            f"{what}: judge and people agree on {found['same']:.0%} of {found['records']:,} records"
+            f"{_kappas(found)}"
+        )
+    if found["disagrees"]:
+        yield (
+            f"{what}: the judge disagrees with people (kappa {decisive:.2f}, under {POOR}); do not rely on it "
+            "for these answers"
+        )
+    for one in found["between_people"]:
+        names = " and ".join(one["reviewers"])
+        yield f"{what}: {names} agree on {one['same']:.0%} of {one['records']:,} records{_kappas(one)}"
+
+
+def _kappas(found: Mapping[str, Any]) -> str:
+    named = {"kappa": "Cohen's kappa", "weighted_kappa": "weighted by distance"}
+    known = [f"{words} {found[key]:.2f}" for key, words in named.items() if found.get(key) is not None]
+    return f" ({', '.join(known)})" if known else ""
+
+
+def _spread(one: Mapping[str, Any]) -> str:
+    return "-" if one["mean"] is None else f"{one['mean']:.1f} ({one['low']:.1f} to {one['high']:.1f})"
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
