@@ -14,7 +14,6 @@ To add a way of judging, add a `Way` to `WAYS`, with a recipe that begins with a
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from selfinstruct.config import JudgeConfig
 from selfinstruct.errors import UserError
 from selfinstruct.evaluate import pairs, rating
 from selfinstruct.evaluate.answers import Answers, Task
+from selfinstruct.evaluate.names import names_of
 from selfinstruct.evaluate.rating import Sheet
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.overrides import quoted_value
@@ -102,13 +102,13 @@ def composed(
 
 
 def judge_name(judge: Judge) -> str:
-    """The judge's name: that of its file, or of the model in its keys."""
-    return judge if isinstance(judge, str) else str(judge.get("name", BASE))
+    """The judge's short name, for tables and its folder."""
+    return names_of([judge if isinstance(judge, str) else str(judge.get("name", BASE))])[0]
 
 
 def judge_folder(to: Path, judge: str) -> Path:
     """The folder of a judge's runs, in the folder of an evaluation."""
-    return to / JUDGES / (re.sub(r"[^\w.-]+", "-", judge.removesuffix(".gguf")).strip("-.") or "model")
+    return to / JUDGES / judge
 
 
 def levels_of(recipe: Recipe) -> list[str]:
@@ -158,16 +158,32 @@ def for_people(one: Composed, way: Way, sheet: Sheet, to: Path, progress: Progre
             f"{run}: people have reviewed answers here, and the answers are not the same now; evaluate into "
             "another folder: to=DIR"
         )
-    _execute(_rows_alone(one, way), run, progress, fresh=True)
+    _execute(_rows_alone(one, way), run, progress, True, lambda recipe, run: recipe)
 
 
-def by_judge(one: Composed, way: Way, sheet: Sheet, run: Path, progress: Progress) -> None:
+def by_judge(
+    one: Composed,
+    way: Way,
+    sheet: Sheet,
+    run: Path,
+    progress: Progress,
+    within: Callable[[Recipe, Path], Recipe],
+) -> None:
     """Have the judge judge; a run over other rows is set aside.
+
+    Args:
+        one: the recipe.
+        way: the way of judging.
+        sheet: the rows.
+        run: the run folder.
+        progress: shows the progress.
+        within: gives the recipe what is left of the budget.
 
     Raises:
         UserError: if the model fails, the budget is spent, or the user stops it.
     """
-    _execute(one, run, progress, fresh=not _has(run, way, sheet))
+    fresh = not _has(run, way, sheet)
+    _execute(one, run, progress, fresh, within)
 
 
 def _key(to: Path, way: Way) -> Path:
@@ -203,10 +219,12 @@ def _rows_alone(one: Composed, way: Way) -> Composed:
     return replace(one, config=config)
 
 
-def _execute(one: Composed, run: Path, progress: Progress, fresh: bool) -> None:
+def _execute(
+    one: Composed, run: Path, progress: Progress, fresh: bool, within: Callable[[Recipe, Path], Recipe]
+) -> None:
     from selfinstruct.api.execution import execute
 
-    recipe = one.recipe()
+    recipe = within(one.recipe(), run)
     if fresh:
         recipe = replace(recipe, config=recipe.config.model_copy(update={"fresh": True}))
     execute(recipe, run, progress, one.saved)

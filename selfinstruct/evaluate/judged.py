@@ -9,14 +9,14 @@
 For the figures see `rating.figures` and `pairs.figures`. Whoever has not judged is missing. Shares are in
 percent, with the ends of their bootstrap interval.
 
-`checked` finds what is wrong before a model is asked, `Judging.done` judges, and `renewed` reads anew what
+`judging_of` finds what is wrong before a model is asked, `Judging.done` judges, and `renewed` reads anew what
 people have answered since.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,20 +28,21 @@ from selfinstruct.evaluate import judge_runs
 from selfinstruct.evaluate.answers import Answers, Task
 from selfinstruct.evaluate.judge_runs import JUDGES, RATING, Way, judge_folder, judge_name, levels_of
 from selfinstruct.evaluate.judgements import summed_up
+from selfinstruct.evaluate.results import RESULTS
 from selfinstruct.records import stream
 from selfinstruct.run_folder.folder import write_whole
 
 if TYPE_CHECKING:
     from selfinstruct.monitor.progress import Progress
+    from selfinstruct.plan.estimate import Estimate
     from selfinstruct.recipe.build import Recipe
 
-RESULTS = "evaluation.json"
 JUDGED = "judged"
 
 
 @dataclass(frozen=True)
 class Judging:
-    """Answers to be judged; made by `checked`.
+    """Answers to be judged; made by `judging_of`.
 
     Attributes:
         config: the section `eval`.
@@ -57,11 +58,29 @@ class Judging:
     project: Path
     recipes: Mapping[Way, Recipe]
 
-    def plan(self) -> list[str]:
-        """What the judge will take, a line for each way of judging."""
-        return [_planned(way, recipe) for way, recipe in self.recipes.items()]
+    def runs(self, to: Path) -> list[Path]:
+        """The folders of the judge's runs, in the folder of an evaluation; none if only people judge."""
+        judge = self.config.judge.model
+        folder = None if judge is None else judge_folder(to, judge_name(judge))
+        return [folder / way.name for way in self.recipes] if folder else []
 
-    def done(self, tasks: Sequence[Task], models: Sequence[Answers], to: Path, progress: Progress) -> Any:
+    def ahead(self, to: Path) -> dict[str, Estimate]:
+        """What the judge has left to spend, for each way of judging."""
+        from selfinstruct.plan.estimate import estimate
+
+        return {
+            f"judge, {way.name}": estimate(recipe, run)
+            for run, (way, recipe) in zip(self.runs(to), self.recipes.items(), strict=False)
+        }
+
+    def done(
+        self,
+        tasks: Sequence[Task],
+        models: Sequence[Answers],
+        to: Path,
+        progress: Progress,
+        within: Callable[[Recipe, Path], Recipe],
+    ) -> dict[str, Any]:
         """Have the answers judged, and prepare them for people; return the key `judged`.
 
         Args:
@@ -69,6 +88,7 @@ class Judging:
             models: the answers of each model, in the order of the tasks.
             to: the folder of the evaluation.
             progress: shows the progress.
+            within: gives the recipe of a run what is left of the budget.
 
         Raises:
             UserError: if the judge fails, or people have judged other answers in this folder.
@@ -87,14 +107,15 @@ class Judging:
                 one = judge_runs.composed(recipe, way, rows, judge.model, self.given, self.project)
                 judge_runs.for_people(one, way, sheet, to, progress)
                 if name is not None:
-                    judge_runs.by_judge(one, way, sheet, judge_folder(to, name) / way.name, progress)
+                    run = judge_folder(to, name) / way.name
+                    judge_runs.by_judge(one, way, sheet, run, progress, within)
         return summed_up(to, name, self.config.resamples, self.config.confidence)
 
 
-def checked(
+def judging_of(
     config: EvalConfig,
     seed: int,
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Sequence[Task],
     models: Sequence[str],
     given: Sequence[str],
     project: Path,
@@ -104,7 +125,7 @@ def checked(
     Args:
         config: the section `eval`.
         seed: the seed of the run.
-        tasks: the fields of the tasks.
+        tasks: the tasks.
         models: the names of the models in tables.
         given: the overrides of the evaluation.
         project: the user's folder.
@@ -121,7 +142,7 @@ def checked(
     taken = {way.name for way in judge_runs.WAYS} | {JUDGES}
     if wrong := sorted(taken & set(models)):
         raise UserError(f"model={wrong[0]}: the judging has a folder of this name; rename the model's file")
-    some = [tasks[place] for place in _drawn(min(len(tasks), config.tasks or len(tasks)), judge.tasks, seed)]
+    some = [tasks[place] for place in _drawn(len(tasks), judge.tasks, seed)]
     recipes = dict(_tried(config, seed, some, models, given, project))
     return Judging(config, seed, given, project, recipes)
 
@@ -149,21 +170,20 @@ def renewed(folder: Path) -> dict[str, Any]:
 def _tried(
     config: EvalConfig,
     seed: int,
-    tasks: Sequence[Mapping[str, Any]],
+    tasks: Sequence[Task],
     models: Sequence[str],
     given: Sequence[str],
     project: Path,
 ) -> Iterator[tuple[Way, Recipe]]:
     """The judge's recipes over stand-ins: the references, which are about as long as the answers."""
     judge = config.judge
-    some = [_task(place, fields) for place, fields in enumerate(tasks)]
     stand_ins = [
-        Answers(name, [f"{task.references[0] if task.references else ''} {place}" for task in some])
+        Answers(name, [f"{task.references[0] if task.references else ''} {place}" for task in tasks])
         for place, name in enumerate(models)
     ]
     with TemporaryDirectory() as folder:
         for way, recipe in judge_runs.ways(judge, len(models)).items():
-            rows = judge_runs.write(Path(folder), way, way.sheet(some, stand_ins, seed), {})
+            rows = judge_runs.write(Path(folder), way, way.sheet(tasks, stand_ins, seed), {})
             found = judge_runs.composed(recipe, way, rows, judge.model, given, project).recipe()
             if found.wanting and judge.model is not None:
                 raise RecipeError(found.wanting, found.name)
@@ -172,21 +192,6 @@ def _tried(
             yield way, found
 
 
-def _task(place: int, fields: Mapping[str, Any]) -> Task:
-    references = tuple(map(str, fields.get("references") or ()))
-    return Task(str(place), str(fields["instruction"]), str(fields.get("input") or ""), references, "")
-
-
 def _drawn(count: int, most: int | None, seed: int) -> list[int]:
     """The places of the tasks whose answers are judged, in order."""
     return sorted(stream(seed, "judged").sample(range(count), min(count, most or count)))
-
-
-def _planned(way: Way, recipe: Recipe) -> str:
-    from selfinstruct.plan.estimate import estimate
-
-    ahead = estimate(recipe, Path(recipe.name))
-    tokens = ahead.prompt_tokens + ahead.completion_tokens
-    cost = "at an unknown cost" if ahead.cost is None else f"${ahead.cost.expected:,.2f}"
-    requests = f"{ahead.requests.expected:,.0f} requests"
-    return f"judge, {way.name}: {requests}, about {tokens.expected:,.0f} tokens, {cost}"

@@ -123,8 +123,8 @@ def _agreement(what: str, found: Mapping[str, Any] | None) -> Iterator[str]:
         )
     if found["disagrees"]:
         yield (
-            f"{what}: the judge disagrees with people (kappa {decisive:.2f}, under {POOR}); do not rely on it "
-            "for these answers"
+            f"{what}: the judge disagrees with people (kappa {decisive:.2f}, under {POOR}); do not rely on "
+            "it for these answers"
         )
     for one in found["between_people"]:
         names = " and ".join(one["reviewers"])

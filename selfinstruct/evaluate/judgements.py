@@ -60,9 +60,9 @@ def _ratings(to: Path, sheet: Sheet, more: Mapping[str, Any], judge: str | None,
     people = _people(to, RATING, levels)
     made: Figures = {"levels": levels, "answers": len(sheet.rows)}
     if judge:
-        made["judge"] = rating.figures(models, levels, sheet.key, of_judge, spread)
+        made["judge"] = rating.figures(models, levels, sheet, of_judge, spread)
     if people.answers:
-        made["people"] = rating.figures(models, levels, sheet.key, people.answers, spread)
+        made["people"] = rating.figures(models, levels, sheet, people.answers, spread)
     return {**made, **_agreement(RATING, of_judge, people, levels)}
 
 
@@ -134,7 +134,7 @@ def _answer(review: Mapping[str, Any] | None, way: Way) -> Any:
     return ((review or {}).get("answers") or {}).get(way.question)
 
 
-def _spread(values: Sequence[float], resamples: int, confidence: float) -> Figures:
+def _spread(values: Sequence[float], groups: Sequence[str], resamples: int, confidence: float) -> Figures:
     if not values:
         return {"mean": None, "low": None, "high": None}
-    return asdict(interval(values, resamples, confidence))
+    return asdict(interval(values, resamples, confidence, 0, groups))

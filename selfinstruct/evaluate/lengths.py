@@ -1,84 +1,43 @@
-"""The win rate that would be expected if both answers were equally long (arXiv 2404.04475), simplified.
+"""Lengths of answers, and answers cut to a length: length moves a score as much as content does.
 
-Judges prefer longer answers, whatever they say. So the wins of a model against another are regressed on the
-difference of the lengths, and the regression is read at a difference of zero:
+An answer can be cut, not stretched. So length is held equal in two ways, each of which answers one question:
 
-    log odds of a win = a + b * tanh(difference / standard deviation of the differences)
+- at the references' length: what is the score without the words beyond as many as the reference has? This
+  takes away what a long-winded answer loses. A short answer stays as it is.
+- at equal length, for two models: of the first words, as many as the shorter of the two answers has, whose
+  agree more with the references? Then both texts have the same length, and so have the references, so only
+  the words in common differ. It favours the shorter answer, since the longer one was not written to end
+  there: a gain of the longer answer that is left here is real, a loss may come from its first sentence.
+  Tasks that one of the two did not answer are left out, since nothing can be cut to no words.
 
-The corrected win rate is that of `a` alone. The original also has a term for the difficulty of each task,
-which it estimates from many models; with two models it cannot be estimated, so it is left out here. A slight
-ridge keeps `a` and `b` finite where one model wins every time, or is always the longer one. A tie is half a
-win.
+The unit is a word, and for a language without spaces a character.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import re
 
-from selfinstruct.evaluate.bootstrap import Interval
+from selfinstruct.evaluate.metrics import unspaced
 
-RIDGE = (0.001, 0.1)  # on a and on b
-STEPS, CLOSE, LONGEST_STEP = 50, 1e-8, 2.0  # of Newton's method
-AT_ONCE = 1_000_000  # weights in memory at once
+WORDS, CHARACTERS = "words", "characters"
 
 
-def corrected(
-    wins: Sequence[float], longer_by: Sequence[float], resamples: int, confidence: float, seed: int = 0
-) -> Interval:
-    """The win rate at equal length, from 0 to 1, with a percentile interval from resampled tasks.
-
-    Args:
-        wins: for each task 1, 0.5 for a tie, or 0.
-        longer_by: for each task how much longer the answer of this model is, in characters.
-        resamples: how many resamples to draw.
-        confidence: the share of the interval, such as 0.95.
-        seed: the seed of the draws.
-    """
-    import numpy as np
-
-    won, difference = np.asarray(wins, dtype=float), np.asarray(longer_by, dtype=float)
-    scale = difference.std()
-    x = np.tanh(difference / scale) if scale else np.zeros_like(difference)
-    mean = _at_zero(won, x, np.ones((1, len(won))))[0]
-    rates = np.concatenate(
-        [
-            _at_zero(won, x, weights)
-            for weights in _resampled(len(won), resamples, np.random.default_rng(seed))
-        ]
-    )
-    low, high = np.quantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(mean), float(low), float(high))
+def unit_of(language: str) -> str:
+    """The unit of length for a language."""
+    return CHARACTERS if unspaced(language) else WORDS
 
 
-def _resampled(count: int, resamples: int, rng: Any) -> Iterator[Any]:
-    """How often each task is in each resample, some resamples at a time."""
-    step = max(1, AT_ONCE // count)
-    for begun in range(0, resamples, step):
-        yield rng.multinomial(count, [1 / count] * count, size=min(step, resamples - begun)).astype(float)
+def length(text: str | None, unit: str) -> int:
+    """The length of a text; spaces between characters do not count."""
+    words = (text or "").split()
+    return len(words) if unit == WORDS else sum(map(len, words))
 
 
-def _at_zero(won: Any, x: Any, weights: Any) -> Any:
-    """The win rate at x = 0 for each row of weights, by Newton's method."""
-    import numpy as np
-
-    a = np.zeros((len(weights), 1))
-    b = np.zeros((len(weights), 1))
-    for _ in range(STEPS):
-        rate = 1 / (1 + np.exp(-(a + b * x)))
-        error, curve = weights * (won - rate), weights * rate * (1 - rate)
-        slope = [(error @ c)[:, None] - ridge * one for c, ridge, one in _terms(x, a, b)]
-        aa, ab, bb = curve.sum(1)[:, None], (curve @ x)[:, None], (curve @ (x * x))[:, None]
-        aa, bb = aa + RIDGE[0], bb + RIDGE[1]
-        whole = aa * bb - ab * ab
-        steps = (bb * slope[0] - ab * slope[1]) / whole, (aa * slope[1] - ab * slope[0]) / whole
-        moves = [np.clip(step, -LONGEST_STEP, LONGEST_STEP) for step in steps]
-        a, b = a + moves[0], b + moves[1]
-        if max(abs(move).max() for move in moves) < CLOSE:
-            break
-    return 1 / (1 + np.exp(-a[:, 0]))
-
-
-def _terms(x: Any, a: Any, b: Any) -> list[tuple[Any, float, Any]]:
-    """For each coefficient: what it multiplies, its ridge, and its value."""
-    return [(x * 0 + 1, RIDGE[0], a), (x, RIDGE[1], b)]
+def cut(text: str, most: int, unit: str) -> str:
+    """The beginning of a text, with at most so many words or characters."""
+    if length(text, unit) <= most:
+        return text
+    if unit == WORDS:
+        return " ".join(text.split()[:most])
+    found = re.match(rf"(?:\s*\S){{{most}}}", text)
+    return found[0] if found else text

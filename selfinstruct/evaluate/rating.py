@@ -14,7 +14,9 @@ from selfinstruct.evaluate.answers import Answers, Task
 from selfinstruct.records import stream
 
 Figures = dict[str, Any]
-Spread = Callable[[Sequence[float]], Figures]  # the mean of values with the ends of its interval
+# The mean of values with the ends of its interval; the second argument has the group of each value. Answers to
+# tasks with the same instruction are not independent, so they are drawn together (see `bootstrap`).
+Spread = Callable[[Sequence[float], Sequence[str]], Figures]
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def sheet(tasks: Sequence[Task], models: Sequence[Answers], seed: int) -> Sheet:
 def figures(
     models: Sequence[str],
     levels: Sequence[str],
-    key: Sequence[Mapping[str, Any]],
+    found: Sheet,
     given: Mapping[int, str],
     spread: Spread,
 ) -> Figures:
@@ -64,7 +66,7 @@ def figures(
     Args:
         models: the models, in order.
         levels: the levels, from best to worst.
-        key: what each row is about.
+        found: the rows and the key.
         given: the level by the place of the row; rows without a rating are left out.
         spread: the interval of a mean.
 
@@ -74,28 +76,36 @@ def figures(
         "shown"}]}. Differences are paired: of the tasks where both answers have a rating.
     """
     by_model: dict[str, dict[str, str]] = {name: {} for name in models}
-    for place, level in given.items():
-        by_model[key[place]["model"]][key[place]["task"]] = level
-    asked = {name: sum(one["model"] == name for one in key) for name in models}
+    for place, level in sorted(given.items()):
+        by_model[found.key[place]["model"]][found.key[place]["task"]] = level
+    asked = {name: sum(one["model"] == name for one in found.key) for name in models}
+    rows = zip(found.key, found.rows, strict=True)
+    groups = {key["task"]: row["instruction"] for key, row in rows}
     return {
-        "models": {
-            name: _of_model(levels, list(by_model[name].values()), asked[name], spread) for name in models
-        },
+        "models": {name: _of_model(levels, by_model[name], asked[name], groups, spread) for name in models},
         "differences": [
-            found
+            one
             for before, after in combinations(models, 2)
             for level in levels[:-1]
-            if (found := _difference(levels, level, before, after, by_model, spread))
+            if (one := _difference(levels, level, before, after, by_model, groups, spread))
         ],
     }
 
 
-def _of_model(levels: Sequence[str], given: Sequence[str], asked: int, spread: Spread) -> Figures:
+def _of_model(
+    levels: Sequence[str],
+    given: Mapping[str, str],
+    asked: int,
+    groups: Mapping[str, str],
+    spread: Spread,
+) -> Figures:
     found: Figures = {"rated": len(given), "left_out": asked - len(given), "levels": {}, "at_least": {}}
+    own = [groups[task] for task in given]
     for place, level in enumerate(levels):
-        hits = [100.0 * (one == level) for one in given]
-        found["levels"][level] = {"count": sum(map(bool, hits)), **spread(hits)}
-        found["at_least"][level] = spread([100.0 * (levels.index(one) <= place) for one in given])
+        hits = [100.0 * (one == level) for one in given.values()]
+        found["levels"][level] = {"count": sum(map(bool, hits)), **spread(hits, own)}
+        reached = [100.0 * (levels.index(one) <= place) for one in given.values()]
+        found["at_least"][level] = spread(reached, own)
     return found
 
 
@@ -105,6 +115,7 @@ def _difference(
     before: str,
     after: str,
     by_model: Mapping[str, Mapping[str, str]],
+    groups: Mapping[str, str],
     spread: Spread,
 ) -> Figures | None:
     """How much larger the share of answers of at least this level is; None without a task in common."""
@@ -115,7 +126,8 @@ def _difference(
     both = sorted(by_model[before].keys() & by_model[after].keys())
     if not both:
         return None
-    found = spread([good(after, task) - good(before, task) for task in both])
+    more = [good(after, task) - good(before, task) for task in both]
+    found = spread(more, [groups[task] for task in both])
     shown = found["low"] > 0 or found["high"] < 0
     return {
         "before": before,
