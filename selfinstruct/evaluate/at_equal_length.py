@@ -24,13 +24,19 @@ AT_ONCE = 1_000_000  # weights in memory at once
 
 
 def corrected(
-    wins: Sequence[float], longer_by: Sequence[float], resamples: int, confidence: float, seed: int = 0
+    wins: Sequence[float],
+    longer_by: Sequence[float],
+    groups: Sequence[str],
+    resamples: int,
+    confidence: float,
+    seed: int = 0,
 ) -> Interval:
     """The win rate at equal length, from 0 to 1, with a percentile interval from resampled tasks.
 
     Args:
         wins: for each task 1, 0.5 for a tie, or 0.
         longer_by: for each task how much longer the answer of this model is, in characters.
+        groups: the group of each task; tasks of one group are drawn together, as in `bootstrap`.
         resamples: how many resamples to draw.
         confidence: the share of the interval, such as 0.95.
         seed: the seed of the draws.
@@ -41,44 +47,35 @@ def corrected(
     scale = difference.std()
     x = np.tanh(difference / scale) if scale else np.zeros_like(difference)
     mean = _at_zero(won, x, np.ones((1, len(won))))[0]
-    rates = np.concatenate(
-        [
-            _at_zero(won, x, weights)
-            for weights in _resampled(len(won), resamples, np.random.default_rng(seed))
-        ]
-    )
+    drawn = _resampled(groups, resamples, np.random.default_rng(seed))
+    rates = np.concatenate([_at_zero(won, x, weights) for weights in drawn])
     low, high = np.quantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(mean), float(low), float(high))
 
 
-def _resampled(count: int, resamples: int, rng: Any) -> Iterator[Any]:
+def _resampled(groups: Sequence[str], resamples: int, rng: Any) -> Iterator[Any]:
     """How often each task is in each resample, some resamples at a time."""
-    step = max(1, AT_ONCE // count)
+    numbers = {name: place for place, name in enumerate(dict.fromkeys(groups))}
+    places = [numbers[group] for group in groups] if len(numbers) > 1 else [*range(len(groups))]
+    count, step = max(places) + 1, max(1, AT_ONCE // len(groups))
     for begun in range(0, resamples, step):
-        yield rng.multinomial(count, [1 / count] * count, size=min(step, resamples - begun)).astype(float)
+        size = min(step, resamples - begun)
+        yield rng.multinomial(count, [1 / count] * count, size=size)[:, places].astype(float)
 
 
 def _at_zero(won: Any, x: Any, weights: Any) -> Any:
     """The win rate at x = 0 for each row of weights, by Newton's method."""
     import numpy as np
 
-    a = np.zeros((len(weights), 1))
-    b = np.zeros((len(weights), 1))
+    terms = np.stack([np.ones_like(x), x])  # what a and b multiply
+    ridge = np.diag(RIDGE)
+    found = np.zeros((len(weights), 2))
     for _ in range(STEPS):
-        rate = 1 / (1 + np.exp(-(a + b * x)))
-        error, curve = weights * (won - rate), weights * rate * (1 - rate)
-        slope = [(error @ c)[:, None] - ridge * one for c, ridge, one in _terms(x, a, b)]
-        aa, ab, bb = curve.sum(1)[:, None], (curve @ x)[:, None], (curve @ (x * x))[:, None]
-        aa, bb = aa + RIDGE[0], bb + RIDGE[1]
-        whole = aa * bb - ab * ab
-        steps = (bb * slope[0] - ab * slope[1]) / whole, (aa * slope[1] - ab * slope[0]) / whole
-        moves = [np.clip(step, -LONGEST_STEP, LONGEST_STEP) for step in steps]
-        a, b = a + moves[0], b + moves[1]
-        if max(abs(move).max() for move in moves) < CLOSE:
+        rate = 1 / (1 + np.exp(-found @ terms))
+        slope = (weights * (won - rate)) @ terms.T - found @ ridge
+        curve = np.einsum("rn,an,bn->rab", weights * rate * (1 - rate), terms, terms, optimize=True) + ridge
+        step = np.linalg.solve(curve, slope[:, :, None])[:, :, 0].clip(-LONGEST_STEP, LONGEST_STEP)
+        found += step
+        if abs(step).max() < CLOSE:
             break
-    return 1 / (1 + np.exp(-a[:, 0]))
-
-
-def _terms(x: Any, a: Any, b: Any) -> list[tuple[Any, float, Any]]:
-    """For each coefficient: what it multiplies, its ridge, and its value."""
-    return [(x * 0 + 1, RIDGE[0], a), (x, RIDGE[1], b)]
+    return 1 / (1 + np.exp(-found[:, 0]))

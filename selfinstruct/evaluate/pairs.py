@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from selfinstruct.evaluate.answers import Answers, Task
-from selfinstruct.evaluate.lengths import corrected
+from selfinstruct.evaluate.at_equal_length import corrected
 from selfinstruct.evaluate.rating import Figures, Sheet, Spread
 from selfinstruct.records import stream
 
@@ -71,7 +71,8 @@ def sheet(tasks: Sequence[Task], models: Sequence[Answers], seed: int) -> Sheet:
         for task, *texts in zip(tasks, one.texts, other.texts, strict=True):
             sides = [(one.model, texts[0] or ""), (other.model, texts[1] or "")]
             if sides[0][1].strip() == sides[1][1].strip():
-                identical.append({"task": task.id, "models": [one.model, other.model]})
+                both = [one.model, other.model]
+                identical.append({"task": task.id, "instruction": task.instruction, "models": both})
                 continue
             draws.shuffle(sides)
             shown = {"instruction": task.instruction, "input": task.input}
@@ -132,8 +133,10 @@ def _of_two(
     named = [one for place in judged for one in given[place].named]
     changed = sum(given[place].changed for place in judged)
     every = wins + [0.5] * equal
+    groups = [found.rows[place]["instruction"] for place in judged]
+    groups += [one["instruction"] for one in found.identical if one["models"] == [before, after]]
     longer_by = [float(own - other) for other, own in lengths] + [0.0] * equal
-    rate = spread([100 * one for one in every])
+    rate = spread([100 * one for one in every], groups)
     return {
         "before": before,
         "after": after,
@@ -145,7 +148,7 @@ def _of_two(
         "left_out": len(places) - len(judged),
         "win_rate": rate,
         "shown": bool(every) and (rate["low"] > 50 or rate["high"] < 50),  # a half is no difference
-        "at_equal_length": _percent(every, longer_by, resamples, confidence),
+        "at_equal_length": _percent(every, longer_by, groups, resamples, confidence),
         "characters": {
             "before": median(other for other, _ in lengths) if lengths else None,
             "after": median(own for _, own in lengths) if lengths else None,
@@ -171,10 +174,16 @@ def _lengths(found: Sheet, place: int, after: str) -> tuple[int, int]:
     return other, own
 
 
-def _percent(wins: Sequence[float], longer_by: Sequence[float], resamples: int, confidence: float) -> Figures:
+def _percent(
+    wins: Sequence[float],
+    longer_by: Sequence[float],
+    groups: Sequence[str],
+    resamples: int,
+    confidence: float,
+) -> Figures:
     if not wins:
         return {"mean": None, "low": None, "high": None}
-    found = asdict(corrected(wins, longer_by, resamples, confidence))
+    found = asdict(corrected(wins, longer_by, groups, resamples, confidence))
     return {name: 100 * value for name, value in found.items()}
 
 

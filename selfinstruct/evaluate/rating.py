@@ -14,8 +14,8 @@ from selfinstruct.evaluate.answers import Answers, Task
 from selfinstruct.records import stream
 
 Figures = dict[str, Any]
-# The mean of values with the ends of its interval; the second argument has the group of each value. Answers to
-# tasks with the same instruction are not independent, so they are drawn together (see `bootstrap`).
+# The mean of values with the ends of its interval; the second argument has the group of each value. Answers
+# to tasks with the same instruction are not independent, so they are drawn together (see `bootstrap`).
 Spread = Callable[[Sequence[float], Sequence[str]], Figures]
 
 
