@@ -96,7 +96,15 @@ def _judged(prepared: Prepared, found: Sequence[Answers], progress: Progress) ->
     def within(recipe: Recipe, run: Path) -> Recipe:
         return _within(recipe, [spent(path) for path in runs if path != run])
 
-    return prepared.judging.done(prepared.tasks, found, prepared.to, progress, within)
+    try:
+        return prepared.judging.done(prepared.tasks, found, prepared.to, progress, within)
+    except BudgetReached as error:
+        limits = prepared.judging.budget
+        given = " ".join(f"budget.{key}={value:g}" for key, value in limits if value is not None)
+        raise BudgetReached(
+            f"the budget of the models and the judge together ({given}) does not allow another request. The "
+            "answers are scored, but not all are judged. The same command with a larger budget goes on"
+        ) from error
 
 
 def _write(made: Mapping[str, Any], prepared: Prepared) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.config import EvalConfig
+from selfinstruct.config import BudgetConfig, EvalConfig
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.evaluate import judge_runs
 from selfinstruct.evaluate.answers import Answers, Task
@@ -57,6 +57,11 @@ class Judging:
     given: Sequence[str]
     project: Path
     recipes: Mapping[Way, Recipe]
+
+    @property
+    def budget(self) -> BudgetConfig:
+        """The budget, which is for the models and the judge together."""
+        return next(iter(self.recipes.values())).config.budget
 
     def runs(self, to: Path) -> list[Path]:
         """The folders of the judge's runs, in the folder of an evaluation; none if only people judge."""

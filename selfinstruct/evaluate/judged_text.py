@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.evaluate.agreement import POOR
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
 PEOPLE = "people"
 
 
-def told(judged: Mapping[str, Any]) -> list[RenderableType]:
+def told(judged: Mapping[str, Any], folder: PurePath) -> list[RenderableType]:
     """Tables and lines for the terminal.
 
     Args:
         judged: the key `judged` of evaluation.json.
+        folder: the folder of the evaluation, as the user would type it.
     """
     ratings, pairs = judged.get("ratings") or {}, judged.get("pairs") or {}
     raters = {"judge": judged["judge"], PEOPLE: PEOPLE}
@@ -33,7 +36,8 @@ def told(judged: Mapping[str, Any]) -> list[RenderableType]:
     for key, rater in raters.items():
         if pairs.get(key):
             found += [_pairs(rater, pairs[key]), *_compared(key, pairs[key])]
-    return [*found, *_agreement("comparisons", pairs.get("agreement"))]
+    found += _agreement("comparisons", pairs.get("agreement"))
+    return [*found, *_left_out(judged), *_offered(judged, folder)]
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -105,11 +109,22 @@ def _compared(key: str, figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{names}: the longer answer had {one['longer_won']:.0f} % of the wins"
 
 
-def left_out(judged: Mapping[str, Any]) -> int:
-    """How many answers and pairs the judge has left out, since no reply had a rating or a verdict."""
+def _left_out(judged: Mapping[str, Any]) -> Iterator[str]:
+    """How many answers and pairs have no rating or verdict of the judge, although it was asked twice."""
     ratings = ((judged.get("ratings") or {}).get("judge") or {}).get("models", {})
     pairs = (judged.get("pairs") or {}).get("judge") or []
-    return sum(one["left_out"] for one in [*ratings.values(), *pairs])
+    answers, both = (sum(one["left_out"] for one in some) for some in (ratings.values(), pairs))
+    if answers or both:
+        what = f"{answers:,} {'answer' if answers == 1 else 'answers'}"
+        what += f" and {both:,} {'pair' if both == 1 else 'pairs'}"
+        yield f"left out: {what}, of which {judged['judge']} gave no valid judgement, asked twice"
+
+
+def _offered(judged: Mapping[str, Any], folder: PurePath) -> Iterator[str]:
+    """How people judge, where nobody has yet."""
+    for key, way in (("ratings", "rating"), ("pairs", "comparison")):
+        if key in judged and PEOPLE not in judged[key]:
+            yield f"to judge as people, blind: selfinstruct review {shlex.quote(str(folder / way))}"
 
 
 def _agreement(what: str, found: Mapping[str, Any] | None) -> Iterator[str]:

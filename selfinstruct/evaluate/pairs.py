@@ -20,6 +20,7 @@ from selfinstruct.records import stream
 
 FIRST, SECOND, TIE = "first", "second", "tie"
 SIDES = (FIRST, SECOND)
+_OTHER = {FIRST: SECOND, SECOND: FIRST, TIE: TIE}
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ def of_judge(straight: str, swapped: str) -> Verdict:
     """The verdict of a judge that has seen both orders.
 
     Args:
-        straight: the better answer of the pair, with the first one shown first.
-        swapped: the better answer of the pair, with the second one shown first.
+        straight: its verdict on the pair.
+        swapped: its verdict in the other order, where the second answer of the pair is shown first.
     """
-    named = [straight == FIRST] * (straight != TIE) + [swapped == SECOND] * (swapped != TIE)
-    same = straight == swapped
+    named = [one == FIRST for one in (straight, swapped) if one != TIE]
+    same = straight == _OTHER[swapped]
     return Verdict(straight if same else TIE, tuple(named), not same)
 
 

@@ -40,7 +40,7 @@ def show(result: Result, path: Path, console: Console) -> None:
             console.print(_differences(result, metric))
     if result["metrics"]:
         _show_categories(result, result["metrics"][0], console)
-    for part in told(result["judged"]) if "judged" in result else []:
+    for part in told(result["judged"], path.parent) if "judged" in result else []:
         console.print()
         console.print(part)
     for note in result["notes"]:
