@@ -24,7 +24,7 @@ from selfinstruct.config import JudgeConfig
 from selfinstruct.errors import UserError
 from selfinstruct.evaluate import pairs, rating
 from selfinstruct.evaluate.answers import Answers, Task
-from selfinstruct.evaluate.names import names_of
+from selfinstruct.evaluate.names import CHAT, names_of
 from selfinstruct.evaluate.rating import Sheet
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.overrides import quoted_value
@@ -194,7 +194,7 @@ def _model(judge: Judge | None) -> list[str]:
     if judge is None:
         return []
     if isinstance(judge, str):
-        return [f"model={judge}"]
+        return [f"model={CHAT.get(judge, judge)}"]
     return [f"model={BASE}", *(f"model.{key}={_typed(value)}" for key, value in judge.items())]
 
 

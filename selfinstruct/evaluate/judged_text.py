@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.evaluate.agreement import POOR
+from selfinstruct.monitor.terminal import safe
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,20 +25,29 @@ def told(judged: Mapping[str, Any], folder: PurePath) -> list[RenderableType]:
         folder: the folder of the evaluation, as the user would type it.
     """
     ratings, pairs = judged.get("ratings") or {}, judged.get("pairs") or {}
-    raters = {"judge": judged["judge"], PEOPLE: PEOPLE}
+    raters = {"judge": str(judged["judge"]), PEOPLE: PEOPLE}
     found: list[RenderableType] = []
     for key, rater in raters.items():
         if key in ratings:
-            found += [
-                _ratings(rater, ratings["levels"], ratings[key]),
-                *_rated(ratings["levels"], ratings[key]),
-            ]
-    found += _agreement("ratings", ratings.get("agreement"))
+            found.append(_ratings(rater, ratings["levels"], ratings[key]))
+            found += _lines(_rated(ratings["levels"], ratings[key]))
     for key, rater in raters.items():
         if pairs.get(key):
-            found += [_pairs(rater, pairs[key]), *_compared(key, pairs[key])]
-    found += _agreement("comparisons", pairs.get("agreement"))
-    return [*found, *_left_out(judged), *_offered(judged, folder)]
+            found.append(_pairs(rater, pairs[key]))
+            found += _lines(line for one in pairs[key] for line in _compared(key, one))
+    agreed = [
+        *_agreement("ratings", ratings.get("agreement")),
+        *_agreement("comparisons", pairs.get("agreement")),
+    ]
+    return [*found, *_lines(agreed), *_lines([*_left_out(judged), *_offered(judged, folder)])]
+
+
+def _lines(lines: Iterable[str]) -> list[RenderableType]:
+    """Sentences, one below the other; nothing if there is none."""
+    from rich.text import Text
+
+    found = "\n".join(lines)
+    return [Text(safe(found))] if found else []
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -78,35 +88,36 @@ def _rated(levels: Sequence[str], figures: Mapping[str, Any]) -> Iterator[str]:
 def _pairs(rater: str, figures: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         [
-            f"{one['after']} against {one['before']}",
+            f"{one['after']} - {one['before']}",
             *(f"{one[key]:,}" for key in ("wins", "ties", "losses")),
             _spread(one["win_rate"]),
             _spread(one["at_equal_length"]),
-            f"{_number(one['characters']['after'], 0)} / {_number(one['characters']['before'], 0)}",
         ]
         for one in figures
     ]
-    columns = ["models", "wins", "ties", "losses", "win rate %", "at equal length %", "characters"]
-    return _table(f"comparisons by {rater}", columns, rows)
+    columns = ["", "wins", "ties", "losses", "win rate", "at equal length"]
+    return _table(f"comparisons by {rater}, win rates in %", columns, rows)
 
 
-def _compared(key: str, figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for one in figures:
-        names, place = f"{one['after']} against {one['before']}", one["position"]
-        if one["pairs"] and not one["shown"]:
-            yield f"{names}: no difference shown; 50 % is in the interval"
-        if place["changed"]:
-            yield (
-                f"{names}: with the positions swapped, {place['changed']:,} verdicts changed "
-                f"({place['changed_share']:.0f} %) and count as ties"
-            )
-        if key != PEOPLE and place["named"]:
-            yield (
-                f"{names}: the answer shown first was called better in {place['first_share']:.0f} % of "
-                f"{place['named']:,} verdicts (50 % without a bias)"
-            )
-        if one["longer_won"] is not None:
-            yield f"{names}: the longer answer had {one['longer_won']:.0f} % of the wins"
+def _compared(key: str, one: Mapping[str, Any]) -> Iterator[str]:
+    names, place, lengths = f"{one['after']} - {one['before']}", one["position"], one["characters"]
+    if one["pairs"] and not one["shown"]:
+        yield f"{names}: no difference shown; a win rate of 50 % is within the interval"
+    if place["changed"]:
+        yield (
+            f"{names}: with the positions swapped, {place['changed']:,} verdicts changed "
+            f"({place['changed_share']:.0f} %) and count as ties"
+        )
+    if key != PEOPLE and place["named"]:
+        yield (
+            f"{names}: the answer shown first was called better in {place['first_share']:.0f} % of "
+            f"{place['named']:,} verdicts (50 % without a bias)"
+        )
+    if one["longer_won"] is not None:
+        yield (
+            f"{names}: the longer answer had {one['longer_won']:.0f} % of the wins; the medians are "
+            f"{lengths['after']:,g} and {lengths['before']:,g} characters"
+        )
 
 
 def _left_out(judged: Mapping[str, Any]) -> Iterator[str]:
@@ -117,7 +128,7 @@ def _left_out(judged: Mapping[str, Any]) -> Iterator[str]:
     if answers or both:
         what = f"{answers:,} {'answer' if answers == 1 else 'answers'}"
         what += f" and {both:,} {'pair' if both == 1 else 'pairs'}"
-        yield f"left out: {what}, of which {judged['judge']} gave no valid judgement, asked twice"
+        yield f"left out: {what} that {judged['judge']} gave no valid judgement of, asked twice"
 
 
 def _offered(judged: Mapping[str, Any], folder: PurePath) -> Iterator[str]:

@@ -12,7 +12,7 @@ from selfinstruct.config import EvalConfig
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.evaluate.answers import ANSWERS, TASKS, Answers, Task
 from selfinstruct.evaluate.judged import Judging, judging_of
-from selfinstruct.evaluate.names import names_of
+from selfinstruct.evaluate.names import CHAT, names_of
 from selfinstruct.evaluate.predictions import read_predictions
 from selfinstruct.evaluate.tasks import checked, tasks_of
 from selfinstruct.project.layout import path_below
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from selfinstruct.recipe.compose import Composed
 
 RECIPE = "evaluate"
-CHAT = {"local": "embedded"}  # a model that completes prompts, and the same in chat mode
 
 
 @dataclass(frozen=True)
