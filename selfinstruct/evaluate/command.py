@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.evaluate.evaluation import FAILED, RESULTS, carry_out
+from selfinstruct.evaluate.harness import hand_over
 from selfinstruct.evaluate.outlook import outlook
 from selfinstruct.evaluate.prepared import prepare
 from selfinstruct.monitor.progress import Progress
@@ -38,6 +39,7 @@ selfinstruct evaluate: let models answer tasks, and score their answers
   DIR               an evaluation: print it again, with what people have judged since; asks nothing
   eval.judge.model=NAME   a model rates the answers, and compares each two models
   eval.judge.people=true  prepare the answers for people: selfinstruct review DIR/rating, DIR/comparison
+  harness=DIR       write the tasks as a task of lm-evaluation-harness, and ask nothing
   --plan            print what it would ask and what that may cost, and ask nothing
 
 Each model's answers are a run below that folder, so all verbs on a run work there (show, review, replay).
@@ -46,7 +48,7 @@ the same answers again, and asks nothing. A difference counts as shown if zero i
 
 exit status: 0 finished, 1 an error or a model failed, 3 the budget is spent, 130 stopped
 """
-OWN = ("model", "predictions", "to")
+OWN = ("model", "predictions", "to", "harness")
 PLAN = "--plan"
 
 
@@ -57,6 +59,7 @@ class _Given:
     models: list[str] = field(default_factory=list)
     predictions: list[str] = field(default_factory=list)
     to: str = ""
+    harness: str = ""
     plan: bool = False
     rest: list[str] = field(default_factory=list)
 
@@ -72,6 +75,10 @@ def main(arguments: list[str], project: Path) -> int:
     given = _read(arguments)
     to = path_below(project, given.to or f"evaluations/{_name(given.rest)}")
     prepared = prepare(given.models, given.rest, to, project, given.predictions)
+    if given.harness:
+        for path in hand_over(prepared, path_below(project, given.harness), _name(given.rest)):
+            print(path)
+        return 0
     if given.plan:
         print(outlook(prepared))
         return 0
@@ -108,7 +115,7 @@ def _read(arguments: Sequence[str]) -> _Given:
             raise UserError(f"evaluate: {what}\n  {near}\n  selfinstruct evaluate --help has the rest")
         else:
             given.rest.append(part)
-    if not given.models and not given.predictions:
+    if not given.models and not given.predictions and not given.harness:
         raise UserError(
             "evaluate takes the models to compare: selfinstruct evaluate model=A,B\n"
             "  or files of answers: selfinstruct evaluate eval.path=TASKS predictions=FILE"
@@ -117,8 +124,8 @@ def _read(arguments: Sequence[str]) -> _Given:
 
 
 def _set(given: _Given, key: str, value: str) -> None:
-    if key == "to":
-        given.to = value
+    if key in ("to", "harness"):
+        setattr(given, key, value)
         return
     named = [one.strip().strip("'\"") for one in value.strip("[]").split(",")]
     if not all(named):

@@ -142,7 +142,9 @@ def _refuse(models: Sequence[str], predictions: Sequence[str], overrides: Sequen
     for kind, named in (("model", models), ("predictions", predictions)):
         twice = [one for one, times in Counter(named).items() if times > 1]
         if twice:
-            raise UserError(f"{kind}: {twice[0]} is named twice; leave one of them out")
+            same = [name for name, other in CHAT.items() if other == twice[0] and kind == "model"]
+            also = f" ({same[0]} means it too)" if same else ""
+            raise UserError(f"{kind}: {twice[0]} is named twice{also}; leave one of them out")
     keys = {part.lstrip("+~").partition("=")[0] for part in overrides}
     if "model.name" in keys and len(models) > 1:
         raise UserError(
@@ -185,6 +187,10 @@ def _contestant(
     if _answered_before(recipe, path):
         recipe = replace(recipe, config=recipe.config.model_copy(update={"fresh": True}))
     faults.found[name] += recipe.wanting
+    weights = recipe.stage(ANSWERS).model.options.get("weights")
+    if weights and not path_below(project, str(weights)).is_file():
+        remedy = "name a GGUF file, or the folder of a tuned model (model.gguf is in it)"
+        faults.found[name].append(Fault("", f"there is no file {weights}", remedy))
     try:
         look(recipe, path)
     except UserError as error:

@@ -71,6 +71,12 @@ def metrics_of(config: EvalConfig, tasks: Sequence[Task]) -> list[str]:
     return [*config.metrics] or [*fitting(config.language), *labels]
 
 
+def counted(metric: str, labels: Sequence[bool]) -> list[int]:
+    """The places of the tasks that count for a metric; `labels` says which tasks ask for a label."""
+    some = metric == EXACT_MATCH and any(labels)
+    return [place for place, label in enumerate(labels) if label or not some]
+
+
 @dataclass
 class _Table:
     """The scores of all answers, from which means and differences are taken."""
@@ -116,9 +122,7 @@ class _Table:
         ]
 
     def counted(self, metric: str) -> list[int]:
-        """The places of the tasks that count for a metric."""
-        some = metric == EXACT_MATCH and any(self.labelled)
-        return [place for place, label in enumerate(self.labelled) if label or not some]
+        return counted(metric, self.labelled)
 
     def found(self, columns: Sequence[Column], places: Sequence[int]) -> list[dict[str, Any]]:
         """Means with intervals of columns of scores, over the tasks at these places."""
