@@ -16,9 +16,9 @@ from selfinstruct.project.layout import packaged
 OURS = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
 OTHERS = {  # those whose prompts show no seed tasks, and what they begin with
     "grounded": "passages of 4 documents in seeds/documents",
-    "evaluate": "rows of seeds/evaluation/general_en.jsonl",
-    "rate": "rows of seeds/evaluation/example_answers.jsonl",
-    "compare": "rows of seeds/evaluation/example_pairs.jsonl",
+    "evaluate": "tasks (rows path=",
+    "rate": "rows path=seeds/evaluation/example_answers.jsonl",
+    "compare": "rows path=seeds/evaluation/example_pairs.jsonl",
 }
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 
