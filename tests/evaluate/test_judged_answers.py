@@ -220,6 +220,7 @@ def test_the_plan_has_the_judge(ready: Path, typed: Typed) -> None:
     ("keys", "words"),
     [
         (["eval.judge.model=nobody"], "nobody"),
+        (["eval.judge.model=openai"], "OPENAI_API_KEY is not set"),
         (["eval.judge.modle=cedar"], "eval.judge.modle"),
         ([JUDGE, "eval.judge.rate=nothing"], "nothing"),
     ],
