@@ -229,6 +229,11 @@ def _source(base: Base, name: str) -> Iterator[str]:
 
 def _prompts(base: Base, topic: str) -> Iterator[str]:
     """The lines for each stage's prompt: the variables that name its topic, and its rules."""
+    lines = list(_of_stages(base, topic))
+    return iter(lines if len(lines) > 1 else [])  # a title without a line would be a key without a value
+
+
+def _of_stages(base: Base, topic: str) -> Iterator[str]:
     parts = {stage: part.get("variables") or {} for stage, part in base.keys["prompts"].items()}
     mine = [key for key in parts.get(base.draws or "", {}) if key in TOPICS]
     if not mine and base.draws:

@@ -43,7 +43,7 @@ from selfinstruct.config.parts import (
     StageConfig,
     VariantConfig,
 )
-from selfinstruct.config.tuning import EvalConfig, FinetuneConfig, TrainConfig
+from selfinstruct.config.tuning import EvalConfig, FinetuneConfig, JudgeConfig, TrainConfig
 
 __all__ = [
     "AFTER",
@@ -59,6 +59,7 @@ __all__ = [
     "ExportConfig",
     "FilterConfig",
     "FinetuneConfig",
+    "JudgeConfig",
     "Machine",
     "MixConfig",
     "ModelConfig",

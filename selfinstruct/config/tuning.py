@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from selfinstruct.config.keys import OnDisk, Strict
+from selfinstruct.config.keys import OnDisk, Strict, off
 from selfinstruct.where import Conditions
 
 Metric = Literal["rouge_l", "rouge_l_characters", "chrf", "exact_match"]
@@ -91,6 +91,33 @@ class TrainConfig(Strict):
     )
 
 
+class JudgeConfig(Strict):
+    """Who judges the answers besides the metrics: a model, people, or both."""
+
+    model: str | dict[str, Any] | None = Field(
+        None,
+        description="the judge: a name of conf/model, a GGUF file or the folder of a tuned model; or the "
+        "keys in which it differs from conf/model/openai. null: no model judges",
+    )
+    people: bool = Field(
+        False,
+        description="prepare the answers for people, who judge them by `selfinstruct review`; with a model "
+        "as the judge they always are",
+    )
+    rate: Annotated[str | None, BeforeValidator(off)] = Field(
+        "rate", description="the recipe that rates each answer; off: answers are not rated"
+    )
+    compare: Annotated[str | None, BeforeValidator(off)] = Field(
+        "compare", description="the recipe that compares each two models; off: they are not compared"
+    )
+    tasks: int | None = Field(
+        None,
+        ge=1,
+        le=100_000_000,
+        description="the most tasks whose answers are judged, drawn with the seed; null: all",
+    )
+
+
 class EvalConfig(Strict):
     """The tasks that a model answers, and how its answers are scored."""
 
@@ -131,3 +158,6 @@ class EvalConfig(Strict):
         10_000, ge=100, le=10_000_000, description="resamples of the bootstrap, for the intervals"
     )
     confidence: float = Field(0.95, gt=0, lt=1, description="the share of the intervals")
+    judge: JudgeConfig = Field(
+        JudgeConfig.model_validate({}), description="who judges the answers, besides the metrics"
+    )

@@ -50,6 +50,7 @@ SECTIONS: dict[str, type[BaseModel]] = {  # by their place in a recipe
     "train": config.TrainConfig,
     "finetune": config.FinetuneConfig,
     "eval": config.EvalConfig,
+    "eval.judge": config.JudgeConfig,
     "review": config.ReviewConfig,
     "review.questions.NAME": config.QuestionConfig,
     "review.questions.NAME.choices.VALUE": config.ChoiceConfig,

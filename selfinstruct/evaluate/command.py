@@ -22,10 +22,12 @@ selfinstruct evaluate: let models answer tasks, and score their answers
 
   selfinstruct evaluate model=A,B [eval=NAME] [KEY=VALUE …]
   selfinstruct evaluate predictions=FILE,FILE [eval=NAME] [KEY=VALUE …]
+  selfinstruct evaluate DIR
 
   selfinstruct evaluate model=embedded,runs/quickstart/model
   selfinstruct evaluate model=openai,anthropic eval=user_tasks eval.path=FILE budget.usd=5 --plan
   selfinstruct evaluate eval.path=tasks.jsonl predictions=theirs.jsonl
+  selfinstruct evaluate model=embedded,runs/quickstart/model eval.judge.model=openai
 
   model=A,B         names of conf/model, GGUF files, or folders of tuned models
   predictions=FILE  answers that others have collected, matched by id, by instruction and input, or by order
@@ -34,6 +36,9 @@ selfinstruct evaluate: let models answer tasks, and score their answers
   eval.metrics=[…]  rouge_l, rouge_l_characters, chrf, exact_match; by default what fits the language
   budget.usd=N      the most money for all models together
   to=DIR            the folder for the results; by default evaluations/<eval>
+  DIR               an evaluation: print it again, with what people have judged since; asks nothing
+  eval.judge.model=NAME   a model rates the answers, and compares each two models
+  eval.judge.people=true  prepare the answers for people: selfinstruct review DIR/rating, DIR/comparison
   harness=DIR       write the tasks as a task of lm-evaluation-harness, and ask nothing
   --plan            print what it would ask and what that may cost, and ask nothing
 
@@ -65,6 +70,8 @@ def main(arguments: list[str], project: Path) -> int:
     Raises:
         UserError: if the arguments name no model or have a fault.
     """
+    if len(arguments) == 1 and (path_below(project, arguments[0]) / RESULTS).is_file():
+        return _again(path_below(project, arguments[0]), project)
     given = _read(arguments)
     to = path_below(project, given.to or f"evaluations/{_name(given.rest)}")
     prepared = prepare(given.models, given.rest, to, project, given.predictions)
@@ -81,6 +88,17 @@ def main(arguments: list[str], project: Path) -> int:
     path = to / RESULTS
     show(made, path.relative_to(project) if path.is_relative_to(project) else path, console(sys.stdout))
     return 1 if made[FAILED] else 0
+
+
+def _again(folder: Path, project: Path) -> int:
+    """Print an evaluation again, with the reviews that there are now."""
+    from selfinstruct.evaluate.judged import renewed
+    from selfinstruct.evaluate.table import show
+
+    path = folder / RESULTS
+    made = renewed(folder)
+    show(made, path.relative_to(project) if path.is_relative_to(project) else path, console(sys.stdout))
+    return 0
 
 
 def _read(arguments: Sequence[str]) -> _Given:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import BudgetReached, Interrupted, UserError
 from selfinstruct.evaluate.answers import Answers, Task, answers_of
+from selfinstruct.evaluate.judged import JUDGED
 from selfinstruct.evaluate.prepared import Contestant, Prepared, prepare
+from selfinstruct.evaluate.results import RESULTS as RESULTS
 from selfinstruct.evaluate.results import results
 from selfinstruct.journal.repair import looked_into
 from selfinstruct.records import Spent
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from selfinstruct.monitor.progress import Progress
     from selfinstruct.recipe.build import Recipe
 
-RESULTS = "evaluation.json"
 FAILED = "failed"
 
 
@@ -78,11 +79,37 @@ def carry_out(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         raise stopped or UserError("\n".join(f"{name} failed: {why}" for name, why in failed.items()))
     with progress.busy("scoring the answers"):
         made = {**results(prepared.config, prepared.tasks, found), FAILED: failed}
-    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
-    write_whole(prepared.to / RESULTS, [blotted(text).encode()])
+    _write(made, prepared)
     if stopped:
         raise stopped
+    if prepared.judging:
+        made[JUDGED] = _judged(prepared, found, progress)
+        _write(made, prepared)
     return made
+
+
+def _judged(prepared: Prepared, found: Sequence[Answers], progress: Progress) -> dict[str, Any]:
+    """The judgement of the answers, within what the models leave of the budget."""
+    assert prepared.judging
+    runs = [*(one.path for one in prepared.models), *prepared.judging.runs(prepared.to)]
+
+    def within(recipe: Recipe, run: Path) -> Recipe:
+        return _within(recipe, [spent(path) for path in runs if path != run])
+
+    try:
+        return prepared.judging.done(prepared.tasks, found, prepared.to, progress, within)
+    except BudgetReached as error:
+        limits = prepared.judging.budget
+        given = " ".join(f"budget.{key}={value:g}" for key, value in limits if value is not None)
+        raise BudgetReached(
+            f"the budget of the models and the judge together ({given}) does not allow another request. The "
+            "answers are scored, but not all are judged. The same command with a larger budget goes on"
+        ) from error
+
+
+def _write(made: Mapping[str, Any], prepared: Prepared) -> None:
+    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    write_whole(prepared.to / RESULTS, [blotted(text).encode()])
 
 
 def _answers(one: Contestant, prepared: Prepared, progress: Progress) -> Answers:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
+CHAT = {"local": "embedded"}  # a model that completes prompts, and the same in chat mode
 UNNAMED = {"model", "models", "runs", "evaluation", "evaluations", ".", "..", "/"}  # parts that say nothing
 
 

@@ -28,6 +28,8 @@ def outlook(prepared: Prepared) -> str:
         *(f"           {one.name}: {look(one.recipe, one.path)}" for one in prepared.models),
         *(f"           {one.model}: predictions, matched {one.matched}" for one in prepared.predictions),
     ]
+    if prepared.judging:
+        ahead |= prepared.judging.ahead(prepared.to)
     if ahead:
         lines += ["", *_spending(ahead), *_budget(prepared, list(ahead.values()))]
     return "\n".join(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from selfinstruct.config import EvalConfig
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.evaluate.answers import ANSWERS, TASKS, Answers, Task
-from selfinstruct.evaluate.names import names_of
+from selfinstruct.evaluate.judged import Judging, judging_of
+from selfinstruct.evaluate.names import CHAT, names_of
 from selfinstruct.evaluate.predictions import read_predictions
 from selfinstruct.evaluate.tasks import checked, tasks_of
 from selfinstruct.project.layout import path_below
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from selfinstruct.recipe.compose import Composed
 
 RECIPE = "evaluate"
-CHAT = {"local": "embedded"}  # a model that completes prompts, and the same in chat mode
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Prepared:
         models: the models to ask.
         predictions: the answers that were read from files.
         notes: what the user should know beforehand.
+        judging: how the answers are judged; None if they are only scored.
     """
 
     to: Path
@@ -61,6 +62,7 @@ class Prepared:
     models: Sequence[Contestant]
     predictions: Sequence[Answers]
     notes: Sequence[str] = ()
+    judging: Judging | None = None
 
 
 @dataclass
@@ -127,7 +129,8 @@ def prepare(
     if error := faults.error():
         raise error
     notes += [*more, *(note for one in found for note in _notes(one))]
-    return Prepared(to, config, tasks.chosen, found, [one for one in read if one], notes)
+    judging = judging_of(config, base.config.seed, tasks.chosen, called, overrides, project)
+    return Prepared(to, config, tasks.chosen, found, [one for one in read if one], notes, judging)
 
 
 def _refuse(models: Sequence[str], predictions: Sequence[str], overrides: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from selfinstruct.evaluate.classification import labelled
 from selfinstruct.evaluate.metrics import EXACT_MATCH, fitting, scored
 from selfinstruct.evaluate.notes import notes
 
+RESULTS = "evaluation.json"
 MODEL, DIFFERENCES = "models", "differences"
 Column = list[float]
 
@@ -39,7 +40,7 @@ def results(config: EvalConfig, tasks: Sequence[Task], models: Sequence[Answers]
           only with ten tasks or more}}}},
         "differences": [{"before", "after", "metric", mean, low, high, "shown": whether zero is outside,
           "tasks", "at_reference_length": {mean, low, high, shown, tasks}, "at_equal_length": the same}],
-        "notes": what to bear in mind, in words}
+        "notes": what to bear in mind, in words}. Where answers were judged, "judged" is added: see `judged`.
     """
     table = _Table(config, tasks, models)
     made: dict[str, Any] = {

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.evaluate.judged_text import told
 from selfinstruct.evaluate.metrics import NAMES
 from selfinstruct.evaluate.notes import FEW_MODELS, signed, verdict
 
@@ -39,6 +40,9 @@ def show(result: Result, path: Path, console: Console) -> None:
             console.print(_differences(result, metric))
     if result["metrics"]:
         _show_categories(result, result["metrics"][0], console)
+    for part in told(result["judged"], path.parent) if "judged" in result else []:
+        console.print()
+        console.print(part)
     for note in result["notes"]:
         console.print(_plain(f"\nnote: {note}"))
     for name, why in result.get("failed", {}).items():

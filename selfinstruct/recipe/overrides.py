@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 # These mappings take any key: request parameters, template names, conditions on seeds, their columns, and a
 # stage's own model, which has no keys as long as it is null. A model's file need not have all of the model's
-# keys, nor an export's all of its.
+# keys, nor an export's all of its, nor an evaluation's those of the judge.
 OPEN = re.compile(
     r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
     r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
-    r"|seeds\.columns(\.[\w-]+)?="
+    r"|seeds\.columns(\.[\w-]+)?=|eval\.judge(\.[\w.-]+)?="
     r"|export\.[\w-]+\.(file|of|shuffle|format|split(\.\w+)?|provenance|max_tokens|tokenizer|system)="
 )
 # The choice of a recipe, or of a file of conf/, by a name without quotes.

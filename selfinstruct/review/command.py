@@ -43,6 +43,7 @@ selfinstruct review: judge a sample of the records of a run on a local page
   work meanwhile. Ctrl-C ends the review; the same command continues it.
 """
 SAMPLE = 200  # as in the paper
+EVALUATION = "evaluation.json"  # beside the run, if `evaluate` has made it for people to judge
 NAMES = ("--name", "--release")
 NUMBERS = {"--sample": (1, 1_000_000), "--overlap": (0, 1_000_000), "--port": (0, 65_535)}
 
@@ -109,7 +110,7 @@ def site_of(asked: Asked, path: Path, project: Path) -> Iterator[tuple[Any, Any,
         with bound(asked.port) as listening:
             port, token = listening.getsockname()[1], token_urlsafe(24)
             name = path.resolve().name
-            site = Site(run, name, asked.run, desk, asked.name, Guard(token, port), following(asked))
+            site = Site(run, name, asked.run, desk, asked.name, Guard(token, port), following(asked, path))
             yield application(site), listening, f"http://{LOOPBACK}:{port}/?token={token}", desk
 
 
@@ -190,9 +191,15 @@ def questions_of(run: OpenedRun, overrides: list[str], project: Path) -> Mapping
     return found
 
 
-def following(asked: Asked) -> list[tuple[str, str]]:
+def following(asked: Asked, path: Path) -> list[tuple[str, str]]:
     """What to do after a review: words and a command."""
     run = shlex.quote(asked.run)
+    if (path.parent / EVALUATION).is_file():  # people judge the answers of models
+        evaluation = shlex.quote(str(Path(asked.run).parent))
+        return [
+            ("The results of the models", f"selfinstruct evaluate {evaluation}"),
+            ("Measure agreement with a second reviewer", f"selfinstruct review {run} --overlap 20"),
+        ]
     chosen = "".join(f" {shlex.quote(one)}" for one in asked.overrides)  # such as review=mine
     return [
         ("The figures in the report", f"selfinstruct report {run}{chosen}"),

@@ -23,7 +23,8 @@ from selfinstruct.project.layout import headline, packaged
 from selfinstruct.recipe.compose import compose
 from selfinstruct.records import Record
 
-RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
+EVALUATION = {"compare", "evaluate", "rate"}  # they make no dataset; tests/evaluate runs them
+RECIPES = sorted({path.stem for path in (packaged() / "recipes").glob("*.yaml")} - EVALUATION)
 REPLIES = Path(__file__).parents[1] / "replies"
 SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10

@@ -66,6 +66,25 @@ def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
     return None if chance == 1 else (same - chance) / (1 - chance)
 
 
+def weighted_kappa(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> float | None:
+    """Cohen's kappa for answers that have an order, with quadratic weights (Cohen 1968).
+
+    A disagreement by two levels counts four times as much as one by one level.
+
+    Args:
+        pairs: the two answers to each item.
+        order: all answers, from one end to the other.
+
+    Returns:
+        None without a pair, or if both gave only one and the same answer.
+    """
+    place = {answer: number for number, answer in enumerate(order)}
+    first, second = ([place[pair[side]] for pair in pairs] for side in (0, 1))
+    apart = sum((one - other) ** 2 for one, other in zip(first, second, strict=True)) * len(pairs)
+    by_chance = sum((one - other) ** 2 for one in first for other in second)
+    return 1 - apart / by_chance if by_chance else None
+
+
 def agreement(question: str, reviews: Reviews) -> list[dict[str, Any]]:
     """How far each two reviewers agree on a question.
 
