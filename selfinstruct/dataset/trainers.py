@@ -66,8 +66,7 @@ def _stanza(one: Written) -> dict[str, list[dict[str, Any]]]:
     """The lists `datasets` and `test_datasets` of a config of axolotl."""
     kind = "parquet" if one.export.format == "parquet" else "json"
     entries = {
-        split: of_axolotl(file, kind, one.export.trainers[AXOLOTL])
-        for split, file in one.files.items()
+        split: of_axolotl(file, kind, one.export.trainers[AXOLOTL]) for split, file in one.files.items()
     }
     held_out = [entry for split, entry in entries.items() if split in HELD_OUT and split != TRAIN]
     trained = [entry for split, entry in entries.items() if split not in HELD_OUT]

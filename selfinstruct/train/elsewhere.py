@@ -1,75 +1,26 @@
-"""What the kinds `files` and `hosted` share: they tune outside of this process.
-
-An `Order` says what they get, an `Outcome` what they return.
-"""
+"""What the kinds `files` and `hosted` share: they tune outside of this process."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import TrainConfig
-from selfinstruct.monitor.progress import Progress
+from selfinstruct.train.kinds import Prepared
 
 TRAIN = "train.jsonl"
-Messages = Sequence[Mapping[str, str]]  # the turns of one example: role and content
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is tuned, and where.
-
-    Attributes:
-        to: the folder to write to.
-        examples: the examples; the last turn of each is the answer.
-        config: the section train.
-        name: the name of the run.
-        progress: shows the progress.
-        project: the user's folder.
-        seed: the run's seed.
-        yes: whether the user agreed to the costs on the command line.
-        said: the keys of the section that a run or a recipe set, rather than the user.
-        typed: the keys of the section that the user typed.
-        trust: the servers that may get the key (`trust=HOST`).
-    """
-
-    to: Path
-    examples: Sequence[Messages]
-    config: TrainConfig
-    name: str
-    progress: Progress
-    project: Path
-    seed: int = 0
-    yes: bool = False
-    said: frozenset[str] = frozenset()
-    typed: frozenset[str] = frozenset()
-    trust: Sequence[str] = ()
+def write_examples(prepared: Prepared) -> None:
+    """Write the examples, with their ids, to `train.jsonl`."""
+    put(prepared.folder / TRAIN, "".join(f"{line}\n" for line in prepared.examples.lines()))
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of it.
-
-    Attributes:
-        text: what the user reads at the end.
-        models: names for `model=`: the base and the tuned model; empty if there is nothing to evaluate yet.
-    """
-
-    text: str
-    models: tuple[str, ...] = ()
-
-
-def chat_rows(examples: Iterable[Messages]) -> list[dict[str, Any]]:
-    """The examples as rows of messages, as OpenAI and most trainers read them."""
-    return [{"messages": [dict(turn) for turn in turns]} for turns in examples]
-
-
-def jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as the text of a JSONL file."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def put_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a value as JSON; see `put`."""
+    put(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def put(path: Path, text: str) -> None:
@@ -77,3 +28,17 @@ def put(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def set_aside(folder: Path) -> Path:
+    """Move a folder away to the first free name beside it, and return that."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.before-{number}")).exists():
+        number += 1
+    shutil.move(folder, aside)
+    return aside
+
+
+def short(path: Path, project: Path) -> str:
+    """A path as the user would type it."""
+    return str(path.relative_to(project) if path.is_relative_to(project) else path)

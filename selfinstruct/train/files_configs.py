@@ -219,7 +219,6 @@ def _head(tool: str, install: str, command: str) -> list[str]:
         f"{tool}: tunes a model on the examples beside this file. Needs {install}.",
         "Start it in this folder:",
         f"    {command}",
-        "",
     ]
 
 

@@ -37,9 +37,7 @@ QWEN = Family(
     {"path": "vocab.json", "merges_file": "merges.txt"},
     "QWEN2",
 )
-LLAMA3 = Family(
-    "torchtune.models.llama3.llama3_tokenizer", {"path": "original/tokenizer.model"}, "LLAMA3"
-)
+LLAMA3 = Family("torchtune.models.llama3.llama3_tokenizer", {"path": "original/tokenizer.model"}, "LLAMA3")
 LLAMA3_2 = Family(LLAMA3.tokenizer, LLAMA3.files, "LLAMA3_2")
 PHI3 = Family("torchtune.models.phi3.phi3_mini_tokenizer", {"path": "tokenizer.model"}, "PHI3_MINI")
 MODELS: Mapping[str, tuple[str, Family, int]] = {  # the builder, the family, the number of files
@@ -52,7 +50,12 @@ MODELS: Mapping[str, tuple[str, Family, int]] = {  # the builder, the family, th
     "Llama-3.1-8B-Instruct": ("torchtune.models.llama3_1.lora_llama3_1_8b", LLAMA3, 4),
     "Phi-3-mini-4k-instruct": ("torchtune.models.phi3.lora_phi3_mini", PHI3, 2),
 }
-MODULES = {"q_proj": "q_proj", "k_proj": "k_proj", "v_proj": "v_proj", "o_proj": "output_proj"}  # PEFT's names
+MODULES = {
+    "q_proj": "q_proj",
+    "k_proj": "k_proj",
+    "v_proj": "v_proj",
+    "o_proj": "output_proj",
+}  # PEFT's names
 MLP = {"gate_proj", "up_proj", "down_proj"}
 
 
@@ -121,7 +124,7 @@ def torchtune(plan: Plan) -> str:
                     "num_warmup_steps": plan.warmup_steps,
                     "num_cycles": 0.0 if config.schedule == "constant" else 0.5,
                 },
-                "rises, then falls as a cosine; num_cycles 0.0 keeps it constant. torchtune has no linear one",
+                "rises, then falls as a cosine; num_cycles 0.0 keeps it constant; there is no linear one",
             ),
             Key("loss", {"_component_": "torchtune.modules.loss.CEWithChunkedOutputLoss"}, "cross-entropy"),
             Key("device", "cuda", "cpu without a GPU, which takes hours"),
@@ -151,7 +154,6 @@ def _head(base: str, local: bool) -> list[str]:
         "Type in this folder:",
         *fetch,
         "    tune run lora_finetune_single_device --config torchtune.yaml",
-        "",
     ]
 
 
