@@ -44,7 +44,7 @@ def main() -> int:
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_command, daemon=True).start()
     try:
-        do(job, emit)
+        do(job, emit, Stop(emit))
     except UserError as error:
         emit(error=str(error))
         return 1
@@ -63,12 +63,13 @@ def _end_with_the_command() -> None:
     os._exit(1)
 
 
-def do(job: dict[str, Any], emit: Emit) -> None:
+def do(job: dict[str, Any], emit: Emit, stop: Any) -> None:
     """Plan a training, and do it unless only the plan is asked for.
 
     Args:
         job: {"base": name, GGUF file, source; "train": the section; "folder", "seed", "plan_only"}.
         emit: writes a line.
+        stop: `stop.asked` says that the user wants to stop; `stop.training` is set once the training begins.
 
     Raises:
         UserError: for what the user can mend.
@@ -86,14 +87,15 @@ def do(job: dict[str, Any], emit: Emit) -> None:
     name, file, source = job["base"]
     base = Base(name, Path(file) if file else None, source)
     work = Work(base, train, Path(job["folder"]), job["seed"], emit)
-    stop = _Stop(emit)
-    work.prepare()
-    job["micro"] = work.micro
+    try:
+        work.prepare()
+    finally:
+        job["micro"] = work.micro  # for the remedy, if the memory runs out
     if not job["plan_only"]:
         work.train(stop)
 
 
-class _Stop:
+class Stop:
     """Whether the user has asked to stop; before the training begins, there is nothing to keep.
 
     Attributes:
