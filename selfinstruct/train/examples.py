@@ -83,7 +83,7 @@ def examples_of(run: OpenedRun, config: FinetuneConfig) -> Examples:
 
 def _export(run: OpenedRun, config: FinetuneConfig) -> Export:
     """The export in chat form, which checks the records' fields too."""
-    keys = ExportConfig(kind="chat", of=config.of, where=config.where)
+    keys = ExportConfig.model_validate({"kind": "chat", "of": config.of, "where": config.where})
     faults: list[Fault] = []
     export = built(NAME, keys, [stage.name for stage in run.outline.makers], run.project, faults)
     if export:
