@@ -35,6 +35,7 @@ selfinstruct finetune: tune a model on the dataset of a run, and say whether it 
   eval=…           the tasks: general_en, user_tasks, …; and eval.tasks=N for the first comparison
   to=DIR           another folder for the model; with -m, for all of them
   fresh=true       set aside what is in that folder, and start again
+  yes=true         agree to the cost of train=hosted beforehand; otherwise it is asked
   --plan           print the plan and end
   -m               one model for each combination of values (a=1,2), in RUN/models; and for several runs (A,B)
 """

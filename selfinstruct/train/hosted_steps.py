@@ -122,7 +122,7 @@ async def _start(work: Work, provider: FineTuning) -> None:
     assert state.file
     file = state.file
     look = FIRST_LOOK
-    while not await patiently(work.prepared.progress, lambda: provider.ready(file), "the file"):
+    while not await patiently(work.prepared.progress, lambda: provider.ready(file), "the file", SILENCE):
         await asyncio.sleep(look)
         look = min(LAST_LOOK, look * 1.5)
     state.to(STARTING, began=time.time())

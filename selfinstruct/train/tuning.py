@@ -19,6 +19,7 @@ from selfinstruct.train.settings import Settings, as_overrides, settings_of
 
 EVALUATION = "evaluation"  # the folder below that of the model
 ENDING = "selfinstruct.train.ending"
+TRUST, YES = "trust", "yes"  # keys for a provider, which are not of a section
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Asked:
     Attributes:
         run: the run as typed.
         path: its folder.
-        overrides: of train, finetune and eval.
+        overrides: of train, finetune and eval; also `yes=true` and `trust=HOST`, for a provider.
         folder: the folder of the model.
         plan_only: whether to print the plan only.
         fresh: whether to set aside what is in the folder.
@@ -59,8 +60,10 @@ def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] |
         UserError: for a fault of the arguments, a run without a usable record, or a training that fails.
         Interrupted: if the user stops it.
     """
+    own = {key: value for key, _, value in (part.partition("=") for part in asked.overrides)}
+    overrides = tuple(part for part in asked.overrides if part.partition("=")[0] not in (TRUST, YES))
     with opened(asked.path, project) as run:
-        settings = settings_of(run, asked.overrides, ("to", "fresh"))
+        settings = settings_of(run, overrides, ("to", "fresh", TRUST, YES))
         examples = examples_of(run, settings.finetune)
         seed = run.outline.seed
     overlap: dict[str, Any] = {"eval": settings.eval.path, "examples": 0, "named": []}
@@ -82,6 +85,9 @@ def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] |
         asked.plan_only,
         asked.fresh,
         asked.again,
+        overrides,
+        tuple(filter(None, own.get(TRUST, "").strip("[]").split(","))),
+        own.get(YES) == "true",
     )
     done = training(settings.train.kind)(prepared)
     made = None

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import Typed
 from ordered import examples_of, prepared_for
+from results import refused
+from runs import user_with_a_run
 
 from selfinstruct.errors import UserError
 from selfinstruct.train.files import TRAINERS
@@ -183,6 +186,18 @@ def test_a_folder_with_a_tuned_model_is_left_alone(project: Path) -> None:
     with pytest.raises(UserError, match=r"files of another training: training\.json"):
         written(project)
     assert (folder / "train.jsonl").read_text() == "theirs"
+
+
+def test_the_command_writes_them_for_a_run(typed: Typed, project: Path) -> None:
+    """`finetune RUN train=files` takes the records of the run, and names the commands to type."""
+    user_with_a_run(project)
+    command = ("finetune", "x", "train=files", "finetune.evaluate=false")
+    status, out, _ = typed(*command, "train.rank=4")
+    assert status == 0
+    assert "type one of these in x/model:" in out and "axolotl train axolotl.yaml" in out
+    assert yaml.safe_load((project / "x/model/trl.yaml").read_text())["lora_r"] == 4
+    assert (project / "x/model/train.jsonl").stat().st_size
+    refused(typed(*command, "train.base=embedded"), "set train.base=HuggingFaceTB/")
 
 
 @pytest.fixture(params=["as it is", "changed"])

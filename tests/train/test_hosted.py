@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import children
 import pytest
 import yaml
+from conftest import Typed
 from ordered import examples_of, prepared_for
+from results import refused
+from runs import user_with_a_run
 from server import Answer, failure, no_json, no_money, slower, status
 from tuning_server import KEY, MODEL, Fault, Lost, TuningServer
 
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.train.kinds import Trained, training
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +44,9 @@ def tune(project: Path, server: TuningServer, **changes: Any) -> Trained:
     return training("hosted")(prepared_for(project, "hosted", **given))
 
 
-def stored(project: Path) -> dict[str, Any]:
+def stored(project: Path, run: str = "runs/tiny") -> dict[str, Any]:
     """What `hosted.json` says."""
-    found: dict[str, Any] = json.loads((project / "runs/tiny/model/hosted.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((project / run / "model/hosted.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -76,24 +78,6 @@ def test_a_provider_tunes_its_model_and_the_model_is_named(project: Path, capsys
     )
 
 
-def test_base_and_tuned_model_can_be_evaluated(project: Path) -> None:
-    """The files of conf/model are models that `evaluate` asks at that server."""
-    from selfinstruct.evaluate.evaluation import evaluate
-    from selfinstruct.monitor.progress import Progress
-
-    (project / "tasks.jsonl").write_text(
-        "".join(
-            json.dumps({"instruction": words, "input": "", "references": [words]}) + "\n"
-            for words in ("Name a bird that sings.", "Say good morning to me.")
-        )
-    )
-    with TuningServer() as server:
-        models = tune(project, server).models
-        made = evaluate(models, ["eval.path=tasks.jsonl"], project / "ev", project, Progress(quiet=True))
-    scores = {name: model["scores"]["rouge_l"]["mean"] for name, model in made["models"].items()}
-    assert scores == {"tiny-base": 0.0, "tiny-tuned": 100.0}
-
-
 def test_the_same_command_again_asks_nothing_of_the_provider(project: Path) -> None:
     """A finished job is not started again; the folder says what came of it."""
     with TuningServer() as server:
@@ -123,35 +107,28 @@ def test_nothing_is_sent_before_the_user_agrees_to_the_cost(
         assert f"cost: about ${tokens * price / 1e6:.2f}, at $25.00 for a million tokens" in shown
 
 
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from ordered import prepared_for
-from selfinstruct.errors import Interrupted, UserError
-from selfinstruct.train.kinds import training
-try:
-    given = dict(train__base="openai/{model}", train__api_base={base!r}, yes={yes})
-    print(training("hosted")(prepared_for(Path.cwd(), "hosted", **given)).note)
-except Interrupted as error:
-    print(error, file=sys.stderr)
-    sys.exit(error.status)
-except UserError as error:
-    print(error, file=sys.stderr)
-    sys.exit(1)
-"""
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the run x in it."""
+    user = tmp_path_factory.mktemp("user")
+    user_with_a_run(user)
+    return user
 
 
-def started(project: Path, server: TuningServer, yes: bool = True, **keys: Any) -> subprocess.Popen[str]:
-    """The same in a process of its own."""
-    tests = str(ROOT / "tests")
-    script = SCRIPT.format(tests=tests, model=MODEL, base=server.base, yes=yes)
-    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **keys}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", script], cwd=project, env=environment, text=True, **given)
+@pytest.fixture
+def user(a_run: Path, project: Path) -> Path:
+    """A copy of it, in which commands are typed."""
+    shutil.copytree(a_run / "x", project / "x")
+    return project
 
 
-def until(done: Callable[[], Any], process: subprocess.Popen[str], longest: float = 120.0) -> None:
+def words(server: TuningServer, *more: str) -> list[str]:
+    """The command that tunes on the run x at this server."""
+    keys = [f"train.base=openai/{MODEL}", f"train.api_base={server.base}", "finetune.seed_tasks=true"]
+    return ["finetune", "x", "train=hosted", *keys, "finetune.evaluate=false", *more]
+
+
+def until(done: Callable[[], Any], process: children.Process, longest: float = 240.0) -> None:
     """Wait for something; fail if the process ends first."""
     end = time.monotonic() + longest
     while not done():
@@ -160,53 +137,74 @@ def until(done: Callable[[], Any], process: subprocess.Popen[str], longest: floa
         time.sleep(0.02)
 
 
+def test_the_command_tunes_and_evaluates_base_and_tuned_model(typed: Typed, user: Path) -> None:
+    """`finetune RUN train=hosted yes=true` ends with how much better the tuned model is at that server."""
+    tasks = ["Name a bird that sings.", "Say good morning to me."]
+    rows = [json.dumps({"instruction": task, "input": "", "references": [task]}) for task in tasks]
+    (user / "tasks.jsonl").write_text("\n".join(rows) + "\n")
+    evaluated = ("finetune.evaluate=true", "eval.path=tasks.jsonl")
+    with TuningServer() as server:
+        refused(typed(*words(server, *evaluated)), "nobody can answer here", "yes=true")
+        assert server.asked == []
+        status, out, err = typed(*words(server, *evaluated, "yes=true"))
+        assert (status, len(server.jobs)) == (0, 1), err
+    assert "to use it: model=x-tuned" in out
+    made = json.loads((user / "x/model/evaluation/evaluation.json").read_text())
+    scores = {name: model["scores"]["rouge_l"]["mean"] for name, model in made["models"].items()}
+    assert scores == {"x-base": 0.0, "x-tuned": 100.0}
+
+
 @pytest.mark.parametrize(("answer", "jobs"), [("y\n", 1), ("\n", 0)])
-def test_on_a_terminal_it_asks(project: Path, answer: str, jobs: int) -> None:
+def test_on_a_terminal_it_asks(user: Path, answer: str, jobs: int) -> None:
     """Only a y starts the job."""
     ours, theirs = pty.openpty()
-    with TuningServer() as server:
-        process = started(project, server, yes=False, stdin=theirs)
+    shown = (user / "shown.txt").open("w+")
+    with TuningServer() as server, shown:
+        streams = [theirs, shown.fileno(), shown.fileno()]
+        process = children.start(user, *words(server), streams=streams)
         os.write(ours, answer.encode())
-        out, err = process.communicate(timeout=120)
-        assert "start? [y/N]" in err and "cost: not known" in err
+        assert process.wait(timeout=240) == 1 - jobs
         assert (len(server.files), len(server.jobs)) == (jobs, jobs)
-    assert process.returncode == 1 - jobs
-    assert ("to use it: model=tiny-tuned" in out) if jobs else ("not started; nothing was sent" in err)
+    text = (user / "shown.txt").read_text()
+    assert "cost: not known" in text and "start? [y/N]" in text
+    assert ("to use it: model=x-tuned" if jobs else "not started; nothing was sent") in text
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_same_command_follows_the_same_job(project: Path) -> None:
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_follows_the_same_job(typed: Typed, user: Path) -> None:
     """The exit status is 130; following costs nothing, so the user is not asked again."""
     with TuningServer(statuses=["running"]) as server:
-        process = started(project, server)
+        process = children.start(user, *words(server, "yes=true"))
         until(lambda: server.jobs and server.jobs[0].looks > 1, process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 130
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 130, err
         assert "The job ftjob-1 goes on at the provider. Run the same command again" in err
-        assert stored(project)["state"] == "started"
+        assert stored(user, "x")["state"] == "started"
         server.jobs[0].statuses = ["running", "succeeded"]
-        assert "ft:gpt-tiny" in tune(project, server, yes=False).note
+        status, out, _ = typed(*words(server))
+        assert status == 0 and "ft:gpt-tiny" in out
         assert (len(server.files), len(server.jobs)) == (1, 1)
 
 
 @pytest.mark.parametrize("step", [("POST", "files"), ("POST", "jobs")])
 def test_a_kill_before_the_answer_arrives_uploads_and_pays_only_once(
-    project: Path, step: tuple[str, str]
+    typed: Typed, user: Path, step: tuple[str, str]
 ) -> None:
     """The provider has done it, but nobody wrote down the id: it is looked for."""
     with TuningServer(held=step, page=1) as server:
-        process = started(project, server)
-        made = server.files if step[1] == "files" else server.jobs
-        until(lambda: made, process)
+        process = children.start(user, *words(server, "yes=true"))
+        until(lambda: server.files if step[1] == "files" else server.jobs, process)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        assert stored(project)["state"] == {"files": "uploading", "jobs": "starting"}[step[1]]
+        process.communicate(timeout=120)
+        assert stored(user, "x")["state"] == {"files": "uploading", "jobs": "starting"}[step[1]]
         server.held = None
-        other = {"model": MODEL, "training_file": "file-of-others"}
-        server.jobs.append(type(server.jobs[0])("ftjob-9", other, ["running"])) if server.jobs else None
-        assert "ft:gpt-tiny" in tune(project, server).note
+        for job in list(server.jobs):  # a newer job of somebody else is on the first page of the list
+            others = {**job.asked, "training_file": "file-of-others"}
+            server.jobs.append(replace(job, id="ftjob-9", asked=others))
+        status, out, err = typed(*words(server, "yes=true"))
+        assert status == 0 and "ft:gpt-tiny" in out, err
         assert len(server.files) == 1
-        assert sum(job.asked["training_file"] == "file-1" for job in server.jobs) == 1
+        assert [job.id for job in server.jobs if job.asked["training_file"] == "file-1"] == ["ftjob-1"]
 
 
 FAULTS: dict[str, tuple[tuple[str, str], list[Fault]]] = {
@@ -263,11 +261,7 @@ ENDS: dict[str, tuple[tuple[str, str], list[Fault], str, str]] = {  # what is as
     ),
     "unread file": (
         ("GET", "files/ID"),
-        [
-            Answer(
-                {"id": "file-1", "object": "file", "status": "error", "status_details": "line 3 is not JSON"}
-            )
-        ],
+        [Answer(UNREAD)],
         "refuses the file of examples: line 3 is not JSON",
         "uploaded",
     ),
