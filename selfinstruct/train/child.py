@@ -1,9 +1,9 @@
 """The process that trains: it reads a job from its standard input, and writes what it does to its output.
 
-A training has a process of its own, so that the memory is free again at its end, what the libraries print goes to
-a log, and a process that the system ends for its memory leaves one that can say so. It ends when its input does,
-so it never outlives the command. `here` starts it; each line of its output is a JSON object with one key:
-`doing`, `plan`, `step`, `say`, `error` or `ended`.
+A training has a process of its own. So its memory is free at its end, what the libraries print goes to a log,
+and if the system ends it because memory runs out, the command can say so. It ends when its input does, so it
+never outlives the command. `here` starts it; each line of its output is a JSON object with `doing`, `plan`,
+`step`, `say`, `error` or `ended`.
 """
 
 from __future__ import annotations

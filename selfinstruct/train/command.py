@@ -17,10 +17,10 @@ selfinstruct finetune: tune a model on the dataset of a run, and say whether it 
 
   selfinstruct finetune RUN [train=NAME] [KEY=VALUE …]
 
-  RUN is the folder of a run, finished or not. Its records, as the export chat has them, are the examples; only
-  the answers are learned. The tuned model is in RUN/model and is used as model=RUN/model. At the end, the base
-  and the tuned model answer the tasks of eval, and the difference is printed with its interval. The same command
-  goes on after an interruption; what is finished is not done again.
+  RUN is the folder of a run, finished or not. Its records are the examples, as the export chat writes them;
+  only the answers are learned. The tuned model is in RUN/model, and model=RUN/model uses it. At the end, the
+  base and the tuned model answer the tasks of eval, and the difference is printed with its interval. After an
+  interruption, the same command goes on; what is finished is not done again.
 
   selfinstruct finetune runs/quickstart                        the embedded model, by LoRA
   selfinstruct finetune runs/quickstart --plan                 what would it do, and how long would it take?

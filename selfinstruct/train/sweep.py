@@ -2,8 +2,8 @@
 
     finetune -m RUN finetune.examples=100,200,400 train.learning_rate=1e-4,2e-4
 
-Hydra's grammar expands the values. The jobs run one after the other, each in a folder of its own. A job that is
-finished is not run again, also if there are more values now. `comparison.json` is written after each job:
+Hydra's grammar expands the values. The jobs run one after the other, each in a folder of its own. A job that
+is finished is not run again, also if there are more values now. `comparison.json` is written after each job:
 {"jobs": [{"run", "overrides", "folder", "state", "error", "examples", "evaluation"}]}, the evaluation as in
 `evaluation.json`.
 """
@@ -71,7 +71,9 @@ def expanded(overrides: Sequence[str]) -> list[list[str]]:
     try:
         batches = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)
     except HydraException as error:
-        raise UserError(f"finetune -m takes lists of values, such as finetune.examples=100,200: {error}") from error
+        raise UserError(
+            f"finetune -m takes lists of values, such as finetune.examples=100,200: {error}"
+        ) from error
     return [list(job) for batch in batches for job in batch]
 
 
@@ -175,7 +177,9 @@ def _write(folder: Path, jobs: Sequence[Job]) -> None:
 def show(folder: Path, jobs: Sequence[Job]) -> None:
     """Print what each model gained over the base."""
     for job in jobs:
-        print(f"{job.folder}: {' '.join(job.overrides)}" + (f"  {job.state}: {job.error}" if job.error else ""))
+        print(
+            f"{job.folder}: {' '.join(job.overrides)}" + (f"  {job.state}: {job.error}" if job.error else "")
+        )
         for one in job.evaluation.get("differences", ()):
             shown = "" if one["shown"] else "; no difference shown"
             print(

@@ -1,4 +1,4 @@
-"""One `finetune`: examples, overlap with the evaluation, the training, and the evaluation before and after."""
+"""One `finetune`: examples, overlap with the evaluation, training, and evaluation before and after."""
 
 from __future__ import annotations
 

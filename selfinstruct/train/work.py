@@ -78,8 +78,8 @@ class Work:
         self.examples, too_long = encoded(rows, self.tokenizer, self.config.max_tokens)
         if not self.examples:
             raise UserError(
-                f"train.max_tokens: all {len(rows):,} examples are longer than {self.config.max_tokens:,} tokens; "
-                "set it higher"
+                f"train.max_tokens: all {len(rows):,} examples are longer than {self.config.max_tokens:,} "
+                "tokens; set it higher"
             )
         lengths = [len(one.ids) for one in self.examples]
         self.drawn = order(lengths, self.config.epochs, self.config.batch_size, self.seed)
@@ -96,7 +96,7 @@ class Work:
         rate, bytes_a_token = self._measure()
         trained = sum(one.numel() for one in self.model.parameters() if one.requires_grad)
         steps = steps_of(len(lengths), self.config.epochs, self.config.batch_size)
-        done = int((last.name.rpartition("-")[2])) if (last := self._checkpoint()) else 0
+        done = int(last.name.rpartition("-")[2]) if (last := self._checkpoint()) else 0
         tokens = sum(lengths[number] for number in self.drawn[done * self.config.batch_size :])
         kept = bytes_a_token * self.micro * max(lengths)
         states = 12 * trained  # its gradient, and two numbers of AdamW for each
