@@ -64,7 +64,16 @@ def main(arguments: list[str], project: Path) -> int:
     if any(part in MANY for part in arguments):
         from selfinstruct.train.sweep import sweep
 
-        return sweep(words[0].split(","), overrides, to, project, plan_only, fresh == "true", Progress())
+        return sweep(
+            words[0].split(","),
+            overrides,
+            to,
+            project,
+            plan_only,
+            fresh == "true",
+            Progress(),
+            _typed(arguments),
+        )
     run = run_of(words[0], project, "finetune")
     asked = Asked(
         words[0], run, tuple(overrides), to or run / "model", plan_only, fresh == "true", _typed(arguments)

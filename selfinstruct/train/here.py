@@ -145,12 +145,8 @@ def _follow(prepared: Prepared, process: subprocess.Popen[str]) -> str | None:
                 progress.say(text(plan, prepared.examples.left_out))
             elif "step" in facts:
                 loss = f"loss {facts['loss']:.3f}" if facts["loss"] is not None else ""
-                show(
-                    facts["step"],
-                    facts["of"],
-                    facts["before"],
-                    [loss, f"{facts['rate']:,.0f} tokens a second"],
-                )
+                rate = f"{facts['rate']:,.0f} tokens a second" if facts["rate"] else ""
+                show(facts["step"], facts["of"], facts["before"], [loss, rate])
             elif "error" in facts:
                 raise UserError(facts["error"])
             elif "ended" in facts:

@@ -127,7 +127,7 @@ def bfloat16(train: TrainConfig) -> bool:
     import torch
 
     if train.precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
     return train.precision == "bfloat16"
 
 

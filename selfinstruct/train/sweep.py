@@ -85,6 +85,7 @@ def sweep(
     plan_only: bool,
     fresh: bool,
     progress: Progress,
+    again: str = "",
 ) -> int:
     """Tune a model for each combination, and compare them; return the exit status: 1 if one failed.
 
@@ -96,6 +97,7 @@ def sweep(
         plan_only: print the plan of each only.
         fresh: tune each model again.
         progress: shows the progress.
+        again: the command to go on with.
 
     Raises:
         UserError: for a fault of any job, before the first one begins.
@@ -119,7 +121,7 @@ def sweep(
             folder / job.folder,
             plan_only,
             fresh,
-            "selfinstruct finetune -m … (it goes on with this model)",
+            again,
         )
         try:
             _do(job, asked, project, progress)

@@ -163,7 +163,7 @@ def test_the_packages_that_are_missing_are_named(
 ) -> None:
     """With the command that installs them, and nothing is written."""
     for name in ("torch", "trl"):
-        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, None)
     result = typed("finetune", "x", "finetune.evaluate=false")
     refused(result, "torch", "trl", "pip install 'selfinstruct[train]'", "CPU build of torch")
     assert not (run / "model").exists()

@@ -248,7 +248,8 @@ def with_fault(typed: Typed, monkeypatch: Any, fault: str, *words: str) -> tuple
     monkeypatch.setattr(
         here, "COMMAND", f"{lines}from selfinstruct.train.child import main; sys.exit(main())"
     )
-    return typed("finetune", "x", *words)
+    status, out, err = typed("finetune", "x", *words)
+    return status, out, err
 
 
 @pytest.mark.slow
