@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import UserError
 from selfinstruct.evaluate.answers import Answers, answers_of
+from selfinstruct.evaluate.answers_file import ANSWERS, answered
 from selfinstruct.evaluate.results import results
+from selfinstruct.run_folder.folder import write_whole
 
 if TYPE_CHECKING:
     from selfinstruct.monitor.progress import Progress
@@ -52,6 +54,8 @@ def evaluate(
     if config is None:
         raise UserError("eval: the section is missing; choose one: eval=general_en")
     made = results(config, tasks, found)
+    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in answered(made["metrics"], tasks, found))
+    write_whole(to / ANSWERS, (line.encode("utf-8", "replace") for line in lines))
     (to / RESULTS).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return made
 

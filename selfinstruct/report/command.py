@@ -13,7 +13,17 @@ from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.layout import path_below, plain_list
 from selfinstruct.recipe.again import sections
 from selfinstruct.registry import validate
-from selfinstruct.report.writing import Report, Tell, at, in_folder, short, write_comparison, write_run
+from selfinstruct.report.numbers.tuning import is_tuning
+from selfinstruct.report.writing import (
+    Report,
+    Tell,
+    at,
+    in_folder,
+    short,
+    write_comparison,
+    write_run,
+    write_tuned,
+)
 from selfinstruct.run_folder.folder import JOURNAL
 from selfinstruct.run_folder.opened import CONFIG, opened, run_of
 
@@ -23,6 +33,7 @@ selfinstruct report: write the page that explains a run, or a page that compares
   selfinstruct report RUN                          report.html and stats.json in the run's folder
   selfinstruct report RUN RUN …                    a comparison, beside the first run
   selfinstruct report SWEEP                        a comparison of its jobs, in the sweep's folder
+  selfinstruct report EVALUATION                   scores, differences and answers, in the evaluation's folder
 
   RUN is the folder of a run, finished or not, also while it runs. The page is one file; it opens from the
   disk, in any browser, and loads nothing. stats.json has the same numbers.
@@ -46,8 +57,12 @@ def main(arguments: list[str], project: Path) -> int:
         UserError: if the arguments name no run, or the report cannot be made.
     """
     runs, overrides, to = _parsed(arguments, project)
-    jobs = jobs_of(path_below(project, runs[0])) if len(runs) == 1 else []
-    if len(runs) == 1 and not jobs:
+    one = path_below(project, runs[0]) if len(runs) == 1 else None
+    jobs = jobs_of(one) if one else []
+    if one and is_tuning(one) and not (one / JOURNAL).is_file():
+        report = to or in_folder(one)
+        write_tuned(one, _bound({}, overrides, project), project, report, Progress().say)
+    elif one and not jobs:
         path = run_of(runs[0], project, "report")
         report = to or in_folder(path)
         write_run(path, _options(path, overrides, project), project, report, Progress().say)
@@ -143,7 +158,12 @@ def _options(path: Path, overrides: Sequence[str], project: Path) -> ReportConfi
     with opened(path, project) as run:
         if (run.path / CONFIG).is_file():
             saved = run.config.get("report")
-    kept = {"report": saved if isinstance(saved, dict) else {}}
+    return _bound(saved if isinstance(saved, dict) else {}, overrides, project)
+
+
+def _bound(saved: dict[str, Any], overrides: Sequence[str], project: Path) -> ReportConfig:
+    """Saved options, changed by those typed."""
+    kept = {"report": saved}
     found = sections(kept, overrides, project, ("report",), ("to",))["report"]
     if not isinstance(found, dict):
         raise UserError(f"report={found}: write report.KEY=VALUE; report=off is for the command of a run")

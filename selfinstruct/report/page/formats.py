@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from selfinstruct.report.numbers.verdict import signed
+
 NONE = "–"
 
 
@@ -37,6 +39,21 @@ def percent(value: float | None) -> str:
     return NONE if value is None else f"{value:.1%}"
 
 
+def percents(value: float) -> str:
+    """A share as a percentage, with digits only where they are needed."""
+    return f"{value * 100:.4g}%"
+
+
+def points(value: float | None) -> str:
+    """A score from 0 to 100, with one digit."""
+    return NONE if value is None else f"{value:.1f}"
+
+
+def change(value: float | None) -> str:
+    """A difference of scores, with its sign."""
+    return NONE if value is None else signed(value)
+
+
 def money(value: float | None) -> str:
     """US dollars; four digits below a dollar, where requests cost fractions of a cent."""
     if value is None:
@@ -66,6 +83,9 @@ FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
     "percent": percent,
     "measured": measured,
+    "percents": percents,
+    "points": points,
+    "signed": change,
     "money": money,
     "duration": duration,
     "unbroken": unbroken,
