@@ -13,7 +13,7 @@ from selfinstruct.evaluate.answers import Answers, Task
 from selfinstruct.evaluate.answers_file import answered
 from selfinstruct.evaluate.results import results
 
-WORDS = "the boat leaves its harbour when a north wind brings rain over those old stone walls".split()
+WORDS = ("boat", "leaves", "harbour", "when", "north", "wind", "brings", "rain", "over", "old", "wall")
 CONFIG = {"path": "tasks.jsonl", "resamples": 500, "metrics": ["rouge_l"]}
 
 
@@ -49,7 +49,7 @@ def write_evaluation(folder: Path, models: Mapping[str, float | Answers]) -> dic
         share if isinstance(share, Answers) else answers(name, those, share, seed=place)
         for place, (name, share) in enumerate(models.items())
     ]
-    made = results(EvalConfig(**CONFIG), those, found)
+    made = results(EvalConfig.model_validate(CONFIG), those, found)
     folder.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps(line) + "\n" for line in answered(["rouge_l"], those, found))
     (folder / "answers.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -95,7 +95,7 @@ def write_training(folder: Path, **changed: Any) -> dict[str, Any]:
 
 
 def write_sweep(folder: Path, jobs: Sequence[tuple[list[str], int, float]]) -> None:
-    """Write comparison.json: for each job its overrides, its examples, and the share that its model gets right."""
+    """Write comparison.json: each job's overrides, its examples, and the share that its model gets right."""
     made = []
     for number, (overrides, examples, right) in enumerate(jobs):
         found = write_evaluation(folder / str(number), {"embedded": 0.3, "tuned": right})

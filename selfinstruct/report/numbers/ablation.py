@@ -60,7 +60,7 @@ def _point(job: Job, own: dict[str, Any], axis: str | None) -> dict[str, Any]:
         x = float(job.examples)  # those that there were
     return {
         "job": job.folder,
-        "label": _label(own) or job.folder,
+        "label": _label(own) or f"job {job.folder}",
         "series": _label(others),
         "x": x,
         "examples": job.examples,

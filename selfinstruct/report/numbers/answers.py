@@ -13,11 +13,12 @@ from selfinstruct.report.numbers.tuning_files import ANSWERS, Answered, read_lin
 from selfinstruct.report.numbers.verdict import named
 
 
-def answers(folder: Path, most: int, notes: list[str]) -> dict[str, Any] | None:
+def answers(folder: Path, page: Path, most: int, notes: list[str]) -> dict[str, Any] | None:
     """The table; None if the folder has no answers.
 
     Args:
         folder: the folder with answers.jsonl.
+        page: the folder of the page, to say where that file is.
         most: how many rows it may have.
         notes: gets a note if the file cannot be used.
 
@@ -31,21 +32,29 @@ def answers(folder: Path, most: int, notes: list[str]) -> dict[str, Any] | None:
         return None
     rows = sorted((_row(task, models, metric) for task in found), key=lambda row: -(row[1] or 0.0))
     scored = [part for model in models for part in (model, f"{named(metric)} of {model}")]
-    columns = ["id", "difference", "category", "task", "references", *scored]
-    shown = _ends(rows, most)
-    return {"models": models, "metric": metric, "columns": columns, "rows": shown, "total": len(rows)}
+    return {
+        "models": models,
+        "file": (folder / ANSWERS).relative_to(page).as_posix(),
+        "columns": ["id", "difference", "category", "task", "references", *scored],
+        "rows": _ends(rows, most),
+        "total": len(rows),
+    }
 
 
 def _row(task: Answered, models: Sequence[str], metric: str) -> list[Any]:
     own = {one.model: one for one in task.answers}
     scores = [own[model].scores.get(metric) if model in own else None for model in models]
-    first, last = scores[0], scores[-1]
-    known = len(models) > 1 and first is not None and last is not None
-    difference = round(last - first, 2) if known and first is not None and last is not None else None
     asked = "\n\n".join(part for part in (task.instruction, task.input) if part)
     cells = [own[model].text if model in own else None for model in models]
     scored = [part for pair in zip(cells, scores, strict=True) for part in pair]
-    return [task.id, difference, task.category or None, asked, "\n—\n".join(task.references), *scored]
+    references = "\n—\n".join(task.references)
+    return [task.id, _gain(scores), task.category or None, asked, references, *scored]
+
+
+def _gain(scores: Sequence[float | None]) -> float | None:
+    """By how much the last model is better than the first one."""
+    first, last = scores[0], scores[-1]
+    return None if len(scores) < 2 or first is None or last is None else last - first
 
 
 def _ends(rows: list[list[Any]], most: int) -> list[list[Any]]:

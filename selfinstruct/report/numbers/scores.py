@@ -12,16 +12,17 @@ from selfinstruct.report.numbers.verdict import named, says, warnings
 BASE, TUNED = "its base", "the tuned model"
 
 
-def scores(found: Evaluation, tuned: bool = False) -> dict[str, Any]:
+def scores(found: Evaluation, notes: list[str], tuned: bool = False) -> dict[str, Any]:
     """The numbers of an evaluation.
 
     Args:
         found: what evaluation.json has.
+        notes: gets a note on a part that cannot be used.
         tuned: whether its two models are a base and the model that was tuned from it.
 
     Returns:
         `metrics`, `models` (each with `scores` and `at_reference_length` by metric), `differences` (each with
-        `says`, a sentence, and `warnings`), `categories`, `judged`, and what was evaluated.
+        `says`, a sentence, and `warnings`), `categories`, `judged`, `notes`, and what was evaluated.
     """
     tuned = tuned and len(found.models) == 2
     metrics = found.metrics or list(dict.fromkeys(key for one in found.models.values() for key in one.scores))
@@ -31,6 +32,7 @@ def scores(found: Evaluation, tuned: bool = False) -> dict[str, Any]:
         "tasks": found.tasks,
         "confidence": found.confidence,
         "words_of_references": found.words_of_references,
+        "unit": found.unit,
         "metrics": [{"name": metric, "title": named(metric)} for metric in metrics],
         "models": [
             {"name": name, "role": role, **model.model_dump(include={"words", "empty"}), **_scores(model)}
@@ -38,7 +40,8 @@ def scores(found: Evaluation, tuned: bool = False) -> dict[str, Any]:
         ],
         "differences": [_difference(found, one, tuned) for one in found.differences],
         "categories": _categories(found, metrics),
-        "judged": judged(found.judged),
+        "judged": judged(found.judged, found.confidence, notes),
+        "notes": [f"{one[0].upper()}{one[1:]}." for one in found.notes if one],
     }
 
 
@@ -49,7 +52,7 @@ def _scores(model: Evaluated) -> dict[str, Any]:
 def _difference(found: Evaluation, one: Difference, tuned: bool) -> dict[str, Any]:
     before, after = (BASE, TUNED) if tuned else ("", "")
     model = found.models.get(one.after)
-    told = list(warnings(one, model, found.words_of_references, after)) if model else []
+    told = list(warnings(one, model, found.words_of_references, found.unit, after)) if model else []
     return {
         **one.model_dump(),
         "title": named(one.metric),
@@ -73,5 +76,6 @@ def _categories(found: Evaluation, metrics: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _mean(category: Mapping[str, float | None] | None, metric: str) -> float | None:
-    return (category or {}).get(metric)
+def _mean(category: Mapping[str, Any] | None, metric: str) -> float | None:
+    mean = (category or {}).get(metric)
+    return float(mean) if isinstance(mean, int | float) else None

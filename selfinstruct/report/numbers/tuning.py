@@ -60,17 +60,18 @@ def tuning_of(folder: Path, most: int, sweep: Path | None = None) -> dict[str, A
     """
     notes: list[str] = []
     trained = read(folder / TRAINING, Training, notes)
-    evaluated = read(folder / EVALUATION, Evaluation, notes)
+    answered = next((one for one in (folder, folder / "evaluation") if (one / EVALUATION).is_file()), folder)
+    evaluated = read(answered / EVALUATION, Evaluation, notes)
     compared = read((sweep or folder) / COMPARISON, Comparison, notes)
-    table = answers(folder, most, notes) if evaluated else None
+    table = answers(answered, sweep.parent if sweep else folder, most, notes) if evaluated else None
     if not (trained or evaluated or compared or notes):
         return {}
-    tuning = {
+    tuning: dict[str, Any] = {
         "training": _training(trained) if trained else None,
-        "evaluation": scores(evaluated, trained is not None) if evaluated else None,
+        "evaluation": scores(evaluated, notes, trained is not None) if evaluated else None,
         "ablation": ablation(compared) if compared else None,
-        "notes": [*notes, *(_notes(trained) if trained else [])],
     }
+    tuning["notes"] = [*notes, *(_notes(trained) if trained else [])]
     return {"tuning": tuning, **({"answers": table} if table else {})}
 
 
@@ -103,7 +104,7 @@ def _training(found: Training) -> dict[str, Any]:
         ],
         "overlap": _overlap(found.overlap) if found.overlap else None,
         "losses": curve(losses),
-        "epochs_begin": _epochs(losses),
+        "epochs_end": _epochs(losses),
         "first_loss": _mean(losses[: _window(losses)]),
         "last_loss": _mean(losses[-_window(losses) :]),
     }

@@ -50,6 +50,7 @@ class Shown(Score):
     """A difference, and whether it is shown: whether zero is outside of its interval."""
 
     shown: bool
+    tasks: int | None = None
 
 
 class Difference(Shown):
@@ -68,7 +69,7 @@ class Evaluated(Data):
     at_reference_length: dict[str, Score] = {}
     words: float | None = None
     empty: int = 0
-    categories: dict[str, dict[str, Real]] = {}
+    categories: dict[str, dict[str, Any]] = {}
 
 
 class Evaluation(Data):
@@ -79,6 +80,8 @@ class Evaluation(Data):
     metrics: list[str] = []
     confidence: float = 0.95
     words_of_references: float | None = None
+    unit: str = "words"
+    notes: list[str] = []
     models: dict[str, Evaluated]
     differences: list[Difference] = []
     judged: Any = None
@@ -150,6 +153,91 @@ class Comparison(Data):
     """comparison.json."""
 
     jobs: list[Job] = Field(min_length=1)
+
+
+class Part(Data):
+    """A mean with its interval; without values there is none."""
+
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Level(Part):
+    """How many answers got a level, and their share in percent."""
+
+    count: int
+
+
+class Rated(Data):
+    """The ratings of a model's answers."""
+
+    rated: int
+    left_out: int = 0
+    levels: dict[str, Level]
+
+
+class RatedModels(Data):
+    """The ratings that somebody gave."""
+
+    models: dict[str, Rated]
+
+
+class Agreement(Data):
+    """How far the judge and people agree."""
+
+    records: int
+    same: float | None = None
+    kappa: float | None = None
+    weighted_kappa: float | None = None
+    disagrees: bool = False
+
+
+class Ratings(Data):
+    """The ratings of answers, from the best level to the worst."""
+
+    levels: list[str]
+    judge: RatedModels | None = None
+    people: RatedModels | None = None
+    agreement: Agreement | None = None
+
+
+class Position(Data):
+    """How often the answer that was shown first was called better."""
+
+    named: int = 0
+    first_share: float | None = None
+
+
+class Compared(Data):
+    """The comparisons of two models, from the side of the second one."""
+
+    before: str
+    after: str
+    pairs: int
+    wins: int
+    ties: int
+    losses: int
+    win_rate: Part
+    at_equal_length: Part = Part()
+    shown: bool
+    position: Position = Position()
+
+
+class Pairs(Data):
+    """The comparisons of models."""
+
+    judge: list[Compared] = []
+    people: list[Compared] = []
+    agreement: Agreement | None = None
+
+
+class Judged(Data):
+    """What a judge and people say: the key `judged` of evaluation.json."""
+
+    judge: str | None = None
+    ratings: Ratings | None = None
+    pairs: Pairs | None = None
 
 
 class Answer(Data):

@@ -52,28 +52,32 @@ def says(found: Difference, confidence: float, before: str = "", after: str = ""
     return f"No difference is shown: {than}, and the {share} interval ({interval(found)}) has zero in it."
 
 
-def warnings(found: Difference, after: Evaluated, words: float | None, name: str = "") -> Iterator[str]:
+def warnings(
+    found: Difference, after: Evaluated, words: float | None, unit: str = "words", name: str = ""
+) -> Iterator[str]:
     """What a reader has to know about lengths before believing a difference.
 
     Args:
         found: the difference.
         after: the second model.
-        words: the median of the references' words.
+        words: the median length of the references.
+        unit: the unit of lengths: words or characters.
         name: what to call the second model; by default its name.
     """
     equal = found.at_equal_length
+    equal = None if equal and equal.tasks == 0 else equal
     if equal and found.shown and not (equal.shown and equal.mean * found.mean > 0):
         left = "the opposite is shown" if equal.shown else "no difference is shown"
-        yield f"Length explains it: with both answers cut to the same number of words, {left}, {_at(equal)}."
+        yield f"Length explains it: with both answers cut to the same number of {unit}, {left}, {_at(equal)}."
     if equal and equal.shown and not found.shown:
         yield (
-            f"Length hides it: with both answers cut to the same number of words, a difference is shown, "
+            f"Length hides it: with both answers cut to the same number of {unit}, a difference is shown, "
             f"{_at(equal)}."
         )
     if words and after.words is not None and after.words < SHORT * words:
         name = name or found.after
         yield (
-            f"The answers of {name} are short: their median is {after.words:g} words, where the references "
+            f"The answers of {name} are short: their median is {after.words:g} {unit}, where the references "
             f"have {words:g}. Examples with short outputs teach that."
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from selfinstruct.report.numbers.verdict import signed
 
 NONE = "–"
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
 def number(value: Any) -> str:
@@ -51,7 +53,7 @@ def points(value: float | None) -> str:
 
 def change(value: float | None) -> str:
     """A difference of scores, with its sign."""
-    return NONE if value is None else signed(value)
+    return NONE if value is None else typeset(signed(value))
 
 
 def money(value: float | None) -> str:
@@ -74,6 +76,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
 
 
+def typeset(text: str) -> str:
+    """A sentence with minus signs, in which no line ends inside ROUGE-L."""
+    return _MINUS.sub("\N{MINUS SIGN}", unbroken(text))
+
+
 def unbroken(text: str) -> str:
     """A text in which no line ends inside ROUGE-L."""
     return text.replace("ROUGE-L", "ROUGE\N{NON-BREAKING HYPHEN}L")
@@ -88,5 +95,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "signed": change,
     "money": money,
     "duration": duration,
+    "typeset": typeset,
     "unbroken": unbroken,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.report.page import formats
@@ -12,6 +12,7 @@ from selfinstruct.report.page.render import page
 from selfinstruct.report.page.tuning import tuning
 
 Stats = Mapping[str, Any]
+SCORED = 5  # the column of the first answer
 
 
 def tuned_page(stats: Stats, folder: str, command: str, numbers_file: str) -> tuple[str, list[Figure]]:
@@ -35,20 +36,25 @@ def answers_table(stats: Stats) -> dict[str, Any]:
     found = stats.get("answers")
     if not found:
         return {}
-    columns = [_column(name) for name in found["columns"]]
-    if not any(row[1] is not None for row in found["rows"]):  # one model: there is no difference
-        columns[1]["hidden"] = True
-    if not any(row[2] for row in found["rows"]):
-        columns[2] |= {"hidden": True, "filter": False}
-    return {
-        "answers": {
-            "columns": columns,
-            "rows": found["rows"],
-            "total": found["total"],
-            "folder": "",
-            "lead": _lead(found),
-        }
-    }
+    names = list(found["columns"])
+    columns = [_column(name) for name in names]
+    for place in range(SCORED, len(names), 2):  # an answer, and its score
+        columns[place]["note"] = place + 1
+    columns[names.index("task")]["note"] = names.index("id")
+    if len(found["models"]) < 2:
+        columns[names.index("difference")]["hidden"] = True
+    rows = [_row(row, names) for row in found["rows"]]
+    facts = {"total": found["total"], "file": found["file"], "lead": _lead(found)}
+    return {"answers": {"columns": columns, "rows": rows, **facts}}
+
+
+def _row(row: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """A row with its scores in words, as they are shown below the answers."""
+    found = list(row)
+    for place in range(SCORED + 1, len(names), 2):
+        metric = names[place].partition(" of ")[0]
+        found[place] = None if row[place] is None else f"{metric} {row[place]:.1f}"
+    return found
 
 
 def _lead(found: Stats) -> str:
@@ -65,13 +71,11 @@ def _lead(found: Stats) -> str:
 
 
 def _column(name: str) -> dict[str, Any]:
-    if name == "id":
-        return {"name": name, "width": "id"}
+    if name == "difference":
+        return {"name": name, "width": "narrow", "number": True, "signed": True}
     if name == "category":
         return {"name": name, "width": "middle", "filter": True}
-    if name == "difference" or " of " in name:
-        return {"name": name, "width": "narrow", "number": True}
-    return {"name": name}
+    return {"name": name, "hidden": name == "id" or " of " in name}
 
 
 def _title(found: Stats) -> str:
