@@ -32,8 +32,8 @@ def _losses(found: Stats) -> Iterator[Figure]:
         return
     read = (
         "How surprised the model was by the answers in its examples. A line that still falls at the end "
-        "would learn more from another epoch; one that is flat early has too low a learning rate, or nothing left "
-        "to learn. A low loss is not yet a better model: the scores below show that."
+        "would learn more from another epoch; one that is flat early has too low a learning rate, or nothing "
+        "left to learn. A low loss is not yet a better model: the scores below show that."
     )
     columns = ("step", "epoch", "loss", "mean around it")
     rows = [[one["step"], one["epoch"], one["loss"], one["smooth"]] for one in points]
