@@ -99,7 +99,7 @@ def stacks(values: Values, order: Sequence[str], colours: Sequence[str], ink: st
     """A bar for each name, in parts with their shares written into them.
 
     Args:
-        values: each has `name` (with a line for each of the label), `part`, `place`, `count`, `share`, `words`.
+        values: each has `name`, a line for each of its label, `part`, `place`, `count`, `share` and `words`.
         order: the parts from left to right.
         colours: of the parts.
         ink: of the words.
