@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from selfinstruct.evaluate.answers import Answers, Task
-from selfinstruct.evaluate.metrics import METRICS
+from selfinstruct.evaluate.metrics import scored
 
 ANSWERS = "answers.jsonl"
 
@@ -30,7 +30,7 @@ def answered(
             {
                 "model": one.model,
                 "text": one.texts[place],
-                "scores": {metric: _score(metric, one.texts[place], task) for metric in metrics},
+                "scores": {metric: scored(metric, one.texts[place], task.references) for metric in metrics},
             }
             for one in models
         ]
@@ -42,7 +42,3 @@ def answered(
             "references": list(task.references),
             "answers": answers,
         }
-
-
-def _score(metric: str, text: str | None, task: Task) -> float:
-    return METRICS[metric](text, task.references) if text else 0.0

@@ -27,7 +27,7 @@ def answers(folder: Path, page: Path, most: int, notes: list[str]) -> dict[str, 
     """
     found = read_lines(folder / ANSWERS, Answered, notes)
     models = list(dict.fromkeys(one.model for task in found for one in task.answers))
-    metric = next((key for task in found for one in task.answers for key in one.scores), "")
+    metric = next((key for task in found for one in task.answers for key in one.scores), "score")
     if not found or not models:
         return None
     rows = sorted((_row(task, models, metric) for task in found), key=lambda row: -(row[1] or 0.0))

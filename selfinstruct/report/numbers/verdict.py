@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from selfinstruct.report.numbers.tuning_files import Difference, Evaluated, Score
 
-METRICS = {  # the names of metrics, as a reader knows them
+NAMES = {  # the names of metrics, as a reader knows them
     "rouge_l": "ROUGE-L",
-    "rouge_l_characters": "ROUGE-L by characters",
+    "rouge_l_characters": "ROUGE-L of characters",
     "exact_match": "exact match",
     "chrf": "chrF",
 }
@@ -21,7 +21,7 @@ SHORT = 0.5  # answers with less than this share of the references' words are ca
 
 def named(metric: str) -> str:
     """The name of a metric, as a reader knows it."""
-    return METRICS.get(metric, metric.replace("_", " "))
+    return NAMES.get(metric, metric.replace("_", " "))
 
 
 def signed(value: float) -> str:

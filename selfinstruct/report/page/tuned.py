@@ -37,7 +37,7 @@ def answers_table(stats: Stats) -> dict[str, Any]:
     if not found:
         return {}
     names = list(found["columns"])
-    columns = [_column(name) for name in names]
+    columns = [_column(name, place) for place, name in enumerate(names)]
     for place in range(SCORED, len(names), 2):  # an answer, and its score
         columns[place]["note"] = place + 1
     columns[names.index("task")]["note"] = names.index("id")
@@ -52,7 +52,7 @@ def _row(row: Sequence[Any], names: Sequence[str]) -> list[Any]:
     """A row with its scores in words, as they are shown below the answers."""
     found = list(row)
     for place in range(SCORED + 1, len(names), 2):
-        metric = names[place].partition(" of ")[0]
+        metric = names[place].removesuffix(f" of {names[place - 1]}")
         found[place] = None if row[place] is None else f"{metric} {row[place]:.1f}"
     return found
 
@@ -70,12 +70,13 @@ def _lead(found: Stats) -> str:
     )
 
 
-def _column(name: str) -> dict[str, Any]:
+def _column(name: str, place: int) -> dict[str, Any]:
     if name == "difference":
         return {"name": name, "width": "narrow", "number": True, "signed": True}
     if name == "category":
         return {"name": name, "width": "middle", "filter": True}
-    return {"name": name, "hidden": name == "id" or " of " in name}
+    score = place >= SCORED and (place - SCORED) % 2 == 1  # shown below the answer
+    return {"name": name, "hidden": score or name == "id"}
 
 
 def _title(found: Stats) -> str:
