@@ -65,11 +65,20 @@ def main(arguments: list[str], project: Path) -> int:
     elif one and not jobs:
         path = run_of(runs[0], project, "report")
         report = to or in_folder(path)
-        write_run(path, _options(path, overrides, project), project, report, Progress().say)
+        write_run(path, options_of(path, overrides, project), project, report, Progress().say)
     else:
         report = _compare(runs, jobs, overrides, project, to)
     print(f"report: {short(report.page, project)}, {short(report.numbers, project)}")
     return 0
+
+
+def options_of(path: Path, overrides: Sequence[str], project: Path) -> ReportConfig:
+    """The options that the run has saved, changed by those typed; its report may have been off."""
+    saved: Any = None
+    with opened(path, project) as run:
+        if (run.path / CONFIG).is_file():
+            saved = run.config.get("report")
+    return _bound(saved if isinstance(saved, dict) else {}, overrides, project)
 
 
 def jobs_of(folder: Path) -> list[Path]:
@@ -115,13 +124,13 @@ def _compare(
     if jobs:
         sweep = path_below(project, typed[0])
         report = to or in_folder(sweep)
-        write_sweep(sweep, _options(jobs[0], overrides, project), project, report, Progress().say)
+        write_sweep(sweep, options_of(jobs[0], overrides, project), project, report, Progress().say)
         return report
     paths = [run_of(name, project, "report") for name in typed]
     report = to or _beside(paths)
     names = [short(path, project) for path in paths]
     command = shlex.join(["selfinstruct", "report", *names])
-    runs, options = dict(zip(names, paths, strict=True)), _options(paths[0], overrides, project)
+    runs, options = dict(zip(names, paths, strict=True)), options_of(paths[0], overrides, project)
     title = f"{len(paths)} runs compared"
     write_comparison(runs, options, project, report, Progress().say, title, command)
     return report
@@ -150,15 +159,6 @@ def _parsed(arguments: Sequence[str], project: Path) -> tuple[list[str], list[st
     if len({path_below(project, run).resolve() for run in runs}) < len(runs):
         raise UserError("report: the same run is named twice; give different runs to compare")
     return runs, overrides, at(path_below(project, to)) if to else None
-
-
-def _options(path: Path, overrides: Sequence[str], project: Path) -> ReportConfig:
-    """The options that the run has saved, changed by those typed; its report may have been off."""
-    saved: Any = None
-    with opened(path, project) as run:
-        if (run.path / CONFIG).is_file():
-            saved = run.config.get("report")
-    return _bound(saved if isinstance(saved, dict) else {}, overrides, project)
 
 
 def _bound(saved: dict[str, Any], overrides: Sequence[str], project: Path) -> ReportConfig:

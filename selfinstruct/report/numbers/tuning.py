@@ -29,14 +29,16 @@ from selfinstruct.report.numbers.tuning_files import (
     read,
 )
 
+BELOW = "evaluation"  # the folder of the evaluation below that of a tuned model
 POINTS = 400  # of the loss curve
 SMOOTHED = 20  # the curve is a mean over one part in so many of the steps
 NAMED = 200  # examples that are named
 LEFT_OUT = {
     "too_long": "longer than train.max_tokens",
-    "overlap": "like a task of the evaluation",
-    "empty": "without a text to learn",
+    "schema": "without a text to learn",
     "duplicate": "the same as another",
+    "where": "that finetune.where does not take",
+    "examples": "more than finetune.examples",
 }
 SETTINGS = ("epochs", "learning_rate", "batch_size", "rank", "max_tokens", "precision", "packing")
 
@@ -60,10 +62,10 @@ def tuning_of(folder: Path, most: int, sweep: Path | None = None) -> dict[str, A
     """
     notes: list[str] = []
     trained = read(folder / TRAINING, Training, notes)
-    answered = next((one for one in (folder, folder / "evaluation") if (one / EVALUATION).is_file()), folder)
-    evaluated = read(answered / EVALUATION, Evaluation, notes)
+    file = evaluation_file(folder)
+    evaluated = read(file, Evaluation, notes)
     compared = read((sweep or folder) / COMPARISON, Comparison, notes)
-    table = answers(answered, sweep.parent if sweep else folder, most, notes) if evaluated else None
+    table = answers(file.parent, sweep.parent if sweep else folder, most, notes) if evaluated else None
     if not (trained or evaluated or compared or notes):
         return {}
     tuning: dict[str, Any] = {
@@ -73,6 +75,12 @@ def tuning_of(folder: Path, most: int, sweep: Path | None = None) -> dict[str, A
     }
     tuning["notes"] = [*notes, *(_notes(trained) if trained else [])]
     return {"tuning": tuning, **({"answers": table} if table else {})}
+
+
+def evaluation_file(folder: Path) -> Path:
+    """The evaluation in a folder, or in the folder `evaluation` below it; it may be absent."""
+    below = folder / BELOW / EVALUATION
+    return below if below.is_file() and not (folder / EVALUATION).is_file() else folder / EVALUATION
 
 
 def is_tuning(folder: Path) -> bool:
@@ -170,8 +178,8 @@ def _notes(found: Training) -> list[str]:
             f"The loss is not a number from step {failed:,} on, so the model is of no use. A lower "
             "train.learning_rate may help."
         )
-    if found.state != "finished":
-        notes.append(
-            "The training is not finished; these are its steps so far. The same command continues it."
-        )
+    if found.state == "running":
+        notes.append("The training had not ended when this was written; these are its steps so far.")
+    elif found.state != "finished":
+        notes.append("The training was stopped; these are its steps so far. The same command goes on.")
     return notes
