@@ -53,7 +53,7 @@ def write_evaluation(folder: Path, models: Mapping[str, float | Answers]) -> dic
     folder.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps(line) + "\n" for line in answered(["rouge_l"], those, found))
     (folder / "answers.jsonl").write_text("".join(lines), encoding="utf-8")
-    _write(folder / "evaluation.json", made)
+    write(folder / "evaluation.json", made)
     return made
 
 
@@ -90,7 +90,7 @@ def write_training(folder: Path, **changed: Any) -> dict[str, Any]:
         **changed,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "training.json", made)
+    write(folder / "training.json", made)
     return made
 
 
@@ -102,8 +102,9 @@ def write_sweep(folder: Path, jobs: Sequence[tuple[list[str], int, float]]) -> N
         made.append(
             {"folder": str(number), "overrides": overrides, "examples": examples, "evaluation": found}
         )
-    _write(folder / "comparison.json", {"jobs": made})
+    write(folder / "comparison.json", {"jobs": made})
 
 
-def _write(path: Path, data: Any) -> None:
+def write(path: Path, data: Any) -> None:
+    """Write a file of JSON."""
     path.write_text(json.dumps(data, indent=2), encoding="utf-8")
