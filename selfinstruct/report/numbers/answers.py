@@ -35,7 +35,7 @@ def answers(folder: Path, page: Path, most: int, notes: list[str]) -> dict[str, 
     return {
         "models": models,
         "file": (folder / ANSWERS).relative_to(page).as_posix(),
-        "columns": ["id", "difference", "category", "task", "references", *scored],
+        "columns": ["id", "gain", "category", "task", "references", *scored],
         "rows": _ends(rows, most),
         "total": len(rows),
     }

@@ -42,7 +42,7 @@ def answers_table(stats: Stats) -> dict[str, Any]:
         columns[place]["note"] = place + 1
     columns[names.index("task")]["note"] = names.index("id")
     if len(found["models"]) < 2:
-        columns[names.index("difference")]["hidden"] = True
+        columns[names.index("gain")]["hidden"] = True
     rows = [_row(row, names) for row in found["rows"]]
     facts = {"total": found["total"], "file": found["file"], "lead": _lead(found)}
     return {"answers": {"columns": columns, "rows": rows, **facts}}
@@ -71,7 +71,7 @@ def _lead(found: Stats) -> str:
 
 
 def _column(name: str, place: int) -> dict[str, Any]:
-    if name == "difference":
+    if name == "gain":
         return {"name": name, "width": "narrow", "number": True, "signed": True}
     if name == "category":
         return {"name": name, "width": "middle", "filter": True}
