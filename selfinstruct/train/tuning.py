@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import EvalConfig
 from selfinstruct.evaluate.evaluation import evaluate
 from selfinstruct.monitor.progress import Progress
+from selfinstruct.report.writing import short
 from selfinstruct.run_folder.opened import opened
+from selfinstruct.train import ending
 from selfinstruct.train.examples import examples_of
 from selfinstruct.train.kinds import Prepared, Trained, training
 from selfinstruct.train.overlap import overlap_of, told
 from selfinstruct.train.settings import Settings, as_overrides, settings_of
 
 EVALUATION = "evaluation"  # the folder below that of the model
-ENDING = "selfinstruct.train.ending"
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,10 @@ def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] |
         made = _evaluate(done, settings, asked.folder, project, progress)
     if done.note:
         print(done.note)
+    if not asked.plan_only:
+        ending.show(asked.folder, project)
+        if page := ending.write_report(asked.path, asked.folder, project, progress):
+            print(f"report: {short(page, project)}")
     return made
 
 
@@ -96,23 +99,4 @@ def _evaluate(
     done: Trained, settings: Settings, folder: Path, project: Path, progress: Progress
 ) -> Mapping[str, Any]:
     overrides = [*as_overrides("eval", settings.eval.model_dump()), *done.overrides]
-    made = evaluate(list(done.models), overrides, folder / EVALUATION, project, progress)
-    if find_spec(ENDING):
-        from importlib import import_module
-
-        import_module(ENDING).show(folder, settings.eval, project)
-    else:
-        _show(made, settings.eval)
-    return made
-
-
-def _show(made: Mapping[str, Any], config: EvalConfig) -> None:
-    for name, model in made["models"].items():
-        for metric, score in model["scores"].items():
-            print(f"{name:<30} {metric} {score['mean']:5.1f} ({score['low']:.1f} to {score['high']:.1f})")
-    for one in made["differences"]:
-        shown = "" if one["shown"] else "; no difference shown"
-        print(
-            f"{one['after']} - {one['before']}: {one['metric']} {one['mean']:+.1f} "
-            f"({one['low']:+.1f} to {one['high']:+.1f}){shown}"
-        )
+    return evaluate(list(done.models), overrides, folder / EVALUATION, project, progress)
