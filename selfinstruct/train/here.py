@@ -53,8 +53,8 @@ def train(prepared: Prepared) -> Trained:
             prepared.progress.say(f"{_short(prepared)} is tuned already")
     if not (prepared.folder / MODEL).is_file():
         note = (
-            f"the tuned model is in {_short(prepared)}, in Hugging Face form. It cannot be asked in this process, "
-            f"so it is not evaluated; to serve it: vllm serve {_short(prepared)}"
+            f"the tuned model is in {_short(prepared)}, in Hugging Face form. It cannot be asked in this "
+            f"process, so it is not evaluated; to serve it: vllm serve {_short(prepared)}"
         )
         return Trained(note=note)
     return Trained((base.name, _named(prepared)), note=f"to use it: model={_named(prepared)}")
