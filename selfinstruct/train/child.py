@@ -1,9 +1,9 @@
 """The process that trains: it reads a job from its standard input, and writes what it does to its output.
 
-A training has a process of its own, so that the memory is free again at its end, what the libraries print goes to
-a log, and a process that the system ends for its memory leaves one that can say so. It ends when its input does,
-so it never outlives the command. `here` starts it; each line of its output is a JSON object with one key:
-`doing`, `plan`, `step`, `say`, `error` or `ended`.
+A training has a process of its own. So its memory is free at its end, what the libraries print goes to a log,
+and if the system ends it because memory runs out, the command can say so. It ends when its input does, so it
+never outlives the command. `here` starts it; each line of its output is a JSON object with `doing`, `plan`,
+`step`, `say`, `error` or `ended`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,11 @@ QUIET = {
 
 def main() -> int:
     """Do one job; return the exit status."""
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    lines = os.dup(1)
     os.dup2(2, 1)  # what libraries print goes to the log
 
     def emit(**facts: Any) -> None:
-        lines.write(json.dumps(facts) + "\n")
-        lines.flush()
+        os.write(lines, f"{json.dumps(facts)}\n".encode())  # a signal's handler may write in between
 
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_command, daemon=True).start()
@@ -59,7 +58,8 @@ def main() -> int:
 
 
 def _end_with_the_command() -> None:
-    sys.stdin.read()
+    while os.read(0, 1):  # not by sys.stdin, whose lock would be held when the interpreter ends
+        pass
     os._exit(1)
 
 

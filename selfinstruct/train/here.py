@@ -26,7 +26,10 @@ from selfinstruct.train.plan import Plan, text
 NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "datasets")
 EXAMPLES, MODEL, LOG = "train.jsonl", "model.gguf", "training.log"
 # The child gets our path, one entry a line, so that a file in the user's folder is not imported as a library.
-COMMAND = "import sys; sys.path[:] = sys.argv.pop().split('\\n'); from selfinstruct.train.child import main; sys.exit(main())"
+COMMAND = (
+    "import sys; sys.path[:] = sys.argv.pop().split('\\n')\n"
+    "from selfinstruct.train.child import main; sys.exit(main())"
+)
 
 
 def train(prepared: Prepared) -> Trained:
@@ -49,7 +52,11 @@ def train(prepared: Prepared) -> Trained:
         else:
             prepared.progress.say(f"{_short(prepared)} is tuned already")
     if not (prepared.folder / MODEL).is_file():
-        return Trained(note=f"the tuned model is in {_short(prepared)}, in Hugging Face form: vllm serve DIR")
+        note = (
+            f"the tuned model is in {_short(prepared)}, in Hugging Face form. It cannot be asked in this "
+            f"process, so it is not evaluated; to serve it: vllm serve {_short(prepared)}"
+        )
+        return Trained(note=note)
     return Trained((base.name, _named(prepared)), note=f"to use it: model={_named(prepared)}")
 
 
@@ -63,7 +70,7 @@ def _require() -> None:
     if missing:
         raise UserError(
             f"finetune needs the packages {', '.join(missing)}: pip install 'selfinstruct[train]'\n"
-            "  On a machine without a GPU, install the CPU build of torch first: it is 0.2 GB where the other is "
+            "  On a machine without a GPU, install the CPU build of torch first: it is 0.2 GB in place of "
             "several; pytorch.org says how. To train elsewhere: train=files or train=hosted"
         )
 
@@ -88,7 +95,7 @@ def _tune(prepared: Prepared, base: Base, folder: Path) -> None:
         status = process.wait()
     if ended == log.STOPPED:
         raise Interrupted(f"stopped; to go on, type the same command again: {prepared.again}")
-    if status:
+    if ended != log.FINISHED and (status or not prepared.plan_only):
         raise UserError(_broken(status, prepared, folder))
 
 
@@ -97,7 +104,7 @@ def _started(chatter: Any) -> Iterator[subprocess.Popen[str]]:
     """Start the process, and pass on the signals that stop us; it ends when this block does."""
     # Threads that wait in a spin loop make it ten times slower as soon as another process needs a core.
     surroundings = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
-    path = "\n".join(one or os.getcwd() for one in sys.path)
+    path = "\n".join(one or str(Path.cwd()) for one in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, path],
         stdin=subprocess.PIPE,
@@ -142,12 +149,8 @@ def _follow(prepared: Prepared, process: subprocess.Popen[str]) -> str | None:
                 progress.say(text(plan, prepared.examples.left_out))
             elif "step" in facts:
                 loss = f"loss {facts['loss']:.3f}" if facts["loss"] is not None else ""
-                show(
-                    facts["step"],
-                    facts["of"],
-                    facts["before"],
-                    [loss, f"{facts['rate']:,.0f} tokens a second"],
-                )
+                rate = f"{facts['rate']:,.0f} tokens a second" if facts["rate"] else ""
+                show(facts["step"], facts["of"], facts["before"], [loss, rate])
             elif "error" in facts:
                 raise UserError(facts["error"])
             elif "ended" in facts:
@@ -159,14 +162,15 @@ def _follow(prepared: Prepared, process: subprocess.Popen[str]) -> str | None:
 
 def _broken(status: int, prepared: Prepared, folder: Path) -> str:
     """What to say of a process that ended without saying why."""
-    if status == -signal.SIGKILL if hasattr(signal, "SIGKILL") else False:
+    if status == -getattr(signal, "SIGKILL", 0):
         train = prepared.train
         told = memory.remedy(train.kind, train.micro_batch, train.max_tokens, train.rank)
-        return f"the system ended the training, most likely for its memory: {told}"
-    last = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or [
-        "nothing"
+        return f"the system ended the training, most likely because memory ran out: {told}"
+    output = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines() or [
+        "no output"
     ]
-    return f"the training has failed (status {status}): {last[0]}\n  all of its output is in {folder / LOG}"
+    where = "" if prepared.plan_only else f"\n  all of its output is in {folder / LOG}"
+    return f"the training has failed (status {status}): {output[-1]}{where}"
 
 
 def _named(prepared: Prepared) -> str:

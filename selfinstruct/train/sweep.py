@@ -2,8 +2,8 @@
 
     finetune -m RUN finetune.examples=100,200,400 train.learning_rate=1e-4,2e-4
 
-Hydra's grammar expands the values. The jobs run one after the other, each in a folder of its own. A job that is
-finished is not run again, also if there are more values now. `comparison.json` is written after each job:
+Hydra's grammar expands the values. The jobs run one after the other, each in a folder of its own. A job that
+is finished is not run again, also if there are more values now. `comparison.json` is written after each job:
 {"jobs": [{"run", "overrides", "folder", "state", "error", "examples", "evaluation"}]}, the evaluation as in
 `evaluation.json`.
 """
@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import Interrupted, UserError
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.overrides import meant
+from selfinstruct.report.writing import short
 from selfinstruct.run_folder.folder import write_whole
 from selfinstruct.run_folder.opened import opened, run_of
-from selfinstruct.train import log
+from selfinstruct.train import ending, log
 from selfinstruct.train.settings import settings_of
-from selfinstruct.train.tuning import Asked, tune
+from selfinstruct.train.tuning import OWN_KEYS, Asked, tune
 
 COMPARISON, JOBS = "comparison.json", "jobs"
 FAILED = "failed"
@@ -71,61 +72,46 @@ def expanded(overrides: Sequence[str]) -> list[list[str]]:
     try:
         batches = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)
     except HydraException as error:
-        raise UserError(f"finetune -m takes lists of values, such as finetune.examples=100,200: {error}") from error
+        raise UserError(
+            f"finetune -m takes lists of values, such as finetune.examples=100,200: {error}"
+        ) from error
     return [list(job) for batch in batches for job in batch]
 
 
-def sweep(
-    runs: Sequence[str],
-    overrides: Sequence[str],
-    to: Path | None,
-    project: Path,
-    plan_only: bool,
-    fresh: bool,
-    progress: Progress,
-) -> int:
+def sweep(asked: Asked, project: Path, progress: Progress) -> int:
     """Tune a model for each combination, and compare them; return the exit status: 1 if one failed.
 
     Args:
-        runs: the runs as typed.
-        overrides: with several values for some keys.
-        to: the folder of all models; by default `models` in the run's folder.
+        asked: what the user asks for, with several runs or several values for some keys.
         project: the user's folder.
-        plan_only: print the plan of each only.
-        fresh: tune each model again.
         progress: shows the progress.
 
     Raises:
         UserError: for a fault of any job, before the first one begins.
         Interrupted: if the user stops it.
     """
-    paths = {run: run_of(run, project, "finetune") for run in runs}
-    if len(paths) > 1 and to is None:
+    paths = {run: run_of(run, project, "finetune") for run in asked.run.split(",")}
+    first = next(iter(paths.values()))
+    if len(paths) > 1 and asked.folder is None:
         raise UserError("models of several runs need a folder for their comparison: to=DIR")
-    folder = to or paths[runs[0]] / "models"
-    combined = [(run, one) for run in paths for one in expanded(overrides)]
+    folder = asked.folder or first / "models"
+    combined = [(run, one) for run in paths for one in expanded(asked.overrides)]
     for run, one in combined:
         with opened(paths[run], project) as found:
-            settings_of(found, one, ("to", "fresh"))
+            settings_of(found, one, OWN_KEYS)
     jobs = _placed(combined, _read(folder))
     for number, job in enumerate(jobs, 1):
         progress.say(f"model {number} of {len(jobs)}: {' '.join([job.run, *job.overrides])}")
-        asked = Asked(
-            job.run,
-            paths[job.run],
-            tuple(job.overrides),
-            folder / job.folder,
-            plan_only,
-            fresh,
-            "selfinstruct finetune -m … (it goes on with this model)",
-        )
+        place = {"run": job.run, "path": paths[job.run], "folder": folder / job.folder}
         try:
-            _do(job, asked, project, progress)
+            _do(job, replace(asked, overrides=tuple(job.overrides), **place), project, progress)
         finally:
-            if not plan_only:
+            if not asked.plan_only:
                 _write(folder, jobs)
-    if not plan_only:
-        show(folder, jobs)
+    if not asked.plan_only:
+        ending.show(folder, project)
+        if page := ending.write_report(first, folder, project, progress):
+            print(f"report: {short(page, project)}")
     return int(any(job.state == FAILED for job in jobs))
 
 
@@ -141,6 +127,7 @@ def _do(job: Job, asked: Asked, project: Path, progress: Progress) -> None:
         job.state, job.error = FAILED, str(error)
         progress.say(f"this model failed: {error}")
     finally:
+        assert asked.folder
         job.examples = log.read(asked.folder).get("examples")
 
 
@@ -170,16 +157,3 @@ def _write(folder: Path, jobs: Sequence[Job]) -> None:
     whole = [*(job for job in _read(folder) if job.folder not in mine), *jobs]
     facts = {JOBS: [vars(job) for job in sorted(whole, key=lambda job: int(job.folder))]}
     write_whole(folder / COMPARISON, [(json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()])
-
-
-def show(folder: Path, jobs: Sequence[Job]) -> None:
-    """Print what each model gained over the base."""
-    for job in jobs:
-        print(f"{job.folder}: {' '.join(job.overrides)}" + (f"  {job.state}: {job.error}" if job.error else ""))
-        for one in job.evaluation.get("differences", ()):
-            shown = "" if one["shown"] else "; no difference shown"
-            print(
-                f"    {job.examples:,} examples: {one['metric']} {one['mean']:+.1f} "
-                f"({one['low']:+.1f} to {one['high']:+.1f}){shown}"
-            )
-    print(f"comparison: {folder / COMPARISON}")

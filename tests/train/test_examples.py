@@ -47,7 +47,9 @@ def taken(run: Path, **keys: object) -> Examples:
 def test_the_examples_are_the_rows_of_the_export_in_chat_form(run: Path, typed: Typed) -> None:
     """The same messages as `export=[chat]` writes."""
     assert typed("export", "x", "export=[chat]", "to=out")[0] == 0
-    exported = [json.loads(line)["messages"] for line in (run.parent / "out/chat.jsonl").read_text().splitlines()]
+    exported = [
+        json.loads(line)["messages"] for line in (run.parent / "out/chat.jsonl").read_text().splitlines()
+    ]
     found = taken(run)
     assert [row["messages"] for row in found.rows] == exported
     assert [record.stage for record in found.records] == ["instances"] * len(exported)
@@ -102,7 +104,12 @@ def test_a_run_without_a_record_is_refused_with_the_remedy(project: Path, typed:
     seed_file(project / "mine.jsonl")
     words = ("model=scripted", "seeds.path=mine.jsonl", "export=none", "cache=off", "budget.requests=1")
     assert typed("recipe=paper", *words, "run_dir=empty")[0] == 3
-    refused(typed("finetune", "empty"), "no record of the stage instances", "finetune.seed_tasks=true", "let it go on")
+    refused(
+        typed("finetune", "empty"),
+        "no record of the stage instances",
+        "finetune.seed_tasks=true",
+        "let it go on",
+    )
 
 
 def test_examples_that_overlap_with_the_evaluation_are_named(run: Path, project: Path) -> None:
@@ -118,7 +125,9 @@ def test_examples_that_overlap_with_the_evaluation_are_named(run: Path, project:
     if len(words) >= 8:
         assert {one["example"] for one in overlap["named"]} >= set(same)
         assert {one["task"] for one in overlap["named"]} == {"mine.jsonl line 2"}
-        assert f"{overlap['examples']} of the {len(found.rows)} examples overlap" in told(overlap, len(found.rows))
+        assert f"{overlap['examples']} of the {len(found.rows)} examples overlap" in told(
+            overlap, len(found.rows)
+        )
     else:
         pytest.fail(f"the script has no instruction of 8 words: {words}")
     (project / "mine.jsonl").write_text(json.dumps(tasks[0]) + "\n")
@@ -134,7 +143,7 @@ def test_the_sections_are_those_of_the_run_with_what_is_typed(run: Path) -> None
         assert settings.train.learning_rate == 2e-5 and settings.eval.path.endswith("general_en.jsonl")
         with pytest.raises(RecipeError, match=r"(?s)train.epochs.*train.nope"):
             settings_of(found, ["train.epochs=0", "train.nope=1"], ("to",))
-        with pytest.raises(RecipeError, match="train.micro_batch: 3 does not divide train.batch_size"):
+        with pytest.raises(RecipeError, match=r"train.micro_batch: 3 does not divide train.batch_size"):
             settings_of(found, ["train.micro_batch=3"], ("to",))
         with pytest.raises(UserError, match="filters cannot be changed here"):
             settings_of(found, ["filters.x=1"], ("to",))
@@ -149,10 +158,12 @@ def test_the_evaluation_gets_the_values_of_the_section(run: Path, project: Path)
     assert EvalConfig.model_validate(resolved(compose(words, project).config)["eval"]) == section
 
 
-def test_the_packages_that_are_missing_are_named(run: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packages_that_are_missing_are_named(
+    run: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the command that installs them, and nothing is written."""
     for name in ("torch", "trl"):
-        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, None)
     result = typed("finetune", "x", "finetune.evaluate=false")
     refused(result, "torch", "trl", "pip install 'selfinstruct[train]'", "CPU build of torch")
     assert not (run / "model").exists()
@@ -168,7 +179,13 @@ def test_the_packages_that_are_missing_are_named(run: Path, typed: Typed, monkey
         (("x", "to="), "names no folder"),
         (("x", "train=qlora"), "unknown train 'qlora'"),
         (("x", "train.rank=1,2"), "has several values"),
-        (("-m", "x,x/../x",), "to=DIR"),
+        (
+            (
+                "-m",
+                "x,x/../x",
+            ),
+            "to=DIR",
+        ),
     ],
 )
 def test_slips_are_refused(run: Path, typed: Typed, words: tuple[str, ...], said: str) -> None:
@@ -178,7 +195,9 @@ def test_slips_are_refused(run: Path, typed: Typed, words: tuple[str, ...], said
 
 def test_values_are_expanded_as_hydra_does() -> None:
     """Lists, choices and ranges; the last key changes fastest; a list in brackets is one value."""
-    jobs = expanded(["finetune.examples=100,200", "train=lora", "train.rank=range(4,6)", "train.layers=[a,b]"])
+    jobs = expanded(
+        ["finetune.examples=100,200", "train=lora", "train.rank=range(4,6)", "train.layers=[a,b]"]
+    )
     assert jobs == [
         [f"finetune.examples={count}", "train=lora", f"train.rank={rank}", "train.layers=[a,b]"]
         for count in (100, 200)
@@ -214,8 +233,25 @@ def test_the_arithmetic_of_a_plan() -> None:
 
 def test_the_plan_in_words() -> None:
     """What a user decides by: size, time and memory, and what is left out."""
-    plan = Plan("embedded", "lora", 134_515_008, 4_884_480, 190, 33_000, 16_000, 2.0, 8, 4, 48, 60.0, 18.3, 2_400,
-                "2 threads", "float32", left_out={"train.max_tokens": 10})  # fmt: skip
+    plan = Plan(
+        base="embedded",
+        kind="lora",
+        parameters=134_515_008,
+        trained=4_884_480,
+        examples=190,
+        tokens=33_000,
+        answer_tokens=16_000,
+        epochs=2.0,
+        batch_size=8,
+        micro_batch=4,
+        steps=48,
+        tokens_per_second=60.0,
+        minutes=18.3,
+        memory_mb=2_400,
+        device="2 threads",
+        precision="float32",
+        left_out={"train.max_tokens": 10},
+    )
     shown = text(plan, {"duplicate": 3})
     for words in (
         "embedded, 134.5 million parameters, 4.9 million trained",

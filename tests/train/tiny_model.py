@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SHAPE = {"llama.block_count": 2, "llama.embedding_length": 32, "llama.feed_forward_length": 64}
@@ -39,6 +40,7 @@ def write_tiny_model(folder: Path) -> Path:
         num_attention_heads=4,
         num_key_value_heads=2,
         tie_word_embeddings=True,
+        initializer_range=0.3,  # large, so that a few steps change its scores
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
