@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from selfinstruct.errors import BudgetReached, Interrupted, UserError
 from selfinstruct.evaluate.answers import Answers, Task, answers_of
 from selfinstruct.evaluate.judged import JUDGED
+from selfinstruct.evaluate.answers_file import ANSWERS, answered
 from selfinstruct.evaluate.prepared import Contestant, Prepared, prepare
 from selfinstruct.evaluate.results import RESULTS as RESULTS
 from selfinstruct.evaluate.results import results
@@ -79,6 +80,8 @@ def carry_out(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         raise stopped or UserError("\n".join(f"{name} failed: {why}" for name, why in failed.items()))
     with progress.busy("scoring the answers"):
         made = {**results(prepared.config, prepared.tasks, found), FAILED: failed}
+        lines = answered(made["metrics"], prepared.tasks, found)
+        write_whole(prepared.to / ANSWERS, (_encoded(json.dumps(one, ensure_ascii=False)) for one in lines))
     _write(made, prepared)
     if stopped:
         raise stopped
@@ -108,8 +111,11 @@ def _judged(prepared: Prepared, found: Sequence[Answers], progress: Progress) ->
 
 
 def _write(made: Mapping[str, Any], prepared: Prepared) -> None:
-    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
-    write_whole(prepared.to / RESULTS, [blotted(text).encode()])
+    write_whole(prepared.to / RESULTS, [_encoded(json.dumps(made, indent=2, ensure_ascii=False))])
+
+
+def _encoded(text: str) -> bytes:
+    return f"{blotted(text)}\n".encode("utf-8", "replace")
 
 
 def _answers(one: Contestant, prepared: Prepared, progress: Progress) -> Answers:

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from selfinstruct.evaluate.bootstrap import FEW
-from selfinstruct.evaluate.metrics import NAMES
+from selfinstruct.report.numbers.verdict import NAMES
 
 FAR = 1.5  # times as long is far apart
 REPEATED = 0.9  # the share of different instructions below which it is said that tasks are drawn together

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.evaluate.judged_text import told
-from selfinstruct.evaluate.metrics import NAMES
 from selfinstruct.evaluate.notes import FEW_MODELS, signed, verdict
+from selfinstruct.report.numbers.verdict import NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console
