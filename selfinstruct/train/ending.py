@@ -114,11 +114,15 @@ def _show_jobs(found: Found, to: Console) -> None:
         told = f"{signed(change['mean'])} ({interval(Score.model_validate(change))})"
         words = "" if one["words"] is None else f"{one['words']:g}"
         table.add_row(one["label"], f"{one['examples'] or 0:,}", f"{one['score']['mean']:.1f}", told, words)
-    to.print()
-    to.print(table)
     without = [one["label"] for one in found["points"] if not one["difference"]["shown"]]
-    told = f"No difference is shown for {'; '.join(without)}." if without else "All differences are shown."
-    _print(["", told, *(f"{job}: not evaluated" for job in found["missing"])], to)
+    if found["points"]:
+        to.print()
+        to.print(table)
+        said = (
+            f"No difference is shown for {'; '.join(without)}." if without else "All differences are shown."
+        )
+        _print(["", said], to)
+    _print([f"{one['label']}: {one['error'] or 'not evaluated'}" for one in found["missing"]], to)
 
 
 def _print(lines: list[str], to: Console) -> None:

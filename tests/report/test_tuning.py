@@ -297,13 +297,13 @@ def test_a_sweep_over_words_is_a_list(tmp_path: Path) -> None:
         [(["finetune.records=accepted"], 50, 0.6), (["finetune.records=all"], 50, 0.4), ([], 9, 0.5)],
     )
     data = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
-    data["jobs"][2]["evaluation"] = None
+    data["jobs"][2] |= {"evaluation": {}, "error": "the memory ran out"}
     (tmp_path / "comparison.json").write_text(json.dumps(data), encoding="utf-8")
     found = tuning_of(tmp_path, 0)["tuning"]["ablation"]
     assert found["axis"] is None
     assert [one["label"] for one in found["points"]] == ["finetune.records=accepted", "finetune.records=all"]
-    assert found["missing"] == ["2"]
-    assert "2: not evaluated" in told(tmp_path)
+    assert [one["job"] for one in found["missing"]] == ["2"]
+    assert "job 2: the memory ran out" in told(tmp_path)
     rows = figure(tmp_path, "ablation-difference")["data"]["values"]
     assert [row["name"] for row in rows] == [one["label"] for one in found["points"]]
 

@@ -26,9 +26,9 @@ def ablation(found: Comparison) -> dict[str, Any]:
         `keys`: what was swept; `axis`: the key of the curve, None if it is a list; `metric` and `title`;
         `base`: the score of the base, None if there are several; `points`: for each job that was evaluated
         its `job`, `label`, `series`, `x`, `examples`, `words`, `score`, `base`, `difference`, `says`;
-        `missing`: jobs without an evaluation.
+        `missing`: jobs without an evaluation, each with `job`, `label` and `error`.
     """
-    rows = settings([job.overrides for job in found.jobs])
+    rows = settings([[f"run={job.run}", *job.overrides] for job in found.jobs])
     values = {row["key"]: row["values"] for row in rows}
     done = [place for place, job in enumerate(found.jobs) if job.evaluation and job.evaluation.differences]
     axis = _axis(values, done)
@@ -45,7 +45,15 @@ def ablation(found: Comparison) -> dict[str, Any]:
         "title": named(points[0]["difference"]["metric"]) if points else "",
         "base": points[0]["base"] if len(bases) == 1 else None,
         "points": points,
-        "missing": [job.folder for place, job in enumerate(found.jobs) if place not in done],
+        "missing": [
+            {
+                "job": job.folder,
+                "label": _label({key: row[place] for key, row in values.items()}) or f"job {job.folder}",
+                "error": job.error,
+            }
+            for place, job in enumerate(found.jobs)
+            if place not in done
+        ],
     }
 
 

@@ -144,9 +144,11 @@ class Job(Data):
     """A job of a sweep over trainings."""
 
     folder: str
+    run: str = ""
     overrides: list[str] = []
     examples: int | None = None
-    evaluation: Evaluation | None = None
+    error: str | None = None
+    evaluation: Annotated[Evaluation | None, BeforeValidator(lambda found: found or None)] = None
 
 
 class Comparison(Data):
