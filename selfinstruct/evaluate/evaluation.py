@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import BudgetReached, Interrupted, UserError
 from selfinstruct.evaluate.answers import Answers, Task, answers_of
-from selfinstruct.evaluate.judged import JUDGED
 from selfinstruct.evaluate.answers_file import ANSWERS, answered
+from selfinstruct.evaluate.judged import JUDGED
 from selfinstruct.evaluate.prepared import Contestant, Prepared, prepare
 from selfinstruct.evaluate.results import RESULTS as RESULTS
 from selfinstruct.evaluate.results import results
