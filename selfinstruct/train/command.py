@@ -1,0 +1,86 @@
+"""`selfinstruct finetune RUN`: tunes a model on the dataset of a run, and says whether it got better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from selfinstruct.errors import UserError
+from selfinstruct.monitor.progress import Progress
+from selfinstruct.project.layout import no_path, path_below
+from selfinstruct.recipe.overrides import refuse_options
+from selfinstruct.run_folder.opened import run_of
+from selfinstruct.train.tuning import Asked, tune
+
+HELP = """\
+selfinstruct finetune: tune a model on the dataset of a run, and say whether it got better
+
+  selfinstruct finetune RUN [train=NAME] [KEY=VALUE …]
+
+  RUN is the folder of a run, finished or not. Its records, as the export chat has them, are the examples; only
+  the answers are learned. The tuned model is in RUN/model and is used as model=RUN/model. At the end, the base
+  and the tuned model answer the tasks of eval, and the difference is printed with its interval. The same command
+  goes on after an interruption; what is finished is not done again.
+
+  selfinstruct finetune runs/quickstart                        the embedded model, by LoRA
+  selfinstruct finetune runs/quickstart --plan                 what would it do, and how long would it take?
+  selfinstruct finetune runs/chat train=full train.epochs=3 eval=user_tasks eval.path=FILE
+  selfinstruct finetune runs/chat train.base=Qwen/Qwen3-0.6B   a model of the Hugging Face hub
+  selfinstruct finetune -m runs/chat finetune.examples=100,200,400       more data, a better model?
+
+  train=…          lora or full: on this machine (pip install 'selfinstruct[train]'); files: configs for other
+                   trainers; hosted: at a provider
+  train.KEY=…      base, epochs, learning_rate, batch_size, micro_batch, max_tokens, rank, …
+  finetune.KEY=…   examples=N, where={…}, of=STAGE, records=accepted|all|none, seed_tasks=true, evaluate=false
+  eval=…           the tasks: general_en, user_tasks, …; and eval.tasks=N for the first comparison
+  to=DIR           another folder for the model; with -m, for all of them
+  fresh=true       set aside what is in that folder, and start again
+  --plan           print the plan and end
+  -m               one model for each combination of values (a=1,2), in RUN/models; and for several runs (A,B)
+"""
+TO, FRESH = "to", "fresh"
+PLAN, MANY = ("--plan",), ("-m", "--multirun")
+
+
+def main(arguments: list[str], project: Path) -> int:
+    """Tune one model, or one for each combination of values; return the exit status.
+
+    Raises:
+        UserError: if the arguments name no run or have a fault, or a training fails.
+        Interrupted: if the user stops it.
+    """
+    refuse_options([part for part in arguments if part not in (*PLAN, *MANY)])
+    words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
+    if len(words) != 1:
+        raise UserError("finetune takes the folder of one run: selfinstruct finetune runs/quickstart")
+    overrides = [part for part in arguments if part != words[0] and part not in (*PLAN, *MANY)]
+    own = {key: value for key, _, value in (part.partition("=") for part in overrides) if key in (TO, FRESH)}
+    overrides = [part for part in overrides if part.partition("=")[0] not in own]
+    fresh = own.get(FRESH, "false").lower()
+    if fresh not in ("true", "false"):
+        raise UserError(f"fresh={own[FRESH]}: write fresh=true")
+    to = _folder(own[TO], project) if TO in own else None
+    plan_only = any(part in PLAN for part in arguments)
+    if any(part in MANY for part in arguments):
+        from selfinstruct.train.sweep import sweep
+
+        return sweep(words[0].split(","), overrides, to, project, plan_only, fresh == "true", Progress())
+    run = run_of(words[0], project, "finetune")
+    asked = Asked(
+        words[0], run, tuple(overrides), to or run / "model", plan_only, fresh == "true", _typed(arguments)
+    )
+    tune(asked, project, Progress())
+    return 0
+
+
+def _folder(words: str, project: Path) -> Path:
+    if not words or no_path(words):
+        raise UserError(f"to={words}: {no_path(words) or 'names no folder'}")
+    return path_below(project, words)
+
+
+def _typed(arguments: Sequence[str]) -> str:
+    """The command to type again; without fresh, which would begin anew."""
+    import shlex
+
+    return shlex.join(["selfinstruct", "finetune", *(part for part in arguments if part != "fresh=true")])

@@ -1,0 +1,26 @@
+"""`training.json`: what a training is and how far it has come. It is put in place whole, so anyone can read it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from selfinstruct.run_folder.folder import write_whole
+
+FILE = "training.json"
+RUNNING, STOPPED, FINISHED = "running", "stopped", "finished"
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The contents of `training.json` in a folder; empty if there is none, or if it cannot be read."""
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write(folder: Path, facts: dict[str, Any]) -> None:
+    """Write `training.json`; readers see the old file or the new one."""
+    write_whole(folder / FILE, [(json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()])
