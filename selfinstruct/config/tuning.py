@@ -12,7 +12,7 @@ from pydantic import Field
 from selfinstruct.config.keys import OnDisk, Strict
 from selfinstruct.where import Conditions
 
-Metric = Literal["rouge_l", "rouge_l_characters", "exact_match"]
+Metric = Literal["rouge_l", "rouge_l_characters", "chrf", "exact_match"]
 
 
 class FinetuneConfig(Strict):
@@ -96,16 +96,24 @@ class EvalConfig(Strict):
 
     path: Annotated[str, OnDisk] = Field(
         description="the tasks, each with an instruction and one or more references: JSONL, JSON, CSV or "
-        "Parquet; the paper's 252 user tasks and the files of Super-NaturalInstructions as they are"
+        "Parquet, or a folder of such files; the paper's 252 user tasks and the files of "
+        "Super-NaturalInstructions as they are"
     )
     columns: dict[str, str | list[str] | None] = Field(
         default_factory=dict,
-        description="the column for each field (instruction, input, references, category), or several "
-        "columns, of which the first that exists is used",
+        description="the column for each field (instruction, input, references, category, task, "
+        "classification), or several columns: the references are those of all of them, and another field is "
+        "the first that exists",
     )
     language: str = Field("en", description="language of the tasks, as a BCP 47 tag; decides on the metrics")
     tasks: int | None = Field(
         None, ge=1, le=100_000_000, description="the most tasks, drawn with the seed; null uses all"
+    )
+    instances: int | None = Field(
+        None,
+        ge=1,
+        le=100_000_000,
+        description="the most instances of a row that lists some, the first ones; null uses all",
     )
     system: str | None = Field(None, description="template of a system message")
     template: str = Field(
@@ -114,10 +122,10 @@ class EvalConfig(Strict):
     )
     max_tokens: int = Field(256, ge=1, le=10_000_000, description="the longest answer")
     temperature: float = Field(0.0, ge=0, le=100, description="temperature of the answers")
-    metrics: list[Metric] = Field(
+    metrics: list[Metric] | None = Field(
         default_factory=list,
-        description="what is scored; empty: rouge_l, by characters in a language without spaces, and "
-        "exact_match for tasks of classification",
+        description="what is scored; empty: rouge_l for English, rouge_l_characters and chrf for a language "
+        "without spaces, chrf for another, and exact_match for tasks of classification; null: nothing",
     )
     resamples: int = Field(
         10_000, ge=100, le=10_000_000, description="resamples of the bootstrap, for the intervals"

@@ -2,41 +2,121 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 
-from selfinstruct.errors import UserError
-from selfinstruct.evaluate.evaluation import evaluate
+from selfinstruct.errors import UserError, unknown
+from selfinstruct.evaluate.evaluation import FAILED, RESULTS, carry_out
+from selfinstruct.evaluate.harness import hand_over
+from selfinstruct.evaluate.outlook import outlook
+from selfinstruct.evaluate.prepared import prepare
 from selfinstruct.monitor.progress import Progress
+from selfinstruct.monitor.terminal import console
+from selfinstruct.project.layout import path_below
+from selfinstruct.recipe.overrides import refuse_spaces
 
 HELP = """\
 selfinstruct evaluate: let models answer tasks, and score their answers
 
   selfinstruct evaluate model=A,B [eval=NAME] [KEY=VALUE …]
+  selfinstruct evaluate predictions=FILE,FILE [eval=NAME] [KEY=VALUE …]
 
-  selfinstruct evaluate model=local,runs/quickstart/model
-  selfinstruct evaluate model=openai,anthropic eval=user_tasks eval.path=FILE budget.usd=5
+  selfinstruct evaluate model=embedded,runs/quickstart/model
+  selfinstruct evaluate model=openai,anthropic eval=user_tasks eval.path=FILE budget.usd=5 --plan
+  selfinstruct evaluate eval.path=tasks.jsonl predictions=theirs.jsonl
+
+  model=A,B         names of conf/model, GGUF files, or folders of tuned models
+  predictions=FILE  answers that others have collected, matched by id, by instruction and input, or by order
+  eval=NAME         the tasks and how they are scored (conf/eval); eval.path=FILE for a file of your own
+  eval.tasks=N      only so many of the tasks, drawn with the seed
+  eval.metrics=[…]  rouge_l, rouge_l_characters, chrf, exact_match; by default what fits the language
+  budget.usd=N      the most money for all models together
+  to=DIR            the folder for the results; by default evaluations/<eval>
+  harness=DIR       write the tasks as a task of lm-evaluation-harness, and ask nothing
+  --plan            print what it would ask and what that may cost, and ask nothing
+
+Each model's answers are a run below that folder, so all verbs on a run work there (show, review, replay).
+After Ctrl-C, or if a model fails, the same command goes on with what is missing. With other metrics it scores
+the same answers again, and asks nothing. A difference counts as shown if zero is outside of its interval.
+
+exit status: 0 finished, 1 an error or a model failed, 3 the budget is spent, 130 stopped
 """
+OWN = ("model", "predictions", "to", "harness")
+PLAN = "--plan"
+
+
+@dataclass
+class _Given:
+    """The arguments as typed."""
+
+    models: list[str] = field(default_factory=list)
+    predictions: list[str] = field(default_factory=list)
+    to: str = ""
+    harness: str = ""
+    plan: bool = False
+    rest: list[str] = field(default_factory=list)
 
 
 def main(arguments: list[str], project: Path) -> int:
-    """Evaluate, and print a table; return the exit status.
+    """Evaluate, and print tables; return the exit status.
 
     Raises:
         UserError: if the arguments name no model or have a fault.
     """
-    named = [part.partition("=")[2] for part in arguments if part.startswith("model=")]
-    if len(named) != 1 or not named[0]:
-        raise UserError("evaluate takes the models to compare: selfinstruct evaluate model=A,B")
-    models = [one.strip() for one in named[0].strip("[]").split(",") if one.strip()]
-    own = {key: value for key, _, value in (part.partition("=") for part in arguments) if key == "to"}
-    rest = [part for part in arguments if part.partition("=")[0] not in ("model", "to")]
-    evaluation = next((part.partition("=")[2] for part in rest if part.startswith("eval=")), "general_en")
-    made = evaluate(models, rest, project / own.get("to", f"evaluations/{evaluation}"), project, Progress())
-    for name, model in made["models"].items():
-        for metric, score in model["scores"].items():
-            print(f"{name:<30} {metric} {score['mean']:5.1f} ({score['low']:.1f} to {score['high']:.1f})")
-    for one in made["differences"]:
-        print(
-            f"{one['after']} - {one['before']}: {one['mean']:+.1f} ({one['low']:+.1f} to {one['high']:+.1f})"
+    given = _read(arguments)
+    to = path_below(project, given.to or f"evaluations/{_name(given.rest)}")
+    prepared = prepare(given.models, given.rest, to, project, given.predictions)
+    if given.harness:
+        for path in hand_over(prepared, path_below(project, given.harness), _name(given.rest)):
+            print(path)
+        return 0
+    if given.plan:
+        print(outlook(prepared))
+        return 0
+    from selfinstruct.evaluate.table import show
+
+    made = carry_out(prepared, Progress())
+    path = to / RESULTS
+    show(made, path.relative_to(project) if path.is_relative_to(project) else path, console(sys.stdout))
+    return 1 if made[FAILED] else 0
+
+
+def _read(arguments: Sequence[str]) -> _Given:
+    refuse_spaces(arguments)
+    given = _Given()
+    for part in arguments:
+        key, equals, value = part.partition("=")
+        if part == PLAN:
+            given.plan = True
+        elif key in OWN and equals:
+            _set(given, key, value)
+        elif part.startswith("-") or (not equals and not part.startswith("~")):
+            what, near = unknown("option" if part.startswith("-") else "word", part, [PLAN, "model=A,B"])
+            raise UserError(f"evaluate: {what}\n  {near}\n  selfinstruct evaluate --help has the rest")
+        else:
+            given.rest.append(part)
+    if not given.models and not given.predictions and not given.harness:
+        raise UserError(
+            "evaluate takes the models to compare: selfinstruct evaluate model=A,B\n"
+            "  or files of answers: selfinstruct evaluate eval.path=TASKS predictions=FILE"
         )
-    return 0
+    return given
+
+
+def _set(given: _Given, key: str, value: str) -> None:
+    if key in ("to", "harness"):
+        setattr(given, key, value)
+        return
+    named = [one.strip().strip("'\"") for one in value.strip("[]").split(",")]
+    if not all(named):
+        raise UserError(f"{key}={value}: a name is missing; write {key}=A,B")
+    (given.models if key == "model" else given.predictions).extend(named)
+
+
+def _name(overrides: Sequence[str]) -> str:
+    """The name of the folder: that of conf/eval, or of the user's own file."""
+    given = dict(part.split("=", 1) for part in overrides if "=" in part)
+    path = PurePath(given.get("eval.path", "").strip("'\""))
+    return given.get("eval") or path.name.split(".")[0] or "general_en"

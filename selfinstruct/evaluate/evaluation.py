@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.errors import UserError
-from selfinstruct.evaluate.answers import Answers, answers_of
+from selfinstruct.errors import BudgetReached, Interrupted, UserError
+from selfinstruct.evaluate.answers import Answers, Task, answers_of
+from selfinstruct.evaluate.prepared import Contestant, Prepared, prepare
 from selfinstruct.evaluate.results import results
+from selfinstruct.journal.repair import looked_into
+from selfinstruct.records import Spent
+from selfinstruct.run_folder.folder import JOURNAL, in_use, write_whole
+from selfinstruct.safety.blot import blotted
 
 if TYPE_CHECKING:
     from selfinstruct.monitor.progress import Progress
+    from selfinstruct.recipe.build import Recipe
 
 RESULTS = "evaluation.json"
-RECIPE = "evaluate"
+FAILED = "failed"
 
 
 def evaluate(
-    models: Sequence[str], overrides: Sequence[str], to: Path, project: Path, progress: Progress
+    models: Sequence[str],
+    overrides: Sequence[str],
+    to: Path,
+    project: Path,
+    progress: Progress,
+    *,
+    predictions: Sequence[str] = (),
+    names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Let models answer the tasks, score the answers, and write the result.
 
@@ -30,33 +43,108 @@ def evaluate(
         to: the folder to write to; each model's answers are a run below it.
         project: the user's folder.
         progress: shows the progress.
+        predictions: files of answers that others have collected, to score beside them.
+        names: the names of the models in tables, instead of those that their paths suggest.
 
     Returns:
-        What is written to `to/evaluation.json`; see `results`.
+        What is written to `to/evaluation.json`; see `results`. If a model failed, "failed" has its message.
 
     Raises:
-        UserError: for a fault in the recipe with any of the models, before one is asked; or if a model fails.
+        UserError: for a fault in the recipe with any of the models, before one is asked; or if all fail.
+        Interrupted: if the user stopped it, or the budget is spent. The same command goes on.
     """
-    from selfinstruct.api.execution import execute
-    from selfinstruct.recipe.compose import compose
+    return carry_out(prepare(models, overrides, to, project, predictions, names), progress)
 
-    names = names_of(models)
-    composed = [compose([f"recipe={RECIPE}", f"model={model}", *overrides], project) for model in models]
-    recipes = [one.recipe() for one in composed]  # every fault, before the first request
-    found: list[Answers] = []
-    for name, one, recipe in zip(names, composed, recipes, strict=True):
-        execute(recipe, to / name, progress, one.saved)
-        tasks, answers = answers_of(name, to / name)
-        found.append(answers)
-    config = recipes[0].config.eval
-    if config is None:
-        raise UserError("eval: the section is missing; choose one: eval=general_en")
-    made = results(config, tasks, found)
-    (to / RESULTS).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+def carry_out(prepared: Prepared, progress: Progress) -> dict[str, Any]:
+    """Ask the models of a prepared evaluation, and score all answers; see `evaluate`."""
+    for note in prepared.notes:
+        progress.say(f"note: {note}")
+    found, failed = list[Answers](), dict[str, str]()
+    stopped: BudgetReached | None = None
+    for one in prepared.models:
+        try:
+            found.append(_answers(one, prepared, progress))
+        except BudgetReached as error:
+            stopped = BudgetReached(_told(prepared, one, error))
+            break
+        except Interrupted:
+            raise
+        except UserError as error:
+            failed[one.name] = str(error)
+            progress.say(f"{one.name} failed: {error}")
+    found += prepared.predictions
+    if not found:
+        raise stopped or UserError("\n".join(f"{name} failed: {why}" for name, why in failed.items()))
+    with progress.busy("scoring the answers"):
+        made = {**results(prepared.config, prepared.tasks, found), FAILED: failed}
+    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    write_whole(prepared.to / RESULTS, [blotted(text).encode()])
+    if stopped:
+        raise stopped
     return made
 
 
-def names_of(models: Sequence[str]) -> list[str]:
-    """A short name for each model, for tables and folders; different ones for different models."""
-    plain = [re.sub(r"[^\w.-]+", "-", model.removesuffix(".gguf")).strip("-.") or "model" for model in models]
-    return [name if plain.count(name) == 1 else f"{name}-{place}" for place, name in enumerate(plain, 1)]
+def _answers(one: Contestant, prepared: Prepared, progress: Progress) -> Answers:
+    """A model's answers, once its run has ended."""
+    from selfinstruct.api.execution import execute
+
+    if len(prepared.models) > 1:
+        place = prepared.models.index(one) + 1
+        progress.say(f"{one.name}, model {place} of {len(prepared.models)}")
+    others = [other.path for other in prepared.models if other is not one]
+    execute(_within(one.recipe, [spent(path) for path in others]), one.path, progress, one.composed.saved)
+    tasks, answers = answers_of(one.name, one.path)
+    _refuse_others(one, tasks, prepared.tasks)
+    return answers
+
+
+def spent(path: Path) -> Spent:
+    """What the run in a folder has spent; nothing if there is none."""
+    if not (path / JOURNAL).is_file():
+        return Spent()
+    with looked_into(path / JOURNAL, in_use(path)) as journal:
+        return journal.spent()
+
+
+def _within(recipe: Recipe, others: Sequence[Spent]) -> Recipe:
+    """The recipe with what the other models leave of the budget, which is for all of them together.
+
+    Raises:
+        BudgetReached: if they leave nothing.
+    """
+    left: dict[str, float | int] = {}
+    for key in ("usd", "tokens", "requests"):
+        limit = getattr(recipe.config.budget, key)
+        if limit is not None:
+            left[key] = limit - sum(getattr(one, key) for one in others)
+            if left[key] <= 0:
+                raise BudgetReached(f"budget.{key}={limit:g} is spent")
+    budget = recipe.config.budget.model_copy(update=left)
+    return replace(recipe, config=recipe.config.model_copy(update={"budget": budget}))
+
+
+def _told(prepared: Prepared, one: Contestant, error: BudgetReached) -> str:
+    limits = one.recipe.config.budget
+    given = " ".join(f"budget.{key}={value:g}" for key, value in limits if value is not None)
+    later = prepared.models[prepared.models.index(one) :]
+    return (
+        f"the budget of all models together ({given}) does not allow another request. Not finished: "
+        f"{', '.join(other.name for other in later)}. The same command with a larger budget goes on"
+    )
+
+
+def _refuse_others(one: Contestant, found: Sequence[Task], wanted: Sequence[Task]) -> None:
+    """Refuse answers to other tasks than those of the other models.
+
+    Raises:
+        UserError: with the first task that differs.
+    """
+    if list(found) == list(wanted):
+        return
+    pairs = zip(found, wanted, strict=False)
+    first = next((place for place, (a, b) in enumerate(pairs, 1) if a != b), min(len(found), len(wanted)) + 1)
+    raise UserError(
+        f"{one.path} has answers to other tasks: {len(found)} instead of {len(wanted)}, and task {first} "
+        "differs, so the models cannot be compared. Its filters must reject no task"
+    )

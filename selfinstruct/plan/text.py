@@ -17,6 +17,8 @@ from selfinstruct.sources.seed_table import JSON_LINES
 from selfinstruct.stages import Stage
 from selfinstruct.stages.ranges import Range
 
+LONG = 24  # characters of a mapping or a list
+
 
 def plan(recipe: Recipe, path: Path) -> str:
     """The plan of a run, in words.
@@ -66,7 +68,7 @@ def plan(recipe: Recipe, path: Path) -> str:
 def _stage(recipe: Recipe, stage: Stage) -> list[str]:
     section = recipe.config.pipeline[stage.name]
     given = {key: value for key, value in section.options.items() if value is not None and key != "where"}
-    options = " ".join(f"{key}={value}" for key, value in given.items())
+    options = " ".join(f"{key}={_option(value)}" for key, value in given.items())
     checks = recipe.config.filters.get(stage.name, {})
     filters = ", ".join(name for name, part in checks.items() if part) or "none"
     title = f"{stage.name} ({section.kind}{' ' + options if options else ''})"
@@ -79,6 +81,13 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         *(f"           {name} {check.loaded.note}" for name, check in stage.judge.checks if check.loaded),
         *(f"  {remark}" for remark in stage.kind.remarks(stage)),
     ]
+
+
+def _option(value: object) -> str:
+    """An option's value; a long mapping or list is only hinted at, since it would fill the line."""
+    brackets = "{…}" if isinstance(value, dict) else "[…]" if isinstance(value, list) else ""
+    written = str(value)
+    return brackets if brackets and len(written) > LONG else written
 
 
 def _asked(stage: Stage) -> list[str]:
@@ -123,16 +132,16 @@ def _filters_models(stage: Stage) -> Iterator[str]:
 def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
     """The expected spending by stage, the basis for it, and whether the budget allows it."""
     rows = [
-        [stage.name, *_cells(stage.requests, stage.prompt_tokens, stage.completion_tokens, stage.cost)]
+        [stage.name, *cells(stage.requests, stage.prompt_tokens, stage.completion_tokens, stage.cost)]
         for stage in ahead.stages
     ]
     if len(rows) > 1:
         total = (ahead.requests, ahead.prompt_tokens, ahead.completion_tokens, ahead.cost)
-        rows.append(["together", *_cells(*total)])
+        rows.append(["together", *cells(*total)])
     done = ahead.spent
     head = ["", "requests", "tokens sent", "tokens received", "cost"]
     title = "expected" if not done.requests else "expected for the rest"
-    lines = [f"  {title}, with its likely range", *_table([head, *rows])]
+    lines = [f"  {title}, with its likely range", *aligned([head, *rows])]
     if done.requests:
         usd = "at an unknown cost" if done.usd is None else _usd(done.usd)
         spent = f"{_count(done.requests)} requests, {_tokens(done.tokens)} tokens, {usd}"
@@ -157,11 +166,12 @@ def _budget(recipe: Recipe, ahead: Estimate) -> list[str]:
     lines = []
     for key, limit, spent, left in spending:
         if limit is not None and left is not None:
-            lines.append(f"  budget   budget.{key}={limit:.15g} {_verdict(limit, spent or 0, left)}")
+            lines.append(f"  budget   budget.{key}={limit:.15g} {verdict(limit, spent or 0, left)}")
     return lines
 
 
-def _verdict(limit: float, spent: float, left: Range) -> str:
+def verdict(limit: float, spent: float, left: Range) -> str:
+    """Whether a limit is enough for what was spent and what is left, in words."""
     if not left.high:
         return "is not needed: nothing is left to spend"
     if limit >= spent + left.high:
@@ -173,7 +183,8 @@ def _verdict(limit: float, spent: float, left: Range) -> str:
     return f"stops the run at about {max(1, int(100 * limit / (spent + left.expected)))}%"
 
 
-def _cells(requests: Range, sent: Range, received: Range, cost: Range | None) -> list[str]:
+def cells(requests: Range, sent: Range, received: Range, cost: Range | None) -> list[str]:
+    """Requests, tokens sent and received, and cost in words; ? for a cost that is not known."""
     tokens = [_range(sent, _tokens), _range(received, _tokens)]
     return [_range(requests, _count), *tokens, _range(cost, _usd) if cost else "?"]
 
@@ -201,7 +212,7 @@ def _usd(value: float) -> str:
     return f"${value:,.0f}" if not value or value >= 100 else f"${value:.2f}"
 
 
-def _table(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]]) -> list[str]:
     """Rows with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["    " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from selfinstruct.config import Machine, OnDisk
-from selfinstruct.records import stream
+from selfinstruct.records import Record, stream
 from selfinstruct.sources.rows import Mapped, read
 from selfinstruct.stages import STAGES, Material, Stage, StageContext, StageKind, StageRun
 from selfinstruct.stages.fields import Sample
@@ -27,20 +27,22 @@ def rows(
     optional: list[str] | None = None,
     most: Annotated[int | None, Field(ge=1, le=100_000_000)] = None,
     shuffle: bool = False,
+    instances: Annotated[int | None, Field(ge=1, le=100_000_000)] = None,
 ) -> Rows:
     """Makes a record of each row of a file; asks no model. `target` does not limit it.
 
     Args:
-        path: JSONL, JSON, CSV, TSV, Parquet or text; in your folder, or else among ours. It may change when a
-            run continues, if the rows stay the same.
-        columns: field: the column, or several, of which the first that a row has is used; null leaves the
-            field out. Without this, all columns are fields.
+        path: JSONL, JSON, CSV, TSV, Parquet or text, or a folder of such files; in your folder, or else among
+            ours. It may change when a run continues, if the rows stay the same.
+        columns: field: the column, or several, of which the first that a row has is used; a field in `lists`
+            uses all of them. null leaves the field out. Without this, all columns are fields.
         lists: the fields that are lists of texts; a single text becomes a list of one.
         optional: the fields that no row needs to have.
         most: take so many rows, drawn with the recipe's seed; null takes all.
         shuffle: take them in an order drawn with the recipe's seed.
+        instances: of a row that lists instances, take so many, the first ones; null takes all.
     """
-    mapped = Mapped(columns or {}, lists or [], optional or [])
+    mapped = Mapped(columns or {}, lists or [], optional or [], instances)
     return Rows(path=path, mapped=mapped, most=most, shuffle=shuffle)
 
 
@@ -56,7 +58,7 @@ class Rows(StageKind):
     def build(self, parts: Parts) -> Stage | None:
         """See `StageKind`."""
         found = read(self.path, self.mapped, parts.project, f"pipeline.{parts.name}", parts.faults)
-        material = Material(found, f"rows of {self.path}") if found else None
+        material = Material(found, "rows") if found else None
         stage = parts.unasked(self, material=material)
         return stage if material else None
 
@@ -84,10 +86,18 @@ class Rows(StageKind):
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
+        return Unasked(stage, run, self.candidates(stage, run.seed))
+
+    def candidates(self, stage: Stage, seed: int) -> list[Record]:
+        """The records that a run makes, before its checks.
+
+        Args:
+            stage: the stage.
+            seed: the recipe's seed, which draws the rows if there are more than are taken.
+        """
         found = list(enumerate(stage.material.rows if stage.material else [], 1))
         order = found[:]
-        stream(run.seed, stage.name, "order").shuffle(order)
+        stream(seed, stage.name, "order").shuffle(order)
         chosen = order[: self.most]
         picked = chosen if self.shuffle else sorted(chosen, key=lambda one: one[0])
-        candidates = (stage.record(number, 0, row) for number, row in picked)
-        return Unasked(stage, run, candidates)
+        return [stage.record(number, 0, row) for number, row in picked]
