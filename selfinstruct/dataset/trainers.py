@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.dataset.splits import TRAIN
@@ -32,16 +32,31 @@ def files(recipe: str, exports: Sequence[Written]) -> dict[str, str]:
     stanza = {key: entries for one in beside[:1] for key, entries in _stanza(one).items()}
     return {
         DATASET_INFO: json.dumps(info, indent=2, ensure_ascii=False) + "\n",
-        STANZA: HEAD + _yaml(stanza),
+        STANZA: HEAD + yaml_text(stanza),
     }
+
+
+def of_llama_factory(file: str, reads: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry of a file in `dataset_info.json`; `reads` is how LLaMA-Factory reads it."""
+    return {"file_name": file, **reads}
+
+
+def of_axolotl(file: str, kind: str, reads: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry of a file in axolotl's `datasets`; `reads` is how axolotl reads it."""
+    return {"path": file, "ds_type": kind, "split": "train", **reads}
+
+
+def plain_name(name: str) -> str:
+    """A name for a dataset that both projects accept."""
+    return re.sub(r"\W+", "_", name)
 
 
 def _dataset_info(recipe: str, one: Written) -> dict[str, Any]:
     """The entries of `dataset_info.json` by the names of the datasets: a dataset for each split."""
     reads = one.export.trainers.get(LLAMA_FACTORY)
-    name = re.sub(r"\W+", "_", f"{recipe}_{one.name}")
+    name = plain_name(f"{recipe}_{one.name}")
     return {
-        f"{name}_{split}" if one.export.split else name: {"file_name": file, **reads}
+        f"{name}_{split}" if one.export.split else name: of_llama_factory(file, reads)
         for split, file in one.files.items()
         if reads
     }
@@ -51,15 +66,15 @@ def _stanza(one: Written) -> dict[str, list[dict[str, Any]]]:
     """The lists `datasets` and `test_datasets` of a config of axolotl."""
     kind = "parquet" if one.export.format == "parquet" else "json"
     entries = {
-        split: {"path": file, "ds_type": kind, "split": "train", **one.export.trainers[AXOLOTL]}
-        for split, file in one.files.items()
+        split: of_axolotl(file, kind, one.export.trainers[AXOLOTL]) for split, file in one.files.items()
     }
     held_out = [entry for split, entry in entries.items() if split in HELD_OUT and split != TRAIN]
     trained = [entry for split, entry in entries.items() if split not in HELD_OUT]
     return {"datasets": trained, **({"test_datasets": held_out} if held_out else {})}
 
 
-def _yaml(value: Any) -> str:
+def yaml_text(value: Any) -> str:
+    """A value as YAML, with its keys in order."""
     import yaml
 
     class Plain(yaml.SafeDumper):

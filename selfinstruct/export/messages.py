@@ -113,10 +113,11 @@ def _conversation(name: str, turns: Turns, user: str, output: str, system: str) 
         "additionalProperties": False,
     }
     templates = _templates(user, system)
-    return Export(convert, schema, (output,), templates, draws=False, trainers=_trainers(name, turns))
+    return Export(convert, schema, (output,), templates, draws=False, trainers=trainers(name, turns))
 
 
-def _trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
+def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
+    """How other projects read a column of turns, by `export.TRAINERS`."""
     system, user, assistant = turns.roles
     tags = {
         "role_tag": turns.who,

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from litellm.llms.openai import openai as chat
+from litellm.llms.openai.common_utils import BaseOpenAILLM
 from litellm.llms.openai.completion import handler as completion
+from litellm.llms.openai.fine_tuning import handler as fine_tuning
 from openai import AsyncOpenAI, Omit
 
 from selfinstruct.llm.addresses import read
@@ -38,9 +40,21 @@ class Anonymous(Once):
 
 def install() -> None:
     """Make LiteLLM use such clients too, for all servers except OpenAI's."""
-    chat.AsyncOpenAI = completion.AsyncOpenAI = _client
+    chat.AsyncOpenAI = completion.AsyncOpenAI = fine_tuning.AsyncOpenAI = _Client
 
 
-def _client(**keys: Any) -> AsyncOpenAI:
-    address = read(str(keys.get("base_url") or f"https://{HOST}"))
-    return AsyncOpenAI(**keys) if address and address.host == HOST else Anonymous(**keys)
+class _Chooser(type):
+    """Makes `_Client` return the client that fits the server; LiteLLM also uses it in `isinstance`."""
+
+    def __call__(cls, **keys: Any) -> AsyncOpenAI:
+        address = read(str(keys.get("base_url") or f"https://{HOST}"))
+        # LiteLLM gives no HTTP client for files and tuning jobs; OpenAI's own would follow redirects.
+        keys.setdefault("http_client", BaseOpenAILLM._get_async_http_client())
+        return AsyncOpenAI(**keys) if address and address.host == HOST else Anonymous(**keys)
+
+    def __instancecheck__(cls, one: object) -> bool:
+        return isinstance(one, AsyncOpenAI)
+
+
+class _Client(metaclass=_Chooser):
+    """Stands in for `AsyncOpenAI` in LiteLLM's modules."""

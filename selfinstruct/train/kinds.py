@@ -41,6 +41,9 @@ class Prepared:
         plan_only: print the plan, and train nothing.
         fresh: set aside what is in the folder.
         again: the arguments that the user typed, for messages on how to go on.
+        overrides: the overrides of the sections, as typed; a key goes only where the user sends it.
+        trust: servers that may get the key (`trust=HOST`).
+        yes: the user agrees to the costs beforehand (`yes=true`).
     """
 
     run: str
@@ -55,6 +58,9 @@ class Prepared:
     plan_only: bool = False
     fresh: bool = False
     again: str = ""
+    overrides: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    yes: bool = False
 
 
 @dataclass(frozen=True)
