@@ -89,6 +89,13 @@ class TrainConfig(Strict):
         default_factory=dict,
         description="more arguments of TRL's SFTConfig, or a provider's hyperparameters",
     )
+    api_base: str | None = Field(None, description="for hosted: address of the provider's server")
+    api_key_env: str | None = Field(
+        None, description="for hosted: environment variable that holds the provider's key"
+    )
+    price: float | None = Field(
+        None, ge=0, le=1_000_000, description="for hosted: US dollars for a million tokens of training"
+    )
 
 
 class EvalConfig(Strict):

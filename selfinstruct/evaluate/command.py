@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from selfinstruct.config import ReportConfig
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.evaluate.evaluation import FAILED, RESULTS, carry_out
 from selfinstruct.evaluate.harness import hand_over
@@ -16,6 +17,7 @@ from selfinstruct.monitor.progress import Progress
 from selfinstruct.monitor.terminal import console
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.overrides import refuse_spaces
+from selfinstruct.report.writing import at_the_end, short, write_tuned
 
 HELP = """\
 selfinstruct evaluate: let models answer tasks, and score their answers
@@ -80,6 +82,9 @@ def main(arguments: list[str], project: Path) -> int:
     made = carry_out(prepared, Progress())
     path = to / RESULTS
     show(made, path.relative_to(project) if path.is_relative_to(project) else path, console(sys.stdout))
+    options = ReportConfig.model_validate({})
+    if page := at_the_end(to, options, project, Progress().say, write_tuned):
+        print(f"report: {short(page, project)}")
     return 1 if made[FAILED] else 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import BudgetReached, Interrupted, UserError
 from selfinstruct.evaluate.answers import Answers, Task, answers_of
+from selfinstruct.evaluate.answers_file import ANSWERS, answered
 from selfinstruct.evaluate.prepared import Contestant, Prepared, prepare
 from selfinstruct.evaluate.results import results
 from selfinstruct.journal.repair import looked_into
@@ -78,11 +79,17 @@ def carry_out(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         raise stopped or UserError("\n".join(f"{name} failed: {why}" for name, why in failed.items()))
     with progress.busy("scoring the answers"):
         made = {**results(prepared.config, prepared.tasks, found), FAILED: failed}
-    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
-    write_whole(prepared.to / RESULTS, [blotted(text).encode()])
+        lines = answered(made["metrics"], prepared.tasks, found)
+        write_whole(prepared.to / ANSWERS, (_encoded(json.dumps(one, ensure_ascii=False)) for one in lines))
+    text = json.dumps(made, indent=2, ensure_ascii=False)
+    write_whole(prepared.to / RESULTS, [_encoded(text)])
     if stopped:
         raise stopped
     return made
+
+
+def _encoded(text: str) -> bytes:
+    return f"{blotted(text)}\n".encode("utf-8", "replace")
 
 
 def _answers(one: Contestant, prepared: Prepared, progress: Progress) -> Answers:

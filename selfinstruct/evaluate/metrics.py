@@ -1,7 +1,7 @@
 """Scores of an answer against its references, from 0 to 100; the best of the references counts.
 
-To add one, write a function of an answer and a reference, and name it in `METRICS` and in
-`config.tuning.Metric`.
+To add one, write a function of an answer and a reference, and name it in `METRICS`, in
+`report.numbers.verdict.NAMES` and in `config.tuning.Metric`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,6 @@ from selfinstruct.text.tokenizers import is_english, tokenizer
 Score = Callable[[str, str], float]
 
 ROUGE_L, ROUGE_L_CHARACTERS, CHRF, EXACT_MATCH = "rouge_l", "rouge_l_characters", "chrf", "exact_match"
-NAMES = {
-    ROUGE_L: "ROUGE-L",
-    ROUGE_L_CHARACTERS: "ROUGE-L of characters",
-    CHRF: "chrF",
-    EXACT_MATCH: "exact match",
-}
 # Languages whose scripts put no spaces between words.
 UNSPACED = {"zh", "yue", "wuu", "ja", "th", "lo", "km", "my", "bo", "dz"}
 ORDER, BETA = 6, 2  # of chrF: the longest n-gram, and how many times recall weighs as much as precision

@@ -10,10 +10,11 @@ from itertools import combinations
 from typing import Any
 
 from selfinstruct.evaluate.bootstrap import FEW
-from selfinstruct.evaluate.metrics import NAMES
+from selfinstruct.report.numbers.verdict import NAMES
 
 FAR = 1.5  # times as long is far apart
 REPEATED = 0.9  # the share of different instructions below which it is said that tasks are drawn together
+FEW_MODELS = 3  # up to so many, each pair has its own note
 MANY = 10  # pairs, from which one or the other shows a difference by chance
 OFTEN = 0.05  # the share of answers that are empty, or cut, from which it is said
 SHARES = {2 / 3: "two thirds", 1 / 2: "half", 1 / 3: "a third", 1 / 4: "a quarter", 1 / 10: "a tenth"}
@@ -54,7 +55,13 @@ def _lengths(result: Result) -> Iterator[str]:
     """A note for each pair of models whose answers differ much in length, and for one of them alone."""
     models, unit = result["models"], result["unit"]
     found = {(one["before"], one["after"]): one for one in reversed(result["differences"])}
-    for before, after in combinations(models, 2):
+    each = [one["words"] for one in models.values()]
+    if len(models) > FEW_MODELS and max(each) > FAR * max(min(each), 0.5):
+        yield (
+            f"the lengths of the answers differ ({min(each):g} to {max(each):g} {unit}), and length moves a "
+            "score: read the differences at equal length too"
+        )
+    for before, after in combinations(models, 2) if len(models) <= FEW_MODELS else ():
         short, long = sorted((before, after), key=lambda name: float(models[name]["words"]))
         less, more = models[short]["words"], models[long]["words"]
         one = found.get((before, after))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from selfinstruct.evaluate.metrics import NAMES
 from selfinstruct.evaluate.prepared import Prepared
 from selfinstruct.evaluate.results import metrics_of
 from selfinstruct.plan.estimate import Estimate, estimate
 from selfinstruct.plan.text import aligned, cells, verdict
+from selfinstruct.report.numbers.verdict import NAMES
 from selfinstruct.run_folder.folder import look
 from selfinstruct.stages.ranges import Range
 

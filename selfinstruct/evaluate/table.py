@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.evaluate.metrics import NAMES
-from selfinstruct.evaluate.notes import signed, verdict
+from selfinstruct.evaluate.notes import FEW_MODELS, signed, verdict
+from selfinstruct.report.numbers.verdict import NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,7 @@ def _scores(result: Result, metric: str) -> Table:
     table = _table(title, "model", "score", "interval", "at reference\nlength", result["unit"], "empty")
     for place, (name, model) in enumerate(result["models"].items(), 1):
         score, as_long = model["scores"][metric], model["at_reference_length"][metric]
-        numbered = f"{place} {name}" if len(result["models"]) > 2 else name
+        numbered = f"{place} {name}" if len(result["models"]) > FEW_MODELS else name
         interval = f"{score['low']:.1f} to {score['high']:.1f}"
         figures = (f"{score['mean']:.1f}", interval, f"{as_long['mean']:.1f}", f"{model['words']:g}")
         table.add_row(_plain(numbered), *figures, str(model["empty"] or ""))
@@ -61,9 +61,11 @@ def _scores(result: Result, metric: str) -> Table:
 
 def _differences(result: Result, metric: str) -> Table:
     table = _table("differences, task by task", "", "difference", "", "at equal length")
+    names = list(result["models"])
+    called = {name: str(names.index(name) + 1) if len(names) > FEW_MODELS else name for name in names}
     for one in result["differences"]:
         if one["metric"] == metric:
-            pair = _plain(f"{one['after']} - {one['before']}")
+            pair = _plain(f"{called[one['after']]} - {called[one['before']]}")
             said = _plain(verdict(one), "" if one["shown"] else "dim")
             table.add_row(pair, signed(one), said, signed(one["at_equal_length"]))
     return table
@@ -75,7 +77,7 @@ def _show_categories(result: Result, metric: str, console: Console) -> None:
     there = [name for name in names if models[0]["categories"][name]["tasks"] >= FEWEST]
     if len(names) < 2 or not there:
         return
-    short = sum(len(name) + 2 for name in result["models"]) < 45 and len(models) <= 4
+    short = sum(len(name) + 2 for name in result["models"]) < 45 and len(models) <= FEW_MODELS
     heads = [name if short else str(place) for place, name in enumerate(result["models"], 1)]
     console.print()
     table = _table(f"{NAMES[metric]} by category", "category", "tasks", *heads)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from selfinstruct.config import EvalConfig
 from selfinstruct.errors import Fault, UserError
 from selfinstruct.evaluate.answers import TASKS, Task, task_of
-from selfinstruct.evaluate.metrics import NAMES, ROUGE_L, scorable
+from selfinstruct.evaluate.metrics import ROUGE_L, scorable
 from selfinstruct.evaluate.predictions import AllTasks
 from selfinstruct.evaluate.results import metrics_of
+from selfinstruct.report.numbers.verdict import NAMES
 from selfinstruct.stages.rows import Rows
 
 if TYPE_CHECKING:

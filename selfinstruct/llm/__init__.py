@@ -136,8 +136,8 @@ class ModelKind:
         free: whether requests cost nothing.
         writes: whether it answers prompts, so that `open` makes a `Model`.
         embeds: whether it gives texts vectors, so that `open` makes an `EmbeddingModel`.
-        check: the faults of its files, which are found before a run; gets the user's folder and the config key
-            of its options.
+        check: the faults of its files, found before a run; gets the user's folder and the config key of its
+            options.
     """
 
     open: Callable[[ModelConfig, Path], Opened]

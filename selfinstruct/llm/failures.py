@@ -54,7 +54,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
         return Reply(text, fate, config.name, error=words, doubtful=doubtful)
     if status == 429:
         raise TransientError(
-            "the provider asks to go slower (429)", _retry_after(said), slower=True
+            "the provider asks to go slower (429)", retry_after(said), slower=True
         ) from error
     if status == 408:
         raise TransientError(f"no reply within {config.timeout:g} s") from error
@@ -64,6 +64,20 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
     if said.is_like(SETUP):
         raise ModelError(whole) from error
     raise RefusedError(whole, words, access=status == 403) from error
+
+
+def retry_after(said: Said) -> float | None:
+    """The seconds that the server asks to wait; it may also give milliseconds or a date."""
+    exact, asked = said.headers.get("retry-after-ms"), str(said.headers.get("retry-after", ""))
+    for seconds, unit in ((exact, 1000), (asked, 1)):
+        try:
+            return max(0.0, float(seconds) / unit)
+        except (TypeError, ValueError):
+            continue
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):  # none of these: our own waiting time applies
+        return None
 
 
 def _of_guard(error: UnusableError, config: ModelConfig) -> TransientError:
@@ -104,7 +118,7 @@ def _transient(error: Exception, said: Said, words: str, config: ModelConfig) ->
         return TransientError(words, silent=True)
     if _unreadable(error):
         words = f"its reply cannot be read; is model.api_base right? ({words})"
-    return TransientError(f"the server failed: {words}", _retry_after(said), silent=silent)
+    return TransientError(f"the server failed: {words}", retry_after(said), silent=silent)
 
 
 def _remedy(end: str, config: ModelConfig) -> str:
@@ -137,17 +151,3 @@ def _unreadable(error: Exception) -> bool:
     """Whether the library failed to read a reply that is not JSON, or not from a model."""
     made_of = [one for one in chain(error) if not isinstance(one, OSError)]
     return any(isinstance(one, ValueError | AttributeError | KeyError | TypeError) for one in made_of)
-
-
-def _retry_after(said: Said) -> float | None:
-    """The seconds that the server asks to wait; it may also give milliseconds or a date."""
-    exact, asked = said.headers.get("retry-after-ms"), str(said.headers.get("retry-after", ""))
-    for seconds, unit in ((exact, 1000), (asked, 1)):
-        try:
-            return max(0.0, float(seconds) / unit)
-        except (TypeError, ValueError):
-            continue
-    try:
-        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):  # none of these: our own waiting time applies
-        return None

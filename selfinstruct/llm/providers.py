@@ -1,6 +1,6 @@
-"""Any provider, through LiteLLM; this is the only module that imports LiteLLM.
+"""Any provider, through LiteLLM, which is imported here.
 
-`failures` sorts the errors that LiteLLM raises.
+`failures` sorts the errors that LiteLLM raises; `fine_tuning` has its calls for tuning jobs.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class LiteLLM:
         """See `Model`. LiteLLM's import takes seconds, so it runs in a thread and other work goes on."""
         if self._config.api_base:
             await asyncio.to_thread(reach, self._config.api_base)
-        self._library = await asyncio.to_thread(_library)
+        self._library = await asyncio.to_thread(load)
         if self._config.name.partition("/")[0] in ADDRESSED:
             found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
             if not found[3]:
@@ -128,20 +128,8 @@ class LiteLLM:
 
     async def close(self) -> None:
         """See `Model`."""
-        if self._library is None:
-            return
-        from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
-        from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
-
-        # Otherwise its task stays, and logs its remaining work in the next run; a request starts it.
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(GLOBAL_LOGGING_WORKER.flush(), LONGEST_FLUSH)
-        await GLOBAL_LOGGING_WORKER.stop()
-        if self._pooled is not None:
-            await self._pooled.close()
-        await close_litellm_async_clients()
-        self._library.in_memory_llm_clients_cache.flush_cache()  # or the next stage gets a closed client
-        await asyncio.sleep(0)  # so that connections finish closing before the loop ends
+        if self._library is not None:
+            await release(self._library, self._pooled)
 
     def _client(self) -> dict[str, Any]:
         """One pooled OpenAI client, if LiteLLM accepts one from us.
@@ -162,22 +150,7 @@ class LiteLLM:
         return {} if self._pooled is None else {"client": self._pooled}
 
 
-def _openai_client(key: str, base: str | None, timeout: float, anonymous: bool) -> Any:
-    from litellm.llms.openai.common_utils import BaseOpenAILLM
-
-    from selfinstruct.llm.anonymous import Anonymous, Once
-
-    over = BaseOpenAILLM._get_async_http_client()
-    kind = Anonymous if anonymous else Once
-    return kind(api_key=key, base_url=base, http_client=over, timeout=timeout)
-
-
-def _messages(request: Request) -> list[dict[str, str]]:
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return [*system, {"role": "user", "content": request.prompt}]
-
-
-def _library() -> Any:
+def load() -> Any:
     """Import LiteLLM, without the network and without a .env; at the first use, since it takes seconds."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
@@ -200,3 +173,34 @@ def _library() -> Any:
     library.telemetry = False
     library.DEFAULT_MAX_RETRIES = 0  # embedding requests use this even if 0 is given
     return library
+
+
+async def release(library: Any, client: Any = None) -> None:
+    """Close what LiteLLM has opened in this loop, and a client of ours."""
+    from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
+    from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
+
+    # Otherwise its task stays, and logs its remaining work in the next run; a request starts it.
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(GLOBAL_LOGGING_WORKER.flush(), LONGEST_FLUSH)
+    await GLOBAL_LOGGING_WORKER.stop()
+    if client is not None:
+        await client.close()
+    await close_litellm_async_clients()
+    library.in_memory_llm_clients_cache.flush_cache()  # or the next stage gets a closed client
+    await asyncio.sleep(0)  # so that connections finish closing before the loop ends
+
+
+def _openai_client(key: str, base: str | None, timeout: float, anonymous: bool) -> Any:
+    from litellm.llms.openai.common_utils import BaseOpenAILLM
+
+    from selfinstruct.llm.anonymous import Anonymous, Once
+
+    over = BaseOpenAILLM._get_async_http_client()
+    kind = Anonymous if anonymous else Once
+    return kind(api_key=key, base_url=base, http_client=over, timeout=timeout)
+
+
+def _messages(request: Request) -> list[dict[str, str]]:
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    return [*system, {"role": "user", "content": request.prompt}]

@@ -15,6 +15,7 @@ from typing import Any
 from selfinstruct.llm.bodies import cut_error, named, parsed
 
 OPENAI, ANTHROPIC = ("/completions", "/embeddings"), "/messages"  # the ends of their paths
+TUNING = ("/files", "/fine_tuning/")  # parts of the paths of tuning jobs, whose answers need no repair
 TEXTS = ("text", "output_text")  # types of a part that is text
 NATIVE = "native_finish_reason"  # LiteLLM keeps the provider's own reason here in chat mode
 FAILED = 502
@@ -65,6 +66,9 @@ def mended(path: str, status: int, content: bytes, charset: str | None = None) -
     """
     if status >= 400:
         return status, cut_error(content, charset)
+    if 200 <= status < 300 and any(part in path for part in TUNING):
+        _read(content, charset)  # LiteLLM would take an HTML page for an answer
+        return status, content
     if not 200 <= status < 300 or not path.endswith((*OPENAI, ANTHROPIC)):
         return status, content
     body = _read(content, charset)

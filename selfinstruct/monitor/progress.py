@@ -129,8 +129,8 @@ class Progress:
     def work(self, name: str) -> Iterator[Callable[[int, int, int, Sequence[str]], None]]:
         """Show other work than that of a stage.
 
-        Gives a function that gets how much is done, how much there is, how much was done before, and notes; the
-        time left is counted from its first call.
+        Gives a function that gets how much is done, how much there is, how much was done before, and
+        notes; the time left is counted from its first call.
         """
         shown = Work(name)
         with ExitStack() as stack:

@@ -13,7 +13,17 @@ from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.layout import path_below, plain_list
 from selfinstruct.recipe.again import sections
 from selfinstruct.registry import validate
-from selfinstruct.report.writing import Report, Tell, at, in_folder, short, write_comparison, write_run
+from selfinstruct.report.numbers.tuning import is_tuning
+from selfinstruct.report.writing import (
+    Report,
+    Tell,
+    at,
+    in_folder,
+    short,
+    write_comparison,
+    write_run,
+    write_tuned,
+)
 from selfinstruct.run_folder.folder import JOURNAL
 from selfinstruct.run_folder.opened import CONFIG, opened, run_of
 
@@ -23,6 +33,7 @@ selfinstruct report: write the page that explains a run, or a page that compares
   selfinstruct report RUN                          report.html and stats.json in the run's folder
   selfinstruct report RUN RUN …                    a comparison, beside the first run
   selfinstruct report SWEEP                        a comparison of its jobs, in the sweep's folder
+  selfinstruct report EVALUATION                   scores, differences and answers, in the evaluation's folder
 
   RUN is the folder of a run, finished or not, also while it runs. The page is one file; it opens from the
   disk, in any browser, and loads nothing. stats.json has the same numbers.
@@ -46,15 +57,28 @@ def main(arguments: list[str], project: Path) -> int:
         UserError: if the arguments name no run, or the report cannot be made.
     """
     runs, overrides, to = _parsed(arguments, project)
-    jobs = jobs_of(path_below(project, runs[0])) if len(runs) == 1 else []
-    if len(runs) == 1 and not jobs:
+    one = path_below(project, runs[0]) if len(runs) == 1 else None
+    jobs = jobs_of(one) if one else []
+    if one and is_tuning(one) and not (one / JOURNAL).is_file():
+        report = to or in_folder(one)
+        write_tuned(one, _bound({}, overrides, project), project, report, Progress().say)
+    elif one and not jobs:
         path = run_of(runs[0], project, "report")
         report = to or in_folder(path)
-        write_run(path, _options(path, overrides, project), project, report, Progress().say)
+        write_run(path, options_of(path, overrides, project), project, report, Progress().say)
     else:
         report = _compare(runs, jobs, overrides, project, to)
     print(f"report: {short(report.page, project)}, {short(report.numbers, project)}")
     return 0
+
+
+def options_of(path: Path, overrides: Sequence[str], project: Path) -> ReportConfig:
+    """The options that the run has saved, changed by those typed; its report may have been off."""
+    saved: Any = None
+    with opened(path, project) as run:
+        if (run.path / CONFIG).is_file():
+            saved = run.config.get("report")
+    return _bound(saved if isinstance(saved, dict) else {}, overrides, project)
 
 
 def jobs_of(folder: Path) -> list[Path]:
@@ -100,13 +124,13 @@ def _compare(
     if jobs:
         sweep = path_below(project, typed[0])
         report = to or in_folder(sweep)
-        write_sweep(sweep, _options(jobs[0], overrides, project), project, report, Progress().say)
+        write_sweep(sweep, options_of(jobs[0], overrides, project), project, report, Progress().say)
         return report
     paths = [run_of(name, project, "report") for name in typed]
     report = to or _beside(paths)
     names = [short(path, project) for path in paths]
     command = shlex.join(["selfinstruct", "report", *names])
-    runs, options = dict(zip(names, paths, strict=True)), _options(paths[0], overrides, project)
+    runs, options = dict(zip(names, paths, strict=True)), options_of(paths[0], overrides, project)
     title = f"{len(paths)} runs compared"
     write_comparison(runs, options, project, report, Progress().say, title, command)
     return report
@@ -137,13 +161,9 @@ def _parsed(arguments: Sequence[str], project: Path) -> tuple[list[str], list[st
     return runs, overrides, at(path_below(project, to)) if to else None
 
 
-def _options(path: Path, overrides: Sequence[str], project: Path) -> ReportConfig:
-    """The options that the run has saved, changed by those typed; its report may have been off."""
-    saved: Any = None
-    with opened(path, project) as run:
-        if (run.path / CONFIG).is_file():
-            saved = run.config.get("report")
-    kept = {"report": saved if isinstance(saved, dict) else {}}
+def _bound(saved: dict[str, Any], overrides: Sequence[str], project: Path) -> ReportConfig:
+    """Saved options, changed by those typed."""
+    kept = {"report": saved}
     found = sections(kept, overrides, project, ("report",), ("to",))["report"]
     if not isinstance(found, dict):
         raise UserError(f"report={found}: write report.KEY=VALUE; report=off is for the command of a run")

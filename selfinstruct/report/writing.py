@@ -16,10 +16,12 @@ from typing import Any
 
 from selfinstruct.config import ReportConfig
 from selfinstruct.errors import UserError
-from selfinstruct.report.numbers.stats import TABLES, gather, stats_text
+from selfinstruct.report.numbers.stats import TABLES, gather, rounded, stats_text
+from selfinstruct.report.numbers.tuning import tuning_of
 from selfinstruct.report.page import vega
 from selfinstruct.report.page.contents import compared_page, run_page
 from selfinstruct.report.page.marks import Figure
+from selfinstruct.report.page.tuned import tuned_page
 from selfinstruct.run_folder.opened import CONFIG, OpenedRun, opened
 from selfinstruct.safety.blot import blotted
 
@@ -73,6 +75,26 @@ def write_run(path: Path, options: ReportConfig, project: Path, report: Report, 
     typed = shlex.quote(short(path, project))
     command = f"selfinstruct report {typed}"
     text, figures = run_page(stats, typed, command, report.numbers.name, recipe)
+    _write(report, text, stats_text(stats), figures, options, tell)
+
+
+def write_tuned(path: Path, options: ReportConfig, project: Path, report: Report, tell: Tell) -> None:
+    """Write the report of a folder of a tuned model, of an evaluation, or of a sweep over trainings.
+
+    Args:
+        path: the folder.
+        options: the report's options.
+        project: the user's folder.
+        report: where to write it.
+        tell: gets a line about the step that begins.
+
+    Raises:
+        UserError: if the files cannot be written.
+    """
+    stats = clean(rounded(tuning_of(path, options.rows)))
+    typed = shlex.quote(short(path, project))
+    tell("writing the page")
+    text, figures = tuned_page(stats, typed, f"selfinstruct report {typed}", report.numbers.name)
     _write(report, text, stats_text(stats), figures, options, tell)
 
 

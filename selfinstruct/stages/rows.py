@@ -69,7 +69,8 @@ class Rows(StageKind):
 
     def gives(self, stage: Stage | None = None) -> Sample:
         """See `StageKind`; the sample values are those of the first row."""
-        first: dict[str, Any] = dict.fromkeys(self.mapped.columns, "text")
+        fields = [field for field, column in self.mapped.columns.items() if column is not None]
+        first: dict[str, Any] = dict.fromkeys(fields, "text")
         for row in reversed(stage.material.rows if stage and stage.material else ()):
             first = {**first, **row}
         return samples(first, stage.name if stage else "")
@@ -99,5 +100,8 @@ class Rows(StageKind):
         order = found[:]
         stream(seed, stage.name, "order").shuffle(order)
         chosen = order[: self.most]
-        picked = chosen if self.shuffle else sorted(chosen, key=lambda one: one[0])
+        if self.shuffle:  # a run has its records in the order of their numbers
+            picked = list(enumerate((row for _, row in chosen), 1))
+        else:
+            picked = sorted(chosen, key=lambda one: one[0])
         return [stage.record(number, 0, row) for number, row in picked]

@@ -55,8 +55,8 @@ def base_of(name: str, project: Path) -> Base:
         return Base(name, None, str(path))
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise UserError(
-            f"train.base: there is no {path}; write embedded, a GGUF file, a folder in Hugging Face form, or a "
-            "name of the Hugging Face hub, such as HuggingFaceTB/SmolLM2-135M-Instruct"
+            f"train.base: there is no {path}; write embedded, a GGUF file, a folder in Hugging Face form, or "
+            "a name of the hub, such as HuggingFaceTB/SmolLM2-135M-Instruct"
         )
     return Base(name, None, name)
 
@@ -123,7 +123,7 @@ def _loaded(base: Base, kind: Any, **options: Any) -> Any:
 
 
 def _forget_quantizer(model: Any) -> None:
-    """Take off what transformers remembers of a GGUF file: it would refuse to tune the model or to save it."""
+    """Remove what transformers remembers of a GGUF file: it would refuse to tune or to save the model."""
     for holder, name in ((model, "hf_quantizer"), (model, "quantization_method")):
         if hasattr(holder, name):
             setattr(holder, name, None)

@@ -1,9 +1,9 @@
 """The process that trains: it reads a job from its standard input, and writes what it does to its output.
 
-A training has a process of its own, so that the memory is free again at its end, what the libraries print goes to
-a log, and a process that the system ends for its memory leaves one that can say so. It ends when its input does,
-so it never outlives the command. `here` starts it; each line of its output is a JSON object with one key:
-`doing`, `plan`, `step`, `say`, `error` or `ended`.
+A training has a process of its own. So its memory is free at its end, what the libraries print goes to a log,
+and if the system ends it because memory runs out, the command can say so. It ends when its input does, so it
+never outlives the command. `here` starts it; each line of its output is a JSON object with `doing`, `plan`,
+`step`, `say`, `error` or `ended`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> int:
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_command, daemon=True).start()
     try:
-        do(job, emit)
+        do(job, emit, Stop(emit))
     except UserError as error:
         emit(error=str(error))
         return 1
@@ -63,12 +63,13 @@ def _end_with_the_command() -> None:
     os._exit(1)
 
 
-def do(job: dict[str, Any], emit: Emit) -> None:
+def do(job: dict[str, Any], emit: Emit, stop: Any) -> None:
     """Plan a training, and do it unless only the plan is asked for.
 
     Args:
         job: {"base": name, GGUF file, source; "train": the section; "folder", "seed", "plan_only"}.
         emit: writes a line.
+        stop: `stop.asked` says that the user wants to stop; `stop.training` is set once the training begins.
 
     Raises:
         UserError: for what the user can mend.
@@ -86,14 +87,15 @@ def do(job: dict[str, Any], emit: Emit) -> None:
     name, file, source = job["base"]
     base = Base(name, Path(file) if file else None, source)
     work = Work(base, train, Path(job["folder"]), job["seed"], emit)
-    stop = _Stop(emit)
-    work.prepare()
-    job["micro"] = work.micro
+    try:
+        work.prepare()
+    finally:
+        job["micro"] = work.micro  # for the remedy, if the memory runs out
     if not job["plan_only"]:
         work.train(stop)
 
 
-class _Stop:
+class Stop:
     """Whether the user has asked to stop; before the training begins, there is nothing to keep.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from selfinstruct.errors import UserError
@@ -17,10 +18,10 @@ selfinstruct finetune: tune a model on the dataset of a run, and say whether it 
 
   selfinstruct finetune RUN [train=NAME] [KEY=VALUE …]
 
-  RUN is the folder of a run, finished or not. Its records, as the export chat has them, are the examples; only
-  the answers are learned. The tuned model is in RUN/model and is used as model=RUN/model. At the end, the base
-  and the tuned model answer the tasks of eval, and the difference is printed with its interval. The same command
-  goes on after an interruption; what is finished is not done again.
+  RUN is the folder of a run, finished or not. Its records are the examples, as the export chat writes them;
+  only the answers are learned. The tuned model is in RUN/model, and model=RUN/model uses it. At the end, the
+  base and the tuned model answer the tasks of eval, and the difference is printed with its interval. After an
+  interruption, the same command goes on; what is finished is not done again.
 
   selfinstruct finetune runs/quickstart                        the embedded model, by LoRA
   selfinstruct finetune runs/quickstart --plan                 what would it do, and how long would it take?
@@ -35,10 +36,11 @@ selfinstruct finetune: tune a model on the dataset of a run, and say whether it 
   eval=…           the tasks: general_en, user_tasks, …; and eval.tasks=N for the first comparison
   to=DIR           another folder for the model; with -m, for all of them
   fresh=true       set aside what is in that folder, and start again
+  yes=true         for hosted: agree to the costs beforehand; trust=[HOST]: servers that may get the key
   --plan           print the plan and end
   -m               one model for each combination of values (a=1,2), in RUN/models; and for several runs (A,B)
 """
-TO, FRESH = "to", "fresh"
+TO, FRESH, YES, TRUST = OWN = ("to", "fresh", "yes", "trust")
 PLAN, MANY = ("--plan",), ("-m", "--multirun")
 
 
@@ -54,23 +56,32 @@ def main(arguments: list[str], project: Path) -> int:
     if len(words) != 1:
         raise UserError("finetune takes the folder of one run: selfinstruct finetune runs/quickstart")
     overrides = [part for part in arguments if part != words[0] and part not in (*PLAN, *MANY)]
-    own = {key: value for key, _, value in (part.partition("=") for part in overrides) if key in (TO, FRESH)}
+    own = {key: value for key, _, value in (part.partition("=") for part in overrides) if key in OWN}
     overrides = [part for part in overrides if part.partition("=")[0] not in own]
-    fresh = own.get(FRESH, "false").lower()
-    if fresh not in ("true", "false"):
-        raise UserError(f"fresh={own[FRESH]}: write fresh=true")
-    to = _folder(own[TO], project) if TO in own else None
-    plan_only = any(part in PLAN for part in arguments)
+    asked = Asked(
+        run=words[0],
+        path=Path(),
+        overrides=tuple(overrides),
+        folder=_folder(own[TO], project) if TO in own else None,
+        plan_only=any(part in PLAN for part in arguments),
+        fresh=_flag(FRESH, own),
+        yes=_flag(YES, own),
+        trust=tuple(one.strip() for one in own.get(TRUST, "").strip("[]").split(",") if one.strip()),
+        again=_typed(arguments),
+    )
     if any(part in MANY for part in arguments):
         from selfinstruct.train.sweep import sweep
 
-        return sweep(words[0].split(","), overrides, to, project, plan_only, fresh == "true", Progress())
-    run = run_of(words[0], project, "finetune")
-    asked = Asked(
-        words[0], run, tuple(overrides), to or run / "model", plan_only, fresh == "true", _typed(arguments)
-    )
-    tune(asked, project, Progress())
+        return sweep(asked, project, Progress())
+    tune(replace(asked, path=run_of(words[0], project, "finetune")), project, Progress())
     return 0
+
+
+def _flag(key: str, own: Mapping[str, str]) -> bool:
+    value = own.get(key, "false").lower()
+    if value not in ("true", "false"):
+        raise UserError(f"{key}={own[key]}: write {key}=true")
+    return value == "true"
 
 
 def _folder(words: str, project: Path) -> Path:

@@ -103,7 +103,7 @@ def _sample(run: OpenedRun, of: str) -> dict[str, Any]:
 
 
 def _records(source: Source, of: str, which: str) -> Iterator[Record]:
-    """The records of a stage; with `all`, also those that a check rejected, with the fields of their parent."""
+    """The records of a stage; `all` adds those that a check rejected, with their parent's fields."""
     if which == "none":
         return
     yield from source.of(of)

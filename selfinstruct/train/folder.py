@@ -24,7 +24,7 @@ def opened_for(prepared: Prepared, base: Base) -> Iterator[dict[str, Any]]:
     They are those of an earlier start, if it is the same training; its state says whether it is finished.
 
     Raises:
-        UserError: if another process uses the folder, it cannot be written, or it belongs to another training.
+        UserError: if another process uses the folder, it cannot be written, or it holds another training.
     """
     from filelock import FileLock, Timeout
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ WRITE_EVERY = 1.0  # seconds
 
 
 def follower(
-    folder: Path, train: TrainConfig, tokens: Sequence[int], examples: int, stop: Any, emit: Any
+    folder: Path, train: TrainConfig, tokens: Sequence[int], known: Mapping[str, Any], stop: Any, emit: Any
 ) -> Any:
     """A callback for the trainer.
 
@@ -22,7 +22,7 @@ def follower(
         folder: the folder with `training.json`, which has the facts that are known before.
         train: the section `train`.
         tokens: the tokens seen after each step, from step 0 on.
-        examples: how many examples there are.
+        known: more facts for `training.json`, `examples` among them.
         stop: `stop.asked` says that the user wants to stop; `stop.training` is set when there is something to
             keep.
         emit: writes a line to the command that waits.
@@ -31,7 +31,7 @@ def follower(
 
     class Follower(TrainerCallback):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
-            self.facts = log.read(folder)
+            self.facts = {**log.read(folder), **known}
             self.losses: list[dict[str, Any]] = list(self.facts.get("losses") or [])
             self.step = 0
             self._began = self._saved = time.monotonic()
@@ -52,7 +52,7 @@ def follower(
                 self.losses.append(
                     {
                         "step": state.global_step,
-                        "epoch": round(state.global_step * train.batch_size / examples, 3),
+                        "epoch": round(state.global_step * train.batch_size / known["examples"], 3),
                         "loss": round(float(logs["loss"]), 4),
                         "learning_rate": float(logs.get("learning_rate", 0.0)),
                         "seconds": round(self._seconds, 1),
@@ -96,7 +96,7 @@ def follower(
                 "state": state,
                 "tokens": tokens[self.step],
                 "steps": self.step,
-                "epochs": round(self.step * train.batch_size / examples, 3),
+                "epochs": round(self.step * train.batch_size / known["examples"], 3),
                 "seconds": round(self._seconds, 1),
                 "peak_memory_mb": memory.peak_mb(),
                 "losses": self.losses,

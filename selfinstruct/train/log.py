@@ -1,4 +1,4 @@
-"""`training.json`: what a training is and how far it has come. It is put in place whole, so anyone can read it."""
+"""`training.json`: what a training is, and how far it has come; always a whole file."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def told(overlap: dict[str, Any], examples: int) -> str:
         return ""
     first = ", ".join(f"{one['example']} (with {one['task']})" for one in overlap["named"][:3])
     return (
-        f"{count:,} of the {examples:,} examples overlap with the evaluation {overlap['eval']}, so the score of "
-        f"the tuned model is too good: {first}{' …' * (count > 3)}. To leave such records out of a run, add the "
-        f"filter decontaminate"
+        f"{count:,} of the {examples:,} examples overlap with the evaluation {overlap['eval']}, so the score "
+        f"of the tuned model is too good: {first}{' …' * (count > 3)}. To leave such records out of a run, "
+        f"add the filter decontaminate"
     )

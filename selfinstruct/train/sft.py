@@ -1,7 +1,7 @@
 """The training itself: TRL's SFTTrainer and PEFT's LoRA, with a loss only on the answers.
 
-The examples come as tokens in their final order (`tokens.order`), so the trainer takes one after the other, and a
-training that goes on from a checkpoint sees the same ones as one that was never interrupted.
+The examples come as tokens in their final order (`tokens.order`). So the trainer takes one after the other,
+and a training that goes on from a checkpoint sees the same ones as one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def bfloat16(train: TrainConfig) -> bool:
     import torch
 
     if train.precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
     return train.precision == "bfloat16"
 
 

@@ -54,8 +54,8 @@ def _shared(first: Sequence[int], whole: Sequence[int]) -> int:
 def order(lengths: Sequence[int], epochs: float, batch: int, seed: int) -> list[int]:
     """The numbers of the examples in the order of training, over all epochs.
 
-    The order depends on nothing else, so a training that was interrupted goes on at the same place. Each epoch has
-    each example once. Batches have examples of similar length, and come in random order.
+    The order depends on nothing else, so a training that was interrupted goes on at the same place. Each
+    epoch has each example once. Batches have examples of similar length, and come in random order.
 
     Args:
         lengths: the number of tokens of each example.

@@ -1,24 +1,24 @@
-"""One `finetune`: examples, overlap with the evaluation, the training, and the evaluation before and after."""
+"""One `finetune`: examples, overlap with the evaluation, training, and evaluation before and after."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import EvalConfig
 from selfinstruct.evaluate.evaluation import evaluate
 from selfinstruct.monitor.progress import Progress
+from selfinstruct.report.writing import short
 from selfinstruct.run_folder.opened import opened
+from selfinstruct.train import ending
 from selfinstruct.train.examples import examples_of
 from selfinstruct.train.kinds import Prepared, Trained, training
 from selfinstruct.train.overlap import overlap_of, told
 from selfinstruct.train.settings import Settings, as_overrides, settings_of
 
+OWN_KEYS = ("to", "fresh", "yes", "trust")  # of the verb
 EVALUATION = "evaluation"  # the folder below that of the model
-ENDING = "selfinstruct.train.ending"
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,23 @@ class Asked:
         run: the run as typed.
         path: its folder.
         overrides: of train, finetune and eval.
-        folder: the folder of the model.
+        folder: the folder of the model; None for `model` in the run's folder.
         plan_only: whether to print the plan only.
         fresh: whether to set aside what is in the folder.
         again: the command to go on with.
+        yes: whether the user agrees to the costs beforehand.
+        trust: servers that may get a key.
     """
 
     run: str
     path: Path
     overrides: tuple[str, ...]
-    folder: Path
+    folder: Path | None = None
     plan_only: bool = False
     fresh: bool = False
     again: str = ""
+    yes: bool = False
+    trust: tuple[str, ...] = ()
 
 
 def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] | None:
@@ -59,8 +63,9 @@ def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] |
         UserError: for a fault of the arguments, a run without a usable record, or a training that fails.
         Interrupted: if the user stops it.
     """
+    folder = asked.folder or asked.path / "model"
     with opened(asked.path, project) as run:
-        settings = settings_of(run, asked.overrides, ("to", "fresh"))
+        settings = settings_of(run, asked.overrides, OWN_KEYS)
         examples = examples_of(run, settings.finetune)
         seed = run.outline.seed
     overlap: dict[str, Any] = {"eval": settings.eval.path, "examples": 0, "named": []}
@@ -70,25 +75,32 @@ def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] |
     if overlap["examples"]:
         progress.say(f"note: {told(overlap, len(examples.rows))}")
     prepared = Prepared(
-        asked.run,
-        asked.folder,
-        project,
-        settings.train,
-        settings.finetune,
-        examples,
-        overlap,
-        seed,
-        progress,
-        asked.plan_only,
-        asked.fresh,
-        asked.again,
+        run=asked.run,
+        folder=folder,
+        project=project,
+        train=settings.train,
+        finetune=settings.finetune,
+        examples=examples,
+        overlap=overlap,
+        seed=seed,
+        progress=progress,
+        plan_only=asked.plan_only,
+        fresh=asked.fresh,
+        again=asked.again,
+        overrides=asked.overrides,
+        trust=asked.trust,
+        yes=asked.yes,
     )
     done = training(settings.train.kind)(prepared)
     made = None
     if settings.finetune.evaluate and len(done.models) > 1 and not asked.plan_only:
-        made = _evaluate(done, settings, asked.folder, project, progress)
+        made = _evaluate(done, settings, folder, project, progress)
     if done.note:
         print(done.note)
+    if not asked.plan_only:
+        ending.show(folder, project)
+        if page := ending.write_report(asked.path, folder, project, progress):
+            print(f"report: {short(page, project)}")
     return made
 
 
@@ -96,23 +108,4 @@ def _evaluate(
     done: Trained, settings: Settings, folder: Path, project: Path, progress: Progress
 ) -> Mapping[str, Any]:
     overrides = [*as_overrides("eval", settings.eval.model_dump()), *done.overrides]
-    made = evaluate(list(done.models), overrides, folder / EVALUATION, project, progress)
-    if find_spec(ENDING):
-        from importlib import import_module
-
-        import_module(ENDING).show(folder, settings.eval, project)
-    else:
-        _show(made, settings.eval)
-    return made
-
-
-def _show(made: Mapping[str, Any], config: EvalConfig) -> None:
-    for name, model in made["models"].items():
-        for metric, score in model["scores"].items():
-            print(f"{name:<30} {metric} {score['mean']:5.1f} ({score['low']:.1f} to {score['high']:.1f})")
-    for one in made["differences"]:
-        shown = "" if one["shown"] else "; no difference shown"
-        print(
-            f"{one['after']} - {one['before']}: {one['metric']} {one['mean']:+.1f} "
-            f"({one['low']:+.1f} to {one['high']:+.1f}){shown}"
-        )
+    return evaluate(list(done.models), overrides, folder / EVALUATION, project, progress)

@@ -42,6 +42,8 @@ class Work:
         self.examples: list[Encoded] = []
         self.drawn: list[int] = []
         self.as_gguf = False
+        self.too_long = 0
+        self.plan: dict[str, Any] = {}
 
     def prepare(self) -> None:
         """Load everything, and write the plan.
@@ -54,7 +56,7 @@ class Work:
 
         self.emit(doing="reading the examples")
         self.tokenizer = load_tokenizer(self.base)
-        too_long = self._read()
+        self.too_long = self._read()
         self.emit(doing=f"loading the base model {self.base.name}")
         bf16 = sft.bfloat16(self.config) and self.config.kind == "lora"  # the weights of full stay exact
         self.model = load_model(self.base, bf16)
@@ -67,7 +69,8 @@ class Work:
         if self.config.kind == "lora":
             self.model = sft.with_adapter(self.model, self.config)
         self.emit(doing="measuring a first step")
-        self.emit(plan=self._plan(too_long).facts())
+        self.plan = self._plan().facts()
+        self.emit(plan=self.plan)
 
     def _read(self) -> int:
         """Read the examples; return how many are too long."""
@@ -78,8 +81,8 @@ class Work:
         self.examples, too_long = encoded(rows, self.tokenizer, self.config.max_tokens)
         if not self.examples:
             raise UserError(
-                f"train.max_tokens: all {len(rows):,} examples are longer than {self.config.max_tokens:,} tokens; "
-                "set it higher"
+                f"train.max_tokens: all {len(rows):,} examples are longer than {self.config.max_tokens:,} "
+                "tokens; set it higher"
             )
         lengths = [len(one.ids) for one in self.examples]
         self.drawn = order(lengths, self.config.epochs, self.config.batch_size, self.seed)
@@ -87,7 +90,7 @@ class Work:
         self.micro = micro_batch(self.config.micro_batch, self.config.batch_size, max(lengths), on_gpu)
         return too_long
 
-    def _plan(self, too_long: int) -> Plan:
+    def _plan(self) -> Plan:
         import torch
 
         assert self.micro
@@ -96,7 +99,7 @@ class Work:
         rate, bytes_a_token = self._measure()
         trained = sum(one.numel() for one in self.model.parameters() if one.requires_grad)
         steps = steps_of(len(lengths), self.config.epochs, self.config.batch_size)
-        done = int((last.name.rpartition("-")[2])) if (last := self._checkpoint()) else 0
+        done = int(last.name.rpartition("-")[2]) if (last := self._checkpoint()) else 0
         tokens = sum(lengths[number] for number in self.drawn[done * self.config.batch_size :])
         kept = bytes_a_token * self.micro * max(lengths)
         states = 12 * trained  # its gradient, and two numbers of AdamW for each
@@ -119,7 +122,7 @@ class Work:
             device=torch.cuda.get_device_name() if on_gpu else f"{torch.get_num_threads()} threads",
             precision="bfloat16" if sft.bfloat16(self.config) else "float32",
             steps_done=done,
-            left_out={"train.max_tokens": too_long} if too_long else {},
+            left_out={"train.max_tokens": self.too_long} if self.too_long else {},
         )
 
     @property
@@ -161,9 +164,12 @@ class Work:
         Args:
             stop: says when; see `child`.
         """
-        follow = follower(
-            self.folder, self.config, self._tokens_by_step(), len(self.examples), stop, self.emit
-        )
+        left_out = {
+            **log.read(self.folder).get("left_out", {}),
+            **({"too_long": self.too_long} if self.too_long else {}),
+        }
+        known = {"examples": len(self.examples), "left_out": left_out, "plan": self.plan}
+        follow = follower(self.folder, self.config, self._tokens_by_step(), known, stop, self.emit)
         assert self.micro
         trainer = sft.trainer(
             self.model,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from selfinstruct.report.numbers.verdict import signed
+
 Stats = Mapping[str, Any]
 Value = float | str | None
 TEXT, COUNT, SHARE, ROUGE, WORDS = "text", "records", "share", "ROUGE-L", "words"
@@ -126,6 +128,20 @@ def _verbs(stats: Stats) -> Value:
     return stats["verbs"]["covered"] if stats.get("verbs") else None
 
 
+def tuned(stats: Stats) -> Mapping[str, Any] | None:
+    """What tuning on a run brought: the first difference of its evaluation; None if there is none."""
+    evaluation = (stats.get("tuning") or {}).get("evaluation") or {"differences": []}
+    return next(iter(evaluation["differences"]), None)
+
+
+def _brought(stats: Stats) -> Value:
+    one = tuned(stats)
+    if one is None:
+        return None
+    told = f"{signed(one['mean'])} ({signed(one['low'])} to {signed(one['high'])})"
+    return f"{told} {one['title']}" if one["shown"] else f"{told} {one['title']}, no difference shown"
+
+
 FIGURES: tuple[tuple[str, str, Callable[[Stats], Value]], ...] = (
     ("state", TEXT, lambda stats: stats["run"]["state"]),
     ("requests", "requests", _total("requests")),
@@ -144,4 +160,5 @@ FIGURES: tuple[tuple[str, str, Callable[[Stats], Value]], ...] = (
     ("cost", DOLLARS, _total("cost_usd")),
     ("cost of an instance", DOLLARS, _each),
     ("seconds", SECONDS, _total("seconds")),
+    ("brought by tuning", TEXT, _brought),
 )

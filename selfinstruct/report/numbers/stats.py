@@ -21,13 +21,14 @@ from selfinstruct.report.numbers.review_summary import review_summary
 from selfinstruct.report.numbers.run_facts import run_facts
 from selfinstruct.report.numbers.scan import Scan, scanned
 from selfinstruct.report.numbers.spending import spending, total
+from selfinstruct.report.numbers.tuning import tuning_of_run
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
 from selfinstruct.safety.blot import blotted
 from selfinstruct.text.tokenizers import is_english
 
 Stats = dict[str, Any]
-TABLES = ("records", "rejected")  # for the page only
+TABLES = ("records", "rejected", "answers")  # for the page only
 DIGITS = 6  # of fractions
 
 
@@ -77,8 +78,9 @@ def gather(
         "rejected": scan.rejections.table(run),
     }
     stats |= _of_texts(run, made.texts, tell)
+    stats |= tuning_of_run(run.path, most)
     stats["paper"] = beside(stats, run.outline.language)
-    found: Stats = _rounded(stats)
+    found: Stats = rounded(stats)
     return found
 
 
@@ -121,10 +123,10 @@ def _threshold(stage: StageOutline, config: dict[str, Any]) -> float | None:
     return next((float(one["threshold"]) for one in found if "threshold" in one), None)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """All fractions with as many digits as a reader needs, so that they do not differ by a machine's last."""
     if isinstance(value, float):
         return round(value, DIGITS)
     if isinstance(value, Mapping):
-        return {str(key): _rounded(one) for key, one in value.items()}
-    return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value
+        return {str(key): rounded(one) for key, one in value.items()}
+    return [rounded(one) for one in value] if isinstance(value, list | tuple) else value

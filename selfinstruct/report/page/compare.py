@@ -10,6 +10,8 @@ from typing import Any
 
 from selfinstruct.report.numbers import comparison
 from selfinstruct.report.page import formats
+from selfinstruct.report.page.evaluation import TOUCHES, ZERO, interval_of
+from selfinstruct.report.page.intervals import dots
 from selfinstruct.report.page.marks import Figure, overlaid
 from selfinstruct.report.page.theme import SERIES
 
@@ -69,7 +71,19 @@ def _cells(values: Sequence[Any], unit: str = "", best: int = 0) -> list[dict[st
 def figures(runs: Sequence[Run]) -> list[Figure]:
     """Charts with a line for each run; of many runs, the first ones."""
     shown = runs[:DRAWN]
-    return [*_over_time(shown), *_similarities(shown), *_lengths(shown)]
+    return [*_tuned(runs), *_over_time(shown), *_similarities(shown), *_lengths(shown)]
+
+
+def _tuned(runs: Sequence[Run]) -> Iterator[Figure]:
+    """What tuning on each run brought, with its interval."""
+    found = {run["name"]: comparison.tuned(run["stats"]) for run in runs}
+    values = [{"name": name, "kind": "", **interval_of(one)} for name, one in found.items() if one]
+    if values:
+        read = f"The difference between the model that was tuned on the run and its base. {TOUCHES}"
+        columns = ("run", "mean", "from", "to")
+        rows = [[one["name"], one["mean"], one["low"], one["high"]] for one in values]
+        spec = dots(values, "points", 0, ZERO, signs=True)
+        yield Figure("compared", "tuned", "Brought by tuning", read, spec, columns, rows, wide=True)
 
 
 def _over_time(runs: Sequence[Run]) -> Iterator[Figure]:

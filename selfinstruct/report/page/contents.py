@@ -11,6 +11,7 @@ from selfinstruct.report.page.cells import visible
 from selfinstruct.report.page.figures import figures
 from selfinstruct.report.page.marks import Figure
 from selfinstruct.report.page.render import page
+from selfinstruct.report.page.tuned import answers_table
 
 LONG = ("instruction", "input", "output", "text", "turns")  # fields that get a wide column
 NARROW = 8  # characters of a heading that a narrow column has room for
@@ -47,8 +48,9 @@ def run_page(
     """
     shown = visible({key: value for key, value in stats.items() if key not in TABLES})
     drawn = figures(shown)
-    tables = {**_records(stats, folder), **_rejected(stats, folder)}
+    tables = {**_records(stats, folder), **_rejected(stats, folder), **answers_table(stats)}
     facts = {"stats": shown, "tiles": _tiles(stats), "recipe": recipe, "command": command}
+    facts["linked"] = [row[0] for row in (stats.get("records") or {"rows": []})["rows"]]
     return page("run.html", drawn, tables, numbers_file=numbers_file, **facts), drawn
 
 

@@ -14,6 +14,7 @@ from selfinstruct.report.page.distributions import lengths, scores, similarity
 from selfinstruct.report.page.funnels import funnels, spending
 from selfinstruct.report.page.marks import Figure
 from selfinstruct.report.page.topics import classes, openings
+from selfinstruct.report.page.tuning import tuning
 
 Stats = Mapping[str, Any]
 MAKERS: tuple[Callable[[Stats], Iterator[Figure]], ...] = (  # in the order of the page
@@ -25,6 +26,7 @@ MAKERS: tuple[Callable[[Stats], Iterator[Figure]], ...] = (  # in the order of t
     classes,
     scores,
     spending,
+    tuning,
 )
 
 

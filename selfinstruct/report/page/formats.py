@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+from selfinstruct.report.numbers.verdict import signed
+
 NONE = "–"
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
 def number(value: Any) -> str:
@@ -37,6 +41,21 @@ def percent(value: float | None) -> str:
     return NONE if value is None else f"{value:.1%}"
 
 
+def percents(value: float) -> str:
+    """A share as a percentage, with digits only where they are needed."""
+    return f"{value * 100:.4g}%"
+
+
+def points(value: float | None) -> str:
+    """A score from 0 to 100, with one digit."""
+    return NONE if value is None else f"{value:.1f}"
+
+
+def change(value: float | None) -> str:
+    """A difference of scores, with its sign."""
+    return NONE if value is None else typeset(signed(value))
+
+
 def money(value: float | None) -> str:
     """US dollars; four digits below a dollar, where requests cost fractions of a cent."""
     if value is None:
@@ -57,6 +76,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
 
 
+def typeset(text: str) -> str:
+    """A sentence with minus signs, in which no line ends inside ROUGE-L."""
+    return _MINUS.sub("\N{MINUS SIGN}", unbroken(text))
+
+
 def unbroken(text: str) -> str:
     """A text in which no line ends inside ROUGE-L."""
     return text.replace("ROUGE-L", "ROUGE\N{NON-BREAKING HYPHEN}L")
@@ -66,7 +90,11 @@ FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
     "percent": percent,
     "measured": measured,
+    "percents": percents,
+    "points": points,
+    "signed": change,
     "money": money,
     "duration": duration,
+    "typeset": typeset,
     "unbroken": unbroken,
 }

@@ -28,6 +28,8 @@ COLOURS = {  # name: on a light ground, on a dark one
 SERIES = ("kept", "lost", "series-3", "series-4", "series-5", "series-6")  # runs or parts side by side
 # Paul Tol's scheme `light`, made for dark labels on coloured cells; legible on both grounds.
 CELLS = ("#77aadd", "#eedd88", "#ffaabb", "#44bb99", "#ee8866", "#99ddff", "#bbcc33", "#dddddd")
+# Ratings from the best to the worst, of the same scheme; each is also written on its part.
+RATINGS = ("#77aadd", "#99ddff", "#eedd88", "#ee8866", "#dddddd")
 CELL_INK = "#1b1e23"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif"
 

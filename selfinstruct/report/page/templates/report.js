@@ -4,6 +4,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const PAGE = 50; // rows drawn at a time
   const LONG = 220; // characters of a cell before "show all"
+  const THREE = { minimumFractionDigits: 3, maximumFractionDigits: 3 };
+  const SIGNED = { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" };
   const collator = new Intl.Collator(undefined, { numeric: true });
 
   function make(tag, parent, properties = {}, attributes = {}) {
@@ -68,8 +70,8 @@
   );
   links.forEach((_, id) => reader.observe(document.getElementById(id)));
 
-  // Tables. A column has a name and may have: width; number; filter: choose a value; beside: the column whose
-  // common words are marked; note: the column shown below it; hidden. A cell is text, a number, null or {text, of}.
+  // Tables. A column has a name and may have: width; number; signed: a number with its sign; filter: choose a value; beside:
+  // the column whose common words are marked; note: the column shown below it; hidden. A cell is text, a number, null or {text, of}.
   const textOf = (cell) => (cell === null ? "" : typeof cell === "object" ? cell.text : String(cell));
 
   function words(text) {
@@ -83,13 +85,14 @@
     }
   }
 
-  function fill(parent, cell, id, other) {
+  function fill(parent, cell, column, id, other) {
     if (cell === null || cell === "") {
       make("span", parent, { className: "none", textContent: cell === null ? "–" : "(empty)" });
       return;
     }
     if (typeof cell === "number") {
-      parent.append(Number.isInteger(cell) ? cell.toLocaleString("en") : cell.toFixed(3));
+      const form = column.signed ? SIGNED : Number.isInteger(cell) ? {} : THREE;
+      parent.append(cell.toLocaleString("en", form));
       return;
     }
     const text = textOf(cell);
@@ -110,7 +113,8 @@
       if (open && cell.of) {
         const cut = `The page has the first ${text.length.toLocaleString("en")} of ${whole.toLocaleString("en")} characters; all of them: `;
         const line = make("span", box, { className: "cutoff", textContent: cut });
-        make("code", line, { textContent: `selfinstruct show ${table(parent).folder} ${id}` });
+        const own = table(parent);
+        make("code", line, { textContent: own.folder ? `selfinstruct show ${own.folder} ${id}` : own.file });
       }
       say(open);
     });
@@ -230,11 +234,12 @@
       const row = found.rows[place];
       for (const index of visible) {
         const [cell, column] = [row[index], found.columns[index]];
-        const box = make(index ? "td" : "th", line, {}, { role: index ? "cell" : "rowheader", "data-name": column.name });
-        if (!index) box.scope = "row";
+        const first = index === visible[0];
+        const box = make(first ? "th" : "td", line, {}, { role: first ? "rowheader" : "cell", "data-name": column.name });
+        if (first) box.scope = "row";
         if (isFigure(column)) box.classList.add("figure");
         if (cell === null) box.classList.add("absent"); // not shown on a narrow screen
-        fill(box, cell, textOf(row[0]), column.beside === undefined ? null : row[column.beside]);
+        fill(box, cell, column, textOf(row[0]), column.beside === undefined ? null : row[column.beside]);
         if (column.note !== undefined && row[column.note] !== null) make("small", box, { textContent: textOf(row[column.note]) });
       }
       return line;
@@ -255,6 +260,13 @@
       const [place, down] = sorter.value.split(" ");
       order(Number(place), Boolean(down));
     });
+    // A link to a row of this table elsewhere on the page.
+    for (const link of document.querySelectorAll(`a[href="#${root.dataset.table}"][data-find]`)) {
+      link.addEventListener("click", () => {
+        input.value = link.dataset.find;
+        narrow();
+      });
+    }
     back.addEventListener("click", () => turn(-1));
     next.addEventListener("click", () => turn(1));
     show();

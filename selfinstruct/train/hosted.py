@@ -1,0 +1,157 @@
+"""`train=hosted`: a provider tunes its model on the examples, through LiteLLM's calls for tuning jobs.
+
+`hosted_steps` has the steps: upload, start, follow. `hosted.json` in the folder says how far they are
+(`hosted_state`), so the same command continues after Ctrl-C or a kill; the job goes on at the provider.
+
+To add a provider for which LiteLLM gets the calls, name it in `llm.fine_tuning.PROVIDERS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from selfinstruct.errors import UserError
+from selfinstruct.llm.fine_tuning import SUCCEEDED
+from selfinstruct.train.elsewhere import put_json, set_aside, short, write_examples
+from selfinstruct.train.hosted_cost import agree, cost_of, tokens_in
+from selfinstruct.train.hosted_server import hyperparameters_of, server_of, write_models
+from selfinstruct.train.hosted_state import HOSTED, OVER, STARTED, STARTING, facts_of, state_of
+from selfinstruct.train.hosted_steps import Work, forward, look_for_job, run
+from selfinstruct.train.kinds import Prepared, Trained
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+LOCK = "hosted.lock"
+
+
+def train(prepared: Prepared) -> Trained:
+    """Tune at a provider, or go on with that; see `kinds`.
+
+    Raises:
+        UserError: for a fault of the settings, if the user does not agree to the cost, or if the job fails.
+        Interrupted: if the user stops it; the job goes on at the provider.
+    """
+    server = server_of(prepared)
+    rows = [{"messages": row["messages"]} for row in prepared.examples.rows]  # ids are not allowed there
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    tokens = tokens_in(rows)
+    epochs = round(prepared.train.epochs)
+    if prepared.plan_only:
+        return Trained(note=cost_of(prepared, tokens, epochs))
+    with _locked(prepared):
+        facts = facts_of(
+            content,
+            base=server.name,
+            api_base=server.api_base,
+            hyperparameters=hyperparameters_of(prepared.train),
+            seed=prepared.seed,
+        )
+        work = Work(prepared, server, content, state_of(prepared.folder / HOSTED, facts))
+        write_examples(prepared)
+        if work.state.state == STARTING:  # a kill may have come before the id of the job was written
+            run(work, look_for_job(work))
+        if work.state.state in OVER:
+            prepared.progress.say(f"the job {work.state.job} {work.state.state}: {work.state.error}")
+        if work.state.state not in (STARTED, SUCCEEDED):
+            agree(prepared, cost_of(prepared, tokens, epochs))
+        if work.state.state != SUCCEEDED:
+            run(work, forward(work))
+        return _finished(work, tokens)
+
+
+@contextmanager
+def _locked(prepared: Prepared) -> Iterator[None]:
+    """Keep the folder for one process, after setting aside what is there if the user says so."""
+    folder = prepared.folder
+    if not prepared.fresh and (folder / "training.json").exists() and not (folder / HOSTED).exists():
+        raise UserError(
+            f"{short(folder, prepared.project)} has files of another training\n"
+            "  To set the folder aside: fresh=true; to write to another folder: to=DIR"
+        )
+    if prepared.fresh and folder.exists() and any(folder.iterdir()):
+        _lock(prepared).release()  # nobody else works there
+        prepared.progress.say(f"what was there is now in {set_aside(folder)}; a job of it goes on")
+    lock = _lock(prepared)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(prepared: Prepared) -> BaseFileLock:
+    from filelock import FileLock, Timeout
+
+    folder = prepared.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"{folder}: another finetune follows a job there; stop it first") from error
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}; set to=DIR") from error
+    return lock
+
+
+def _finished(work: Work, tokens: int) -> Trained:
+    """What came of the job.
+
+    Raises:
+        UserError: if it ended without a model.
+    """
+    state, prepared = work.state, work.prepared
+    if state.state in OVER:
+        raise UserError(_without_model(work))
+    if not state.model:
+        raise UserError(
+            f"{work.server.name}: the job {state.job} succeeded, but names no model\n"
+            "  look at the provider's page"
+        )
+    _write_training(work, tokens)
+    base, tuned = write_models(prepared, work.server, state.model)
+    name = f"{work.server.name.partition('/')[0]}/{state.model}"
+    lines = [f"tuned: {name}, in conf/model/{tuned}.yaml", f"to use it: model={tuned}"]
+    if work.server.name.startswith("openai/"):
+        lines[-1] += f", or model=openai model.name={name}"
+        return Trained((base, tuned), note="\n".join(lines), data=vars(state))
+    lines.append(
+        "Azure answers only from a deployment: deploy the model on its page, write the name of the "
+        f"deployment in conf/model/{tuned}.yaml, and type: selfinstruct evaluate model={base},{tuned}"
+    )
+    return Trained(note="\n".join(lines), data=vars(state))
+
+
+def _without_model(work: Work) -> str:
+    state = work.state
+    why = f": {state.error}" if state.error else ""
+    again = "run the same command again to start a new job, with the file that is there; you are asked first"
+    if "training_file" in why or "validation" in why.lower() or "format" in why.lower():
+        again = f"look at {HOSTED} and train.jsonl, change finetune.where or the run, and {again}"
+    return f"{work.server.name}: the job {state.job} {state.state}{why}\n  {again}"
+
+
+def _write_training(work: Work, tokens: int) -> None:
+    prepared, state = work.prepared, work.state
+    put_json(
+        prepared.folder / "training.json",
+        {
+            "state": "finished",
+            "kind": prepared.train.kind,
+            "base": prepared.train.base,
+            "model": state.model,
+            "job": state.job,
+            "examples": len(prepared.examples.rows),
+            "tokens": state.tokens or tokens,
+            "epochs": prepared.train.epochs,
+            "losses": [],
+            "train": prepared.train.model_dump(),
+            "finetune": prepared.finetune.model_dump(),
+            "left_out": dict(prepared.examples.left_out),
+            "overlap": dict(prepared.overlap),
+            "seed": prepared.seed,
+        },
+    )

@@ -1,0 +1,262 @@
+"""`selfinstruct evaluate`: models from a script answer tasks, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Typed, lines
+from results import refused, summary
+from server import ModelServer, text
+
+MODEL = """\
+# Answers from a script.
+kind: scripted
+name: NAME
+mode: chat
+api_base: null
+api_key_env: null
+concurrency: 4
+timeout: 10
+retries: 0
+sampling: {}
+options:
+  rules:
+    all: {match: '(?s)Say (.*?)\\.', reply: "REPLY"}
+"""
+MODELS = {"good": "{{ match[0] }} is the answer", "poor": "no idea at all", "half": "{{ match[0] }} perhaps"}
+EVAL = ("eval=general_en", "eval.path=tasks.jsonl", "eval.resamples=200")
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    """Tasks, each with an instruction of its own."""
+    return [
+        {
+            "id": f"t{place}",
+            "instruction": f"Say {place} in words number {place * 7}.",
+            "references": [f"{place} in words number {place * 7} is the answer", "another"],
+            "category": ("first", "second")[place % 2],
+        }
+        for place in range(count)
+    ]
+
+
+def write(path: Path, found: list[dict[str, Any]]) -> None:
+    """Write a JSONL file."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+
+
+@pytest.fixture
+def folder(project: Path) -> Path:
+    """A user's folder with twelve tasks and three models."""
+    (project / "conf/model").mkdir(parents=True)
+    for name, reply in MODELS.items():
+        content = MODEL.replace("NAME", name).replace("REPLY", reply)
+        (project / f"conf/model/{name}.yaml").write_text(content, encoding="utf-8")
+    write(project / "tasks.jsonl", rows(12))
+    return project
+
+
+def result(folder: Path, name: str = "evaluations/general_en") -> dict[str, Any]:
+    """What evaluation.json has."""
+    return dict(json.loads((folder / name / "evaluation.json").read_text(encoding="utf-8")))
+
+
+def test_models_side_by_side(typed: Typed, folder: Path) -> None:
+    """Each has a run; the scores, the difference and its interval are printed and written."""
+    status, out, err = typed("evaluate", "model=good,poor", *EVAL)
+    assert status == 0, err
+    made = result(folder)
+    assert (made["tasks"], list(made["models"]), made["failed"]) == (12, ["good", "poor"], {})
+    assert made["models"]["good"]["scores"]["rouge_l"]["mean"] == 100
+    assert made["models"]["good"]["run"] == "good"
+    one = made["differences"][0]
+    assert (one["before"], one["after"], one["shown"]) == ("good", "poor", True)
+    assert f"poor - good  {one['mean']:.1f} (" in out and "  shown  " in out
+    assert "evaluation: evaluations/general_en/evaluation.json" in out
+    assert [row["answer"] for row in lines(folder / "evaluations/general_en/poor/answers.jsonl")] == [
+        "no idea at all"
+    ] * 12
+    assert "poor, model 2 of 2" in err
+
+    status, out, _ = typed("evaluate", "model=good,poor", *EVAL, "eval.metrics=[chrf]", "cache=off")
+    assert (status, result(folder)["metrics"]) == (0, ["chrf"])
+    assert "chrF, 0 to 100" in out
+    asked = summary(folder / "evaluations/general_en/poor")["stages"]["answers"]
+    assert asked["requests"] == 12  # the same answers were scored again
+
+    replayed = typed("replay", "evaluations/general_en/good", "run_dir=again")
+    assert replayed[0] == 0, replayed[2]
+    assert lines(folder / "again/answers.jsonl") == lines(
+        folder / "evaluations/general_en/good/answers.jsonl"
+    )
+
+
+def test_the_plan(typed: Typed, folder: Path) -> None:
+    """It asks nothing; requests, tokens and cost of each model, of all together, and the budget."""
+    status, out, _ = typed("evaluate", "model=good,poor", *EVAL, "budget.requests=20", "--plan")
+    assert status == 0 and not (folder / "evaluations").exists()
+    assert "12 from tasks.jsonl, 12 different instructions" in out
+    assert "scored   ROUGE-L" in out and "good: new" in out
+    cells = {line.split()[0]: line.split()[1] for line in out.splitlines() if line.startswith("    ")}
+    assert (cells["good"], cells["poor"], cells["together"]) == ("12", "12", "24")
+    assert "budget.requests=20, for all models, stops the run at about 83%" in out
+
+
+def test_a_budget_is_for_all_models_together(typed: Typed, folder: Path) -> None:
+    """When it is spent, nothing is compared that is not whole; with a larger one the same command goes on."""
+    asked = ("evaluate", "model=good,poor", *EVAL)
+    status, _, err = typed(*asked, "budget.requests=20")
+    assert status == 3
+    assert "of all models together (budget.requests=20)" in err and "Not finished: poor" in err
+    assert list(result(folder)["models"]) == ["good"]
+    assert len(lines(folder / "evaluations/general_en/poor/answers.jsonl")) == 8
+    status, _, err = typed(*asked, "budget.requests=12")
+    assert (status, list(result(folder)["models"])) == (3, ["good"])
+    status, _, err = typed(*asked, "budget.requests=24")
+    assert (status, list(result(folder)["models"])) == (0, ["good", "poor"]), err
+
+
+def test_a_model_that_fails(typed: Typed, folder: Path) -> None:
+    """The others are scored, the status is 1, and the same command goes on once the cause is gone."""
+    broken = folder / "conf/model/poor.yaml"
+    whole = broken.read_text()
+    broken.write_text(whole.replace("(?s)Say (.*?)", "(?s)Say 7(.*?)"))
+    status, out, err = typed("evaluate", "model=poor,good", *EVAL)
+    assert status == 1
+    assert "poor failed:" in out and "good" in out
+    made = result(folder)
+    assert list(made["models"]) == ["good"] and "poor" in made["failed"]
+    refused(typed("evaluate", "model=poor", *EVAL, "to=other"), "poor failed")
+    broken.write_text(whole)
+    status, _, err = typed("evaluate", "model=poor,good", *EVAL, "fresh=true")
+    assert (status, list(result(folder)["models"])) == (0, ["poor", "good"]), err
+
+
+def test_every_fault_of_all_models_is_found_before_the_first_request(typed: Typed, folder: Path) -> None:
+    """One that all have is reported once; nothing is written."""
+    found = typed("evaluate", "model=good,goood,none.gguf", *EVAL, "eval.tempreature=1")
+    refused(found, "tempreature")
+    found = typed("evaluate", "model=good,goood,none.gguf", *EVAL)
+    refused(
+        found, "2 faults", "model=goood: unknown model config", "did you mean 'good'", "no file none.gguf"
+    )
+    (folder / "tasks.jsonl").write_text("")
+    found = typed("evaluate", "model=good,poor", *EVAL)
+    refused(found, "1 fault\n", "tasks.jsonl: is empty")
+    assert not (folder / "evaluations").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["model=A,B", "predictions=FILE"]),
+        (["model=good,good"], ["good is named twice"]),
+        (["model=local,embedded"], ["embedded is named twice (local means it too)"]),
+        (["model=good,"], ["a name is missing"]),
+        (["model=good", "--plann"], ["--plann", "did you mean '--plan'"]),
+        (["model=good", "poor"], ["'poor'", "model=A,B"]),
+        (["model=good,poor", "model.name=openai/x"], ["the name of every model", "conf/model"]),
+        (["model=good", "run_dir=x"], ["to=DIR"]),
+        (["model=good", "eval.path=none.jsonl"], ["no file none.jsonl"]),
+        (["model=good", "eval.tasks=0"], ["eval.tasks", "greater than or equal to 1"]),
+        (["model=good", "recipe=quickstart"], ["stages are not tasks and answers"]),
+    ],
+)
+def test_faults_of_the_command(typed: Typed, folder: Path, arguments: list[str], words: list[str]) -> None:
+    """Each has a remedy."""
+    refused(typed("evaluate", *EVAL, *arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("change", "overrides", "words"),
+    [
+        (
+            {3: {"instruction": " "}, 5: {"instruction": None}},
+            [],
+            ["tasks.jsonl lines 4, 6: has no instruction"],
+        ),
+        ({4: {"id": "t2"}}, [], ["1 ids are there more than once: t2", "eval.columns.task=null"]),
+        (
+            {4: {"references": []}, 9: {"references": ""}},
+            [],
+            [
+                "2 of 12 tasks have no reference",
+                "t4, t9",
+                "eval.columns.references=COLUMN",
+                "eval.metrics=null",
+            ],
+        ),
+        (
+            {place: {"references": ["Москва"]} for place in range(8)},
+            [],
+            ["ROUGE-L reads only the letters a to z", "in 8 of 12 tasks", "eval.language"],
+        ),
+        ({}, ["eval.columns.instruction=question"], ["no row has a column question"]),
+    ],
+)
+def test_faults_of_the_tasks(
+    typed: Typed, folder: Path, change: dict[int, Any], overrides: list[str], words: list[str]
+) -> None:
+    """With their places, and before anything is asked."""
+    found = rows(12)
+    for place, fields in change.items():
+        found[place] |= fields
+    write(folder / "tasks.jsonl", found)
+    refused(typed("evaluate", "model=good", *EVAL, *overrides), *words)
+    assert not (folder / "evaluations").exists()
+
+
+def test_some_of_the_tasks(typed: Typed, folder: Path) -> None:
+    """Drawn with the seed; more than there are is a note."""
+    plan = ("evaluate", "model=good", *EVAL, "--plan")
+    assert "5 from tasks.jsonl" in typed(*plan, "eval.tasks=5")[1]
+    assert "note: eval.tasks=99, but there are only 12" in typed(*plan, "eval.tasks=99")[1]
+    status, _, err = typed("evaluate", "model=good,poor", *EVAL, "eval.tasks=5", "to=five")
+    made = result(folder, "five")
+    assert (status, made["tasks"]) == (0, 5), err
+    assert "fewer than 10 tasks" in made["notes"][0]
+    refused(typed("evaluate", "model=good", *EVAL, "eval.tasks=6", "to=five"), "other settings", "five")
+
+
+def test_a_model_that_completes_prompts(typed: Typed, folder: Path) -> None:
+    """The embedded model is used in chat mode instead, and another one has a note."""
+    out = typed("evaluate", "model=local", *EVAL, "--plan")[1]
+    assert "note: model=local completes prompts" in out and "embedded: new" in out
+    out = typed("evaluate", "model=good", "model.mode=completion", *EVAL, "--plan")[1]
+    assert "note: good is used in completion mode" in out
+
+
+def test_weights_that_are_newer_than_the_answers(typed: Typed, folder: Path) -> None:
+    """The model was tuned again, so its earlier answers are set aside; until then they are used."""
+    content = MODEL.replace("NAME", "model").replace("REPLY", "old")
+    (folder / "conf/model/model.yaml").write_text(content, encoding="utf-8")
+    assert typed("evaluate", "model=model", *EVAL)[0] == 0
+    weights, plan = folder / "model.gguf", ("evaluate", "model=model.gguf", *EVAL, "--plan")
+    weights.write_bytes(b"GGUF")
+    os.utime(weights, (1, 1))
+    refused(typed(*plan), "evaluations/general_en/model", "other settings")
+    os.utime(weights)
+    status, out, err = typed(*plan)
+    assert status == 0, err
+    assert "note: model was tuned again since it answered; its earlier answers are set aside" in out
+    assert "model: the run in it will be set aside" in out
+
+
+def test_over_a_real_server(typed: Typed, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that are cut off are counted; an answer without text counts 0; its key is not written."""
+    monkeypatch.setenv("SERVED_KEY", "sk-served-123456789")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    model = MODEL.split("options")[0].replace("scripted", "litellm").replace("NAME", "openai/served")
+    with ModelServer(lambda asked: text("" if asked.number % 3 == 0 else "it is", "length")) as server:
+        model = model.replace("api_base: null", f"api_base: {server.base}")
+        model = model.replace("api_key_env: null", "api_key_env: SERVED_KEY")
+        (folder / "conf/model/served.yaml").write_text(model, encoding="utf-8")
+        status, out, err = typed("evaluate", "model=served", *EVAL, "cache=off")
+    assert status == 0, err
+    made = result(folder)["models"]["served"]
+    assert (made["empty"], made["missing"]) == (4, 4) and made["cut"] == 8
+    assert "8 of 12 answers of served were cut off at eval.max_tokens" in " ".join(out.split())
