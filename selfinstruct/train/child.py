@@ -34,12 +34,11 @@ QUIET = {
 
 def main() -> int:
     """Do one job; return the exit status."""
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    lines = os.dup(1)
     os.dup2(2, 1)  # what libraries print goes to the log
 
     def emit(**facts: Any) -> None:
-        lines.write(json.dumps(facts) + "\n")
-        lines.flush()
+        os.write(lines, f"{json.dumps(facts)}\n".encode())  # a signal's handler may write in between
 
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_command, daemon=True).start()
@@ -59,7 +58,8 @@ def main() -> int:
 
 
 def _end_with_the_command() -> None:
-    sys.stdin.read()
+    while os.read(0, 1):  # not by sys.stdin, whose lock would be held when the interpreter ends
+        pass
     os._exit(1)
 
 

@@ -77,7 +77,7 @@ def _make_way(prepared: Prepared, facts: Mapping[str, Any]) -> None:
     before = log.read(folder)
     differing = _differing(before, facts) if before else ["it holds other files"]
     if prepared.fresh:
-        _aside(folder)
+        set_aside(folder)
     elif differing:
         raise UserError(
             f"{folder} holds another training:\n    "
@@ -102,7 +102,8 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _aside(folder: Path) -> None:
+def set_aside(folder: Path) -> None:
+    """Rename a folder, to the first name that is free: `model.before-1`."""
     number = 1
     while (aside := folder.with_name(f"{folder.name}.before-{number}")).exists():
         number += 1

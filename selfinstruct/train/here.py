@@ -52,7 +52,11 @@ def train(prepared: Prepared) -> Trained:
         else:
             prepared.progress.say(f"{_short(prepared)} is tuned already")
     if not (prepared.folder / MODEL).is_file():
-        return Trained(note=f"the tuned model is in {_short(prepared)}, in Hugging Face form: vllm serve DIR")
+        note = (
+            f"the tuned model is in {_short(prepared)}, in Hugging Face form. It cannot be asked in this "
+            f"process, so it is not evaluated; to serve it: vllm serve {_short(prepared)}"
+        )
+        return Trained(note=note)
     return Trained((base.name, _named(prepared)), note=f"to use it: model={_named(prepared)}")
 
 
@@ -91,7 +95,7 @@ def _tune(prepared: Prepared, base: Base, folder: Path) -> None:
         status = process.wait()
     if ended == log.STOPPED:
         raise Interrupted(f"stopped; to go on, type the same command again: {prepared.again}")
-    if status:
+    if ended != log.FINISHED and (status or not prepared.plan_only):
         raise UserError(_broken(status, prepared, folder))
 
 
@@ -158,14 +162,15 @@ def _follow(prepared: Prepared, process: subprocess.Popen[str]) -> str | None:
 
 def _broken(status: int, prepared: Prepared, folder: Path) -> str:
     """What to say of a process that ended without saying why."""
-    if status == -signal.SIGKILL if hasattr(signal, "SIGKILL") else False:
+    if status == -getattr(signal, "SIGKILL", 0):
         train = prepared.train
         told = memory.remedy(train.kind, train.micro_batch, train.max_tokens, train.rank)
-        return f"the system ended the training, most likely for its memory: {told}"
-    last = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or [
-        "nothing"
+        return f"the system ended the training, most likely because memory ran out: {told}"
+    output = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines() or [
+        "no output"
     ]
-    return f"the training has failed (status {status}): {last[0]}\n  all of its output is in {folder / LOG}"
+    where = "" if prepared.plan_only else f"\n  all of its output is in {folder / LOG}"
+    return f"the training has failed (status {status}): {output[-1]}{where}"
 
 
 def _named(prepared: Prepared) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 from selfinstruct.evaluate.evaluation import evaluate
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.report.writing import short
+from selfinstruct.run_folder.folder import write_whole
 from selfinstruct.run_folder.opened import opened
 from selfinstruct.train import ending
 from selfinstruct.train.examples import examples_of
+from selfinstruct.train.folder import set_aside
 from selfinstruct.train.kinds import Prepared, Trained, training
 from selfinstruct.train.overlap import overlap_of, told
 from selfinstruct.train.settings import Settings, as_overrides, settings_of
 
 OWN_KEYS = ("to", "fresh", "yes", "trust")  # of the verb
-EVALUATION = "evaluation"  # the folder below that of the model
+EVALUATION, SECTION = "evaluation", "eval.json"  # the folder below that of the model, and its section eval
 
 
 @dataclass(frozen=True)
@@ -107,5 +110,15 @@ def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] |
 def _evaluate(
     done: Trained, settings: Settings, folder: Path, project: Path, progress: Progress
 ) -> Mapping[str, Any]:
-    overrides = [*as_overrides("eval", settings.eval.model_dump()), *done.overrides]
+    section = settings.eval.model_dump()
+    overrides = [*as_overrides("eval", section), *done.overrides]
+    _make_way(folder / EVALUATION, section)
     return evaluate(list(done.models), overrides, folder / EVALUATION, project, progress)
+
+
+def _make_way(folder: Path, section: Mapping[str, Any]) -> None:
+    """Set aside an evaluation of before with other tasks or another prompt; its answers are in the cache."""
+    kept, now = folder / SECTION, json.dumps(section, indent=2).encode()
+    if kept.is_file() and kept.read_bytes() != now:
+        set_aside(folder)
+    write_whole(kept, [now])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
 from pathlib import Path
 
 from conftest import Typed
 from results import on_a_terminal
+
+from selfinstruct.monitor.progress import Progress
 
 
 def test_a_bar_a_stage_on_a_terminal(project: Path) -> None:
@@ -31,3 +35,14 @@ def test_what_was_done_before_is_counted_once(typed: Typed) -> None:
         assert status == 0
         assert f"instructions: {target} of {target} " in err
         assert f"classification: {target} of {target} " in err
+
+
+def test_other_work_has_a_line_with_the_time_left_and_its_notes() -> None:
+    """Such as the steps of a training; nothing is shown before it begins, and an empty note takes no room."""
+    stream = StringIO()
+    with Progress(stream).work("finetune") as show:
+        assert stream.getvalue() == ""
+        show(2, 10, 2, [])
+        show(4, 10, 2, ["loss 1.250", "", "60 tokens a second"])
+    *_, last = stream.getvalue().splitlines()
+    assert re.fullmatch(r"finetune: 4 of 10  about \d+ s left  loss 1.250  60 tokens a second", last), last

@@ -113,7 +113,7 @@ def test_the_loss_falls_and_the_model_is_saved(user: Path, kind: str) -> None:
     assert facts["state"] == "finished" and facts["steps"] == 12 and facts["epochs"] == 4
     assert facts["tokens"] == 4 * plan["tokens"] and facts["peak_memory_mb"] > 100
     found = losses(user, f"m-{kind}")
-    assert len(found) == 12 and found[-1] < found[0] - 1
+    assert len(found) == 12 and found[-1] < found[0] - 0.5
     assert (user / f"m-{kind}/adapter").is_dir() == (kind == "lora")
     assert (user / f"m-{kind}/model.safetensors").is_file() and not (user / f"m-{kind}/checkpoints").exists()
 
@@ -209,7 +209,7 @@ def test_a_tuned_gguf_file_has_the_tuned_numbers(user: Path) -> None:
     write_tiny_gguf(user / "small.gguf")
     trained(user, "as-gguf", base="small.gguf", kind="full", max_tokens=400)
     found = losses(user, "as-gguf")
-    assert found[-1] < found[0] - 1 and not (user / "as-gguf/model.safetensors").exists()
+    assert found[-1] < found[0] - 0.5 and not (user / "as-gguf/model.safetensors").exists()
     shutil.copy(user / "as-gguf/model.gguf", user / "tuned.gguf")
     trained(user, "again", base="tuned.gguf", kind="full", max_tokens=400, learning_rate=1e-9)
     assert losses(user, "again")[0] < found[-1] + 0.5
