@@ -48,7 +48,7 @@ def checked(recipe: Recipe, tasks: AllTasks, faults: list[Fault]) -> tuple[EvalC
         raise UserError("eval: the section is missing; choose one: eval=general_en")
     twice = [name for name, times in Counter(task.name for task in tasks.there).items() if name and times > 1]
     if twice:
-        what = f"{len(twice)} ids are there more than once: {', '.join(twice[:NAMED])}"
+        what = f"several tasks have the same id: {', '.join(twice[:NAMED])}"
         faults.append(
             Fault(config.path, what, "give each task its own id, or leave it out: eval.columns.task=null")
         )

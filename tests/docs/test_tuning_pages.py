@@ -1,4 +1,4 @@
-"""The pages about tuning and evaluating: their verbs take each command, up to the training and the first request."""
+"""The pages about tuning: the verbs take each command, up to the training and the first request."""
 
 from __future__ import annotations
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import children
 import pytest
 from conftest import Typed, lines
 from results import refused, summary
@@ -179,7 +185,7 @@ def test_faults_of_the_command(typed: Typed, folder: Path, arguments: list[str],
             [],
             ["tasks.jsonl lines 4, 6: has no instruction"],
         ),
-        ({4: {"id": "t2"}}, [], ["1 ids are there more than once: t2", "eval.columns.task=null"]),
+        ({4: {"id": "t2"}}, [], ["several tasks have the same id: t2", "eval.columns.task=null"]),
         (
             {4: {"references": []}, 9: {"references": ""}},
             [],
@@ -260,3 +266,49 @@ def test_over_a_real_server(typed: Typed, folder: Path, monkeypatch: pytest.Monk
     made = result(folder)["models"]["served"]
     assert (made["empty"], made["missing"]) == (4, 4) and made["cut"] == 8
     assert "8 of 12 answers of served were cut off at eval.max_tokens" in " ".join(out.split())
+
+
+def test_it_goes_on_after_a_kill_and_after_ctrl_c(typed: Typed, folder: Path) -> None:
+    """The answers that are there are not asked for again, and finished models are left alone."""
+    for name in ("good", "poor"):
+        path = folder / f"conf/model/{name}.yaml"
+        path.write_text(path.read_text().replace("options:\n", "options:\n  delay: 2\n"), encoding="utf-8")
+    asked = ("evaluate", "model=good,poor", *EVAL, "cache=off")
+    runs = [folder / "evaluations/general_en" / name for name in ("good", "poor")]
+    process = children.start(folder, *asked)
+    _await(lambda: _replies(runs[0]) >= 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=60)
+    kept = _replies(runs[0])
+    assert 2 <= kept < 12 and not (folder / "evaluations/general_en/evaluation.json").exists()
+    process = children.start(folder, *asked)
+    _await(lambda: _replies(runs[1]) >= 1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Run the same command again" in err
+    whole = lines(runs[0] / "answers.jsonl")
+    assert len(whole) == 12 and 1 <= _replies(runs[1]) < 12
+    status, _, err = typed(*asked)
+    assert (status, list(result(folder)["models"])) == (0, ["good", "poor"]), err
+    assert lines(runs[0] / "answers.jsonl") == whole
+    sent = [summary(run)["stages"]["answers"]["requests"] for run in runs]
+    assert 12 <= sent[0] <= 12 + 4 and sent[1] == 12  # a kill loses the requests in flight
+
+
+def _await(ready: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 120
+    while not ready():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def _replies(run: Path) -> int:
+    """The replies in the journal of a run that may be at work."""
+    journal = run / "run.sqlite"
+    if not journal.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as db:
+            return int(db.execute("SELECT COUNT(*) FROM reply").fetchone()[0])
+    except sqlite3.OperationalError:  # it is just being made
+        return 0
