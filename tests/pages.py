@@ -33,6 +33,7 @@ shell = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands ar
 TYPED = """
 selfinstruct() {
   local status=0
+  case $1 in finetune|evaluate) (printf '%q ' "$@"; echo) >> typed.txt; return;; esac  # a test reads them
   case $1 in verify|show|report|review|export|push) $PROGRAM "$@"; return;; esac  # they take no overrides
   $PROGRAM "$@" $EXTRA || status=$?
   if [[ $status = 4 && $EXTRA = *replies/en.jsonl ]]; then status=0; fi
