@@ -108,8 +108,13 @@ def meant(override: str) -> str:
 
 
 def quoted_value(text: str) -> str:
-    """A text in the form that Hydra reads, with any characters."""
-    return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
+    """A text in the form that Hydra reads, with any characters.
+
+    Hydra reads a backslash as it is, unless it comes before a quotation mark.
+    """
+    return '"{}"'.format(
+        re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
+    )
 
 
 def opened(overrides: Sequence[str]) -> list[str]:

@@ -96,15 +96,21 @@ def sweep(asked: Asked, project: Path, progress: Progress) -> int:
         raise UserError("models of several runs need a folder for their comparison: to=DIR")
     folder = asked.folder or first / "models"
     combined = [(run, one) for run in paths for one in expanded(asked.overrides)]
-    for run, one in combined:
+    for run, values in combined:
         with opened(paths[run], project) as found:
-            settings_of(found, one, OWN_KEYS)
+            settings_of(found, values, OWN_KEYS)
     jobs = _placed(combined, _read(folder))
     for number, job in enumerate(jobs, 1):
         progress.say(f"model {number} of {len(jobs)}: {' '.join([job.run, *job.overrides])}")
-        place = {"run": job.run, "path": paths[job.run], "folder": folder / job.folder}
+        one = replace(
+            asked,
+            run=job.run,
+            path=paths[job.run],
+            overrides=tuple(job.overrides),
+            folder=folder / job.folder,
+        )
         try:
-            _do(job, replace(asked, overrides=tuple(job.overrides), **place), project, progress)
+            _do(job, one, project, progress)
         finally:
             if not asked.plan_only:
                 _write(folder, jobs)

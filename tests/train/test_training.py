@@ -256,16 +256,16 @@ def with_fault(typed: Typed, monkeypatch: Any, fault: str, *words: str) -> tuple
 def test_a_killed_command_goes_on_from_its_checkpoint(here: Path, typed: Typed) -> None:
     """SIGKILL, then Ctrl-C; another configuration is refused; what is finished is not done again."""
     words = ["finetune", "x", "train.base=tiny", "finetune.evaluate=false", "train.max_tokens=400"]
-    words += ["train.epochs=3000", "train.save_minutes=0.0001", "train.batch_size=2"]
+    words += ["train.epochs=1000", "train.save_minutes=0.0001", "train.batch_size=2"]
     process = started(here, *words)
-    wait_for(here / "x/model", 20)
+    wait_for(process, here / "x/model", 20)
     process.kill()
     process.wait(30)
     killed = log.read(here / "x/model")
     assert killed["state"] == "running" and killed["steps"] >= 20
     refused(typed(*words, "train.rank=4"), "train.rank: 16 before, 4 now", "fresh=true", "to=DIR")
     process = started(here, *words)
-    wait_for(here / "x/model", killed["steps"] + 20)
+    wait_for(process, here / "x/model", killed["steps"] + 20)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -273,7 +273,7 @@ def test_a_killed_command_goes_on_from_its_checkpoint(here: Path, typed: Typed) 
         "of them are done" in err and "to go on, type the same command again: selfinstruct finetune x" in err
     )
     assert log.read(here / "x/model")["state"] == "stopped"
-    refused(typed(*words[:-3], "train.epochs=1"), "train.epochs: 3000.0 before, 1.0 now")
+    refused(typed(*words[:-3], "train.epochs=1"), "train.epochs: 1000.0 before, 1.0 now")
     once = [*words[:5], "train.epochs=1", "to=other"]
     assert typed(*once)[0] == 0
     status, out, err = typed(*once)
@@ -292,10 +292,11 @@ def started(project: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(folder: Path, steps: int) -> None:
+def wait_for(process: subprocess.Popen[str], folder: Path, steps: int) -> None:
     """Wait until a training has done so many steps."""
     until = time.monotonic() + 200
     while log.read(folder).get("steps", 0) < steps:
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "the training does not come so far"
         time.sleep(0.05)
 
