@@ -65,8 +65,8 @@ class TrainConfig(Strict):
         None,
         ge=1,
         le=100_000,
-        description="examples in memory at once, a divisor of batch_size; null: all of them. With less "
-        "memory, set it lower",
+        description="examples in memory at once, a divisor of batch_size; null: as many as have about a "
+        "thousand tokens together. With less memory, set it lower",
     )
     max_tokens: int = Field(
         1024, ge=16, le=10_000_000, description="longer examples are left out, and counted"
