@@ -185,10 +185,6 @@ def _contestant(
     if _answered_before(recipe, path):
         recipe = replace(recipe, config=recipe.config.model_copy(update={"fresh": True}))
     faults.found[name] += recipe.wanting
-    weights = recipe.stage(ANSWERS).model.options.get("weights")
-    if weights and not path_below(project, str(weights)).is_file():
-        remedy = "name a GGUF file, or the folder of a tuned model (model.gguf is in it)"
-        faults.found[name].append(Fault("", f"there is no file {weights}", remedy))
     try:
         look(recipe, path)
     except UserError as error:

@@ -147,13 +147,8 @@ def test_every_fault_of_all_models_is_found_before_the_first_request(typed: Type
     found = typed("evaluate", "model=good,goood,none.gguf", *EVAL, "eval.tempreature=1")
     refused(found, "tempreature")
     found = typed("evaluate", "model=good,goood,none.gguf", *EVAL)
-    named = (
-        "model=goood: unknown model config",
-        "did you mean 'good'",
-        "model=none.gguf",
-        "there is no file",
-    )
-    refused(found, "2 faults", *named, "none.gguf\n")
+    named = ("model=goood: unknown model config", "did you mean 'good'", "model=none model.options.weights")
+    refused(found, "2 faults", *named, "there is no file")
     (folder / "tasks.jsonl").write_text("")
     found = typed("evaluate", "model=good,poor", *EVAL)
     refused(found, "1 fault\n", "tasks.jsonl: is empty")
