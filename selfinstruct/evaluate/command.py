@@ -88,7 +88,7 @@ def main(arguments: list[str], project: Path) -> int:
 
     made = carry_out(prepared, Progress())
     path = to / RESULTS
-    show(made, path.relative_to(project) if path.is_relative_to(project) else path, console(sys.stdout))
+    show(made, Path(short(path, project)), console(sys.stdout))
     options = ReportConfig.model_validate({})
     if page := at_the_end(to, options, project, Progress().say, write_tuned):
         print(f"report: {short(page, project)}")
@@ -102,7 +102,7 @@ def _again(folder: Path, project: Path) -> int:
 
     path = folder / RESULTS
     made = renewed(folder)
-    show(made, path.relative_to(project) if path.is_relative_to(project) else path, console(sys.stdout))
+    show(made, Path(short(path, project)), console(sys.stdout))
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from selfinstruct.evaluate.results import RESULTS as RESULTS
 from selfinstruct.evaluate.results import results
 from selfinstruct.journal.repair import looked_into
 from selfinstruct.records import Spent
-from selfinstruct.run_folder.folder import JOURNAL, in_use, write_whole
+from selfinstruct.run_folder.folder import JOURNAL, in_use, write_json, write_whole
 from selfinstruct.safety.blot import blotted
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ def evaluate(
     progress: Progress,
     *,
     predictions: Sequence[str] = (),
-    names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Let models answer the tasks, score the answers, and write the result.
 
@@ -46,7 +45,6 @@ def evaluate(
         project: the user's folder.
         progress: shows the progress.
         predictions: files of answers that others have collected, to score beside them.
-        names: the names of the models in tables, instead of those that their paths suggest.
 
     Returns:
         What is written to `to/evaluation.json`; see `results`. If a model failed, "failed" has its message.
@@ -55,7 +53,7 @@ def evaluate(
         UserError: for a fault in the recipe with any of the models, before one is asked; or if all fail.
         Interrupted: if the user stopped it, or the budget is spent. The same command goes on.
     """
-    return carry_out(prepare(models, overrides, to, project, predictions, names), progress)
+    return carry_out(prepare(models, overrides, to, project, predictions), progress)
 
 
 def carry_out(prepared: Prepared, progress: Progress) -> dict[str, Any]:
@@ -82,12 +80,12 @@ def carry_out(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         made = {**results(prepared.config, prepared.tasks, found), FAILED: failed}
         lines = answered(made["metrics"], prepared.tasks, found)
         write_whole(prepared.to / ANSWERS, (_encoded(json.dumps(one, ensure_ascii=False)) for one in lines))
-    _write(made, prepared)
+    write_json(prepared.to / RESULTS, made)
     if stopped:
         raise stopped
     if prepared.judging:
         made[JUDGED] = _judged(prepared, found, progress)
-        _write(made, prepared)
+        write_json(prepared.to / RESULTS, made)
     return made
 
 
@@ -108,10 +106,6 @@ def _judged(prepared: Prepared, found: Sequence[Answers], progress: Progress) ->
             f"the budget of the models and the judge together ({given}) does not allow another request. The "
             "answers are scored, but not all are judged. The same command with a larger budget goes on"
         ) from error
-
-
-def _write(made: Mapping[str, Any], prepared: Prepared) -> None:
-    write_whole(prepared.to / RESULTS, [_encoded(json.dumps(made, indent=2, ensure_ascii=False))])
 
 
 def _encoded(text: str) -> bytes:

@@ -29,7 +29,7 @@ from selfinstruct.evaluate.rating import Sheet
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.overrides import quoted_value
 from selfinstruct.records import ACCEPTED
-from selfinstruct.run_folder.folder import JOURNAL, write_whole
+from selfinstruct.run_folder.folder import JOURNAL, write_json, write_whole
 from selfinstruct.run_folder.opened import opened
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def write(to: Path, way: Way, sheet: Sheet, more: Mapping[str, Any]) -> Path:
     rows = to / f"{way.name}.jsonl"
     key = {**more, "key": sheet.key, "identical": sheet.identical}
     write_whole(rows, (json_line(row).encode() for row in sheet.rows))
-    write_whole(_key(to, way), [f"{json.dumps(key, ensure_ascii=False, indent=1)}\n".encode()])
+    write_json(_key(to, way), key)
     return rows
 
 

@@ -30,7 +30,7 @@ from selfinstruct.evaluate.judge_runs import JUDGES, RATING, Way, judge_folder, 
 from selfinstruct.evaluate.judgements import summed_up
 from selfinstruct.evaluate.results import RESULTS
 from selfinstruct.records import stream
-from selfinstruct.run_folder.folder import write_whole
+from selfinstruct.run_folder.folder import write_json
 
 if TYPE_CHECKING:
     from selfinstruct.monitor.progress import Progress
@@ -168,7 +168,7 @@ def renewed(folder: Path) -> dict[str, Any]:
     before = made.get(JUDGED)
     if before:
         made[JUDGED] = summed_up(folder, before["judge"], before["resamples"], before["confidence"])
-        write_whole(path, [f"{json.dumps(made, indent=2, ensure_ascii=False)}\n".encode()])
+        write_json(path, made)
     return made
 
 

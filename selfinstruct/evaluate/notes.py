@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from selfinstruct.evaluate.bootstrap import FEW
-from selfinstruct.report.numbers.verdict import NAMES
+from selfinstruct.report.numbers.verdict import NAMES, signed
 
 FAR = 1.5  # times as long is far apart
 REPEATED = 0.9  # the share of different instructions below which it is said that tasks are drawn together
@@ -31,9 +31,9 @@ def verdict(difference: Mapping[str, Any]) -> str:
     return "shown" if difference["shown"] else "no difference shown"
 
 
-def signed(found: Mapping[str, Any]) -> str:
+def with_interval(found: Mapping[str, Any]) -> str:
     """A difference with its interval: +2.1 (-0.3 to +4.4)."""
-    return f"{found['mean']:+.1f} ({found['low']:+.1f} to {found['high']:+.1f})"
+    return f"{signed(found['mean'])} ({signed(found['low'])} to {signed(found['high'])})"
 
 
 def _few(result: Result) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _lengths(result: Result) -> Iterator[str]:
             yield (
                 f"the answers of {short} are {_times(less, more)} as long as those of {long} ({less:g} and "
                 f"{more:g} {unit}). At equal length, the difference of {after} to {before} in {metric} is "
-                f"{signed(equal)}, {verdict(equal)}, instead of {signed(one)}"
+                f"{with_interval(equal)}, {verdict(equal)}, instead of {with_interval(one)}"
             )
     wanted = result["words_of_references"]
     longer = [name for name, one in models.items() if wanted and one["words"] > FAR * wanted]

@@ -87,7 +87,6 @@ def prepare(
     to: Path,
     project: Path,
     predictions: Sequence[str] = (),
-    names: Sequence[str] | None = None,
 ) -> Prepared:
     """Compose the recipe for each model, and read the tasks and the predictions.
 
@@ -97,7 +96,6 @@ def prepare(
         to: the folder to write to.
         project: the user's folder.
         predictions: files of answers that others have collected.
-        names: the names of the models in tables, instead of those that their paths suggest.
 
     Raises:
         UserError: with every fault of all models.
@@ -109,7 +107,7 @@ def prepare(
         if model != other
     ]
     _refuse(chosen, predictions, overrides)
-    called = names_of([*chosen, *predictions]) if names is None else [*names, *names_of(predictions)]
+    called = names_of([*chosen, *predictions])
     faults, found = _Faults(), list[Contestant]()
     for name, model in zip(called, chosen, strict=False):
         found += _contestant(name, [f"model={model}", *overrides], to / name, project, faults)
@@ -187,10 +185,6 @@ def _contestant(
     if _answered_before(recipe, path):
         recipe = replace(recipe, config=recipe.config.model_copy(update={"fresh": True}))
     faults.found[name] += recipe.wanting
-    weights = recipe.stage(ANSWERS).model.options.get("weights")
-    if weights and not path_below(project, str(weights)).is_file():
-        remedy = "name a GGUF file, or the folder of a tuned model (model.gguf is in it)"
-        faults.found[name].append(Fault("", f"there is no file {weights}", remedy))
     try:
         look(recipe, path)
     except UserError as error:

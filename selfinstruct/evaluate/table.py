@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.evaluate.judged_text import told
-from selfinstruct.evaluate.notes import FEW_MODELS, signed, verdict
+from selfinstruct.evaluate.notes import FEW_MODELS, verdict, with_interval
 from selfinstruct.report.numbers.verdict import NAMES
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _differences(result: Result, metric: str) -> Table:
         if one["metric"] == metric:
             pair = _plain(f"{called[one['after']]} - {called[one['before']]}")
             said = _plain(verdict(one), "" if one["shown"] else "dim")
-            table.add_row(pair, signed(one), said, signed(one["at_equal_length"]))
+            table.add_row(pair, with_interval(one), said, with_interval(one["at_equal_length"]))
     return table
 
 

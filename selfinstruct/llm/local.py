@@ -17,7 +17,7 @@ from pydantic import Field
 from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import Fault, ModelError
 from selfinstruct.llm import MODELS, Model, ModelKind
-from selfinstruct.project.layout import path_below
+from selfinstruct.project.layout import TUNED, path_below
 from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def local(
     def check(project: Path, where: str) -> Iterator[Fault]:
         path = path_below(project, weights) if weights else None
         if path and not path.is_file():
-            yield Fault(f"{where}.weights", f"there is no file {path}", _remedy(path.parent))
+            yield Fault(f"{where}.weights", f"there is no file {path}", _remedy(path.parent, weights or ""))
 
     note = "runs in this process; nothing leaves this machine"
     return ModelKind(open, note=note, free=True, check=check)
 
 
-def _remedy(folder: Path) -> str:
+def _remedy(folder: Path, weights: str) -> str:
     """What to do about a folder that has no GGUF file; `finetune` may have made it."""
     if (folder / "config.json").is_file():
         return (
@@ -73,7 +73,11 @@ def _remedy(folder: Path) -> str:
         )
     if (folder / "training.json").is_file():
         return "this model is not tuned to the end; the same finetune command goes on"
-    return "name a GGUF file, or the folder of a model that finetune has tuned: model=runs/quickstart/model"
+    ours = "name a GGUF file, or the folder of a model that finetune has tuned: model=runs/quickstart/model"
+    named = weights.removesuffix(f"/{TUNED}")
+    if folder.exists() or named == weights:
+        return ours
+    return f"{ours}\n  a provider's is named with one of conf/model, like this: model.name={named}"
 
 
 def in_package(package: str | None) -> Iterator[Path]:

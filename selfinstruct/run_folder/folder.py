@@ -90,6 +90,11 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> dict[str, Any]:
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
+def write_json(path: Path, value: Any) -> None:
+    """As `write_whole`, a value as JSON, without secrets."""
+    write_whole(path, [_encoded(json.dumps(value, indent=2, ensure_ascii=False) + "\n")])
+
+
 def _encoded(text: str) -> bytes:
     return blotted(text).encode("utf-8", "backslashreplace")
 
@@ -138,7 +143,7 @@ def _set_aside(path: Path) -> None:
         pass
     if here:
         hand_over(path, here, LOCK)
-    path.rename(_aside(path))
+    path.rename(aside(path))
 
 
 @contextmanager
@@ -162,7 +167,7 @@ def look(recipe: Recipe, path: Path) -> str:
     if not (path / JOURNAL).exists() and not lost:
         return "new"
     if recipe.config.fresh:
-        return f"the run in it will be set aside as {_aside(path)}"
+        return f"the run in it will be set aside as {aside(path)}"
     with looked_into(path / JOURNAL, in_use(path) or in_use(path, REVIEWED)) as journal:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
@@ -274,12 +279,12 @@ def _short(shape: dict[str, Any], key: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _aside(path: Path) -> Path:
-    """The first free name for a run that is set aside."""
+def aside(path: Path) -> Path:
+    """The first free name for a folder that is set aside."""
     number = 1
-    while (aside := path.with_name(f"{path.name}.before-{number}")).exists():
+    while (free := path.with_name(f"{path.name}.before-{number}")).exists():
         number += 1
-    return aside
+    return free
 
 
 def in_use(path: Path, lock: str = LOCK) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from selfinstruct.config import ExportConfig, FinetuneConfig
@@ -16,10 +17,12 @@ from selfinstruct.export import Export, converted
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.exports import built, fitted
 from selfinstruct.records import REJECTED, Record, stream
+from selfinstruct.run_folder.folder import write_whole
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.schema.validation import fields_of
 
 NAME = "examples"  # of the export, for its faults
+TRAIN = "train.jsonl"  # the file in the folder of the model
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ def examples_of(run: OpenedRun, config: FinetuneConfig) -> Examples:
     if not drawn:
         raise UserError(_nothing(run, config, export.of, len(records), left_out))
     return Examples([row for row, _ in drawn], [record for _, record in drawn], +left_out)
+
+
+def write_examples(examples: Examples, folder: Path) -> None:
+    """Write the examples, with their ids, to `train.jsonl` in a folder."""
+    write_whole(folder / TRAIN, (line.encode("utf-8", "backslashreplace") for line in examples.lines()))
 
 
 def _export(run: OpenedRun, config: FinetuneConfig) -> Export:

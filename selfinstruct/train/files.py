@@ -16,9 +16,12 @@ from selfinstruct.errors import UserError
 from selfinstruct.export import LLAMA_FACTORY
 from selfinstruct.export.messages import MESSAGES, trainers
 from selfinstruct.project.jsonl import json_line
-from selfinstruct.train.elsewhere import TRAIN, put, set_aside, short, write_examples
+from selfinstruct.report.writing import short
+from selfinstruct.run_folder.folder import write_whole
+from selfinstruct.train.examples import TRAIN, write_examples
 from selfinstruct.train.files_configs import PAIRS, Plan, axolotl, llama_factory, trl
 from selfinstruct.train.files_torchtune import MODELS, known, torchtune
+from selfinstruct.train.folder import set_aside
 from selfinstruct.train.kinds import Prepared, Trained
 
 TRAINERS: Mapping[str, tuple[str, Callable[[Plan], str]]] = {  # by command: the file, and what writes it
@@ -48,12 +51,11 @@ def train(prepared: Prepared) -> Trained:
     texts = {**_data(prepared, plan), **{name: config(plan) for name, config in _configs(plan)}}
     if not prepared.plan_only:
         _make_way(prepared, texts)
-        prepared.folder.mkdir(parents=True, exist_ok=True)
-        write_examples(prepared)
+        write_examples(prepared.examples, prepared.folder)
         for name, text in texts.items():
-            put(prepared.folder / name, text)
+            write_whole(prepared.folder / name, [text.encode("utf-8", "backslashreplace")])
     commands = [command for command, (name, _) in TRAINERS.items() if name in texts]
-    return Trained(note=_text(prepared, plan, commands), data={"files": [TRAIN, *texts]})
+    return Trained(note=_text(prepared, plan, commands))
 
 
 def base_of(base: str, project: Path) -> str:
@@ -93,9 +95,9 @@ def _data(prepared: Prepared, plan: Plan) -> dict[str, str]:
     """The texts of the other files about the examples, by name."""
     info = {plain_name(plan.name): of_llama_factory(TRAIN, trainers("messages", MESSAGES)[LLAMA_FACTORY])}
     turns = (row["messages"] for row in prepared.examples.rows)
-    pairs = [json_line({"prompt": one[:-1], "completion": one[-1:]}) for one in turns]
+    pairs = (json_line({"prompt": one[:-1], "completion": one[-1:]}) for one in turns)
     return {
-        PAIRS: "".join(f"{line}\n" for line in pairs),
+        PAIRS: "".join(pairs),
         DATASET_INFO: json.dumps(info, indent=2, ensure_ascii=False) + "\n",
     }
 

@@ -15,7 +15,7 @@ from selfinstruct.config import TrainConfig
 from selfinstruct.dataset.trainers import of_axolotl, plain_name, yaml_text
 from selfinstruct.export import AXOLOTL
 from selfinstruct.export.messages import MESSAGES, trainers
-from selfinstruct.train.elsewhere import TRAIN
+from selfinstruct.train.examples import TRAIN
 
 PAIRS = "train_prompt_completion.jsonl"
 FULL = "remove this and the keys of LoRA to tune all weights, with a tenth of the learning rate"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from selfinstruct.train.elsewhere import TRAIN
+from selfinstruct.train.examples import TRAIN
 from selfinstruct.train.files_configs import Key, Plan, listed, written
 
 DOWNLOADED = "base"  # the folder that `tune download` fills

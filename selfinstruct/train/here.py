@@ -16,15 +16,16 @@ from typing import Any
 
 from selfinstruct.errors import Interrupted, UserError
 from selfinstruct.monitor.outside import stopping
-from selfinstruct.run_folder.folder import write_whole
+from selfinstruct.report.writing import short
 from selfinstruct.train import log, memory
 from selfinstruct.train.base import Base, base_of
+from selfinstruct.train.examples import write_examples
 from selfinstruct.train.folder import opened_for
 from selfinstruct.train.kinds import Prepared, Trained
 from selfinstruct.train.plan import Plan, text
 
 NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "datasets")
-EXAMPLES, MODEL, LOG = "train.jsonl", "model.gguf", "training.log"
+MODEL, LOG = "model.gguf", "training.log"
 # The child gets our path, one entry a line, so that a file in the user's folder is not imported as a library.
 COMMAND = (
     "import sys; sys.path[:] = sys.argv.pop().split('\\n')\n"
@@ -45,7 +46,7 @@ def train(prepared: Prepared) -> Trained:
         with tempfile.TemporaryDirectory(prefix="selfinstruct-") as folder:
             _tune(prepared, base, Path(folder))
         return Trained()
-    with opened_for(prepared, base) as facts:
+    with opened_for(prepared) as facts:
         if facts["state"] != log.FINISHED:
             log.write(prepared.folder, facts)
             _tune(prepared, base, prepared.folder)
@@ -77,9 +78,7 @@ def _require() -> None:
 
 def _tune(prepared: Prepared, base: Base, folder: Path) -> None:
     """Write the examples, start the process that trains, and show what it says until it ends."""
-    write_whole(
-        folder / EXAMPLES, (line.encode("utf-8", "backslashreplace") for line in prepared.examples.lines())
-    )
+    write_examples(prepared.examples, folder)
     job = {
         "base": [base.name, str(base.gguf) if base.gguf else None, base.source],
         "train": prepared.train.model_dump(),
@@ -175,10 +174,9 @@ def _broken(status: int, prepared: Prepared, folder: Path) -> str:
 
 def _named(prepared: Prepared) -> str:
     """The model as `model=` takes it."""
-    short = _short(prepared)
-    return short if "/" in short else f"./{short}"
+    name = _short(prepared)
+    return name if "/" in name else f"./{name}"
 
 
 def _short(prepared: Prepared) -> str:
-    folder, project = prepared.folder, prepared.project
-    return folder.relative_to(project).as_posix() if folder.is_relative_to(project) else str(folder)
+    return short(prepared.folder, prepared.project)

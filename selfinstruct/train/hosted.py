@@ -9,23 +9,19 @@ To add a provider for which LiteLLM gets the calls, name it in `llm.fine_tuning.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError
 from selfinstruct.llm.fine_tuning import SUCCEEDED
-from selfinstruct.train.elsewhere import put_json, set_aside, short, write_examples
+from selfinstruct.report.writing import short
+from selfinstruct.safety.blot import blotted
+from selfinstruct.train import log
+from selfinstruct.train.examples import write_examples
+from selfinstruct.train.folder import locked, set_aside
 from selfinstruct.train.hosted_cost import agree, cost_of, tokens_in
 from selfinstruct.train.hosted_server import hyperparameters_of, server_of, write_models
 from selfinstruct.train.hosted_state import HOSTED, OVER, STARTED, STARTING, facts_of, state_of
 from selfinstruct.train.hosted_steps import Work, forward, look_for_job, run
 from selfinstruct.train.kinds import Prepared, Trained
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
-LOCK = "hosted.lock"
 
 
 def train(prepared: Prepared) -> Trained:
@@ -42,16 +38,17 @@ def train(prepared: Prepared) -> Trained:
     epochs = round(prepared.train.epochs)
     if prepared.plan_only:
         return Trained(note=cost_of(prepared, tokens, epochs))
-    with _locked(prepared):
+    _make_way(prepared)
+    with locked(prepared.folder):
         facts = facts_of(
             content,
             base=server.name,
-            api_base=server.api_base,
+            api_base=server.api_base and blotted(server.api_base),  # as hosted.json has it
             hyperparameters=hyperparameters_of(prepared.train),
             seed=prepared.seed,
         )
         work = Work(prepared, server, content, state_of(prepared.folder / HOSTED, facts))
-        write_examples(prepared)
+        write_examples(prepared.examples, prepared.folder)
         if work.state.state == STARTING:  # a kill may have come before the id of the job was written
             run(work, look_for_job(work))
         if work.state.state in OVER:
@@ -63,38 +60,16 @@ def train(prepared: Prepared) -> Trained:
         return _finished(work, tokens)
 
 
-@contextmanager
-def _locked(prepared: Prepared) -> Iterator[None]:
-    """Keep the folder for one process, after setting aside what is there if the user says so."""
+def _make_way(prepared: Prepared) -> None:
+    """Set aside what is in the folder if the user says so; refuse if it belongs to another training."""
     folder = prepared.folder
-    if not prepared.fresh and (folder / "training.json").exists() and not (folder / HOSTED).exists():
+    if not prepared.fresh and (folder / log.FILE).exists() and not (folder / HOSTED).exists():
         raise UserError(
             f"{short(folder, prepared.project)} has files of another training\n"
             "  To set the folder aside: fresh=true; to write to another folder: to=DIR"
         )
     if prepared.fresh and folder.exists() and any(folder.iterdir()):
-        _lock(prepared).release()  # nobody else works there
         prepared.progress.say(f"what was there is now in {set_aside(folder)}; a job of it goes on")
-    lock = _lock(prepared)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _lock(prepared: Prepared) -> BaseFileLock:
-    from filelock import FileLock, Timeout
-
-    folder = prepared.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"{folder}: another finetune follows a job there; stop it first") from error
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}; set to=DIR") from error
-    return lock
 
 
 def _finished(work: Work, tokens: int) -> Trained:
@@ -117,12 +92,12 @@ def _finished(work: Work, tokens: int) -> Trained:
     lines = [f"tuned: {name}, in conf/model/{tuned}.yaml", f"to use it: model={tuned}"]
     if work.server.name.startswith("openai/"):
         lines[-1] += f", or model=openai model.name={name}"
-        return Trained((base, tuned), note="\n".join(lines), data=vars(state))
+        return Trained((base, tuned), "\n".join(lines))
     lines.append(
         "Azure answers only from a deployment: deploy the model on its page, write the name of the "
         f"deployment in conf/model/{tuned}.yaml, and type: selfinstruct evaluate model={base},{tuned}"
     )
-    return Trained(note="\n".join(lines), data=vars(state))
+    return Trained(note="\n".join(lines))
 
 
 def _without_model(work: Work) -> str:
@@ -136,10 +111,10 @@ def _without_model(work: Work) -> str:
 
 def _write_training(work: Work, tokens: int) -> None:
     prepared, state = work.prepared, work.state
-    put_json(
-        prepared.folder / "training.json",
+    log.write(
+        prepared.folder,
         {
-            "state": "finished",
+            "state": log.FINISHED,
             "kind": prepared.train.kind,
             "base": prepared.train.base,
             "model": state.model,

@@ -14,8 +14,8 @@ from selfinstruct.errors import Fault, RecipeError
 from selfinstruct.llm.fine_tuning import PROVIDERS
 from selfinstruct.llm.keys import is_set
 from selfinstruct.llm.trust import Model, trust_of
+from selfinstruct.run_folder.folder import write_whole
 from selfinstruct.safety.blot import learn
-from selfinstruct.train.elsewhere import put
 from selfinstruct.train.kinds import Prepared
 
 KEYS = {"base": "name", "api_base": "api_base", "api_key_env": "api_key_env"}  # of train, as those of a model
@@ -85,12 +85,11 @@ def _written(prepared: Prepared, model: ModelConfig, stem: str, name: str, what:
     }
     text = f"# {what} Written by: {prepared.again}\n{yaml_text(keys)}"
     folder = prepared.project / "conf" / "model"
-    folder.mkdir(parents=True, exist_ok=True)
     number, path = 1, folder / f"{stem}.yaml"
     while path.exists() and not _same(path, text):
         number += 1
         path = folder / f"{stem}-{number}.yaml"
-    put(path, text)
+    write_whole(path, [text.encode()])
     return path.stem
 
 

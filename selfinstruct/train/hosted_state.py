@@ -16,7 +16,7 @@ from typing import Any
 
 from selfinstruct.errors import UserError
 from selfinstruct.llm.fine_tuning import CANCELLED, FAILED, SUCCEEDED
-from selfinstruct.train.elsewhere import put_json
+from selfinstruct.run_folder.folder import write_json
 
 HOSTED = "hosted.json"
 NEW, UPLOADING, UPLOADED, STARTING, STARTED = "new", "uploading", "uploaded", "starting", "started"
@@ -60,7 +60,7 @@ class State:
         for key, value in changes.items():
             setattr(self, key, value)
         keys = {key: value for key, value in vars(self).items() if key not in ("path", "facts")}
-        put_json(self.path, {**keys, **self.facts, "written": round(time.time())})
+        write_json(self.path, {**keys, **self.facts, "written": round(time.time())})
 
     @property
     def file_name(self) -> str:

@@ -7,7 +7,7 @@ To add one: write a module with a function `train(prepared)`, list it in `KINDS`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,11 @@ class Trained:
     Attributes:
         models: the base and the tuned model as `evaluate` takes them (`model=…`); empty if they cannot be
             asked here.
-        overrides: more overrides that `evaluate` needs to ask them.
         note: what the user should know at the end: what was written, or how to go on.
-        data: facts for Python and for tests.
     """
 
     models: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
     note: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def training(kind: str) -> Callable[[Prepared], Trained]:

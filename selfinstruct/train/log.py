@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.run_folder.folder import write_whole
+from selfinstruct.run_folder.folder import write_json
 
 FILE = "training.json"
 RUNNING, STOPPED, FINISHED = "running", "stopped", "finished"
@@ -23,4 +23,4 @@ def read(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path, facts: dict[str, Any]) -> None:
     """Write `training.json`; readers see the old file or the new one."""
-    write_whole(folder / FILE, [(json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()])
+    write_json(folder / FILE, facts)

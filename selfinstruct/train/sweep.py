@@ -20,7 +20,7 @@ from selfinstruct.errors import Interrupted, UserError
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.overrides import meant
 from selfinstruct.report.writing import short
-from selfinstruct.run_folder.folder import write_whole
+from selfinstruct.run_folder.folder import write_json
 from selfinstruct.run_folder.opened import opened, run_of
 from selfinstruct.train import ending, log
 from selfinstruct.train.settings import settings_of
@@ -161,5 +161,5 @@ def _write(folder: Path, jobs: Sequence[Job]) -> None:
     """Write the comparison: these jobs, and the earlier ones that are not among them."""
     mine = {job.folder for job in jobs}
     whole = [*(job for job in _read(folder) if job.folder not in mine), *jobs]
-    facts = {JOBS: [vars(job) for job in sorted(whole, key=lambda job: int(job.folder))]}
-    write_whole(folder / COMPARISON, [(json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()])
+    ordered = sorted(whole, key=lambda job: int(job.folder))
+    write_json(folder / COMPARISON, {JOBS: [vars(job) for job in ordered]})

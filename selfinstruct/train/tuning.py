@@ -111,8 +111,8 @@ def _evaluate(
     done: Trained, settings: Settings, folder: Path, project: Path, progress: Progress
 ) -> Mapping[str, Any]:
     section = settings.eval.model_dump()
-    overrides = [*as_overrides("eval", section), *done.overrides]
     _make_way(folder / EVALUATION, section)
+    overrides = list(as_overrides("eval", section))
     return evaluate(list(done.models), overrides, folder / EVALUATION, project, progress)
 
 

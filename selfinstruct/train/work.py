@@ -12,11 +12,12 @@ from selfinstruct.config import TrainConfig
 from selfinstruct.errors import UserError
 from selfinstruct.train import gguf, log, memory, sft
 from selfinstruct.train.base import Base, load_model, load_tokenizer
+from selfinstruct.train.examples import TRAIN
 from selfinstruct.train.follow import follower
 from selfinstruct.train.plan import Plan, micro_batch, steps_of
 from selfinstruct.train.tokens import Encoded, encoded, order
 
-EXAMPLES, CHECKPOINTS, ADAPTER, MODEL = "train.jsonl", "checkpoints", "adapter", "model.gguf"
+CHECKPOINTS, ADAPTER, MODEL = "checkpoints", "adapter", "model.gguf"
 COMPLETE = "trainer_state.json"  # the last file of a checkpoint
 
 
@@ -76,7 +77,7 @@ class Work:
         """Read the examples; return how many are too long."""
         import torch
 
-        text = (self.folder / EXAMPLES).read_text(encoding="utf-8")
+        text = (self.folder / TRAIN).read_text(encoding="utf-8")
         rows = [json.loads(line) for line in text.splitlines()]
         self.examples, too_long = encoded(rows, self.tokenizer, self.config.max_tokens)
         if not self.examples:

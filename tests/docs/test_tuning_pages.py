@@ -30,6 +30,7 @@ def gathered(page: str, project: Path) -> list[list[str]]:
 
 
 @shell
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "tuned"), [("did-it-help.md", 9), ("finetune.md", 4)])
 def test_the_commands_that_tune_and_evaluate(
     project: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch, page: str, tuned: int

@@ -147,9 +147,8 @@ def test_every_fault_of_all_models_is_found_before_the_first_request(typed: Type
     found = typed("evaluate", "model=good,goood,none.gguf", *EVAL, "eval.tempreature=1")
     refused(found, "tempreature")
     found = typed("evaluate", "model=good,goood,none.gguf", *EVAL)
-    refused(
-        found, "2 faults", "model=goood: unknown model config", "did you mean 'good'", "no file none.gguf"
-    )
+    named = ("model=goood: unknown model config", "did you mean 'good'", "model=none model.options.weights")
+    refused(found, "2 faults", *named, "there is no file")
     (folder / "tasks.jsonl").write_text("")
     found = typed("evaluate", "model=good,poor", *EVAL)
     refused(found, "1 fault\n", "tasks.jsonl: is empty")
@@ -268,6 +267,7 @@ def test_over_a_real_server(typed: Typed, folder: Path, monkeypatch: pytest.Monk
     assert "8 of 12 answers of served were cut off at eval.max_tokens" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_a_kill_and_after_ctrl_c(typed: Typed, folder: Path) -> None:
     """The answers that are there are not asked for again, and finished models are left alone."""
     for name in ("good", "poor"):

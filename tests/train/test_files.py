@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Typed
+from conftest import Typed, lines
+from filelock import FileLock
 from ordered import examples_of, prepared_for
 from results import refused
 from runs import user_with_a_run
 
 from selfinstruct.errors import UserError
 from selfinstruct.train.files import TRAINERS
+from selfinstruct.train.folder import LOCK
 from selfinstruct.train.kinds import training
 
 LLAMA = "meta-llama/Llama-3.2-3B-Instruct"
@@ -51,10 +53,7 @@ def written(project: Path, **changes: Any) -> tuple[Path, dict[str, dict[str, An
 def test_the_examples_are_written_as_messages_and_as_prompts_with_completions(project: Path) -> None:
     """Both files have every example; `datasets` loads them; LLaMA-Factory's entry names an existing file."""
     folder, _ = written(project)
-    rows, pairs = (
-        [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").split("\n") if line]
-        for name in ("train.jsonl", "train_prompt_completion.jsonl")
-    )
+    rows, pairs = (lines(folder / name) for name in ("train.jsonl", "train_prompt_completion.jsonl"))
     expected = [row["messages"] for row in examples_of().rows]
     assert [row["messages"] for row in rows] == expected
     assert [pair["prompt"] + pair["completion"] for pair in pairs] == expected
@@ -186,6 +185,11 @@ def test_a_folder_with_a_tuned_model_is_left_alone(project: Path) -> None:
     with pytest.raises(UserError, match=r"files of another training: training\.json"):
         written(project)
     assert (folder / "train.jsonl").read_text() == "theirs"
+    with FileLock(folder / LOCK), pytest.raises(UserError, match="another finetune tunes a model here"):
+        written(project, fresh=True)  # it would write its files into the folder that was set aside
+    assert (folder / "train.jsonl").read_text() == "theirs"
+    written(project, fresh=True)
+    assert (folder.with_name("model.before-1") / "train.jsonl").read_text() == "theirs"
 
 
 def test_the_command_writes_them_for_a_run(typed: Typed, project: Path) -> None:

@@ -155,19 +155,19 @@ def test_the_command_tunes_and_evaluates_base_and_tuned_model(typed: Typed, user
 
 
 @pytest.mark.parametrize(("answer", "jobs"), [("y\n", 1), ("\n", 0)])
-def test_on_a_terminal_it_asks(user: Path, answer: str, jobs: int) -> None:
+def test_on_a_terminal_it_asks(
+    typed: Typed, user: Path, monkeypatch: pytest.MonkeyPatch, answer: str, jobs: int
+) -> None:
     """Only a y starts the job."""
     ours, theirs = pty.openpty()
-    shown = (user / "shown.txt").open("w+")
-    with TuningServer() as server, shown:
-        streams = [theirs, shown.fileno(), shown.fileno()]
-        process = children.start(user, *words(server), streams=streams)
+    with TuningServer() as server, os.fdopen(theirs, encoding="utf-8") as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
         os.write(ours, answer.encode())
-        assert process.wait(timeout=240) == 1 - jobs
-        assert (len(server.files), len(server.jobs)) == (jobs, jobs)
-    text = (user / "shown.txt").read_text()
-    assert "cost: not known" in text and "start? [y/N]" in text
-    assert ("to use it: model=x-tuned" if jobs else "not started; nothing was sent") in text
+        status, out, err = typed(*words(server))
+        assert (status, len(server.files), len(server.jobs)) == (1 - jobs, jobs, jobs)
+    os.close(ours)
+    assert "cost: not known" in err and "start? [y/N]" in err
+    assert ("to use it: model=x-tuned" if jobs else "not started; nothing was sent") in out + err
 
 
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_follows_the_same_job(typed: Typed, user: Path) -> None:
@@ -400,7 +400,7 @@ def test_two_commands_do_not_work_in_one_folder(project: Path) -> None:
 
     folder = project / "runs/tiny/model"
     folder.mkdir(parents=True)
-    with TuningServer() as server, FileLock(folder / "hosted.lock"):
+    with TuningServer() as server, FileLock(folder / "training.lock"):
         for fresh in (False, True):
             with pytest.raises(UserError, match="another finetune"):
                 tune(project, server, fresh=fresh)

@@ -177,6 +177,7 @@ def test_slips_in_options_are_refused(user: Path) -> None:
 
 
 @needs_weights
+@pytest.mark.slow
 def test_a_gguf_file_is_written_back_as_it_was(user: Path) -> None:
     """Each tensor of the untouched model is the base's own, rounded to 16 bits; so is all metadata."""
     import numpy as np
@@ -204,6 +205,7 @@ def test_a_gguf_file_is_written_back_as_it_was(user: Path) -> None:
 
 
 @needs_weights
+@pytest.mark.slow
 def test_a_tuned_gguf_file_has_the_tuned_numbers(user: Path) -> None:
     """The loss of the file that was written, read again, is that of the model at the end of the training."""
     write_tiny_gguf(user / "small.gguf")
@@ -215,6 +217,7 @@ def test_a_tuned_gguf_file_has_the_tuned_numbers(user: Path) -> None:
     assert losses(user, "again")[0] < found[-1] + 0.5
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_says_what_to_lower(here: Path, typed: Typed, monkeypatch: Any) -> None:
     """An error of torch's allocator in a step of the training; and a process that the system ends."""
     words = ("train.base=tiny", "finetune.evaluate=false", "train.max_tokens=400", "train.epochs=1")

@@ -12,6 +12,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SHAPE = {"llama.block_count": 2, "llama.embedding_length": 32, "llama.feed_forward_length": 64}
+WORDS = 2_000  # tokens that are kept of the embedded model's 49,152, most of which take time and show nothing
 HEADS = {"llama.attention.head_count": 4, "llama.attention.head_count_kv": 2, "llama.rope.dimension_count": 8}
 
 
@@ -65,17 +66,17 @@ def write_tiny_gguf(path: Path) -> Path:
     weights = embedded_weights()
     assert weights
     reader, writer = GGUFReader(weights), GGUFWriter(path, "llama")
+    fewer = _fewer_words(reader)
     for name, field in reader.fields.items():
         if name.startswith("GGUF.") or name in ("general.architecture", "general.quantization_version"):
             continue
         kind = field.types[0]
         inner = field.types[-1] if kind == GGUFValueType.ARRAY else None
-        writer.add_key_value(name, {**SHAPE, **HEADS}.get(name, field.contents()), kind, inner)
+        writer.add_key_value(name, {**SHAPE, **HEADS, **fewer}.get(name, field.contents()), kind, inner)
     draw = np.random.default_rng(0)
-    words = len(reader.fields["tokenizer.ggml.tokens"].data)
     matrices = {"attn_q": (32, 32), "attn_k": (16, 32), "attn_v": (16, 32), "attn_output": (32, 32)}
     matrices |= {"ffn_gate": (64, 32), "ffn_up": (64, 32), "ffn_down": (32, 64)}
-    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (words, 32), "output_norm.weight": (32,)}
+    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (WORDS, 32), "output_norm.weight": (32,)}
     for layer in range(2):
         shapes |= {f"blk.{layer}.{name}.weight": shape for name, shape in matrices.items()}
         shapes |= {f"blk.{layer}.{name}.weight": (32,) for name in ("attn_norm", "ffn_norm")}
@@ -91,3 +92,13 @@ def write_tiny_gguf(path: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _fewer_words(reader: Any) -> dict[str, Any]:
+    """The metadata of a tokenizer that has the first tokens only, which are the most frequent ones."""
+    names = ("tokens", "token_type", "merges")
+    words, types, merges = (reader.fields[f"tokenizer.ggml.{name}"].contents() for name in names)
+    kept = set(words[:WORDS])
+    left = [one for one in merges if one.replace(" ", "", 1) in kept]
+    found = {"tokens": words[:WORDS], "token_type": types[:WORDS], "merges": left}
+    return {**{f"tokenizer.ggml.{name}": value for name, value in found.items()}, "llama.vocab_size": WORDS}
