@@ -15,7 +15,7 @@ TRAIN = "train.jsonl"
 
 def write_examples(prepared: Prepared) -> None:
     """Write the examples, with their ids, to `train.jsonl`."""
-    put(prepared.folder / TRAIN, "".join(f"{line}\n" for line in prepared.examples.lines()))
+    put(prepared.folder / TRAIN, "".join(prepared.examples.lines()))
 
 
 def put_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -26,7 +26,7 @@ def put_json(path: Path, value: Mapping[str, Any]) -> None:
 def put(path: Path, text: str) -> None:
     """Write a file and put it in place whole, so that a kill leaves the old one or the new one."""
     part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")
     part.replace(path)
 
 

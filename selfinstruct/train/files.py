@@ -16,7 +16,7 @@ from selfinstruct.errors import UserError
 from selfinstruct.export import LLAMA_FACTORY
 from selfinstruct.export.messages import MESSAGES, trainers
 from selfinstruct.project.jsonl import json_line
-from selfinstruct.train.elsewhere import TRAIN, put, set_aside, short, write_examples
+from selfinstruct.train.elsewhere import TRAIN, put, set_aside, short
 from selfinstruct.train.files_configs import PAIRS, Plan, axolotl, llama_factory, trl
 from selfinstruct.train.files_torchtune import MODELS, known, torchtune
 from selfinstruct.train.kinds import Prepared, Trained
@@ -48,12 +48,9 @@ def train(prepared: Prepared) -> Trained:
     texts = {**_data(prepared, plan), **{name: config(plan) for name, config in _configs(plan)}}
     if not prepared.plan_only:
         _make_way(prepared, texts)
-        prepared.folder.mkdir(parents=True, exist_ok=True)
-        write_examples(prepared)
-        for name, text in texts.items():
-            put(prepared.folder / name, text)
+        _write(prepared, texts)
     commands = [command for command, (name, _) in TRAINERS.items() if name in texts]
-    return Trained(note=_text(prepared, plan, commands), data={"files": [TRAIN, *texts]})
+    return Trained(note=_text(prepared, plan, commands), data={"files": [*texts]})
 
 
 def base_of(base: str, project: Path) -> str:
@@ -95,9 +92,25 @@ def _data(prepared: Prepared, plan: Plan) -> dict[str, str]:
     turns = (row["messages"] for row in prepared.examples.rows)
     pairs = [json_line({"prompt": one[:-1], "completion": one[-1:]}) for one in turns]
     return {
-        PAIRS: "".join(f"{line}\n" for line in pairs),
+        TRAIN: "".join(prepared.examples.lines()),
+        PAIRS: "".join(pairs),
         DATASET_INFO: json.dumps(info, indent=2, ensure_ascii=False) + "\n",
     }
+
+
+def _write(prepared: Prepared, texts: Mapping[str, str]) -> None:
+    """Write all files.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
+    try:
+        prepared.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            put(prepared.folder / name, text)
+    except OSError as error:
+        where = short(prepared.folder, prepared.project)
+        raise UserError(f"{where} cannot be written: {error.strerror}; set to=DIR") from error
 
 
 def _make_way(prepared: Prepared, texts: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError
 from selfinstruct.llm.fine_tuning import SUCCEEDED
-from selfinstruct.train.elsewhere import put_json, set_aside, short, write_examples
+from selfinstruct.train.elsewhere import TRAIN, put_json, set_aside, short, write_examples
 from selfinstruct.train.hosted_cost import agree, cost_of, tokens_in
 from selfinstruct.train.hosted_server import hyperparameters_of, server_of, write_models
 from selfinstruct.train.hosted_state import HOSTED, OVER, STARTED, STARTING, facts_of, state_of
@@ -51,13 +51,13 @@ def train(prepared: Prepared) -> Trained:
             seed=prepared.seed,
         )
         work = Work(prepared, server, content, state_of(prepared.folder / HOSTED, facts))
-        write_examples(prepared)
         if work.state.state == STARTING:  # a kill may have come before the id of the job was written
             run(work, look_for_job(work))
         if work.state.state in OVER:
             prepared.progress.say(f"the job {work.state.job} {work.state.state}: {work.state.error}")
         if work.state.state not in (STARTED, SUCCEEDED):
             agree(prepared, cost_of(prepared, tokens, epochs))
+        write_examples(prepared)
         if work.state.state != SUCCEEDED:
             run(work, forward(work))
         return _finished(work, tokens)
@@ -67,9 +67,10 @@ def train(prepared: Prepared) -> Trained:
 def _locked(prepared: Prepared) -> Iterator[None]:
     """Keep the folder for one process, after setting aside what is there if the user says so."""
     folder = prepared.folder
-    if not prepared.fresh and (folder / "training.json").exists() and not (folder / HOSTED).exists():
+    others = [name for name in ("training.json", TRAIN) if (folder / name).exists()]
+    if not prepared.fresh and others and not (folder / HOSTED).exists():
         raise UserError(
-            f"{short(folder, prepared.project)} has files of another training\n"
+            f"{short(folder, prepared.project)} has files of another training: {', '.join(others)}\n"
             "  To set the folder aside: fresh=true; to write to another folder: to=DIR"
         )
     if prepared.fresh and folder.exists() and any(folder.iterdir()):
