@@ -203,6 +203,8 @@ def test_the_command_writes_them_for_a_run(typed: Typed, project: Path) -> None:
     (project / "mine").mkdir()
     (project / "mine/train.jsonl").write_text("mine")
     refused(typed(*command, "to=mine"), "mine has train.jsonl, edited or of other settings", "to=DIR")
+    for folder in ("x", ".", "..", "x/../x/"):
+        refused(typed(*command, f"to={folder}", "fresh=true"), f"to={folder}: ", "name one of its own")
     refused(typed(*command, "to=mine/train.jsonl"), "cannot be written", "set to=DIR")
     assert (project / "mine/train.jsonl").read_text() == "mine"
     status, _, err = typed("finetune", "-m", *command[1:], "finetune.examples=2,3,2")
