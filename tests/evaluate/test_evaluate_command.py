@@ -185,9 +185,7 @@ def test_every_fault_of_all_models_is_found_before_the_first_request(typed: Type
     found = typed("evaluate", "model=good,goood,none.gguf", *EVAL, "eval.tempreature=1")
     refused(found, "tempreature")
     found = typed("evaluate", "model=good,goood,none.gguf", *EVAL)
-    refused(
-        found, "2 faults", "model=goood: unknown model config", "did you mean 'good'", "no file none.gguf"
-    )
+    refused(found, "2 faults", "model=goood: unknown model config", "did you mean 'good'", "none.gguf")
     (folder / "tasks.jsonl").write_text("")
     found = typed("evaluate", "model=good,poor", *EVAL)
     refused(found, "1 fault\n", "tasks.jsonl: is empty")
