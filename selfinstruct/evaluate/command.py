@@ -16,7 +16,7 @@ from selfinstruct.evaluate.prepared import prepare
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.monitor.terminal import console
 from selfinstruct.project.layout import path_below
-from selfinstruct.recipe.overrides import refuse_spaces
+from selfinstruct.recipe.overrides import names_in, refuse_spaces
 from selfinstruct.report.writing import at_the_end, short, write_tuned
 
 HELP = """\
@@ -132,7 +132,7 @@ def _set(given: _Given, key: str, value: str) -> None:
     if key in ("to", "harness"):
         setattr(given, key, value)
         return
-    named = [one.strip().strip("'\"") for one in value.strip("[]").split(",")]
+    named = names_in(value[1:-1] if value.startswith("[") and value.endswith("]") else value)
     if not all(named):
         raise UserError(f"{key}={value}: a name is missing; write {key}=A,B")
     (given.models if key == "model" else given.predictions).extend(named)

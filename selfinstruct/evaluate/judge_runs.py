@@ -24,7 +24,7 @@ from selfinstruct.config import JudgeConfig
 from selfinstruct.errors import UserError
 from selfinstruct.evaluate import pairs, rating
 from selfinstruct.evaluate.answers import Answers, Task
-from selfinstruct.evaluate.names import CHAT, names_of
+from selfinstruct.evaluate.names import CHAT, choice, names_of
 from selfinstruct.evaluate.rating import Sheet
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.recipe.overrides import quoted_value
@@ -50,6 +50,7 @@ class Way:
         name: its name in files and folders.
         rows: the stage of its recipe that reads the rows.
         question: the question of the review; also the field that the judge sets.
+        texts: the fields with answers, which may be empty.
         models: how many models it needs at least.
         sheet: makes the rows and the key.
     """
@@ -57,12 +58,13 @@ class Way:
     name: str
     rows: str
     question: str
+    texts: tuple[str, ...]
     models: int
     sheet: Callable[[Sequence[Task], Sequence[Answers], int], Sheet]
 
 
-RATING = Way("rating", "answers", "rating", 1, rating.sheet)
-COMPARISON = Way("comparison", "pairs", "verdict", 2, pairs.sheet)
+RATING = Way("rating", "answers", "rating", ("answer",), 1, rating.sheet)
+COMPARISON = Way("comparison", "pairs", "verdict", pairs.SIDES, 2, pairs.sheet)
 WAYS = (RATING, COMPARISON)
 Judge = str | Mapping[str, Any]  # as in `eval.judge.model`
 
@@ -98,7 +100,8 @@ def composed(
 
     own = [one for one in given if one.lstrip("+~").partition("=")[0].partition(".")[0] in KEPT]
     path = f"pipeline.{way.rows}.path={quoted_value(str(rows.resolve()))}"
-    return compose([f"recipe={recipe}", *_model(judge), *own, path], project)
+    empty = f"pipeline.{way.rows}.optional=[input,{','.join(way.texts)}]"
+    return compose([f"recipe={recipe}", *_model(judge), *own, path, empty], project)
 
 
 def judge_name(judge: Judge) -> str:
@@ -194,7 +197,7 @@ def _model(judge: Judge | None) -> list[str]:
     if judge is None:
         return []
     if isinstance(judge, str):
-        return [f"model={CHAT.get(judge, judge)}"]
+        return [choice(CHAT.get(judge, judge))]
     return [f"model={BASE}", *(f"model.{key}={_typed(value)}" for key, value in judge.items())]
 
 

@@ -11,6 +11,11 @@ CHAT = {"local": "embedded"}  # a model that completes prompts, and the same in 
 UNNAMED = {"model", "models", "runs", "evaluation", "evaluations", ".", "..", "/"}  # parts that say nothing
 
 
+def choice(model: str) -> str:
+    """The override that chooses a model; a comma in the path of its weights separates nothing."""
+    return f'model="{model}"' if "," in model else f"model={model}"
+
+
 def names_of(models: Sequence[str]) -> list[str]:
     """A short name for each model, for tables and folders; different ones for different models.
 

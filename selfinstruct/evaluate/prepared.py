@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING
 from selfinstruct.config import EvalConfig
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.evaluate.answers import ANSWERS, TASKS, Answers, Task
+from selfinstruct.evaluate.answers_file import ANSWERS as ANSWERS_FILE
 from selfinstruct.evaluate.judged import Judging, judging_of
-from selfinstruct.evaluate.names import CHAT, names_of
+from selfinstruct.evaluate.names import CHAT, choice, names_of
 from selfinstruct.evaluate.predictions import read_predictions
+from selfinstruct.evaluate.results import RESULTS
 from selfinstruct.evaluate.tasks import checked, tasks_of
 from selfinstruct.project.layout import path_below
+from selfinstruct.report.writing import NUMBERS, PAGE
 from selfinstruct.run_folder.folder import JOURNAL, look
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from selfinstruct.recipe.compose import Composed
 
 RECIPE = "evaluate"
+ELSEWHERE = "another run_dir (of a sweep: sweep_dir)"  # in the messages about the folder of a run
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,10 @@ def prepare(
     ]
     _refuse(chosen, predictions, overrides)
     called = names_of([*chosen, *predictions])
+    _refuse_folder(to, called)
     faults, found = _Faults(), list[Contestant]()
     for name, model in zip(called, chosen, strict=False):
-        found += _contestant(name, [f"model={model}", *overrides], to / name, project, faults)
+        found += _contestant(name, [choice(model), *overrides], to / name, project, faults)
     base = found[0].recipe if found else None
     if not chosen:
         base = _composed(["model=scripted", *overrides], project, "", faults)[1]  # it asks nothing
@@ -153,6 +159,32 @@ def _refuse(models: Sequence[str], predictions: Sequence[str], overrides: Sequen
         raise UserError("each model has a run folder of its own; name the folder of all of them: to=DIR")
 
 
+def _refuse_folder(to: Path, names: Sequence[str]) -> None:
+    """Refuse a folder with files of others that an evaluation would replace.
+
+    Raises:
+        UserError: with the remedy.
+    """
+    if (to / JOURNAL).exists():
+        raise UserError(f"{to} is the folder of a run; name another folder for the evaluation: to=DIR")
+    if _is_evaluation(to / RESULTS) or any((to / name / JOURNAL).is_file() for name in names):
+        return
+    theirs = [name for name in (RESULTS, ANSWERS_FILE, PAGE, NUMBERS) if (to / name).exists()]
+    if theirs:
+        raise UserError(
+            f"{to} has files that are not of an evaluation, and would be replaced: {', '.join(theirs)}; name "
+            "another folder: to=DIR"
+        )
+
+
+def _is_evaluation(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and "models" in found
+
+
 def _composed(
     overrides: Sequence[str], project: Path, name: str, faults: _Faults
 ) -> tuple[Composed | None, Recipe | None]:
@@ -188,7 +220,7 @@ def _contestant(
     try:
         look(recipe, path)
     except UserError as error:
-        faults.found[name].append(Fault("", str(error)))
+        faults.found[name].append(Fault("", str(error).replace(ELSEWHERE, "another folder: to=DIR")))
     yield Contestant(name, composed, recipe, path)
 
 

@@ -139,12 +139,28 @@ def opened(overrides: Sequence[str]) -> list[str]:
 
 
 def _by_path(override: str) -> list[str]:
-    """`model=FILE.gguf` or `model=FOLDER` as the file of conf/model that runs weights, and its option."""
+    """`model=FILE.gguf` or `model=FOLDER` as the file of conf/model that runs weights, and its option.
+
+    Raises:
+        UserError: if a sweep over models names weights and files of conf/model; they have different keys.
+    """
     key, _, value = override.partition("=")
-    weights = weights_named(value.strip("'\"")) if key == "model" and "," not in value else None
-    if not weights:
+    weights = [weights_named(name) for name in names_in(value)] if key == "model" else []
+    known = [name for name in weights if name]
+    if not known:
         return [override]
-    return [f"model={GGUF}", f"model.options.weights={quoted_value(weights)}"]
+    if len(known) < len(weights):
+        raise UserError(
+            f"{override}: a sweep is over names of conf/model, or over weights (GGUF files and folders of "
+            "tuned models); start two sweeps"
+        )
+    return [f"model={GGUF}", f"model.options.weights={','.join(map(quoted_value, known))}"]
+
+
+def names_in(value: str) -> list[str]:
+    """The names between the commas of a value, without quotes; a comma in quotes belongs to a name."""
+    found = re.findall(r"""(?:\A|,)(\s*'[^']*'\s*(?=,|\Z)|\s*"[^"]*"\s*(?=,|\Z)|[^,]*)""", value)
+    return [name.strip().strip("'\"") for name in found]
 
 
 def _depth(text: str) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.records import storable
 from selfinstruct.sources.evaluation import find
 from selfinstruct.sources.row_faults import RowFaults
 from selfinstruct.sources.seed_files import Form, read_file
@@ -162,7 +163,7 @@ def _empty(records: Sequence[tuple[FoundRow, dict[str, Any]]], mapped: Mapped) -
 
 def _record(one: FoundRow, mapped: Mapped) -> dict[str, Any]:
     if not mapped.columns:
-        return dict(one.fields)
+        return {name: storable(value) for name, value in one.fields.items()}
     made: dict[str, Any] = {}
     for field, column in mapped.columns.items():
         if column is None:
@@ -187,11 +188,14 @@ def _listed(value: Any, table: Table) -> list[str]:
 
 
 def text_of(value: Any) -> str:
-    """A value as text; the lines of a list one below the other, as Super-NaturalInstructions means them."""
+    """A value as text; the lines of a list one below the other, as Super-NaturalInstructions means them.
+
+    Half of a character, an unpaired surrogate, becomes U+FFFD: no model could be asked about it.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
-        return value
+        return str(storable(value))
     if isinstance(value, list):
         return "\n".join(text_of(one) for one in value)
-    return str(getattr(value, "text", None) or json.dumps(value, ensure_ascii=False))
+    return str(storable(str(getattr(value, "text", None) or json.dumps(value, ensure_ascii=False))))

@@ -10,6 +10,7 @@ from selfinstruct.errors import UserError
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.layout import no_path, path_below
 from selfinstruct.recipe.overrides import refuse_options
+from selfinstruct.run_folder.folder import JOURNAL
 from selfinstruct.run_folder.opened import run_of
 from selfinstruct.train.tuning import Asked, tune
 
@@ -62,7 +63,7 @@ def main(arguments: list[str], project: Path) -> int:
         run=words[0],
         path=Path(),
         overrides=tuple(overrides),
-        folder=_folder(own[TO], project) if TO in own else None,
+        folder=_folder(own[TO], words[0], project) if TO in own else None,
         plan_only=any(part in PLAN for part in arguments),
         fresh=_flag(FRESH, own),
         yes=_flag(YES, own),
@@ -84,9 +85,18 @@ def _flag(key: str, own: Mapping[str, str]) -> bool:
     return value == "true"
 
 
-def _folder(words: str, project: Path) -> Path:
+def _folder(words: str, runs: str, project: Path) -> Path:
+    """The folder for the model; fresh=true would move it away, so it may hold neither a run nor the project.
+
+    Raises:
+        UserError: if it cannot be the folder of a model.
+    """
     if not words or no_path(words):
         raise UserError(f"to={words}: {no_path(words) or 'names no folder'}")
+    folder = path_below(project, words).resolve()
+    above = [project, *(path_below(project, run) for run in runs.split(","))]
+    if (folder / JOURNAL).exists() or any(one.resolve().is_relative_to(folder) for one in above):
+        raise UserError(f"to={words}: the run, or all of your files, are in this folder; name one of its own")
     return path_below(project, words)
 
 

@@ -57,9 +57,12 @@ def write_report(run: Path, folder: Path, project: Path, progress: Progress) -> 
         progress: shows that it is being written.
     """
     from selfinstruct.report.command import options_of
+    from selfinstruct.report.numbers.tuning import is_tuning
     from selfinstruct.report.writing import at_the_end, write_run, write_tuned
 
     own = folder in (run / MODEL, run / MODELS)
+    if not own and not is_tuning(folder):  # train=files leaves nothing to report on
+        return None
     options = options_of(run, (), project)
     with progress.busy("writing the report"):
         path, write = (run, write_run) if own else (folder, write_tuned)

@@ -18,7 +18,7 @@ from selfinstruct.export.messages import MESSAGES, trainers
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.report.writing import short
 from selfinstruct.run_folder.folder import write_whole
-from selfinstruct.train.examples import TRAIN, write_examples
+from selfinstruct.train.examples import TRAIN
 from selfinstruct.train.files_configs import PAIRS, Plan, axolotl, llama_factory, trl
 from selfinstruct.train.files_torchtune import MODELS, known, torchtune
 from selfinstruct.train.folder import set_aside
@@ -51,9 +51,7 @@ def train(prepared: Prepared) -> Trained:
     texts = {**_data(prepared, plan), **{name: config(plan) for name, config in _configs(plan)}}
     if not prepared.plan_only:
         _make_way(prepared, texts)
-        write_examples(prepared.examples, prepared.folder)
-        for name, text in texts.items():
-            write_whole(prepared.folder / name, [text.encode("utf-8", "backslashreplace")])
+        _write(prepared, texts)
     commands = [command for command, (name, _) in TRAINERS.items() if name in texts]
     return Trained(note=_text(prepared, plan, commands))
 
@@ -97,9 +95,25 @@ def _data(prepared: Prepared, plan: Plan) -> dict[str, str]:
     turns = (row["messages"] for row in prepared.examples.rows)
     pairs = (json_line({"prompt": one[:-1], "completion": one[-1:]}) for one in turns)
     return {
+        TRAIN: "".join(prepared.examples.lines()),
         PAIRS: "".join(pairs),
         DATASET_INFO: json.dumps(info, indent=2, ensure_ascii=False) + "\n",
     }
+
+
+def _write(prepared: Prepared, texts: Mapping[str, str]) -> None:
+    """Write all files.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
+    try:
+        prepared.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            write_whole(prepared.folder / name, [text.encode("utf-8", "backslashreplace")])
+    except OSError as error:
+        where = short(prepared.folder, prepared.project)
+        raise UserError(f"{where} cannot be written: {error.strerror}; set to=DIR") from error
 
 
 def _make_way(prepared: Prepared, texts: Mapping[str, str]) -> None:

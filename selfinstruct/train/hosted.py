@@ -15,7 +15,7 @@ from selfinstruct.llm.fine_tuning import SUCCEEDED
 from selfinstruct.report.writing import short
 from selfinstruct.safety.blot import blotted
 from selfinstruct.train import log
-from selfinstruct.train.examples import write_examples
+from selfinstruct.train.examples import TRAIN, write_examples
 from selfinstruct.train.folder import locked, set_aside
 from selfinstruct.train.hosted_cost import agree, cost_of, tokens_in
 from selfinstruct.train.hosted_server import hyperparameters_of, server_of, write_models
@@ -48,13 +48,13 @@ def train(prepared: Prepared) -> Trained:
             seed=prepared.seed,
         )
         work = Work(prepared, server, content, state_of(prepared.folder / HOSTED, facts))
-        write_examples(prepared.examples, prepared.folder)
         if work.state.state == STARTING:  # a kill may have come before the id of the job was written
             run(work, look_for_job(work))
         if work.state.state in OVER:
             prepared.progress.say(f"the job {work.state.job} {work.state.state}: {work.state.error}")
         if work.state.state not in (STARTED, SUCCEEDED):
             agree(prepared, cost_of(prepared, tokens, epochs))
+        write_examples(prepared.examples, prepared.folder)
         if work.state.state != SUCCEEDED:
             run(work, forward(work))
         return _finished(work, tokens)
@@ -63,9 +63,10 @@ def train(prepared: Prepared) -> Trained:
 def _make_way(prepared: Prepared) -> None:
     """Set aside what is in the folder if the user says so; refuse if it belongs to another training."""
     folder = prepared.folder
-    if not prepared.fresh and (folder / log.FILE).exists() and not (folder / HOSTED).exists():
+    others = [name for name in (log.FILE, TRAIN) if (folder / name).exists()]
+    if not prepared.fresh and others and not (folder / HOSTED).exists():
         raise UserError(
-            f"{short(folder, prepared.project)} has files of another training\n"
+            f"{short(folder, prepared.project)} has files of another training: {', '.join(others)}\n"
             "  To set the folder aside: fresh=true; to write to another folder: to=DIR"
         )
     if prepared.fresh and folder.exists() and any(folder.iterdir()):

@@ -112,6 +112,7 @@ def _arguments(train: TrainConfig, micro: int, steps: int, folder: Path, seed: i
         "use_cpu": not torch.cuda.is_available(),
         f"{recomputing}_checkpointing": False,
         "logging_steps": max(1, steps // MOST_LOSSES),
+        "logging_nan_inf_filter": False,  # it would log 0 for a loss that is not a number
         "save_strategy": "no",  # a callback says when
         "save_total_limit": 1,
         "report_to": [],

@@ -95,7 +95,8 @@ def sweep(asked: Asked, project: Path, progress: Progress) -> int:
     if len(paths) > 1 and asked.folder is None:
         raise UserError("models of several runs need a folder for their comparison: to=DIR")
     folder = asked.folder or first / "models"
-    combined = [(run, one) for run in paths for one in expanded(asked.overrides)]
+    every = [(run, tuple(one)) for run in paths for one in expanded(asked.overrides)]
+    combined = [(run, [*one]) for run, one in dict.fromkeys(every)]  # a value typed twice makes one model
     for run, values in combined:
         with opened(paths[run], project) as found:
             settings_of(found, values, OWN_KEYS)

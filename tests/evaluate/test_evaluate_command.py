@@ -101,6 +101,44 @@ def test_models_side_by_side(typed: Typed, folder: Path) -> None:
     )
 
 
+def test_files_of_others_are_not_replaced(typed: Typed, folder: Path) -> None:
+    """Neither those of the user, nor those of a run; a folder with other settings names the remedy."""
+    (folder / "answers.jsonl").write_text("mine")
+    refused(typed("evaluate", "model=good", *EVAL, "to=."), "would be replaced: answers.jsonl", "to=DIR")
+    assert (folder / "answers.jsonl").read_text() == "mine" and not (folder / "good").exists()
+    assert typed("evaluate", "model=good", *EVAL, "to=ev")[0] == 0
+    before = (folder / "ev/good/answers.jsonl").read_text()
+    refused(typed("evaluate", "model=poor", *EVAL, "to=ev/good"), "is the folder of a run", "to=DIR")
+    assert (folder / "ev/good/answers.jsonl").read_text() == before
+    other = typed("evaluate", "model=good", *EVAL, "to=ev", "eval.max_tokens=7")
+    refused(other, "Choose another folder: to=DIR")
+
+
+def test_half_a_character_in_the_tasks(typed: Typed, folder: Path) -> None:
+    """An unpaired surrogate becomes U+FFFD, in what is asked and in the references."""
+    found = [{**row, "instruction": f"{row['instruction']} \ud800"} for row in rows(2)]
+    write(folder / "tasks.jsonl", [{**row, "references": ["\udfff", "a"]} for row in found])
+    status, _, err = typed("evaluate", "model=good", *EVAL)
+    assert status == 0, err
+    row = lines(folder / "evaluations/general_en/answers.jsonl")[0]
+    assert (row["instruction"][-1], row["references"]) == ("\ufffd", ["\ufffd", "a"])
+
+
+def test_names_with_commas_and_brackets(typed: Typed, folder: Path) -> None:
+    """A comma in quotes belongs to a name, and a bracket at one end too."""
+    for name in ("a,b.jsonl", "[c]"):
+        write(folder / name, [{"id": f"t{place}", "prediction": "x"} for place in range(12)])
+    for value in ("'a,b.jsonl',[c]", '["a,b.jsonl", [c]]'):
+        status, _, err = typed("evaluate", f"predictions={value}", *EVAL)
+        assert (status, list(result(folder)["models"])) == (0, ["a-b", "c"]), err
+    refused(typed("evaluate", "model='x,y/z',good", *EVAL), "there is no file", "x,y/z/model.gguf")
+    judge = 'eval.judge.model="x,y/z"'
+    refused(typed("evaluate", "model=good", *EVAL, judge), "there is no file", "x,y/z/model.gguf")
+    sweep = ("-m", "recipe=quickstart", "target=1")
+    refused(typed(*sweep, "model=a.gguf,'b,c.gguf'"), "there is no file", "a.gguf")
+    refused(typed(*sweep, "model=a.gguf,good"), "names of conf/model, or over weights")
+
+
 def test_the_plan(typed: Typed, folder: Path) -> None:
     """It asks nothing; requests, tokens and cost of each model, of all together, and the budget."""
     status, out, _ = typed("evaluate", "model=good,poor", *EVAL, "budget.requests=20", "--plan")

@@ -45,6 +45,7 @@ VERDICTS = {
     "prose": [r"\(prose\)", "I would give it a four, or so."],
     "scale_rating": [r"(?s)\(scale\).*<answer>", says(rating="E")],
     "scale_pair": [r"(?s)\(scale\).*<first>", says(better="both")],
+    "empty": [r"<answer>\n\n</answer>", says(rating="D")],
     "short": [r"<answer>\nShort", says(rating="D")],
     "long": [r"<answer>\nA much", says(rating="A")],
     "same": [r"<answer>\nThe same", says(rating="B")],
@@ -126,6 +127,19 @@ def asked(run: Path) -> Counter[str]:
 
 
 # The judge
+
+
+def test_an_empty_answer_is_judged_too(ready: Path, typed: Typed) -> None:
+    """The rubric has a level for it; a model without an answer to a task does not end the evaluation."""
+    rows = [{"prediction": "" if place % 2 else "Short."} for place in range(12)]
+    (ready / "theirs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ("predictions=theirs.jsonl", "eval.path=tasks.jsonl", "eval.resamples=200", "to=other")
+    status, _, err = typed("evaluate", "model=alder", *given, JUDGE)
+    assert status == 0, err
+    made = json.loads((ready / "other/evaluation.json").read_text())["judged"]
+    theirs = made["ratings"]["judge"]["models"]["theirs"]
+    assert (theirs["left_out"], theirs["levels"]["D"]["count"]) == (2, 9)
+    assert made["pairs"]["judge"][0]["pairs"] + made["pairs"]["judge"][0]["left_out"] == 12
 
 
 def test_ratings_by_model(judged: Path) -> None:

@@ -202,6 +202,20 @@ def test_the_command_writes_them_for_a_run(typed: Typed, project: Path) -> None:
     assert yaml.safe_load((project / "x/model/trl.yaml").read_text())["lora_r"] == 4
     assert (project / "x/model/train.jsonl").stat().st_size
     refused(typed(*command, "train.base=embedded"), "set train.base=HuggingFaceTB/")
+    status, _, err = typed(*command, "to=elsewhere")
+    assert (status, err) == (0, "")  # no report, since nothing was tuned, and no note about that
+    (project / "mine").mkdir()
+    (project / "mine/train.jsonl").write_text("mine")
+    refused(typed(*command, "to=mine"), "mine has train.jsonl, edited or of other settings", "to=DIR")
+    for folder in ("x", ".", "..", "x/../x/"):
+        refused(typed(*command, f"to={folder}", "fresh=true"), f"to={folder}: ", "name one of its own")
+    refused(typed(*command, "to=mine/train.jsonl"), "cannot be written", "set to=DIR")
+    assert (project / "mine/train.jsonl").read_text() == "mine"
+    status, _, err = typed("finetune", "-m", *command[1:], "finetune.examples=2,3,2")
+    assert (status, sorted(path.name for path in (project / "x/models").iterdir() if path.is_dir())) == (
+        0,
+        ["0", "1"],
+    )
 
 
 @pytest.fixture(params=["as it is", "changed"])

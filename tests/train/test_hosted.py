@@ -78,6 +78,17 @@ def test_a_provider_tunes_its_model_and_the_model_is_named(project: Path, capsys
     )
 
 
+def test_examples_of_others_are_not_replaced(project: Path) -> None:
+    """A file train.jsonl that this training did not write stays, and nothing is sent."""
+    mine = project / "runs/tiny/model/train.jsonl"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with TuningServer() as server:
+        with pytest.raises(UserError, match=r"files of another training: train\.jsonl\n.*to=DIR"):
+            tune(project, server)
+        assert not server.asked and mine.read_text() == "mine"
+
+
 def test_the_same_command_again_asks_nothing_of_the_provider(project: Path) -> None:
     """A finished job is not started again; the folder says what came of it."""
     with TuningServer() as server:

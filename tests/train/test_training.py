@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,13 @@ def trained(project: Path, folder: str, after: int | None = None, kind: str = "l
 def losses(project: Path, folder: str) -> list[float]:
     """The loss of each step."""
     return [one["loss"] for one in log.read(project / folder)["losses"]]
+
+
+def test_a_loss_that_is_not_a_number_is_not_logged_as_zero(user: Path) -> None:
+    """It stays one in training.json, so the report can say from which step on the model is of no use."""
+    trained(user, "broken", options={"weight_decay": 1e30, "max_grad_norm": 0.0})
+    found = losses(user, "broken")
+    assert isnan(found[-1]) and 0.0 not in found
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
