@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from selfinstruct.evaluate.prepared import Prepared
 from selfinstruct.evaluate.results import metrics_of
 from selfinstruct.plan.estimate import Estimate, estimate
 from selfinstruct.plan.text import aligned, cells, verdict
 from selfinstruct.report.numbers.verdict import NAMES
+from selfinstruct.report.writing import short
 from selfinstruct.run_folder.folder import look
 from selfinstruct.stages.ranges import Range
 
 
-def outlook(prepared: Prepared) -> str:
-    """The plan, in words."""
+def outlook(prepared: Prepared, project: Path) -> str:
+    """The plan, in words; a path below the project is written as the user types it."""
     config, tasks = prepared.config, prepared.tasks
     ahead = {one.name: estimate(one.recipe, one.path) for one in prepared.models}
     instructions = len({task.instruction for task in tasks})
@@ -24,7 +26,7 @@ def outlook(prepared: Prepared) -> str:
         "",
         f"  tasks    {len(tasks)} from {config.path}, {instructions} different instructions",
         f"  scored   {', '.join(metrics)}",
-        f"  folder   {prepared.to}",
+        f"  folder   {short(prepared.to, project)}",
         *(f"           {one.name}: {look(one.recipe, one.path)}" for one in prepared.models),
         *(f"           {one.model}: predictions, matched {one.matched}" for one in prepared.predictions),
     ]
