@@ -113,6 +113,7 @@ class Judging:
                 one = judge_runs.composed(recipe, way, rows, judge.model, self.given, self.project)
                 judge_runs.for_people(one, way, sheet, to, progress)
                 if name is not None:
+                    progress.say(f"{way.name} by {name}")
                     run = judge_folder(to, name) / way.name
                     judge_runs.by_judge(one, way, sheet, run, progress, within)
         return summed_up(to, name, self.config.resamples, self.config.confidence)

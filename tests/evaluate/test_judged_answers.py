@@ -200,9 +200,9 @@ def test_again_it_asks_nothing(ready: Path, typed: Typed) -> None:
     for words in (
         "ratings by cedar",
         "comparisons by cedar",
-        "4 verdicts changed (44 %) and count as ties",
-        "the answer shown first was called better in 72 %",
-        "the longer answer had 100 % of the wins",
+        "4 verdicts changed (44%) and count as ties",
+        "the answer shown first was called better in 72%",
+        "the longer answer had 100% of the wins",
         "left out: 4 answers and 2 pairs",
     ):
         assert words in " ".join(out.split()), out
