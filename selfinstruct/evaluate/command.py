@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,8 +82,13 @@ def main(arguments: list[str], project: Path) -> int:
     to = path_below(project, given.to or f"evaluations/{_name(given.rest)}")
     prepared = prepare(given.models, given.rest, to, project, given.predictions)
     if given.harness:
-        for path in hand_over(prepared, path_below(project, given.harness), _name(given.rest)):
-            print(path)
+        folder, name = path_below(project, given.harness), _name(given.rest)
+        for path in hand_over(prepared, folder, name):
+            print(short(path, project))
+        print(
+            f"to run it: lm_eval --include_path {shlex.quote(short(folder, project))} --tasks {name} "
+            "--apply_chat_template --model hf --model_args pretrained=NAME"
+        )
         return 0
     if given.plan:
         print(outlook(prepared, project))

@@ -70,8 +70,8 @@ def _require() -> None:
     if missing:
         raise UserError(
             f"finetune needs the packages {', '.join(missing)}: pip install 'selfinstruct[train]'\n"
-            "  On a machine without a GPU, install the CPU build of torch first: it is 0.2 GB in place of "
-            "several; pytorch.org says how. To train elsewhere: train=files or train=hosted"
+            "  On a machine without a GPU, install the CPU build of torch first, which is much "
+            "smaller; pytorch.org says how. To train elsewhere: train=files or train=hosted"
         )
 
 

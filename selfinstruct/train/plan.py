@@ -92,15 +92,13 @@ def text(plan: Plan, left_out: Mapping[str, int]) -> str:
     why = ", ".join(f"{count:,} {why_left_out(reason)}" for reason, count in reasons.items() if count)
     done = f"; {plan.steps_done:,} of them are done" if plan.steps_done else ""
     answers = f"{plan.answer_tokens / max(1, plan.tokens):.0%} of them in answers, which alone are learned"
+    rate = f"{plan.tokens_per_second:,.0f} tokens a second, measured just now"
     rows = [
         ("base", f"{plan.base}, {_short(plan.parameters)} parameters, {_short(plan.trained)} trained"),
         ("examples", f"{plan.examples:,}" + (f"; left out: {why}" if why else "")),
         ("tokens", f"{plan.tokens:,} an epoch, {answers}"),
         ("steps", f"{plan.steps:,} of {plan.batch_size} examples, {_epochs(plan.epochs)}{done}"),
-        (
-            "time",
-            f"about {duration(plan.minutes)}: {plan.tokens_per_second:,.0f} tokens a second, measured just now",
-        ),
+        ("time", f"about {duration(plan.minutes)}: {rate}"),
         ("memory", f"about {plan.memory_mb / 1000:.1f} GB, {plan.micro_batch} examples at once"),
         ("device", f"{plan.device}, {plan.precision}"),
     ]

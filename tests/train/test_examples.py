@@ -93,7 +93,9 @@ def test_conditions_choose_records(run: Path) -> None:
     labels = {record.data["is_classification"] for record in taken(run).records}
     label = labels.pop()
     assert len(taken(run, where={"is_classification": label}).rows) > 0
-    with pytest.raises(UserError, match=r"none of the \d+ records .*left out: \d+ that finetune.where does not take"):
+    with pytest.raises(
+        UserError, match=r"none of the \d+ records .*left out: \d+ that finetune.where does not take"
+    ):
         taken(run, where={"is_classification": "neither"})
     with pytest.raises(RecipeError, match=r"finetune.of: unknown stage 'nope'"):
         taken(run, of="nope")

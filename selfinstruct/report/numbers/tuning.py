@@ -111,9 +111,7 @@ def _training(found: Training) -> dict[str, Any]:
         "settings": settings,
         "finetune": dict(found.finetune),
         "left_out": [
-            {"why": why_left_out(why), "count": count}
-            for why, count in found.left_out.items()
-            if count
+            {"why": why_left_out(why), "count": count} for why, count in found.left_out.items() if count
         ],
         "overlap": _overlap(found.overlap) if found.overlap else None,
         "losses": curve(losses),
