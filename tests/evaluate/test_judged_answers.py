@@ -258,7 +258,7 @@ def test_people_rate_blindly_and_disagree(ready: Path, typed: Typed, page: Revie
     assert "A: valid and satisfying" in ann.text
     assert answer_all(ann, "rating", {"Short": "A", "A much": "D"}, "B") == 24
     assert answer_all(page.reviewer("Ben"), "rating", {}, "B") == 3
-    page.stop()
+    assert "the results of the models: selfinstruct evaluate ev" in page.stop()
     status, out, err = typed("evaluate", "ev")
     assert status == 0, err
     found = result(ready)["ratings"]
