@@ -213,6 +213,10 @@ def test_the_plan_has_the_judge(ready: Path, typed: Typed) -> None:
     status, out, err = typed(*EVALUATE, JUDGE, "to=new", "--plan")
     assert status == 0, err
     assert "judge, rating" in out and "judge, comparison" in out
+    assert "no price" not in out
+    keys = "{name: openai/mine, api_base: 'http://127.0.0.1:9/v1', api_key_env: null}"
+    out = typed(*EVALUATE, f"eval.judge.model={keys}", "to=new", "--plan")[1]
+    assert "no price is known for openai/mine" in out
     assert not (ready / "new").exists()
 
 
