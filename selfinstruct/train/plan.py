@@ -29,7 +29,7 @@ class Plan:
         steps: the steps.
         tokens_per_second: as measured in a first step on this machine.
         minutes: how long the training will take.
-        memory_mb: the most memory.
+        memory_mb: the memory that it needs at least; a training may take more while it saves.
         device: where it runs: cpu, or the name of the GPU.
         precision: float32 or bfloat16.
         steps_done: the steps that an earlier start has done.
@@ -99,7 +99,7 @@ def text(plan: Plan, left_out: Mapping[str, int]) -> str:
         ("tokens", f"{plan.tokens:,} an epoch, {answers}"),
         ("steps", f"{plan.steps:,} of {plan.batch_size} examples, {_epochs(plan.epochs)}{done}"),
         ("time", f"about {duration(plan.minutes)}: {rate}"),
-        ("memory", f"about {plan.memory_mb / 1000:.1f} GB, {plan.micro_batch} examples at once"),
+        ("memory", f"at least {plan.memory_mb / 1000:.1f} GB, {plan.micro_batch} examples at once"),
         ("device", f"{plan.device}, {plan.precision}"),
     ]
     return "\n".join([f"finetune ({plan.kind})", *(f"  {name:<9} {what}" for name, what in rows)])

@@ -261,7 +261,7 @@ def test_the_plan_in_words() -> None:
         "33,000 an epoch, 48% of them in answers",
         "48 of 8 examples, 2 epochs",
         "about 18 minutes: 60 tokens a second, measured just now",
-        "about 2.4 GB, 4 examples at once",
+        "at least 2.4 GB, 4 examples at once",
     ):
         assert words in shown, shown
 
