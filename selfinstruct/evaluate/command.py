@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Any
 
 from selfinstruct.config import ReportConfig
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.evaluate.evaluation import FAILED, RESULTS, carry_out
 from selfinstruct.evaluate.harness import hand_over
+from selfinstruct.evaluate.judged import renewed
 from selfinstruct.evaluate.outlook import outlook
 from selfinstruct.evaluate.prepared import prepare
 from selfinstruct.monitor.progress import Progress
@@ -72,38 +75,37 @@ def main(arguments: list[str], project: Path) -> int:
     Raises:
         UserError: if the arguments name no model or have a fault.
     """
-    if len(arguments) == 1 and (path_below(project, arguments[0]) / RESULTS).is_file():
-        return _again(path_below(project, arguments[0]), project)
+    if len(arguments) == 1 and (folder := path_below(project, arguments[0])).is_dir():
+        _tell(renewed(folder), folder, project)
+        return 0
     given = _read(arguments)
     to = path_below(project, given.to or f"evaluations/{_name(given.rest)}")
     prepared = prepare(given.models, given.rest, to, project, given.predictions)
     if given.harness:
-        for path in hand_over(prepared, path_below(project, given.harness), _name(given.rest)):
-            print(path)
+        folder, name = path_below(project, given.harness), _name(given.rest)
+        for path in hand_over(prepared, folder, name):
+            print(short(path, project))
+        print(
+            f"to run it: lm_eval --include_path {shlex.quote(short(folder, project))} --tasks {name} "
+            "--apply_chat_template --model hf --model_args pretrained=NAME"
+        )
         return 0
     if given.plan:
-        print(outlook(prepared))
+        print(outlook(prepared, project))
         return 0
-    from selfinstruct.evaluate.table import show
-
     made = carry_out(prepared, Progress())
-    path = to / RESULTS
-    show(made, Path(short(path, project)), console(sys.stdout))
-    options = ReportConfig.model_validate({})
-    if page := at_the_end(to, options, project, Progress().say, write_tuned):
-        print(f"report: {short(page, project)}")
+    _tell(made, to, project)
     return 1 if made[FAILED] else 0
 
 
-def _again(folder: Path, project: Path) -> int:
-    """Print an evaluation again, with the reviews that there are now."""
-    from selfinstruct.evaluate.judged import renewed
+def _tell(made: Mapping[str, Any], folder: Path, project: Path) -> None:
+    """Print a result, and write its page."""
     from selfinstruct.evaluate.table import show
 
-    path = folder / RESULTS
-    made = renewed(folder)
-    show(made, Path(short(path, project)), console(sys.stdout))
-    return 0
+    show(made, Path(short(folder / RESULTS, project)), console(sys.stdout))
+    options = ReportConfig.model_validate({})
+    if page := at_the_end(folder, options, project, Progress().say, write_tuned):
+        print(f"report: {short(page, project)}")
 
 
 def _read(arguments: Sequence[str]) -> _Given:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe
 
 JUDGED = "judged"
+NAMED = 5  # evaluations in a message
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Judging:
                 one = judge_runs.composed(recipe, way, rows, judge.model, self.given, self.project)
                 judge_runs.for_people(one, way, sheet, to, progress)
                 if name is not None:
+                    progress.say(f"{way.name} by {name}")
                     run = judge_folder(to, name) / way.name
                     judge_runs.by_judge(one, way, sheet, run, progress, within)
         return summed_up(to, name, self.config.resamples, self.config.confidence)
@@ -163,7 +165,9 @@ def renewed(folder: Path) -> dict[str, Any]:
     """
     path = folder / RESULTS
     if not path.is_file():
-        raise UserError(f"{folder} holds no evaluation ({RESULTS} is missing)")
+        below = [str(one.parent) for one in sorted(folder.glob(f"**/{RESULTS}"))[:NAMED]]
+        more = f"did you mean {', '.join(below)}?" if below else "to evaluate models: model=A,B"
+        raise UserError(f"{folder} has no evaluation ({RESULTS} is missing); {more}")
     made: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     before = made.get(JUDGED)
     if before:

@@ -102,20 +102,20 @@ def _pairs(rater: str, figures: Sequence[Mapping[str, Any]]) -> Table:
 def _compared(key: str, one: Mapping[str, Any]) -> Iterator[str]:
     names, place, lengths = f"{one['after']} - {one['before']}", one["position"], one["characters"]
     if one["pairs"] and not one["shown"]:
-        yield f"{names}: no difference shown; a win rate of 50 % is within the interval"
+        yield f"{names}: no difference shown; a win rate of 50% is within the interval"
     if place["changed"]:
         yield (
             f"{names}: with the positions swapped, {place['changed']:,} verdicts changed "
-            f"({place['changed_share']:.0f} %) and count as ties"
+            f"({place['changed_share']:.0f}%) and count as ties"
         )
     if key != PEOPLE and place["named"]:
         yield (
-            f"{names}: the answer shown first was called better in {place['first_share']:.0f} % of "
-            f"{place['named']:,} verdicts (50 % without a bias)"
+            f"{names}: the answer shown first was called better in {place['first_share']:.0f}% of "
+            f"{place['named']:,} verdicts (50% without a bias)"
         )
     if one["longer_won"] is not None:
         yield (
-            f"{names}: the longer answer had {one['longer_won']:.0f} % of the wins; the medians are "
+            f"{names}: the longer answer had {one['longer_won']:.0f}% of the wins; the medians are "
             f"{lengths['after']:,g} and {lengths['before']:,g} characters"
         )
 
@@ -133,9 +133,13 @@ def _left_out(judged: Mapping[str, Any]) -> Iterator[str]:
 
 def _offered(judged: Mapping[str, Any], folder: PurePath) -> Iterator[str]:
     """How people judge, where nobody has yet."""
+    offered = False
     for key, way in (("ratings", "rating"), ("pairs", "comparison")):
         if key in judged and PEOPLE not in judged[key]:
             yield f"to judge as people, blind: selfinstruct review {shlex.quote(str(folder / way))}"
+            offered = True
+    if offered:
+        yield f"and then, to see it here: selfinstruct evaluate {shlex.quote(str(folder))}"
 
 
 def _agreement(what: str, found: Mapping[str, Any] | None) -> Iterator[str]:

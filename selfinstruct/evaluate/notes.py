@@ -77,8 +77,8 @@ def _lengths(result: Result) -> Iterator[str]:
     if longer and result["metrics"]:
         words = ", ".join(f"{name} {models[name]['words']:g}" for name in longer)
         yield (
-            f"some answers are much longer than the references ({wanted:g} {unit}; {words}): length alone "
-            "lowers their scores; see the scores at reference length"
+            f"some answers are much longer than the references ({unit}: references {wanted:g}, {words}): "
+            "length alone lowers their scores; see the scores at reference length"
         )
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from selfinstruct.evaluate.prepared import Prepared
 from selfinstruct.evaluate.results import metrics_of
 from selfinstruct.plan.estimate import Estimate, estimate
 from selfinstruct.plan.text import aligned, cells, verdict
+from selfinstruct.recipe.size import unpriced
 from selfinstruct.report.numbers.verdict import NAMES
+from selfinstruct.report.writing import short
 from selfinstruct.run_folder.folder import look
 from selfinstruct.stages.ranges import Range
 
 
-def outlook(prepared: Prepared) -> str:
-    """The plan, in words."""
+def outlook(prepared: Prepared, project: Path) -> str:
+    """The plan, in words; a path below the project is written as the user types it."""
     config, tasks = prepared.config, prepared.tasks
     ahead = {one.name: estimate(one.recipe, one.path) for one in prepared.models}
     instructions = len({task.instruction for task in tasks})
@@ -24,14 +27,14 @@ def outlook(prepared: Prepared) -> str:
         "",
         f"  tasks    {len(tasks)} from {config.path}, {instructions} different instructions",
         f"  scored   {', '.join(metrics)}",
-        f"  folder   {prepared.to}",
+        f"  folder   {short(prepared.to, project)}",
         *(f"           {one.name}: {look(one.recipe, one.path)}" for one in prepared.models),
         *(f"           {one.model}: predictions, matched {one.matched}" for one in prepared.predictions),
     ]
     if prepared.judging:
         ahead |= prepared.judging.ahead(prepared.to)
     if ahead:
-        lines += ["", *_spending(ahead), *_budget(prepared, list(ahead.values()))]
+        lines += ["", *_spending(ahead), *_unpriced(prepared), *_budget(prepared, list(ahead.values()))]
     return "\n".join(
         [*lines, *(["", *(f"  note: {note}" for note in prepared.notes)] if prepared.notes else [])]
     )
@@ -50,6 +53,20 @@ def _spending(ahead: dict[str, Estimate]) -> list[str]:
     notes = dict.fromkeys(note for one in ahead.values() for note in one.assumed)
     assumed = [f"  {'' if place else 'assumed':<8} {note}" for place, note in enumerate(notes)]
     return ["  expected, with its likely range", *aligned([head, *rows]), *assumed]
+
+
+def _unpriced(prepared: Prepared) -> Iterator[str]:
+    """The models whose price is not known, with the remedy; a question mark in the table means them."""
+    recipes = [one.recipe for one in prepared.models]
+    if prepared.judging and prepared.config.judge.model:
+        recipes += prepared.judging.recipes.values()
+    names = dict.fromkeys(name for one in recipes for name in unpriced(one.config, one.stages))
+    if names:
+        yield (
+            f"  cost     no price is known for {', '.join(names)}: set price.input and price.output,\n"
+            "           in dollars for a million tokens, in a file of conf/model, or for a judge\n"
+            "           'eval.judge.model={name: …, price: {input: …, output: …}}'"
+        )
 
 
 def _budget(prepared: Prepared, ahead: list[Estimate]) -> Iterator[str]:

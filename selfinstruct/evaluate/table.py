@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.evaluate.judged_text import told
-from selfinstruct.evaluate.notes import FEW_MODELS, verdict, with_interval
+from selfinstruct.evaluate.notes import FEW_MODELS, with_interval
 from selfinstruct.report.numbers.verdict import NAMES
 
 if TYPE_CHECKING:
@@ -64,13 +64,14 @@ def _scores(result: Result, metric: str) -> Table:
 
 
 def _differences(result: Result, metric: str) -> Table:
-    table = _table("differences, task by task", "", "difference", "", "at equal length")
+    title = "differences, task by task (not shown: zero is in the interval)"
+    table = _table(title, "", "difference", "", "at equal length")
     names = list(result["models"])
     called = {name: str(names.index(name) + 1) if len(names) > FEW_MODELS else name for name in names}
     for one in result["differences"]:
         if one["metric"] == metric:
             pair = _plain(f"{called[one['after']]} - {called[one['before']]}")
-            said = _plain(verdict(one), "" if one["shown"] else "dim")
+            said = _plain("shown" if one["shown"] else "not shown", "" if one["shown"] else "dim")
             table.add_row(pair, with_interval(one), said, with_interval(one["at_equal_length"]))
     return table
 

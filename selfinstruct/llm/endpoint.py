@@ -159,7 +159,8 @@ class Endpoint:
         if not self._prepared:
             async with self._opening:
                 if not self._prepared:
-                    with self._context.progress.busy(f"starting {self.config.name}"):
+                    weights = self.config.options.get("weights")
+                    with self._context.progress.busy(f"starting {weights or self.config.name}"):
                         await model.prepare()
                     self._prepared = True
         return model

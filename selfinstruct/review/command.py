@@ -84,7 +84,8 @@ def main(arguments: list[str], project: Path) -> int:
 
                 webbrowser.open(address)
             serve(application, listening, stop)
-        print(f"\n{last_words(arguments, begun, saved(desk.reviews.all()), desk.progress(''))}")
+        then, now = following(asked, path)[0], saved(desk.reviews.all())
+        print(f"\n{last_words(arguments, begun, now, desk.progress(''), then)}")
     return 0
 
 
@@ -224,9 +225,13 @@ def saved(reviews: Mapping[str, Mapping[str, Any]]) -> int:
     )
 
 
-def last_words(arguments: list[str], begun: int, now: int, progress: Mapping[str, int]) -> str:
-    """The last lines: what was saved, and how to go on."""
+def last_words(
+    arguments: list[str], begun: int, now: int, progress: Mapping[str, int], then: tuple[str, str]
+) -> str:
+    """The last lines: what was saved, and how to go on, or what to do when all is reviewed."""
     more = f" ({now - begun:,} of them now)" if now > begun else ""
     what = f"{now:,} {'review is' if now == 1 else 'reviews are'} saved{more}; "
     what += f"{progress['done']:,} of {progress['size']:,} records are finished."
+    if progress["done"] >= progress["size"]:
+        return f"{what}\n  {then[0][0].lower()}{then[0][1:]}: {then[1]}"
     return f"{what}\n  to go on: {shlex.join(['selfinstruct', 'review', *arguments])}"

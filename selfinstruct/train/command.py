@@ -55,7 +55,10 @@ def main(arguments: list[str], project: Path) -> int:
     refuse_options([part for part in arguments if part not in (*PLAN, *MANY)])
     words = [part for part in arguments if "=" not in part and part[:1] not in ("-", "~")]
     if len(words) != 1:
-        raise UserError("finetune takes the folder of one run: selfinstruct finetune runs/quickstart")
+        raise UserError(
+            "finetune takes the folder of one run: selfinstruct finetune runs/quickstart"
+            + ("\n  for several: selfinstruct finetune -m RUN,RUN to=DIR" if words else "")
+        )
     overrides = [part for part in arguments if part != words[0] and part not in (*PLAN, *MANY)]
     own = {key: value for key, _, value in (part.partition("=") for part in overrides) if key in OWN}
     overrides = [part for part in overrides if part.partition("=")[0] not in own]

@@ -57,12 +57,12 @@ def write_report(run: Path, folder: Path, project: Path, progress: Progress) -> 
         progress: shows that it is being written.
     """
     from selfinstruct.report.command import options_of
-    from selfinstruct.report.numbers.tuning import is_tuning
+    from selfinstruct.report.numbers.tuning import tuning_of
     from selfinstruct.report.writing import at_the_end, write_run, write_tuned
 
+    if not tuning_of(folder, 0).get("tuning"):
+        return None  # examples and configs for another trainer: there is nothing to show yet
     own = folder in (run / MODEL, run / MODELS)
-    if not own and not is_tuning(folder):  # train=files leaves nothing to report on
-        return None
     options = options_of(run, (), project)
     with progress.busy("writing the report"):
         path, write = (run, write_run) if own else (folder, write_tuned)
@@ -73,12 +73,16 @@ def _trained(found: Found) -> str:
     """The training in a line."""
     from selfinstruct.report.page.formats import duration, number
 
-    text = f"tuned {found['base']} on {number(found['examples'])} examples: {number(found['steps'])} steps"
+    text = f"tuned {found['base']} on {number(found['examples'])} examples: {_steps(found['steps'])}"
     if found["seconds"] is not None:
         text += f" in {duration(found['seconds'])}"
     if found["first_loss"] is not None:
         text += f", loss from {found['first_loss']:.2f} to {found['last_loss']:.2f}"
     return text
+
+
+def _steps(number: int) -> str:
+    return "1 step" if number == 1 else f"{number:,} steps"
 
 
 def _evaluated(folder: Path, found: Found, project: Path, to: Console) -> None:

@@ -147,7 +147,9 @@ def _nothing(run: OpenedRun, config: FinetuneConfig, of: str, count: int, left_o
             f"finetune: {run.path} has no record of the stage {of} to tune on ({run.state}); {more}, or use "
             "what its checks rejected, or the seed tasks: finetune.records=all finetune.seed_tasks=true"
         )
-    why = ", ".join(f"{number:,} by {check}" for check, number in left_out.items() if number)
+    from selfinstruct.report.numbers.tuning import why_left_out
+
+    why = ", ".join(f"{number:,} {why_left_out(check)}" for check, number in left_out.items() if number)
     return (
         f"finetune: none of the {count:,} records of the stage {of} can be used (left out: {why}); change "
         "finetune.where or finetune.of, or set finetune.seed_tasks=true"

@@ -114,7 +114,7 @@ def trl(plan: Plan) -> str:
         Key("max_length", config.max_tokens, "TRL cuts longer examples"),
         Key("packing", config.packing, "several short examples in one row"),
         Key("bf16", plan.sixteen, PRECISION[config.precision]),
-        Key("use_cpu", False, "true without a GPU, which takes hours"),
+        Key("use_cpu", False, "true without a GPU, which is slow"),
         Key("use_peft", True, f"LoRA; {FULL}"),
         Key("lora_r", config.rank, "rank of the LoRA matrices"),
         Key("lora_alpha", config.alpha, "their weight: alpha / rank scales what they add"),

@@ -127,7 +127,7 @@ def torchtune(plan: Plan) -> str:
                 "rises, then falls as a cosine; num_cycles 0.0 keeps it constant; there is no linear one",
             ),
             Key("loss", {"_component_": "torchtune.modules.loss.CEWithChunkedOutputLoss"}, "cross-entropy"),
-            Key("device", "cuda", "cpu without a GPU, which takes hours"),
+            Key("device", "cuda", "cpu without a GPU, which is slow"),
             Key("dtype", "bf16" if plan.sixteen else "fp32", "the precision"),
             Key("enable_activation_checkpointing", False, "true takes less memory and more time"),
             Key("enable_activation_offloading", False, "true keeps activations in the memory of the machine"),

@@ -22,7 +22,7 @@ from selfinstruct.train.base import Base, base_of
 from selfinstruct.train.examples import write_examples
 from selfinstruct.train.folder import opened_for
 from selfinstruct.train.kinds import Prepared, Trained
-from selfinstruct.train.plan import Plan, text
+from selfinstruct.train.plan import Plan, duration, text
 
 NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "datasets")
 MODEL, LOG = "model.gguf", "training.log"
@@ -71,8 +71,8 @@ def _require() -> None:
     if missing:
         raise UserError(
             f"finetune needs the packages {', '.join(missing)}: pip install 'selfinstruct[train]'\n"
-            "  On a machine without a GPU, install the CPU build of torch first: it is 0.2 GB in place of "
-            "several; pytorch.org says how. To train elsewhere: train=files or train=hosted"
+            "  On a machine without a GPU, install the CPU build of torch first, which is much "
+            "smaller; pytorch.org says how. To train elsewhere: train=files or train=hosted"
         )
 
 
@@ -138,18 +138,21 @@ def _follow(prepared: Prepared, process: subprocess.Popen[str]) -> str | None:
     Raises:
         UserError: for an error that the user can mend.
     """
-    progress, ended = prepared.progress, None
+    progress, ended, minutes = prepared.progress, None, 0.0
     assert process.stdout
     with progress.work("finetune") as show:
         for line in process.stdout:
             facts = json.loads(line)
             if "plan" in facts:
                 plan = Plan(**facts["plan"])
+                minutes = plan.minutes
                 progress.say(text(plan, prepared.examples.left_out))
             elif "step" in facts:
                 loss = f"loss {facts['loss']:.3f}" if facts["loss"] is not None else ""
                 rate = f"{facts['rate']:,.0f} tokens a second" if facts["rate"] else ""
-                show(facts["step"], facts["of"], facts["before"], [loss, rate])
+                # Until a step is done, there is no time left to count from; the plan has measured one.
+                first = f"about {duration(minutes)} in all" if facts["step"] == facts["before"] else ""
+                show(facts["step"], facts["of"], facts["before"], [first, loss, rate])
             elif "error" in facts:
                 raise UserError(facts["error"])
             elif "ended" in facts:

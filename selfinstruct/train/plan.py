@@ -29,7 +29,7 @@ class Plan:
         steps: the steps.
         tokens_per_second: as measured in a first step on this machine.
         minutes: how long the training will take.
-        memory_mb: the most memory.
+        memory_mb: the memory that it needs at least; a training may take more while it saves.
         device: where it runs: cpu, or the name of the GPU.
         precision: float32 or bfloat16.
         steps_done: the steps that an earlier start has done.
@@ -86,29 +86,33 @@ def text(plan: Plan, left_out: Mapping[str, int]) -> str:
         plan: the plan.
         left_out: how many records were left out before, by the reason.
     """
+    from selfinstruct.report.numbers.tuning import why_left_out
+
     reasons = {**left_out, **plan.left_out}
-    left = sum(reasons.values())
-    why = ", ".join(f"{count:,} by {reason}" for reason, count in reasons.items() if count)
+    why = ", ".join(f"{count:,} {why_left_out(reason)}" for reason, count in reasons.items() if count)
     done = f"; {plan.steps_done:,} of them are done" if plan.steps_done else ""
     answers = f"{plan.answer_tokens / max(1, plan.tokens):.0%} of them in answers, which alone are learned"
+    rate = f"{plan.tokens_per_second:,.0f} tokens a second, measured just now"
     rows = [
         ("base", f"{plan.base}, {_short(plan.parameters)} parameters, {_short(plan.trained)} trained"),
-        ("examples", f"{plan.examples:,}" + (f"; left out: {why}" if left else "")),
+        ("examples", f"{plan.examples:,}" + (f"; left out: {why}" if why else "")),
         ("tokens", f"{plan.tokens:,} an epoch, {answers}"),
-        ("steps", f"{plan.steps:,} of {plan.batch_size} examples, {plan.epochs:g} epochs{done}"),
-        (
-            "time",
-            f"about {_time(plan.minutes)}: {plan.tokens_per_second:,.0f} tokens a second, measured just now",
-        ),
-        ("memory", f"about {plan.memory_mb / 1000:.1f} GB, {plan.micro_batch} examples at once"),
+        ("steps", f"{plan.steps:,} of {plan.batch_size} examples, {_epochs(plan.epochs)}{done}"),
+        ("time", f"about {duration(plan.minutes)}: {rate}"),
+        ("memory", f"at least {plan.memory_mb / 1000:.1f} GB, {plan.micro_batch} examples at once"),
         ("device", f"{plan.device}, {plan.precision}"),
     ]
     return "\n".join([f"finetune ({plan.kind})", *(f"  {name:<9} {what}" for name, what in rows)])
 
 
+def duration(minutes: float) -> str:
+    """A time in words."""
+    return f"{minutes * 60:.0f} seconds" if minutes < 1.5 else f"{minutes:.0f} minutes"
+
+
+def _epochs(number: float) -> str:
+    return f"{number:g} epoch" if number == 1 else f"{number:g} epochs"
+
+
 def _short(number: int) -> str:
     return f"{number / 1e9:.2f} billion" if number >= 1e9 else f"{number / 1e6:.1f} million"
-
-
-def _time(minutes: float) -> str:
-    return f"{minutes * 60:.0f} seconds" if minutes < 1.5 else f"{minutes:.0f} minutes"

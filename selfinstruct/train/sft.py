@@ -103,7 +103,7 @@ def _arguments(train: TrainConfig, micro: int, steps: int, folder: Path, seed: i
         "gradient_accumulation_steps": train.batch_size // micro,
         "learning_rate": train.learning_rate,
         "lr_scheduler_type": train.schedule,
-        "warmup_steps": ceil(train.warmup * steps),
+        "warmup_steps": min(ceil(train.warmup * steps), steps - 1),  # a warmup begins at the rate 0
         "weight_decay": train.weight_decay,
         "train_sampling_strategy": "sequential",
         "max_length": None,  # what is too long was left out

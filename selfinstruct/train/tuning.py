@@ -98,12 +98,12 @@ def tune(asked: Asked, project: Path, progress: Progress) -> Mapping[str, Any] |
     made = None
     if settings.finetune.evaluate and len(done.models) > 1 and not asked.plan_only:
         made = _evaluate(done, settings, folder, project, progress)
-    if done.note:
-        print(done.note)
     if not asked.plan_only:
         ending.show(folder, project)
-        if page := ending.write_report(asked.path, folder, project, progress):
-            print(f"report: {short(page, project)}")
+    if done.note:
+        print(done.note)
+    if not asked.plan_only and (page := ending.write_report(asked.path, folder, project, progress)):
+        print(f"report: {short(page, project)}")
     return made
 
 

@@ -119,11 +119,11 @@ class Work:
             steps=steps,
             tokens_per_second=rate,
             minutes=tokens / rate / 60,
-            memory_mb=int(before + (kept + states) / 1e6),
+            memory_mb=max(int(before + (kept + states) / 1e6), memory.peak_mb()),  # loading may take more
             device=torch.cuda.get_device_name() if on_gpu else f"{torch.get_num_threads()} threads",
             precision="bfloat16" if sft.bfloat16(self.config) else "float32",
             steps_done=done,
-            left_out={"train.max_tokens": self.too_long} if self.too_long else {},
+            left_out={"too_long": self.too_long} if self.too_long else {},
         )
 
     @property

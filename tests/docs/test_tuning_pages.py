@@ -31,7 +31,7 @@ def gathered(page: str, project: Path) -> list[list[str]]:
 
 @shell
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "tuned"), [("did-it-help.md", 9), ("finetune.md", 4)])
+@pytest.mark.parametrize(("page", "tuned"), [("did-it-help.md", 9), ("finetune.md", 4), ("evaluate.md", 0)])
 def test_the_commands_that_tune_and_evaluate(
     project: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch, page: str, tuned: int
 ) -> None:
@@ -39,6 +39,9 @@ def test_the_commands_that_tune_and_evaluate(
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv("SELFINSTRUCT_REPORT", "off")  # except where it is asked for
     commands = gathered(page, project)
+    if not tuned:  # the model of the page before
+        (project / "runs/quickstart/model").mkdir(parents=True)
+        (project / "runs/quickstart/model/model.gguf").touch()
     assert [verb for verb, *_ in commands].count("finetune") == tuned
     for verb, *words in commands:
         if verb == "finetune":
@@ -57,12 +60,15 @@ def test_the_commands_that_tune_and_evaluate(
 
 def test_the_tables_of_tuning() -> None:
     """They have each kind of training, each key of the examples, each metric and each set of tasks."""
-    page = (DOCS / "finetune.md").read_text(encoding="utf-8")
-    rows = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| "))
+    page, other = ((DOCS / name).read_text(encoding="utf-8") for name in ("finetune.md", "evaluate.md"))
+    rows, sets = (
+        "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| "))
+        for text in (page, other)
+    )
     assert set(re.findall(r"`train=(\w+)`", rows)) == set(KINDS)
     assert set(re.findall(r"`finetune\.(\w+)=", rows)) == {*FinetuneConfig.model_fields}
-    assert {*METRICS} <= set(re.findall(r"`(\w+)`", rows))
+    assert {*METRICS} <= set(re.findall(r"`(\w+)`", sets))
     there = {path.stem for path in (DOCS.parent / "conf/eval").glob("*.yaml")}
-    assert there <= set(re.findall(r"`(\w+)`", rows))
+    assert there <= set(re.findall(r"`(\w+)`", sets))
     keys = set(re.findall(r"`train\.(\w+)[`=]", page.replace("`train.jsonl`", "")))
     assert keys <= {*TrainConfig.model_fields}

@@ -83,6 +83,7 @@ def test_models_side_by_side(typed: Typed, folder: Path) -> None:
     assert (one["before"], one["after"], one["shown"]) == ("good", "poor", True)
     assert f"poor - good  {one['mean']:.1f} (" in out and "  shown  " in out
     assert "evaluation: evaluations/general_en/evaluation.json" in out
+    refused(typed("evaluate", "evaluations"), "has no evaluation", "did you mean", "evaluations/general_en?")
     assert [row["answer"] for row in lines(folder / "evaluations/general_en/poor/answers.jsonl")] == [
         "no idea at all"
     ] * 12

@@ -35,7 +35,9 @@ def written(typed: Typed, project: Path) -> Path:
     keys = ("eval.max_tokens=64", "eval.metrics=[rouge_l,chrf,exact_match]", TEMPLATE)
     status, out, err = typed("evaluate", "harness=h", "eval.path=tasks.jsonl", *keys)
     assert status == 0, err
-    assert [Path(line).name for line in out.splitlines()] == ["tasks.yaml", "tasks.jsonl", "utils.py"]
+    *files, run = out.splitlines()
+    assert files == ["h/tasks.yaml", "h/tasks.jsonl", "h/utils.py"]
+    assert "lm_eval --include_path h --tasks tasks " in run
     return project / "h"
 
 

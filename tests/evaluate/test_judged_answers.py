@@ -214,9 +214,9 @@ def test_again_it_asks_nothing(ready: Path, typed: Typed) -> None:
     for words in (
         "ratings by cedar",
         "comparisons by cedar",
-        "4 verdicts changed (44 %) and count as ties",
-        "the answer shown first was called better in 72 %",
-        "the longer answer had 100 % of the wins",
+        "4 verdicts changed (44%) and count as ties",
+        "the answer shown first was called better in 72%",
+        "the longer answer had 100% of the wins",
         "left out: 4 answers and 2 pairs",
     ):
         assert words in " ".join(out.split()), out
@@ -227,6 +227,10 @@ def test_the_plan_has_the_judge(ready: Path, typed: Typed) -> None:
     status, out, err = typed(*EVALUATE, JUDGE, "to=new", "--plan")
     assert status == 0, err
     assert "judge, rating" in out and "judge, comparison" in out
+    assert "no price" not in out
+    keys = "{name: openai/mine, api_base: 'http://127.0.0.1:9/v1', api_key_env: null}"
+    out = typed(*EVALUATE, f"eval.judge.model={keys}", "to=new", "--plan")[1]
+    assert "no price is known for openai/mine" in out
     assert not (ready / "new").exists()
 
 
@@ -272,7 +276,7 @@ def test_people_rate_blindly_and_disagree(ready: Path, typed: Typed, page: Revie
     assert "A: valid and satisfying" in ann.text
     assert answer_all(ann, "rating", {"Short": "A", "A much": "D"}, "B") == 24
     assert answer_all(page.reviewer("Ben"), "rating", {}, "B") == 3
-    page.stop()
+    assert "the results of the models: selfinstruct evaluate ev" in page.stop()
     status, out, err = typed("evaluate", "ev")
     assert status == 0, err
     found = result(ready)["ratings"]

@@ -93,7 +93,9 @@ def test_conditions_choose_records(run: Path) -> None:
     labels = {record.data["is_classification"] for record in taken(run).records}
     label = labels.pop()
     assert len(taken(run, where={"is_classification": label}).rows) > 0
-    with pytest.raises(UserError, match=r"none of the \d+ records .*left out: \d+ by where"):
+    with pytest.raises(
+        UserError, match=r"none of the \d+ records .*left out: \d+ that finetune.where does not take"
+    ):
         taken(run, where={"is_classification": "neither"})
     with pytest.raises(RecipeError, match=r"finetune.of: unknown stage 'nope'"):
         taken(run, of="nope")
@@ -250,16 +252,16 @@ def test_the_plan_in_words() -> None:
         memory_mb=2_400,
         device="2 threads",
         precision="float32",
-        left_out={"train.max_tokens": 10},
+        left_out={"too_long": 10},
     )
     shown = text(plan, {"duplicate": 3})
     for words in (
         "embedded, 134.5 million parameters, 4.9 million trained",
-        "190; left out: 3 by duplicate, 10 by train.max_tokens",
+        "190; left out: 3 the same as another, 10 longer than train.max_tokens",
         "33,000 an epoch, 48% of them in answers",
         "48 of 8 examples, 2 epochs",
         "about 18 minutes: 60 tokens a second, measured just now",
-        "about 2.4 GB, 4 examples at once",
+        "at least 2.4 GB, 4 examples at once",
     ):
         assert words in shown, shown
 

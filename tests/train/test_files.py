@@ -192,11 +192,15 @@ def test_a_folder_with_a_tuned_model_is_left_alone(project: Path) -> None:
     assert (folder.with_name("model.before-1") / "train.jsonl").read_text() == "theirs"
 
 
-def test_the_command_writes_them_for_a_run(typed: Typed, project: Path) -> None:
+def test_the_command_writes_them_for_a_run(
+    typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`finetune RUN train=files` takes the records of the run, and names the commands to type."""
     user_with_a_run(project)
     command = ("finetune", "x", "train=files", "finetune.evaluate=false")
-    status, out, _ = typed(*command, "train.rank=4")
+    monkeypatch.setenv("SELFINSTRUCT_REPORT", "on")
+    status, out, err = typed(*command, "train.rank=4")
+    assert "report" not in out + err  # there is nothing to show until a trainer has run
     assert status == 0
     assert "type one of these in x/model:" in out and "axolotl train axolotl.yaml" in out
     assert yaml.safe_load((project / "x/model/trl.yaml").read_text())["lora_r"] == 4

@@ -43,6 +43,11 @@ LEFT_OUT = {
 SETTINGS = ("epochs", "learning_rate", "batch_size", "rank", "max_tokens", "precision", "packing")
 
 
+def why_left_out(reason: str) -> str:
+    """Which examples a reason leaves out, in words."""
+    return LEFT_OUT.get(reason, reason.replace("_", " "))
+
+
 def tuning_of_run(run: Path, most: int) -> dict[str, Any]:
     """The numbers of the models that were tuned on a run, as `tuning_of` gives them."""
     return tuning_of(run / MODEL, most, run / MODELS)
@@ -106,9 +111,7 @@ def _training(found: Training) -> dict[str, Any]:
         "settings": settings,
         "finetune": dict(found.finetune),
         "left_out": [
-            {"why": LEFT_OUT.get(why, why.replace("_", " ")), "count": count}
-            for why, count in found.left_out.items()
-            if count
+            {"why": why_left_out(why), "count": count} for why, count in found.left_out.items() if count
         ],
         "overlap": _overlap(found.overlap) if found.overlap else None,
         "losses": curve(losses),

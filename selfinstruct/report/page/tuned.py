@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from selfinstruct.report.page import formats
@@ -94,7 +95,9 @@ def _tiles(found: Stats) -> list[dict[str, str]]:
         )
         tiles.append(("training", formats.duration(training["seconds"]), str(training["kind"])))
     if evaluation := found["evaluation"]:
-        tiles.append(("tasks", formats.number(evaluation["tasks"]), "answered by each model"))
+        tiles.append(
+            ("tasks", formats.number(evaluation["tasks"]), f"of {PurePath(evaluation['eval']).name}")
+        )
         for model in evaluation["models"]:
             for metric in evaluation["metrics"][:1]:
                 score = model["scores"].get(metric["name"])
