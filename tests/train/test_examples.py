@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Typed, seed_file
 from results import refused
-from runs import user_with_a_run
+from users import user_with_a_run
 
 from selfinstruct.config import EvalConfig, FinetuneConfig
 from selfinstruct.errors import RecipeError, UserError

@@ -13,7 +13,7 @@ from conftest import Typed, lines
 from filelock import FileLock
 from ordered import examples_of, prepared_for
 from results import refused
-from runs import user_with_a_run
+from users import user_with_a_run
 
 from selfinstruct.errors import UserError
 from selfinstruct.train.files import TRAINERS

@@ -19,9 +19,9 @@ import yaml
 from conftest import Typed
 from ordered import examples_of, prepared_for
 from results import refused
-from runs import user_with_a_run
 from server import Answer, failure, no_json, no_money, slower, status
 from tuning_server import KEY, MODEL, Fault, Lost, TuningServer
+from users import user_with_a_run
 
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.train.kinds import Trained, training

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from conftest import Typed
 from results import refused
-from runs import user_with_a_run
 from tiny_model import embedded_weights, write_tiny_gguf, write_tiny_model
+from users import user_with_a_run
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin slow down other tests
 pytest.importorskip("torch")
