@@ -52,7 +52,7 @@ def follower(
                 self.losses.append(
                     {
                         "step": state.global_step,
-                        "epoch": round(state.global_step * train.batch_size / known["examples"], 3),
+                        "epoch": self._epochs(state.global_step),
                         "loss": round(float(logs["loss"]), 4),
                         "learning_rate": float(logs.get("learning_rate", 0.0)),
                         "seconds": round(self._seconds, 1),
@@ -81,6 +81,10 @@ def follower(
         def _seconds(self) -> float:
             return self._before + time.monotonic() - self._began
 
+        def _epochs(self, step: int) -> float:
+            """How often each example was seen after a step; the last step may not be full."""
+            return min(train.epochs, round(step * train.batch_size / known["examples"], 3))
+
         def _show(self, state: Any) -> None:
             seen = tokens[state.global_step] - tokens[self._first]
             rate = seen / max(0.001, time.monotonic() - self._began)
@@ -96,7 +100,7 @@ def follower(
                 "state": state,
                 "tokens": tokens[self.step],
                 "steps": self.step,
-                "epochs": round(self.step * train.batch_size / known["examples"], 3),
+                "epochs": self._epochs(self.step),
                 "seconds": round(self._seconds, 1),
                 "peak_memory_mb": memory.peak_mb(),
                 "losses": self.losses,
