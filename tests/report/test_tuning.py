@@ -24,6 +24,7 @@ from selfinstruct.monitor.terminal import console
 from selfinstruct.report.numbers.tuning import POINTS, tuning_of
 from selfinstruct.report.numbers.tuning_files import Difference, Evaluated, Judged
 from selfinstruct.report.numbers.verdict import says, warnings
+from selfinstruct.report.page.evaluation import evaluation as figures
 from selfinstruct.report.page.tuning import tuning
 from selfinstruct.train import ending
 
@@ -98,6 +99,20 @@ def test_page_terminal_and_numbers_say_whether_a_difference_is_shown(right: floa
     terminal = told(home / name)
     assert sentence in terminal
     assert ("No difference" in terminal, "No difference is" in page) == (right < 0.5, right < 0.5)
+
+
+def test_a_figure_says_how_many_tasks_count(tmp_path: Path) -> None:
+    """Of exact match, only the tasks that ask for a label."""
+    tunings.write_evaluation(tmp_path, {"a": 0.3, "b": 0.8})
+    made = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    made["metrics"].append("exact_match")
+    for model in made["models"].values():
+        for key in ("scores", "at_reference_length"):
+            model[key]["exact_match"] = {"mean": 50.0, "low": 40.0, "high": 60.0, "tasks": 7}
+    tunings.write(tmp_path / "evaluation.json", made)
+    reads = {figure.title: figure.read for figure in figures(evaluation(tmp_path))}
+    assert "over 24 tasks" in reads["ROUGE-L of each model"]
+    assert "over 7 tasks" in reads["exact match of each model"]
 
 
 def test_models_that_were_not_tuned_are_called_by_their_names(tmp_path: Path) -> None:

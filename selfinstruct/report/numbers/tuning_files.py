@@ -44,13 +44,13 @@ class Score(Data):
     mean: float
     low: float
     high: float
+    tasks: int | None = None
 
 
 class Shown(Score):
     """A difference, and whether it is shown: whether zero is outside of its interval."""
 
     shown: bool
-    tasks: int | None = None
 
 
 class Difference(Shown):

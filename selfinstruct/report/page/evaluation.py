@@ -42,6 +42,12 @@ def interval_of(found: Stats) -> dict[str, Any]:
     return {key: found[key] for key in ENDS}
 
 
+def _counted(found: Stats, metric: Stats) -> int:
+    """How many tasks count for a metric: of exact match, those that ask for a label."""
+    scores = (model["scores"].get(metric["name"], {}) for model in found["models"])
+    return int(next((one["tasks"] for one in scores if one.get("tasks")), found["tasks"]))
+
+
 def _scores(found: Stats, metric: Stats) -> Iterator[Figure]:
     called, kinds = short(found), [("scores", AS_GIVEN), ("at_reference_length", CUT)]
     if not any(_differ(model, metric["name"]) for model in found["models"]):
@@ -55,7 +61,7 @@ def _scores(found: Stats, metric: Stats) -> Iterator[Figure]:
     if values:
         title = f"{metric['title']} of each model"
         share = f"{found['confidence'] * 100:.4g}%"
-        read = f"The mean over {found['tasks']:,} tasks, from 0 to 100, with its {share} interval."
+        read = f"The mean over {_counted(found, metric):,} tasks, from 0 to 100, with its {share} interval."
         if len(kinds) > 1:
             read += " The second mark is the score of answers that are cut to the length of the references."
         spec, columns = dots(values, metric["title"]), ("model", *ROWS)
