@@ -83,7 +83,7 @@ def follower(
 
         def _epochs(self, step: int) -> float:
             """How often each example was seen after a step; the last step may not be full."""
-            return min(train.epochs, round(step * train.batch_size / known["examples"], 3))
+            return float(min(train.epochs, round(step * train.batch_size / known["examples"], 3)))
 
         def _show(self, state: Any) -> None:
             seen = tokens[state.global_step] - tokens[self._first]
