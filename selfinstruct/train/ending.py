@@ -73,7 +73,9 @@ def _trained(found: Found) -> str:
     """The training in a line."""
     from selfinstruct.report.page.formats import duration, number
 
-    text = f"tuned {found['base']} on {number(found['examples'])} examples: {_steps(found['steps'])}"
+    text = f"tuned {found['base']} on {number(found['examples'])} examples"
+    if found["steps"] is not None:  # a provider does not say
+        text += f": {_steps(found['steps'])}"
     if found["seconds"] is not None:
         text += f" in {duration(found['seconds'])}"
     if found["first_loss"] is not None:

@@ -102,7 +102,7 @@ def _tune(prepared: Prepared, base: Base, folder: Path) -> None:
 def _started(chatter: Any) -> Iterator[subprocess.Popen[str]]:
     """Start the process, and pass on the signals that stop us; it ends when this block does."""
     # Threads that wait in a spin loop make it ten times slower as soon as another process needs a core.
-    surroundings = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
+    surroundings = {"OMP_WAIT_POLICY": "passive", **os.environ}
     path = "\n".join(one or str(Path.cwd()) for one in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, path],
