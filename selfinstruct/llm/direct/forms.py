@@ -143,18 +143,16 @@ class Reader:
         try:
             self._config = _config_of(provider, model)
             found = self.read(200, {}, json.dumps(trial.body).encode(), {"messages": []})
-            (choice,), usage = found["choices"], found["usage"]
-            text, reason = choice["message"]["content"], choice["finish_reason"]
-            meaning = (text, reason, usage["prompt_tokens"], usage["completion_tokens"])
+            (choice,), usage = found.choices, found.usage
+            text, reason = choice.message.content, choice.finish_reason
+            meaning = (text, reason, usage.prompt_tokens, usage.completion_tokens)
         except Exception as error:  # whatever a changed method raises
             raise MovedError(f"{type(error).__name__}: {error}") from error
         if meaning != (TEXT, trial.finish_reason, SENT, SAID):
             raise MovedError(f"a known reply is read as {meaning}")
 
-    def read(
-        self, status: int, headers: Mapping[str, str], body: bytes, asked: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """A reply in OpenAI's form, with `provider_specific_fields` as LiteLLM has them.
+    def read(self, status: int, headers: Mapping[str, str], body: bytes, asked: Mapping[str, Any]) -> Any:
+        """LiteLLM's response; `responses.mapping_of` makes a mapping in OpenAI's form of it.
 
         Args:
             status: the status of the answer.
@@ -168,7 +166,7 @@ class Reader:
         import httpx
         import litellm
 
-        response = self._config.transform_response(
+        return self._config.transform_response(
             model=self._model,
             raw_response=httpx.Response(status, headers=dict(headers), content=body),
             model_response=litellm.ModelResponse(),
@@ -181,8 +179,6 @@ class Reader:
             api_key="",
             json_mode=_wants_json(asked),
         )
-        found: dict[str, Any] = response.model_dump()
-        return found
 
     def raised(self, error: Exception) -> Exception:
         """The error that `acompletion` would raise in place of one that was raised here."""
