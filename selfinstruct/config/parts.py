@@ -48,6 +48,11 @@ class ModelConfig(Strict):
     timeout: Annotated[float, Machine] = Field(
         120, gt=0, le=86_400, description="seconds to wait for a whole reply"
     )
+    transport: Annotated[Literal["direct", "litellm"] | None, Machine] = Field(
+        None,
+        description="direct: send requests as LiteLLM writes them, at a fraction of its cost; litellm: send "
+        "them through LiteLLM; null: directly if that is possible",
+    )
     retries: Annotated[int, Machine] = Field(8, ge=0, le=1_000, description="attempts after the first")
     fallbacks: Annotated[list[str | dict[str, Any]], Machine] = Field(
         default_factory=list,

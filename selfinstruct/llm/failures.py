@@ -56,7 +56,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
         raise TransientError(
             "the provider asks to go slower (429)", retry_after(said), slower=True
         ) from error
-    if status == 408:
+    if status == 408 or (status is None and _timed_out(error)):
         raise TransientError(f"no reply within {config.timeout:g} s") from error
     if status is None or status < 400 or status >= 500 or status in AGAIN:
         raise _transient(error, said, words, config) from error
@@ -139,6 +139,11 @@ def _of_provider(error: Exception) -> bool:
 def _unsupported(error: Exception) -> bool:
     """Whether LiteLLM, or OpenAI's client under it, does not know a parameter; then nothing was sent."""
     return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
+
+
+def _timed_out(error: Exception) -> bool:
+    """Whether the HTTP client waited too long."""
+    return any(kind.__name__ == "TimeoutException" for one in chain(error) for kind in type(one).__mro__)
 
 
 def _of_connection(error: Exception) -> bool:

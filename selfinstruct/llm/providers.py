@@ -9,22 +9,27 @@ import asyncio
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
+from selfinstruct.llm.direct.possible import DIRECT, THROUGH_LITELLM, why_not
+from selfinstruct.llm.direct.texts import CHAT, COMPLETION, VECTORS, Ask, NotDirectError, Texts
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.naming import misplaced_parameters
 from selfinstruct.llm.reach import reach
-from selfinstruct.llm.responses import replies_of, text_of
+from selfinstruct.llm.responses import COST, cost_of, mapping_of, replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
 from selfinstruct.records import Reply, Request
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.direct.asking import Direct
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Otherwise the first request imports these: later requests would wait, and then be sent all at once.
@@ -48,9 +53,16 @@ def litellm() -> ModelKind:
 class LiteLLM:
     """A model behind LiteLLM; see `Model` and `EmbeddingModel`.
 
+    Attributes:
+        heard: gets the headers of each answer, their names in lower case, if it is set.
+        noted: gets the reason if the model cannot be asked directly although that was expected.
+
     Raises:
         ModelError: if `api_base` names a server that does not answer, or is needed but not set.
     """
+
+    heard: Callable[[Mapping[str, str]], None] | None = None
+    noted: Callable[[str], None] | None = None
 
     def __init__(self, config: ModelConfig) -> None:
         self._config, self.identity = config, config.api_base
@@ -70,6 +82,7 @@ class LiteLLM:
         self._fixed["api_key"] = key
         self._library: Any = None
         self._pooled: Any = None
+        self._direct: Direct | None = None
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
@@ -78,15 +91,7 @@ class LiteLLM:
         if wrong:  # recipes are checked before; this is for requests from a plug-in
             raise ModelError(str(wrong))
         try:
-            if self._config.mode == "chat":
-                response = await self._library.acompletion(
-                    messages=_messages(first), **self._client(), **self._fixed, **first.sampling
-                )
-            else:
-                texts = [text_of(request) for request in requests]
-                response = await self._library.atext_completion(
-                    prompt=texts if several else texts[0], **self._client(), **self._fixed, **first.sampling
-                )
+            response = await self._answer(self._prompts(requests), mapping_of)
         except Exception as error:  # LiteLLM raises the errors of a dozen libraries; all are sorted here
             refused = sort_failure(error, self._config)
             return [None] * len(requests) if several else [refused]  # which one was refused is unknown
@@ -98,38 +103,107 @@ class LiteLLM:
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Reply:
         """See `EmbeddingModel`."""
-        options = {} if dimensions is None else {"dimensions": dimensions}
-        client = self._client() if self._config.name.split("/")[0] in OPENAI else {}
         try:
-            response = await self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
+            asked = Texts(VECTORS, dimensions, texts, self._embedding(dimensions), listed=True)
+            response = await self._answer(asked, _vectors_of)
         except Exception as error:  # as in `complete`
             return sort_failure(error, self._config)
         try:
-            rows = sorted(response.data, key=lambda row: row["index"])
+            rows = sorted(response["data"], key=lambda row: row["index"])
             vectors = [row["embedding"] for row in rows]
         except (KeyError, TypeError) as error:
             raise TransientError("the server failed: its reply has no vectors") from error
-        hidden, text = getattr(response, "_hidden_params", None) or {}, "\n".join(texts)
-        tokens = sane(getattr(getattr(response, "usage", None), "prompt_tokens", None), text)
+        text = "\n".join(texts)
+        tokens = sane((response.get("usage") or {}).get("prompt_tokens"), text)
         reply = Reply("", model=self._config.name, vectors=vectors, counted=tokens is None)
         if tokens is None:
             return replace(reply, prompt_tokens=tokens_of(text))
-        return replace(reply, prompt_tokens=tokens, cost_usd=hidden.get("response_cost"))
+        return replace(reply, prompt_tokens=tokens, cost_usd=response.get(COST))
 
     async def prepare(self) -> None:
         """See `Model`. LiteLLM's import takes seconds, so it runs in a thread and other work goes on."""
-        if self._config.api_base:
-            await asyncio.to_thread(reach, self._config.api_base)
+        config = self._config
+        if config.api_base:
+            await asyncio.to_thread(reach, config.api_base)
         self._library = await asyncio.to_thread(load)
-        if self._config.name.partition("/")[0] in ADDRESSED:
-            found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
+        if config.name.partition("/")[0] in ADDRESSED:
+            found = self._library.get_llm_provider(config.name, api_base=config.api_base)
             if not found[3]:
-                raise ModelError(f"{self._config.name}: {NO_ADDRESS}")
+                raise ModelError(f"{config.name}: {NO_ADDRESS}")
+        if config.transport != THROUGH_LITELLM and not why_not(config):
+            from selfinstruct.llm.direct.asking import Direct
+
+            self._direct = Direct(self._library, config, self._fixed["api_key"])
 
     async def close(self) -> None:
         """See `Model`."""
+        if self._direct is not None:
+            await self._direct.close()
         if self._library is not None:
             await release(self._library, self._pooled)
+
+    async def _answer(self, texts: Texts, mapped: Callable[[Any], dict[str, Any]]) -> Mapping[str, Any]:
+        """The answer, asked for directly if that is possible, and otherwise through LiteLLM's call.
+
+        Args:
+            texts: what is asked.
+            mapped: makes a mapping of LiteLLM's response.
+        """
+        reason = ""
+        if self._direct:
+            try:
+                return await self._direct.ask(texts, self.heard)
+            except NotDirectError as error:
+                reason = str(error)
+        if reason and self._config.transport == DIRECT:
+            whole = f"{self._config.name} cannot be asked directly: {reason}; leave model.transport out"
+            raise ModelError(whole)
+        from selfinstruct.llm.guard import HEARD
+
+        token = HEARD.set(self.heard)
+        try:
+            response = await texts.ask(texts.texts, texts.seed)
+        finally:
+            HEARD.reset(token)
+        if reason and self.noted:
+            self.noted(reason)
+        return mapped(response)
+
+    def _prompts(self, requests: Sequence[Request]) -> Texts:
+        """What these requests ask."""
+        first, several = requests[0], len(requests) > 1
+        seed, sampling = _without_seed(first.sampling)
+        if self._config.mode == "chat":
+            texts = [first.system, first.prompt] if first.system else [first.prompt]
+            return Texts(CHAT, (len(texts), seed is None, repr(sampling)), texts, self._chat(sampling), seed)
+        texts = [text_of(request) for request in requests]
+        shape = (several, seed is None, repr(sampling))
+        return Texts(COMPLETION, shape, texts, self._completion(sampling, several), seed, several)
+
+    def _chat(self, sampling: Mapping[str, Any]) -> Ask:
+        async def ask(texts: Sequence[str], seed: int | None) -> Any:
+            roles = ("system", "user")[-len(texts) :]
+            messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+            keys = {**self._client(), **self._fixed, **sampling, **_seeded(seed)}
+            return await self._library.acompletion(messages=messages, **keys)
+
+        return ask
+
+    def _completion(self, sampling: Mapping[str, Any], several: bool) -> Ask:
+        async def ask(texts: Sequence[str], seed: int | None) -> Any:
+            prompt = list(texts) if several else texts[0]
+            keys = {**self._client(), **self._fixed, **sampling, **_seeded(seed)}
+            return await self._library.atext_completion(prompt=prompt, **keys)
+
+        return ask
+
+    def _embedding(self, dimensions: int | None) -> Ask:
+        async def ask(texts: Sequence[str], seed: int | None) -> Any:
+            client = self._client() if self._config.name.split("/")[0] in OPENAI else {}
+            options = {} if dimensions is None else {"dimensions": dimensions}
+            return await self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
+
+        return ask
 
     def _client(self) -> dict[str, Any]:
         """One pooled OpenAI client, if LiteLLM accepts one from us.
@@ -201,6 +275,18 @@ def _openai_client(key: str, base: str | None, timeout: float, anonymous: bool) 
     return kind(api_key=key, base_url=base, http_client=over, timeout=timeout)
 
 
-def _messages(request: Request) -> list[dict[str, str]]:
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return [*system, {"role": "user", "content": request.prompt}]
+def _vectors_of(response: Any) -> dict[str, Any]:
+    """LiteLLM's response to texts as a mapping."""
+    usage = {"prompt_tokens": getattr(getattr(response, "usage", None), "prompt_tokens", None)}
+    return {"data": response.data, "usage": usage, COST: cost_of(response)}
+
+
+def _without_seed(sampling: Mapping[str, Any]) -> tuple[int | None, Mapping[str, Any]]:
+    """The seed, and the other parameters."""
+    if type(sampling.get("seed")) is not int:
+        return None, sampling
+    return sampling["seed"], {key: value for key, value in sampling.items() if key != "seed"}
+
+
+def _seeded(seed: int | None) -> dict[str, int]:
+    return {} if seed is None else {"seed": seed}

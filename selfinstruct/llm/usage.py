@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,17 +28,17 @@ class Usage:
     counted: bool
 
 
-def usage_of(response: Any, asked: str, answered: str) -> Usage:
+def usage_of(response: Mapping[str, Any], asked: str, answered: str) -> Usage:
     """The tokens of a response.
 
     Args:
-        response: LiteLLM's response.
+        response: the response; see `responses`.
         asked: the text that was sent.
         answered: the text of all choices together.
     """
-    given = getattr(response, "usage", None)
-    sent = sane(getattr(given, "prompt_tokens", None), asked, SENT_BESIDES)
-    said = sane(getattr(given, "completion_tokens", None), answered, THOUGHT_BESIDES)
+    given = response.get("usage") or {}
+    sent = sane(given.get("prompt_tokens"), asked, SENT_BESIDES)
+    said = sane(given.get("completion_tokens"), answered, THOUGHT_BESIDES)
     counted = sent is None or said is None
     return Usage(
         tokens_of(asked) if sent is None else sent, tokens_of(answered) if said is None else said, counted

@@ -52,26 +52,34 @@ class RedirectError(UnusableError):
     """An answer points to another address."""
 
 
-def mended(path: str, status: int, content: bytes, charset: str | None = None) -> tuple[int, bytes]:
-    """The status and the body of an answer; an error is cut, a good one is repaired if its form is known.
+def mended(path: str, status: int, content: bytes, kind: str | None = None) -> tuple[int, bytes]:
+    """The status and the body of an answer, as LiteLLM gets them; see `read`."""
+    status, body = read(path, status, content, kind)
+    return status, body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def read(
+    path: str, status: int, content: bytes, kind: str | None = None
+) -> tuple[int, bytes | dict[str, Any]]:
+    """The status and the body of an answer: an error is cut, a good one is repaired if its form is known.
 
     Args:
         path: the path of the request, which shows the form.
         status: the status of the answer.
         content: its body.
-        charset: the encoding of the body, if the answer names one.
+        kind: its content type.
 
     Raises:
         UnusableError: if it cannot be read.
     """
     if status >= 400:
-        return status, cut_error(content, charset)
+        return status, cut_error(content, kind)
     if 200 <= status < 300 and any(part in path for part in TUNING):
-        _read(content, charset)  # LiteLLM would take an HTML page for an answer
+        _read(content, kind)  # LiteLLM would take an HTML page for an answer
         return status, content
     if not 200 <= status < 300 or not path.endswith((*OPENAI, ANTHROPIC)):
         return status, content
-    body = _read(content, charset)
+    body = _read(content, kind)
     if path.endswith(ANTHROPIC):
         if body.get("stop_reason") in CUT:
             body["stop_reason"] = "max_tokens"
@@ -82,8 +90,8 @@ def mended(path: str, status: int, content: bytes, charset: str | None = None) -
     else:
         body = mend(body)
         if body.get("error") and not body["choices"]:
-            return _status(body["error"]), cut_error(json.dumps(body).encode())
-    return status, json.dumps(body).encode()
+            return status_of(body["error"]), cut_error(json.dumps(body).encode())
+    return status, body
 
 
 def mend(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,9 +105,9 @@ def mend(body: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _read(content: bytes, charset: str | None) -> dict[str, Any]:
+def _read(content: bytes, kind: str | None) -> dict[str, Any]:
     try:
-        body = parsed(content, charset)
+        body = parsed(content, kind)
     except (ValueError, RecursionError) as error:
         why = "it nests too deeply" if isinstance(error, RecursionError) else "it is not valid JSON"
         raise UnusableError(_unreadable(why if content.strip() else "it is empty")) from error
@@ -112,7 +120,7 @@ def _unreadable(why: str) -> str:
     return f"its reply cannot be read; is model.api_base right? ({why})"
 
 
-def _status(error: Any) -> int:
+def status_of(error: Any) -> int:
     """The status that an error with status 200 should have."""
     code = error.get("code") if isinstance(error, dict) else None
     return code if type(code) is int and 400 <= code < 600 else FAILED

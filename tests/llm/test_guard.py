@@ -149,8 +149,8 @@ def test_answers_together_have_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> N
 
     async def all_of_them() -> list[bytes | BaseException]:
         room = guard.Room()
-        answers = [httpx.Response(200, stream=_Slow(large)) for _ in range(4)]
-        answers.append(httpx.Response(200, stream=_Slow(b"small")))
+        answers = [_Slow(large) for _ in range(4)]
+        answers.append(_Slow(b"small"))
         return await asyncio.gather(*map(room.read, answers), return_exceptions=True)
 
     *outcomes, small = asyncio.run(all_of_them())
