@@ -232,6 +232,12 @@ OPENAI = Form(
 )
 
 
+def of_openai(model: str) -> Form:
+    """OpenAI's form from another model; LiteLLM looks the price up by the model that a reply names."""
+    replies = {name: {**body, "model": model} for name, body in OF_OPENAI.items() if "model" in body}
+    return Form(OPENAI.source, replies, openai_error, more=IN_200)
+
+
 # Azure
 
 FILTERS = {

@@ -11,7 +11,8 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import provider_forms as forms
 import pytest
@@ -21,6 +22,7 @@ from tiny_recipe import KEY
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm import EndingError, RefusedError, TransientError
+from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.llm.providers import LiteLLM
 from selfinstruct.records import Reply, Request
 
@@ -48,8 +50,8 @@ class Provider:
 
 PROVIDERS = [
     Provider("openai/gpt-4o-mini", "chat", "/v1", forms.OPENAI),
-    Provider("openai/gpt-5-mini", "chat", "/v1", forms.OPENAI, brief=True),
-    Provider("openai/o3-mini", "chat", "/v1", forms.OPENAI, brief=True),
+    Provider("openai/gpt-5-mini", "chat", "/v1", forms.of_openai("gpt-5-mini-2025-08-07"), brief=True),
+    Provider("openai/o3-mini", "chat", "/v1", forms.of_openai("o3-mini-2025-01-31"), brief=True),
     Provider("azure/gpt-4o", "chat", "", forms.AZURE, brief=True),
     Provider("anthropic/claude-sonnet-4-5", "chat", "", forms.ANTHROPIC),
     Provider("anthropic/claude-3-haiku-20240307", "chat", "", forms.ANTHROPIC, brief=True),
@@ -58,13 +60,17 @@ PROVIDERS = [
     Provider("deepseek/deepseek-chat", "chat", "", forms.DEEPSEEK, brief=True),
     Provider("groq/llama-3.3-70b-versatile", "chat", "/openai/v1", forms.GROQ, brief=True),
     Provider("openrouter/openai/gpt-4o-mini", "chat", "/api/v1", forms.OPENROUTER, brief=True),
-    Provider("together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "chat", "/v1", forms.TOGETHER, brief=True),
+    Provider(
+        "together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "chat", "/v1", forms.TOGETHER, brief=True
+    ),
     Provider("hosted_vllm/meta-llama/Llama-3.1-8B-Instruct", "chat", "/v1", forms.VLLM),
     Provider("ollama/llama3.2", "chat", "", forms.OLLAMA),
     Provider("ollama_chat/llama3.2", "chat", "", forms.OLLAMA_CHAT, brief=True),
     Provider("cohere_chat/command-a-03-2025", "chat", "/v2/chat", forms.COHERE, brief=True),
     Provider("openai/gpt-3.5-turbo-instruct", "completion", "/v1", forms.COMPLETION),
-    Provider("text-completion-openai/gpt-3.5-turbo-instruct", "completion", "/v1", forms.COMPLETION, brief=True),
+    Provider(
+        "text-completion-openai/gpt-3.5-turbo-instruct", "completion", "/v1", forms.COMPLETION, brief=True
+    ),
     Provider("hosted_vllm/base", "completion", "/v1", forms.COMPLETION, brief=True),
     Provider("together_ai/meta-llama/base", "completion", "/v1", forms.COMPLETION, brief=True),
     Provider("openai/text-embedding-3-small", "embedding", "/v1", forms.EMBEDDING),
@@ -191,6 +197,9 @@ class Bench:
         self._answer = Answer()
         self.notes: list[str] = []
         self.server = ModelServer(self._script, anywhere=True)
+        aside = SimpleNamespace(paid=lambda reply: None, traffic=lambda count, reply: None)
+        context = SimpleNamespace(budget=aside, progress=aside, closing=asyncio.Event())
+        self._endpoint = Endpoint(config_of(provider, self.server.base, None), cast(RunContext, context))
 
     def run(self, tries: Sequence[Try]) -> dict[str, tuple[Seen, Seen]]:
         """What each way does with each try, by case."""
@@ -217,13 +226,18 @@ class Bench:
         outcome: dict[str, Any]
         try:
             if self._provider.mode == "embedding":
-                outcome = {"replies": [plainly(await model.embed(one.texts, one.dimensions))]}
+                replies: Sequence[Reply | None] = [await model.embed(one.texts, one.dimensions)]
             else:
-                outcome = {"replies": [*map(plainly, await model.complete(one.requests or [ASKED]))]}
+                replies = await model.complete(one.requests or [ASKED])
+            outcome = {"replies": [reply and plainly(self._endpoint.paid(reply)) for reply in replies]}
         except Exception as error:
             outcome = {"error": type(error), "message": str(error), **vars(error)}
         sent = [
-            {"path": asked.path, "body": asked.body, **{name: value for name, value in asked.headers.items() if name not in OF_THE_CONNECTION}}
+            {
+                "path": asked.path,
+                "body": asked.body,
+                **{name: value for name, value in asked.headers.items() if name not in OF_THE_CONNECTION},
+            }
             for asked in self.server.asked[before:]
         ]
         return Seen(sent, outcome)
@@ -241,16 +255,15 @@ def config_of(provider: Provider, base: str, way: str | None) -> ModelConfig:
         "api_key_env": "TINY_KEY",
         "timeout": 20,
     }
-    if "transport" in ModelConfig.model_fields: keys["transport"] = way
+    if "transport" in ModelConfig.model_fields:
+        keys["transport"] = way
     config = ModelConfig.model_validate(keys)
     config.clear()
     return config
 
 
-def plainly(reply: Reply | None) -> dict[str, Any] | None:
+def plainly(reply: Reply) -> dict[str, Any]:
     """A reply's values, with numbers that can be compared."""
-    if reply is None:
-        return None
     cost = None if reply.cost_usd is None else round(reply.cost_usd, 12)
     return {**asdict(reply), "cost_usd": cost, "vectors": [list(vector) for vector in reply.vectors]}
 
@@ -277,7 +290,9 @@ def tries_of(provider: Provider) -> Iterator[Try]:
     for name, sampling in SAMPLING.items():
         yield Try(f"with {name}", answers["text"], [Request("ideas", 1, "Say something.", sampling=sampling)])
     for name, (prompt, system) in TEXTS.items():
-        yield Try(f"text: {name}", answers["text"], [Request("ideas", 1, prompt, system, sampling={"seed": 5})])
+        yield Try(
+            f"text: {name}", answers["text"], [Request("ideas", 1, prompt, system, sampling={"seed": 5})]
+        )
     if provider.mode == "completion":
         yield Try("two prompts", forms_of_two(), [replace_prompt(f"prompt {n} “", n) for n in (1, 2)])
 
@@ -319,8 +334,22 @@ def test_both_ways_are_alike(provider: Provider) -> None:
     seen = bench.run([*tries_of(provider)])
     found = differences(seen)
     import os
+
     if os.environ.get("HELD"):
         with open(os.environ["HELD"], "a") as f:
             print(provider.name, provider.mode, "NOTES", bench.notes, file=f)
-            for (case, key), (a, b) in found.items(): print(provider.name, provider.mode, "|", case, "|", key, "|", repr(a)[:300], "|", repr(b)[:300], file=f)
+            for (case, key), (a, b) in found.items():
+                print(
+                    provider.name,
+                    provider.mode,
+                    "|",
+                    case,
+                    "|",
+                    key,
+                    "|",
+                    repr(a)[:300],
+                    "|",
+                    repr(b)[:300],
+                    file=f,
+                )
     assert not found

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from selfinstruct.config import ModelConfig
+from selfinstruct.llm.direct.forms import OwnForm
 from selfinstruct.llm.direct.reading import Reader
 from selfinstruct.llm.direct.sending import Sender, like, proxy_of
 from selfinstruct.llm.direct.template import Template
@@ -84,12 +86,15 @@ class Direct:
         found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
         model, provider = found[:2]
         written = await letter(texts.ask, count, texts.listed, texts.seed is not None, self._keys)
+        own = None
         if not _is_openais(written, texts.path, provider, model):
-            raise NotDirectError("its replies have a form of their own")
+            if texts.path != CHAT:
+                raise NotDirectError("its replies have a form of their own")
+            own = OwnForm(provider, model, json.loads(written.request.content))
         if self._over is None:
             self._over = like(written.transport)
         sender = Sender(written, self._over, await proxy_of(written))
-        return Form(written.template, sender, Reader(written.request, provider, model))
+        return Form(written.template, sender, Reader(written.request, provider, model, own))
 
 
 def _is_openais(written: Letter, end: str, provider: str, model: str) -> bool:
@@ -113,6 +118,6 @@ def _reads_openais(provider: str, model: str) -> bool:
     return own or provider in ALIKE
 
 
-# Their readers add to OpenAI's what a run does not read: LiteLLM's name for a tier, searches, an empty text.
+# Their readers add to OpenAI's what a run does not read, such as an empty text.
 SERVER = "hosted_vllm"
-ALIKE = ("groq", "mistral", "openrouter")
+ALIKE = ("mistral", "openrouter")
