@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from server import Answer
@@ -372,6 +372,11 @@ ANTHROPIC = Form(
             "invalid_request_error",
         ),
     },
+)
+
+OLD_CLAUDE = replace(
+    ANTHROPIC,
+    replies={name: {**body, "model": "claude-3-haiku-20240307"} for name, body in ANTHROPIC.replies.items()},
 )
 
 

@@ -19,6 +19,7 @@ from selfinstruct.llm.guard import GuardedAiohttp
 from selfinstruct.llm.keys import variables
 
 MOST_SHAPES = 100  # beyond these it would cost more to have a request written than to send it through LiteLLM
+TIER = {"service_tier", "serviceTier"}  # the keys of a request for another tier, such as a cheaper one
 OF_OPENAIS_CLIENT = (
     "x-stainless-lang"  # a header of OpenAI's client, for whose answers LiteLLM has one reader
 )
@@ -86,11 +87,14 @@ class Direct:
         found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
         model, provider = found[:2]
         written = await letter(texts.ask, count, texts.listed, texts.seed is not None, self._keys)
+        body = json.loads(written.request.content)
+        if TIER.intersection(body):
+            raise NotDirectError("LiteLLM knows the prices of its service tiers")
         own = None
         if not _is_openais(written, texts.path, provider, model):
             if texts.path != CHAT:
                 raise NotDirectError("its replies have a form of their own")
-            own = OwnForm(provider, model, json.loads(written.request.content))
+            own = OwnForm(provider, model, body)
         if self._over is None:
             self._over = like(written.transport)
         sender = Sender(written, self._over, await proxy_of(written))
