@@ -21,6 +21,7 @@ from selfinstruct.llm import MODELS, ModelKind, TransientError
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.naming import misplaced_parameters
+from selfinstruct.llm.prompt_cache import least_marked, messages
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
@@ -68,6 +69,7 @@ class LiteLLM:
         if key is None and (config.api_base or lends_openai(provider)):
             key = "none"  # otherwise LiteLLM takes a key from the environment, usually OpenAI's
         self._fixed["api_key"] = key
+        self._least = least_marked(config)
         self._library: Any = None
         self._pooled: Any = None
 
@@ -80,7 +82,7 @@ class LiteLLM:
         try:
             if self._config.mode == "chat":
                 response = await self._library.acompletion(
-                    messages=_messages(first), **self._client(), **self._fixed, **first.sampling
+                    messages=messages(first, self._least), **self._client(), **self._fixed, **first.sampling
                 )
             else:
                 texts = [text_of(request) for request in requests]
@@ -199,8 +201,3 @@ def _openai_client(key: str, base: str | None, timeout: float, anonymous: bool) 
     over = BaseOpenAILLM._get_async_http_client()
     kind = Anonymous if anonymous else Once
     return kind(api_key=key, base_url=base, http_client=over, timeout=timeout)
-
-
-def _messages(request: Request) -> list[dict[str, str]]:
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return [*system, {"role": "user", "content": request.prompt}]
