@@ -56,8 +56,8 @@ class ModelConfig(Strict):
     )
     prompt_cache: Annotated[Literal["auto", "on", "off"], Machine, BeforeValidator(switch)] = Field(
         "auto",
-        description="mark the fixed beginning of prompts for the provider's cache: auto for the providers and "
-        "models that need the mark, and only if the beginning is long enough; on for any; off for none",
+        description="mark the end of what all prompts begin with, for the provider's cache: auto for the "
+        "models that need the mark, if it is long enough to be cached; on for any model; off for none",
     )
     prompts_per_request: Annotated[int, Machine] = Field(
         1, ge=1, le=1_000, description="prompts sent as one request, in completion mode"

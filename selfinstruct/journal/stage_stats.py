@@ -20,8 +20,8 @@ class StageStats:
     cache. The main reason is the check that rejected the most, with its count and its share of the
     candidates; None if nothing was rejected. `tokens_counted` says for how many replies the tokens were
     counted here, since the provider gave no plausible number. Of the tokens, `cached_tokens` were in the
-    provider's cache of prompts, and `cache_write_tokens` were stored there. Embedded texts have separate figures; None if
-    there were none.
+    provider's cache of prompts, and `cache_write_tokens` were stored there. Embedded texts have separate
+    figures; None if there were none.
     """
 
     requests: int = 0
@@ -105,20 +105,23 @@ def spending_of(db: sqlite3.Connection, stage: str) -> list[dict[str, Any]]:
 
     Returns:
         For each model: `model`, `requests` (replies of it), `cached` (those that came from the cache), and
-        of the others `prompt_tokens`, `cached_tokens` (those of the prompts that the provider had in its cache),
-        `cache_write_tokens` (those that it stored there), `completion_tokens` and `cost_usd` (None if no
-        price is known).
+        of the others `prompt_tokens`, `cached_tokens` (those of the prompts that the provider had in its
+        cache), `cache_write_tokens` (those that it stored there), `completion_tokens` and `cost_usd` (None if
+        no price is known).
     """
     rows = db.execute(
         f"SELECT model, COUNT(*), COUNT(*) FILTER (WHERE NOT {PAID}),"
         f" COALESCE(SUM(prompt_tokens) FILTER (WHERE {PAID}), 0),"
         " COALESCE(SUM(cached_tokens), 0), COALESCE(SUM(cache_write_tokens), 0),"
         f" COALESCE(SUM(completion_tokens) FILTER (WHERE {PAID}), 0), SUM(cost_usd) FILTER (WHERE {PAID})"
-        " FROM reply LEFT JOIN prompt_cache USING (stage, number) WHERE stage = ? GROUP BY 1 ORDER BY 2 DESC, 1",
+        " FROM reply LEFT JOIN prompt_cache USING (stage, number) WHERE stage = ?"
+        " GROUP BY 1 ORDER BY 2 DESC, 1",
         (stage,),
     )
-    names = ("model", "requests", "cached", "prompt_tokens", "cached_tokens", "cache_write_tokens")
-    names += ("completion_tokens", "cost_usd")
+    names = (
+        *("model", "requests", "cached", "prompt_tokens", "cached_tokens", "cache_write_tokens"),
+        *("completion_tokens", "cost_usd"),
+    )
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""The beginning of a prompt that is the same in all its requests, so that a provider or a server can cache it.
+"""The beginning that all requests of a prompt share, which a provider or a server can cache.
 
 A cache of prompts knows a prompt by its beginning. So the text of a template counts up to its first
 expression that needs a value drawn for the request; the recipe's own variables are the same every time.

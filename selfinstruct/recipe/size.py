@@ -38,12 +38,14 @@ class Size:
         reply: the average of the longest allowed reply; `UNBOUNDED` if nothing limits it.
         most: the largest sum of a prompt and the longest reply that it asks for.
         bounded: whether requests have max_tokens.
+        fixed: for each sample, the size of the beginning that all requests of its prompt share.
     """
 
     prompt: float
     reply: float
     most: int
     bounded: bool
+    fixed: tuple[int, ...] = ()
 
 
 def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Size:
@@ -56,11 +58,14 @@ def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: See
     requests = list(_requests(config, stages, stage, seeds))
     prompts = [tokens.count(f"{request.system or ''}{request.prompt}") for request in requests]
     limits = [_limit(request.sampling) for request in requests]
+    beginnings = [f"{request.system or ''}{request.prompt}"[: request.fixed] for request in requests]
+    counts = {text: tokens.count(text) for text in set(beginnings)}
     return Size(
         prompt=mean(prompts),
         reply=mean(limit or UNBOUNDED for limit in limits),
         most=max(prompt + limit for prompt, limit in zip(prompts, limits, strict=True)),
         bounded=all(limits),
+        fixed=tuple(counts[text] for text in beginnings),
     )
 
 
