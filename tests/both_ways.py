@@ -33,6 +33,7 @@ class Provider:
         path: where its server is, below the root.
         form: how it answers.
         brief: whether only its own answers are tried, since its form is tried with another provider.
+        answers: whether its answers are tried at all.
         note: why it is asked through LiteLLM's call; empty if it is asked directly.
     """
 
@@ -41,6 +42,7 @@ class Provider:
     path: str
     form: Form
     brief: bool = False
+    answers: bool = True
     note: str = ""
 
     def __str__(self) -> str:
@@ -50,11 +52,20 @@ class Provider:
 CHANGED, OWN = "LiteLLM changes a text, or leaves it out", "its replies have a form of their own"
 PROVIDERS = [
     Provider("openai/gpt-4o-mini", "chat", "/v1", forms.OPENAI),
-    Provider("openai/gpt-5-mini", "chat", "/v1", forms.of_openai("gpt-5-mini-2025-08-07"), brief=True),
-    Provider("openai/o3-mini", "chat", "/v1", forms.of_openai("o3-mini-2025-01-31"), brief=True),
+    Provider(
+        "openai/gpt-5-mini",
+        "chat",
+        "/v1",
+        forms.of_openai("gpt-5-mini-2025-08-07"),
+        brief=True,
+        answers=False,
+    ),
+    Provider(
+        "openai/o3-mini", "chat", "/v1", forms.of_openai("o3-mini-2025-01-31"), brief=True, answers=False
+    ),
     Provider("azure/gpt-4o", "chat", "", forms.AZURE, brief=True),
     Provider("anthropic/claude-sonnet-4-5", "chat", "", forms.ANTHROPIC),
-    Provider("anthropic/claude-3-haiku-20240307", "chat", "", forms.OLD_CLAUDE, brief=True),
+    Provider("anthropic/claude-3-haiku-20240307", "chat", "", forms.OLD_CLAUDE, brief=True, answers=False),
     Provider("gemini/gemini-2.5-flash", "chat", "/v1beta", forms.GEMINI),
     Provider("mistral/mistral-small-latest", "chat", "/v1", forms.MISTRAL, brief=True),
     Provider("deepseek/deepseek-chat", "chat", "", forms.DEEPSEEK, brief=True),
@@ -134,7 +145,7 @@ SAMPLING: Mapping[str, dict[str, Any]] = {
     "all at once": {"max_tokens": 50, "temperature": 1, "top_p": 1.0, "stop": ["x"], "seed": 1},
 }
 # Texts that have to arrive as they are: prompt, and system message.
-LONG = "All work and no play makes a dull text. “äöü” 静か\n" * 4_000
+LONG = "All work and no play makes a dull text. “äöü” 静か\n" * 1_000
 TEXTS: Mapping[str, tuple[str, str | None]] = {
     "plain": ("Say something.", None),
     "with a system message": ("Say something.", "You are brief."),
@@ -149,10 +160,11 @@ TEXTS: Mapping[str, tuple[str, str | None]] = {
     "private use": ("\ue000\ue001 \ue0000\ue001 \uf8ff", "\ue0001\ue001"),
     "holes and formats": ("{} {0} %s %(a)s ${b} $1 \\1 {{c}} <|im_start|> [INST]", "{prompt}"),
     "numbers": ("7310482905161 1e400 NaN Infinity -0", "0"),
-    "very long": (LONG, LONG[:3_000]),
+    "very long": (LONG, LONG[:2_000]),
     "the same": ("the same", "the same"),
     "the model's name": ("gpt-4o-mini user content role", "system"),
 }
+OF_COMPLETION = ("nothing", "stop", "n", "seed", "logit_bias", "extra_body", "all at once")  # brief too
 OF_ALL = ("quotes and backslashes", "only blanks", "half a surrogate pair", "holes and formats")  # brief too
 
 
@@ -284,18 +296,24 @@ def tries_of(provider: Provider) -> Iterator[Try]:
     answers = provider.form.answers()
     own = {*provider.form.replies, *provider.form.errors}
     for case, answer in answers.items():
-        if not provider.brief or case in own or case in ALWAYS:
+        if provider.answers and (not provider.brief or case in own or case in ALWAYS):
             yield Try(case, answer)
     if provider.mode == "embedding":
         whole = [text for text, _ in TEXTS.values() if text.strip() and "\ud83d" not in text]
         yield Try("dimensions", answers["text"], dimensions=2)
         yield Try("hostile texts", answers["text"], texts=whole)
         return
+    few = provider.brief and provider.mode == "completion"
     for name, sampling in SAMPLING.items():
-        yield Try(f"with {name}", answers["text"], [Request("ideas", 1, "Say it.", sampling=sampling)])
+        if not few or name in OF_COMPLETION:
+            yield Try(f"with {name}", answers["text"], [Request("ideas", 1, "Say it.", sampling=sampling)])
     for name, (prompt, system) in TEXTS.items():
         if not provider.brief or name in OF_ALL:
             yield Try(f"text: {name}", answers["text"], [Request("ideas", 1, prompt, system, {"seed": 5})])
+    if provider.mode == "chat":
+        beginning = "A line that never changes.\n" * 1_000
+        marked = Request("ideas", 1, f"{beginning}The rest.", "You are brief.", fixed=len(beginning) + 14)
+        yield Try("a fixed beginning", answers["text"], [marked])
     if provider.mode == "completion":
         both = Answer(forms.backwards(forms.completed("one", "the second")))
         asked = [Request("ideas", n, f"prompt {n} “", sampling={"max_tokens": 9}) for n in (1, 2)]

@@ -34,7 +34,7 @@ TOOL = {
         },
     },
 }
-LARGE = "x" * 30_000
+LARGE = "x" * 17_000  # more than is kept of an error
 
 
 @dataclass(frozen=True)

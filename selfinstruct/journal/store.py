@@ -54,7 +54,7 @@ REPLAYED = "replay"  # the facts that a replay notes about itself
 REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order
 
-_REPLY = COLUMNS["reply"][2:]
+_REPLY, _CACHED = COLUMNS["reply"][2:], COLUMNS["prompt_cache"][2:]
 _decoded = json.JSONDecoder().raw_decode  # without a search for spaces around it, which no row has
 _HERE = "stage = ? AND number = ?"
 _LIKE, _ESCAPED = re.compile("[%_!]"), r"!\g<0>"  # what LIKE reads as a pattern, and how it is escaped
@@ -154,6 +154,9 @@ class Journal:
                 reply.counted,
             ),
         )
+        if reply.attempts and (reply.cached_tokens or reply.cache_write_tokens):
+            tokens = (reply.cached_tokens, reply.cache_write_tokens)
+            self._rows.put("prompt_cache", (request.stage, request.number, *tokens))
 
     def restore(self, rows: Mapping[str, Iterable[Values]]) -> None:
         """Store the rows that were read from a damaged journal."""
@@ -188,6 +191,9 @@ class Journal:
         del values["taken"]
         values["counted"] = bool(values["counted"])
         values["others"] = tuple((text, why) for text, why in json.loads(values["others"] or "[]"))
+        cached = next(self._rows.read("prompt_cache", _HERE, (stage, number)), None)
+        if cached:
+            values.update(zip(_CACHED, cached[2:], strict=True))
         return Reply(**values)
 
     def asked(self, stages: Iterable[str]) -> dict[bytes, int]:

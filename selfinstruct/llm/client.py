@@ -219,6 +219,8 @@ class Client:
             seconds=reply.seconds,
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
+            cached_tokens=reply.cached_tokens,
+            cache_write_tokens=reply.cache_write_tokens,
             cost_usd=reply.cost_usd,
             finish_reason=reply.finish_reason,
             tokens_counted=reply.counted,

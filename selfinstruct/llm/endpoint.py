@@ -146,8 +146,9 @@ class Endpoint:
 
     def paid(self, reply: Reply) -> Reply:
         """A reply with its cost, which is counted as spent and shown."""
-        if reply.cost_usd is None and self._price:
-            cost = self._price.cost(reply.prompt_tokens, reply.completion_tokens)
+        if self._price and (reply.cost_usd is None or self.config.price):
+            sent, said = reply.prompt_tokens, reply.completion_tokens
+            cost = self._price.cost(sent, said, reply.cached_tokens, reply.cache_write_tokens)
             reply = replace(reply, cost_usd=cost)
         self._context.budget.paid(reply)
         self._context.progress.traffic(0, reply)
@@ -366,6 +367,8 @@ def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | Non
         doubtful=False,
         prompt_tokens=reply.prompt_tokens + (paid.prompt_tokens if paid else 0),
         completion_tokens=reply.completion_tokens + (paid.completion_tokens if paid else 0),
+        cached_tokens=reply.cached_tokens + (paid.cached_tokens if paid else 0),
+        cache_write_tokens=reply.cache_write_tokens + (paid.cache_write_tokens if paid else 0),
         cost_usd=cost,
     )
 

@@ -23,6 +23,7 @@ from selfinstruct.llm.direct.texts import CHAT, COMPLETION, VECTORS, Ask, NotDir
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.naming import misplaced_parameters
+from selfinstruct.llm.prompt_cache import least_marked, messages, texts_of, with_texts
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import COST, cost_of, mapping_of, replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
@@ -80,6 +81,7 @@ class LiteLLM:
         if key is None and (config.api_base or lends_openai(provider)):
             key = "none"  # otherwise LiteLLM takes a key from the environment, usually OpenAI's
         self._fixed["api_key"] = key
+        self._least = least_marked(config)
         self._library: Any = None
         self._pooled: Any = None
         self._direct: Direct | None = None
@@ -174,18 +176,18 @@ class LiteLLM:
         first, several = requests[0], len(requests) > 1
         seed, sampling = _without_seed(first.sampling)
         if self._config.mode == "chat":
-            texts = [first.system, first.prompt] if first.system else [first.prompt]
-            return Texts(CHAT, (len(texts), seed is None, repr(sampling)), texts, self._chat(sampling), seed)
+            written = messages(first, self._least)
+            texts = texts_of(written)
+            shape = (repr(with_texts(written, [""] * len(texts))), seed is None, repr(sampling))
+            return Texts(CHAT, shape, texts, self._chat(written, sampling), seed)
         texts = [text_of(request) for request in requests]
-        shape = (several, seed is None, repr(sampling))
-        return Texts(COMPLETION, shape, texts, self._completion(sampling, several), seed, several)
+        of_all = (several, seed is None, repr(sampling))
+        return Texts(COMPLETION, of_all, texts, self._completion(sampling, several), seed, several)
 
-    def _chat(self, sampling: Mapping[str, Any]) -> Ask:
+    def _chat(self, written: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> Ask:
         async def ask(texts: Sequence[str], seed: int | None) -> Any:
-            roles = ("system", "user")[-len(texts) :]
-            messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
             keys = {**self._client(), **self._fixed, **sampling, **_seeded(seed)}
-            return await self._library.acompletion(messages=messages, **keys)
+            return await self._library.acompletion(messages=with_texts(written, texts), **keys)
 
         return ask
 

@@ -187,6 +187,8 @@ def _reply(
         error=choices[0].error if len(choices) == 1 else None,  # otherwise it would count for all
         others=tuple((choice.text, choice.finish_reason) for choice in choices[1:]),
         counted=usage.counted,
+        cached_tokens=round(usage.cached * sent),
+        cache_write_tokens=round(usage.written * sent),
     )
 
 

@@ -4,8 +4,9 @@ A line has `at` (UTC), `event` and the fields of that event:
     run         the run begins or ends: recipe, state, finished
     stage       a stage begins or ends: stage, state, accepted, seconds
     request     a reply arrived: stage, number, model, attempts (0: from the cache), seconds, prompt_tokens,
-                completion_tokens, cost_usd, finish_reason, tokens_counted (whether the tokens
-                were counted here, since the provider gave no plausible number)
+                completion_tokens, cached_tokens (those of the prompt that the provider had in its cache),
+                cache_write_tokens (those that it stored there), cost_usd, finish_reason, tokens_counted
+                (whether the tokens were counted here, since the provider gave no plausible number)
     embedding   the vectors of some texts arrived: stage, model, texts, attempts, prompt_tokens, cost_usd,
                 seconds
     retry       an attempt failed: stage, number, model, attempt, wait (seconds until the next), why

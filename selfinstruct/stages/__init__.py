@@ -171,6 +171,7 @@ class Stage:
             parent=parent.id if parent else None,
             variant=prompt.name,
             may_shorten=prompt.may_shorten,
+            fixed=prompt.beginning(system, text),
         )
 
     def drawn(self, number: int, seed: int) -> dict[str, str]:
