@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from server import Answer
@@ -232,6 +232,12 @@ OPENAI = Form(
 )
 
 
+def of_openai(model: str) -> Form:
+    """OpenAI's form from another model; LiteLLM looks the price up by the model that a reply names."""
+    replies = {name: {**body, "model": model} for name, body in OF_OPENAI.items() if "model" in body}
+    return Form(OPENAI.source, replies, openai_error, more=IN_200)
+
+
 # Azure
 
 FILTERS = {
@@ -366,6 +372,11 @@ ANTHROPIC = Form(
             "invalid_request_error",
         ),
     },
+)
+
+OLD_CLAUDE = replace(
+    ANTHROPIC,
+    replies={name: {**body, "model": "claude-3-haiku-20240307"} for name, body in ANTHROPIC.replies.items()},
 )
 
 

@@ -76,11 +76,11 @@ def read(
     if status >= 400:
         return status, cut_error(content, kind)
     if 200 <= status < 300 and any(part in path for part in TUNING):
-        _read(content, kind)  # LiteLLM would take an HTML page for an answer
+        json_object(content, kind)  # LiteLLM would take an HTML page for an answer
         return status, content
     if not 200 <= status < 300 or not path.endswith((*OPENAI, ANTHROPIC)):
         return status, content
-    body = _read(content, kind)
+    body = json_object(content, kind)
     if path.endswith(ANTHROPIC):
         if body.get("stop_reason") in CUT:
             body["stop_reason"] = "max_tokens"
@@ -106,18 +106,24 @@ def mend(body: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _read(content: bytes, kind: str | None) -> dict[str, Any]:
+def json_object(content: bytes, kind: str | None = None) -> dict[str, Any]:
+    """The JSON object that a body is.
+
+    Raises:
+        UnusableError: if it is something else.
+    """
     try:
         body = parsed(content, kind)
     except (ValueError, RecursionError) as error:
         why = "it nests too deeply" if isinstance(error, RecursionError) else "it is not valid JSON"
-        raise UnusableError(_unreadable(why if content.strip() else "it is empty")) from error
+        raise UnusableError(unreadable(why if content.strip() else "it is empty")) from error
     if not isinstance(body, dict):
-        raise UnusableError(_unreadable("it is not a JSON object"))
+        raise UnusableError(unreadable("it is not a JSON object"))
     return body
 
 
-def _unreadable(why: str) -> str:
+def unreadable(why: str) -> str:
+    """The message about a reply that cannot be read."""
     return f"its reply cannot be read; is model.api_base right? ({why})"
 
 

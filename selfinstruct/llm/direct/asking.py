@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from selfinstruct.config import ModelConfig
+from selfinstruct.llm.direct.forms import OwnForm
 from selfinstruct.llm.direct.reading import Reader
 from selfinstruct.llm.direct.sending import Sender, like, proxy_of
 from selfinstruct.llm.direct.template import Template
@@ -17,6 +19,7 @@ from selfinstruct.llm.guard import GuardedAiohttp
 from selfinstruct.llm.keys import variables
 
 MOST_SHAPES = 100  # beyond these it would cost more to have a request written than to send it through LiteLLM
+TIER = {"service_tier", "serviceTier"}  # the keys of a request for another tier, such as a cheaper one
 OF_OPENAIS_CLIENT = (
     "x-stainless-lang"  # a header of OpenAI's client, for whose answers LiteLLM has one reader
 )
@@ -84,12 +87,18 @@ class Direct:
         found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
         model, provider = found[:2]
         written = await letter(texts.ask, count, texts.listed, texts.seed is not None, self._keys)
+        body = json.loads(written.request.content)
+        if TIER.intersection(body):
+            raise NotDirectError("LiteLLM knows the prices of its service tiers")
+        own = None
         if not _is_openais(written, texts.path, provider, model):
-            raise NotDirectError("its replies have a form of their own")
+            if texts.path != CHAT:
+                raise NotDirectError("its replies have a form of their own")
+            own = OwnForm(provider, model, body)
         if self._over is None:
             self._over = like(written.transport)
         sender = Sender(written, self._over, await proxy_of(written))
-        return Form(written.template, sender, Reader(written.request, provider, model))
+        return Form(written.template, sender, Reader(written.request, provider, model, own))
 
 
 def _is_openais(written: Letter, end: str, provider: str, model: str) -> bool:
@@ -113,6 +122,6 @@ def _reads_openais(provider: str, model: str) -> bool:
     return own or provider in ALIKE
 
 
-# Their readers add to OpenAI's what a run does not read: LiteLLM's name for a tier, searches, an empty text.
+# Their readers add to OpenAI's what a run does not read, such as an empty text.
 SERVER = "hosted_vllm"
-ALIKE = ("groq", "mistral", "openrouter")
+ALIKE = ("mistral", "openrouter")

@@ -1,8 +1,9 @@
 """Read replies that are not in OpenAI's form, with LiteLLM's own code for their provider.
 
-`Reader` calls `transform_response` of the provider's configuration as `acompletion` would, without the rest.
+`OwnForm` calls `transform_response` of the provider's configuration as `acompletion` would, without the rest.
 Before it reads a reply that was paid for, it reads a small one whose meaning is known (`TRIALS`): so a new
-LiteLLM that has moved or changed the method is noticed before anything is sent. To read the form of another
+LiteLLM that has moved or changed the method is noticed before anything is sent, and the model is asked
+through LiteLLM's call. To read the form of another
 provider, add a trial for it; without one it counts as OpenAI's.
 """
 
@@ -12,6 +13,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import httpx
+import litellm
+from litellm.constants import RESPONSE_FORMAT_TOOL_NAME
+from litellm.litellm_core_utils.exception_mapping_utils import exception_type
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
+from litellm.types.utils import LlmProviders
+from litellm.utils import ProviderConfigManager
+
+from selfinstruct.llm.bodies import LONGEST_NAME
+from selfinstruct.llm.direct.texts import NotDirectError
+from selfinstruct.llm.responses import mapping_of
+from selfinstruct.llm.wire import UnusableError, json_object, unreadable
 
 TEXT, SENT, SAID = "Hello.", 5, 2  # what each trial means
 
@@ -107,10 +121,9 @@ TRIALS = {
     ),
 }
 TRIALS["cohere"] = TRIALS["cohere_chat"]
-
-
-class MovedError(Exception):
-    """LiteLLM lacks the method that reads a provider's replies, or the method has changed."""
+# Where a server may leave these out, LiteLLM counts the tokens of the request, which it does not have here.
+COUNTS = dict.fromkeys(("ollama", "ollama_chat"), ("prompt_eval_count", "eval_count"))
+NO_TEXTS: Mapping[str, Any] = {"prompt": "", "messages": []}
 
 
 @dataclass(frozen=True)
@@ -126,85 +139,88 @@ class _Log:
     post_call = pre_call
 
 
-class Reader:
-    """Reads the replies of one model.
+class OwnForm:
+    """The form of one model's replies.
 
     Args:
         provider: its provider in LiteLLM, such as `anthropic`.
         model: its name there, without the provider.
+        asked: the body of a request, with any texts.
 
     Raises:
-        MovedError: if its replies cannot be read.
+        NotDirectError: if LiteLLM lacks the method that reads them, or the method has changed.
     """
 
-    def __init__(self, provider: str, model: str) -> None:
-        self._provider, self._model = provider, model
+    def __init__(self, provider: str, model: str, asked: Mapping[str, Any]) -> None:
+        self._provider, self._model, self._asked = provider, model, {**asked, **NO_TEXTS}
+        self._json = _wants_json(asked)
         trial = TRIALS.get(provider, OPENAI)
         try:
             self._config = _config_of(provider, model)
-            found = self.read(200, {}, json.dumps(trial.body).encode(), {"messages": []})
-            (choice,), usage = found.choices, found.usage
+            response = self._read(200, json.dumps(trial.body).encode())
+            (choice,), usage = response.choices, response.usage
             text, reason = choice.message.content, choice.finish_reason
             meaning = (text, reason, usage.prompt_tokens, usage.completion_tokens)
         except Exception as error:  # whatever a changed method raises
-            raise MovedError(f"{type(error).__name__}: {error}") from error
+            raise NotDirectError(f"its replies cannot be read: {type(error).__name__}: {error}") from error
         if meaning != (TEXT, trial.finish_reason, SENT, SAID):
-            raise MovedError(f"a known reply is read as {meaning}")
+            raise NotDirectError(f"its replies are read in an unknown way: {meaning}")
 
-    def read(self, status: int, headers: Mapping[str, str], body: bytes, asked: Mapping[str, Any]) -> Any:
-        """LiteLLM's response; `responses.mapping_of` makes a mapping in OpenAI's form of it.
+    def read(self, status: int, body: bytes) -> dict[str, Any]:
+        """A reply in OpenAI's form; see `responses`.
 
         Args:
             status: the status of the answer.
-            headers: its headers.
-            body: its body, as `wire.mended` returns it.
-            asked: the body of the request.
+            body: its body, as `wire` leaves it.
 
         Raises:
-            Exception: what LiteLLM raises for a reply that it cannot read; see `raised`.
+            UnusableError: if it cannot be read.
+            Exception: what LiteLLM raises if it says why it cannot be read.
         """
-        import httpx
-        import litellm
+        given = json_object(body)
+        try:
+            found = mapping_of(self._read(status, body))
+        except BaseLLMException as error:
+            raise named(error, self._provider, self._model) from error
+        except Exception as error:  # the reply lacks something
+            why = " ".join(str(error).split())[:LONGEST_NAME]
+            raise UnusableError(unreadable(f"{type(error).__name__}: {why}")) from error
+        if any(count not in given for count in COUNTS.get(self._provider, ())):
+            found["usage"] = None
+        return found
 
+    def _read(self, status: int, body: bytes) -> Any:
         return self._config.transform_response(
             model=self._model,
-            raw_response=httpx.Response(status, headers=dict(headers), content=body),
+            raw_response=httpx.Response(status, content=body),
             model_response=litellm.ModelResponse(),
-            logging_obj=_Log(asked),
-            request_data=dict(asked),
-            messages=asked.get("messages") or [],
-            optional_params=dict(asked),
+            logging_obj=_Log(self._asked),
+            request_data=dict(self._asked),
+            messages=[],
+            optional_params=dict(self._asked),
             litellm_params={},
             encoding=None,
             api_key="",
-            json_mode=_wants_json(asked),
+            json_mode=self._json,
         )
 
-    def raised(self, error: Exception) -> Exception:
-        """The error that `acompletion` would raise in place of one that was raised here."""
-        import litellm
 
-        try:
-            litellm.exception_type(
-                model=self._model, original_exception=error, custom_llm_provider=self._provider
-            )
-        except Exception as mapped:
-            return mapped
-        return error
+def named(error: Exception, provider: str, model: str) -> Exception:
+    """The error that LiteLLM's call would raise instead of one that was raised under it."""
+    try:
+        exception_type(model, error, provider)
+    except Exception as found:
+        return found
+    return error
 
 
 def _config_of(provider: str, model: str) -> Any:
     """LiteLLM's configuration of a model for chat."""
-    from litellm.types.utils import LlmProviders
-    from litellm.utils import ProviderConfigManager
-
     return ProviderConfigManager.get_provider_chat_config(model=model, provider=LlmProviders(provider))
 
 
 def _wants_json(asked: Mapping[str, Any]) -> bool:
     """Whether LiteLLM asks for JSON by a tool, whose call is then the text of the reply."""
-    from litellm.constants import RESPONSE_FORMAT_TOOL_NAME
-
     tools = [tool for tool in asked.get("tools") or [] if isinstance(tool, dict)]
     return any(
         RESPONSE_FORMAT_TOOL_NAME in (tool.get("name"), tool.get("function", {}).get("name"))

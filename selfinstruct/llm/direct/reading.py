@@ -1,4 +1,7 @@
-"""Read answers in OpenAI's form as LiteLLM would: what it makes of a finish reason, a thought, an error."""
+"""Read answers as LiteLLM would: what it makes of a finish reason, a thought, an error.
+
+Here are answers in OpenAI's form; `forms` reads the replies of other forms.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import Any
 
 import httpx
 from litellm.litellm_core_utils.core_helpers import map_finish_reason
-from litellm.litellm_core_utils.exception_mapping_utils import exception_type
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
 from selfinstruct.llm.bodies import cut_error
+from selfinstruct.llm.direct.forms import OwnForm, named
 from selfinstruct.llm.direct.sending import Answer
 from selfinstruct.llm.direct.texts import CHAT
 from selfinstruct.llm.guard import LEFT_OUT
@@ -33,10 +36,11 @@ class Reader:
         request: one of its requests.
         provider: LiteLLM's name for the provider.
         model: the model's name without the provider.
+        own: the form of its replies, if that is not OpenAI's.
     """
 
-    def __init__(self, request: httpx.Request, provider: str, model: str) -> None:
-        self._request, self._provider, self._model = request, provider, model
+    def __init__(self, request: httpx.Request, provider: str, model: str, own: OwnForm | None = None) -> None:
+        self._request, self._provider, self._model, self._own = request, provider, model, own
         self._path = request.url.path
         self._chat = self._path.endswith(CHAT)
 
@@ -49,6 +53,8 @@ class Reader:
         """
         kind = answer.headers.get("content-type")
         status, body = read(self._path, answer.status, answer.content, kind)
+        if self._own and 200 <= status < 300:
+            return self._own.read(status, body if isinstance(body, bytes) else json.dumps(body).encode())
         if isinstance(body, dict) and self._chat and _means_an_error(body.get("error")):
             status, body = status_of(body["error"]), cut_error(json.dumps(body).encode(), kind)
         if isinstance(body, bytes):
@@ -82,11 +88,10 @@ class Reader:
         source = httpx.HTTPStatusError(f"status {status}", request=self._request, response=response)
         error: Exception = BaseLLMException(status, response.text, response.headers, self._request, response)
         error.__cause__ = source
-        try:
-            exception_type(self._model, error, self._provider)
-        except Exception as named:  # with LiteLLM's name for it
-            return named
-        return error
+        found = named(error, self._provider, self._model)
+        if found is not error:
+            found.__cause__ = error  # LiteLLM's error may not have the answer
+        return found
 
 
 def _as_in_chat(choice: dict[str, Any]) -> None:
