@@ -59,6 +59,8 @@ def cut_error(content: bytes, kind: str | None = None) -> bytes:
 
 def named(value: Any) -> Any:
     """A part of an answer that is not content, with all its texts cut except the arguments of a call."""
+    if isinstance(value, str) and len(value) <= LONGEST_NAME:  # nearly always
+        return value
     return _cut(value, LONGEST_NAME, 1000, 5, whole=("arguments",))
 
 

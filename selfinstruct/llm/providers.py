@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -237,11 +238,13 @@ def load() -> Any:
         )  # otherwise it warns about each finish reason that it does not know
     warnings.filterwarnings("ignore", module="pydantic")  # about LiteLLM's response types, not ours
     warnings.filterwarnings("ignore", message=GIVEN_UP, category=RuntimeWarning)
-    import litellm as library
+    with _set_aside():
+        import litellm as library
 
-    for module in NEEDED_FIRST:
-        import_module(module)
-    from selfinstruct.llm import anonymous, guard
+        for module in NEEDED_FIRST:
+            import_module(module)
+        from selfinstruct.llm import anonymous, guard
+        from selfinstruct.llm.direct import asking  # noqa: F401  later it would keep requests waiting
 
     guard.install()
     anonymous.install()
@@ -249,6 +252,25 @@ def load() -> Any:
     library.telemetry = False
     library.DEFAULT_MAX_RETRIES = 0  # embedding requests use this even if 0 is given
     return library
+
+
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """Keep the garbage collector away from what is imported here.
+
+    LiteLLM brings 400,000 objects that live as long as the process. Looking through them again and again
+    would take as much CPU as the requests.
+    """
+    if gc.get_freeze_count() or not gc.isenabled():  # done before, or someone else decides about it
+        yield
+        return
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def release(library: Any, client: Any = None) -> None:

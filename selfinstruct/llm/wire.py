@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from selfinstruct.llm.bodies import cut_error, named, parsed
+from selfinstruct.llm.bodies import LONGEST_NAME, cut_error, named, parsed
 
 OPENAI, ANTHROPIC = ("/completions", "/embeddings"), "/messages"  # the ends of their paths
 TUNING = ("/files", "/fine_tuning/")  # parts of the paths of tuning jobs, whose answers need no repair
@@ -20,12 +21,12 @@ TEXTS = ("text", "output_text")  # types of a part that is text
 NATIVE = "native_finish_reason"  # LiteLLM keeps the provider's own reason here in chat mode
 FAILED = 502
 CUT = ("model_context_window_exceeded", "pause_turn")  # Anthropic's, which LiteLLM takes for a normal end
+MOST_KINDS = 100  # of tokens
 MOST = 10**15  # a larger number is not a number of tokens, a time or an index
 # The keys that are kept, with their types.
 ANSWER: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "object", "model", "service_tier", "system_fingerprint"), str),
     "created": int,
-    "usage": dict,
     "error": object,
 }
 CHOICE: Mapping[str, type | tuple[type, ...]] = {
@@ -40,7 +41,7 @@ MESSAGE: Mapping[str, type | tuple[type, ...]] = {
     "thinking_blocks": list,
 }
 # The model's own text, which is kept whole; everything else is cut, so that no reader gets stuck.
-CONTENT = ("message", "text", "content", "refusal", "reasoning_content", "reasoning", "thinking_blocks")
+CONTENT = {"message", "text", "content", "refusal", "reasoning_content", "reasoning", "thinking_blocks"}
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -97,7 +98,7 @@ def read(
 def mend(body: Mapping[str, Any]) -> dict[str, Any]:
     """An answer in OpenAI's form, with only the values that are read."""
     kept = _kept(body, ANSWER)
-    kept["usage"] = _usage(kept.get("usage"))
+    kept["usage"] = _usage(body.get("usage"))
     choices = enumerate(_dicts(body.get("choices")))
     kept["choices"] = [mended for place, choice in choices if (mended := _choice(choice, place))]
     if body.get("error") and not kept["choices"]:
@@ -134,11 +135,13 @@ def status_of(error: Any) -> int:
 
 def _kept(given: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
     """The values of a part of an answer that have known keys and the right types."""
-    return {
-        key: given[key] if key in CONTENT else named(given[key])
-        for key, kind in types.items()
-        if given.get(key) is not None and isinstance(given[key], kind) and _sane(given[key], kind)
-    }
+    kept = {}
+    for key, value in given.items():
+        kind = types.get(key)
+        if kind is None or value is None or not isinstance(value, kind) or not _sane(value, kind):
+            continue
+        kept[key] = value if key in CONTENT else named(value)
+    return kept
 
 
 def _sane(value: Any, kind: object) -> bool:
@@ -149,15 +152,16 @@ def _usage(usage: Any) -> dict[str, Any] | None:
     """A usage with only its numbers; None if they are not possible, and the tokens are counted instead."""
     if not isinstance(usage, dict):
         return None
-    numbers = {key: value for key, value in usage.items() if _is_number(value)}
-    if any(usage.get(key) is not None and type(numbers.get(key)) is not int for key in COUNTS):
+    kept: dict[str, Any] = {}
+    for key, value in islice(usage.items(), MOST_KINDS):
+        if _is_number(value):
+            kept[key[:LONGEST_NAME]] = value
+        elif isinstance(value, dict):
+            numbers = islice(value.items(), MOST_KINDS)
+            kept[key[:LONGEST_NAME]] = {name[:LONGEST_NAME]: one for name, one in numbers if _is_number(one)}
+    if any(usage.get(key) is not None and type(kept.get(key)) is not int for key in COUNTS):
         return None
-    details = {
-        key: {name: number for name, number in value.items() if _is_number(number)}
-        for key, value in usage.items()
-        if isinstance(value, dict)
-    }
-    return {**numbers, **details}
+    return kept
 
 
 def _is_number(value: Any) -> bool:
