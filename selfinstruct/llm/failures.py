@@ -40,7 +40,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
     words = said.words
     if not _of_provider(error):
         raise error  # a bug keeps its traceback
-    if _unsupported(error):
+    if unsupported(error):
         parameter = "the provider does not accept one of the parameters; remove it: model.sampling.NAME=null"
         raise ModelError(f"{config.name}: {parameter}\n  {words}") from error
     end = _end(said)
@@ -78,6 +78,11 @@ def retry_after(said: Said) -> float | None:
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):  # none of these: our own waiting time applies
         return None
+
+
+def unsupported(error: Exception) -> bool:
+    """Whether LiteLLM, or OpenAI's client under it, does not know a parameter; then nothing was sent."""
+    return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
 
 
 def _of_guard(error: UnusableError, config: ModelConfig) -> TransientError:
@@ -134,11 +139,6 @@ def _of_provider(error: Exception) -> bool:
     """Whether a library raised the error because of a request."""
     modules = {type(one).__module__.split(".")[0] for one in chain(error)}
     return isinstance(error, OSError) or not modules.isdisjoint(OF_LIBRARIES)
-
-
-def _unsupported(error: Exception) -> bool:
-    """Whether LiteLLM, or OpenAI's client under it, does not know a parameter; then nothing was sent."""
-    return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
 
 
 def _timed_out(error: Exception) -> bool:

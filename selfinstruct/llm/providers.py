@@ -86,6 +86,7 @@ class LiteLLM:
         self._library: Any = None
         self._pooled: Any = None
         self._direct: Direct | None = None
+        self._reason = ""  # why nothing can be asked directly, although that was expected
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
@@ -134,8 +135,11 @@ class LiteLLM:
             if not found[3]:
                 raise ModelError(f"{config.name}: {NO_ADDRESS}")
         if config.transport != THROUGH_LITELLM and not why_not(config):
-            from selfinstruct.llm.direct.asking import Direct
-
+            try:
+                from selfinstruct.llm.direct.asking import Direct
+            except ImportError as error:
+                self._reason = f"LiteLLM has changed ({error})"
+                return
             self._direct = Direct(self._library, config, self._fixed["api_key"])
 
     async def close(self) -> None:
@@ -152,7 +156,7 @@ class LiteLLM:
             texts: what is asked.
             mapped: makes a mapping of LiteLLM's response.
         """
-        reason = ""
+        reason = self._reason
         if self._direct:
             try:
                 return await self._direct.ask(texts, self.heard)
@@ -244,7 +248,9 @@ def load() -> Any:
         for module in NEEDED_FIRST:
             import_module(module)
         from selfinstruct.llm import anonymous, guard
-        from selfinstruct.llm.direct import asking  # noqa: F401  later it would keep requests waiting
+
+        with suppress(ImportError):  # then `prepare` finds out
+            from selfinstruct.llm.direct import asking  # noqa: F401  later it would keep requests waiting
 
     guard.install()
     anonymous.install()

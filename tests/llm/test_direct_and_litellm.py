@@ -163,7 +163,7 @@ MEANT: Mapping[str, tuple[Check, Sequence[str]]] = {
     "529": (failed(TransientError, slower=False), []),
     "context length": (lambda outcome: outcome["replies"][0]["finish_reason"] == "context", []),
     "content filter": (lambda outcome: outcome["replies"][0]["finish_reason"] == "content_filter", []),
-    "insufficient_quota": (failed(ModelError), ["hosted_vllm/*"]),
+    "insufficient_quota": (failed(ModelError), ["hosted_vllm/*", "ollama/*"]),
     "a redirect": (failed(TransientError, misled=True), []),
     "dropped": (failed(TransientError, silent=True), []),
     "cut off": (failed(TransientError, silent=True), []),

@@ -15,6 +15,7 @@ from selfinstruct.llm.direct.sending import Sender, like, proxy_of
 from selfinstruct.llm.direct.template import Template
 from selfinstruct.llm.direct.texts import CHAT, NotDirectError, Texts
 from selfinstruct.llm.direct.writing import Letter, known_keys, letter
+from selfinstruct.llm.failures import unsupported
 from selfinstruct.llm.guard import GuardedAiohttp
 from selfinstruct.llm.keys import variables
 
@@ -83,6 +84,22 @@ class Direct:
         return task.result() if task.done() else await asyncio.shield(task)
 
     async def _made(self, texts: Texts) -> Form:
+        """The form of a shape.
+
+        Raises:
+            NotDirectError: if it has none; also if this LiteLLM has moved something that is needed here.
+            Exception: LiteLLM's, if it does not accept a parameter.
+        """
+        try:
+            return await self._built(texts)
+        except NotDirectError:
+            raise
+        except Exception as error:
+            if unsupported(error):
+                raise
+            raise NotDirectError(f"LiteLLM has changed ({type(error).__name__}: {error})") from error
+
+    async def _built(self, texts: Texts) -> Form:
         count = 2 if texts.listed else len(texts.texts)
         found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
         model, provider = found[:2]
@@ -97,6 +114,7 @@ class Direct:
             own = OwnForm(provider, model, body)
         if self._over is None:
             self._over = like(written.transport)
+            self._over.get_valid_client_session()  # fails here, if it has moved
         sender = Sender(written, self._over, await proxy_of(written))
         return Form(written.template, sender, Reader(written.request, provider, model, own))
 

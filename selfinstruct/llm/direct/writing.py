@@ -17,6 +17,7 @@ import httpx
 
 from selfinstruct.llm.direct.template import SEED, NotATemplateError, Template, marks, template_of
 from selfinstruct.llm.direct.texts import Ask, NotDirectError
+from selfinstruct.llm.failures import unsupported
 from selfinstruct.llm.guard import DESK, Desk, GuardedAiohttp, Written
 
 # Texts with everything that a library might treat in a special way.
@@ -58,6 +59,7 @@ async def letter(ask: Ask, count: int, listed: bool, seeded: bool, keys: Sequenc
 
     Raises:
         NotDirectError: if such requests cannot be sent directly.
+        Exception: LiteLLM's, if it does not accept a parameter.
     """
     first = await _written(ask, marks(count), SEED if seeded else None)
     if not isinstance(first.transport, GuardedAiohttp):
@@ -99,6 +101,8 @@ async def _written(ask: Ask, texts: Sequence[str], seed: int | None) -> Written:
         desk.open = False
         DESK.reset(token)
     if not desk.written:
+        if unsupported(refused):
+            raise refused
         raise NotDirectError("LiteLLM writes no request") from refused
     first, *others = desk.written
     if any(other.request.content != first.request.content for other in others):
