@@ -84,6 +84,7 @@ class LiteLLM:
         self._library: Any = None
         self._pooled: Any = None
         self._direct: Direct | None = None
+        self._told = {""}  # the reasons that were noted; none is no reason
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
@@ -166,7 +167,8 @@ class LiteLLM:
             response = await texts.ask(texts.texts, texts.seed)
         finally:
             HEARD.reset(token)
-        if reason and self.noted:
+        if self.noted and reason not in self._told:
+            self._told.add(reason)
             self.noted(reason)
         return mapped(response)
 
