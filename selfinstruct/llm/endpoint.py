@@ -15,7 +15,7 @@ from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
-from selfinstruct.journal.store import Journal
+from selfinstruct.journal.store import THROUGH_LITELLM, Journal
 from selfinstruct.llm import MODELS, DoubtedError, EndingError, Opened, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
@@ -100,6 +100,8 @@ class Endpoint:
                 kind = MODELS.build(self.config.kind, self.config.options, "model.options", [])
                 assert kind, "the recipe was checked"
                 self._model = await asyncio.to_thread(kind.open, self.config, self._context.project)
+                if hasattr(self._model, "noted"):
+                    self._model.noted = self._noted
                 if self._model.identity is not None:
                     config = self.config
                     self._identity = json.dumps([config.kind, config.name, config.mode, self._model.identity])
@@ -331,6 +333,15 @@ class Endpoint:
         words = f"{call.name}: {error}; attempt {attempt + 1} in {wait:.0f} s"
         self._context.progress.trouble("retry", words)
         await pause(wait, self._closing)
+
+    def _noted(self, why: str) -> None:
+        """Note, once for each model of a run, that requests go through LiteLLM, which was not expected."""
+        context, name = self._context, self.config.name
+        known = context.journal.meta(THROUGH_LITELLM, {})
+        if name not in known:
+            context.journal.set_meta(THROUGH_LITELLM, {**known, name: why})
+            context.events.tell(THROUGH_LITELLM, model=name, why=why)
+            context.progress.say(f"{name}: its requests go through LiteLLM, which is slower, since {why}")
 
     def _limit_changed(self, limit: int) -> None:
         self._context.events.tell("limit", model=self.config.name, concurrency=limit)

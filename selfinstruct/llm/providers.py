@@ -87,6 +87,7 @@ class LiteLLM:
         self._pooled: Any = None
         self._direct: Direct | None = None
         self._reason = ""  # why nothing can be asked directly, although that was expected
+        self._told = {""}  # the reasons that were noted; none is no reason
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
@@ -172,7 +173,8 @@ class LiteLLM:
             response = await texts.ask(texts.texts, texts.seed)
         finally:
             HEARD.reset(token)
-        if reason and self.noted:
+        if self.noted and reason not in self._told:
+            self._told.add(reason)
             self.noted(reason)
         return mapped(response)
 

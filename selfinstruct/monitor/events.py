@@ -13,6 +13,7 @@ A line has `at` (UTC), `event` and the fields of that event:
     plain       a prompt was refused for an unknown reason, but a plain prompt was answered: stage, number,
                 model, why
     fallback    a request failed for good, and another model gets it: stage, number, model, to, why
+    through_litellm  a model cannot be asked directly although that was expected: model, why
     limit       the number of requests allowed in flight from now on: model, concurrency
     checkpoint  everything up to here is safe from a power cut: stage, replies, accepted, cost_usd
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm import MODELS
+from selfinstruct.llm.direct.possible import LITELLM, way
 from selfinstruct.llm.prices import price_of
 from selfinstruct.plan import cached, seed_lint
 from selfinstruct.plan.estimate import Estimate, estimate
@@ -103,6 +104,7 @@ def _asked(stage: Stage) -> list[str]:
     return [
         f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
         *([f"  then     {', '.join(other.name for other in stage.fallbacks)}"] if stage.fallbacks else []),
+        *([f"  sent     {way(model)}"] if model.kind == LITELLM else []),
         *_terms(model),
         f"  sampling {shown}",
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Fault
 
+LITELLM = "litellm"  # the kind of model that has these ways
 DIRECT, THROUGH_LITELLM = "direct", "litellm"  # the values of model.transport
 SIGNED = "it signs each request"
 LIFETIME = "its keys have a lifetime, and LiteLLM renews them"
@@ -27,9 +28,18 @@ def why_not(config: ModelConfig) -> str | None:
     return REASONS.get(config.name.partition("/")[0])
 
 
+def way(config: ModelConfig) -> str:
+    """How a model is asked, and why, in words for the plan."""
+    reason = why_not(config)
+    if config.transport == THROUGH_LITELLM:
+        return "through LiteLLM, since model.transport says so"
+    return f"through LiteLLM, since {reason}" if reason else "directly, as LiteLLM writes the requests"
+
+
 def transport_faults(config: ModelConfig, where: str) -> list[Fault]:
     """The fault of a model that is to be asked directly and cannot be."""
     reason = why_not(config) if config.transport == DIRECT else None
     if reason is None:
         return []
-    return [Fault(f"{where}.transport", f"{config.name} cannot be asked directly: {reason}", "leave it out")]
+    what = f"{config.name} cannot be asked directly: {reason}"
+    return [Fault(f"{where}.transport", what, f"leave {where}.transport out")]
