@@ -314,6 +314,10 @@ def tries_of(provider: Provider) -> Iterator[Try]:
         beginning = "A line that never changes.\n" * 1_000
         marked = Request("ideas", 1, f"{beginning}The rest.", "You are brief.", fixed=len(beginning) + 14)
         yield Try("a fixed beginning", answers["text"], [marked])
+    if provider.form is forms.OLD_CLAUDE:  # LiteLLM asks these models for JSON by a tool of its own
+        of_tool = forms.message({**forms.USED, "name": "json_tool_call"}, stop_reason="tool_use")
+        shaped = Request("ideas", 1, "Say it.", sampling=SAMPLING["a schema"])
+        yield Try("JSON by a tool", Answer(of_tool), [shaped])
     if provider.mode == "completion":
         both = Answer(forms.backwards(forms.completed("one", "the second")))
         asked = [Request("ideas", n, f"prompt {n} “", sampling={"max_tokens": 9}) for n in (1, 2)]

@@ -7,6 +7,7 @@ gone must go from there too. `MEANT` says what some answers mean, so that both w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from both_ways import PROVIDERS, Bench, Provider, Seen, differences, tries_of
-from provider_forms import TEXT, THOUGHT
+from provider_forms import ARGUMENTS, TEXT, THOUGHT
 from tiny_recipe import KEY
 
 from selfinstruct.errors import ModelError
@@ -143,11 +144,13 @@ MEANT: Mapping[str, tuple[Check, Sequence[str]]] = {
     "length": (replied("The harbour is", "length"), ["ollama/*", "cohere_chat/*"]),
     "reasoning": (replied(THINKING), []),
     "several texts": (replied("The harbour is quiet."), []),
+    "JSON by a tool": (replied(json.dumps(ARGUMENTS)), []),
     "text and tool call": (replied("So.", "tool_calls"), []),
     "content filter, in the reply": (
         lambda outcome: outcome["replies"][0]["finish_reason"] == "content_filter",
         [],
     ),
+    "no counts": (lambda outcome: bool(outcome["replies"][0]["counted"]), []),
     "leading blanks": (replied("\n\n  indented\n"), []),
     "400": (failed(RefusedError, access=False), []),
     "401": (failed(EndingError), []),
