@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.journal.checksums import COLUMNS, Rows, Values
+from selfinstruct.journal.checksums import COLUMNS, Rows, Values, checksum
 from selfinstruct.journal.file import connect, open_file
 from selfinstruct.journal.stage_stats import (
     PAID,
@@ -58,7 +58,11 @@ GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer 
 _REPLY, _CACHED = COLUMNS["reply"][2:], COLUMNS["prompt_cache"][2:]
 _decoded = json.JSONDecoder().raw_decode  # without a search for spaces around it, which no row has
 _HERE = "stage = ? AND number = ?"
+LONGEST_HELD = 20_000  # characters of a reply whose row is held until it is taken in; others are read again
 _LIKE, _ESCAPED = re.compile("[%_!]"), r"!\g<0>"  # what LIKE reads as a pattern, and how it is escaped
+
+
+Place = tuple[str, int]  # a stage, and the number of a request in it
 
 
 class Journal:
@@ -77,6 +81,8 @@ class Journal:
         self.path = path
         self._db = db or open_file(path)
         self._rows = Rows(self._db, path)
+        self._sent: dict[Place, tuple[str, ...]] = {}  # examples of the requests sent and not taken in yet
+        self._arrived: dict[Place, Values] = {}  # rows of the replies that arrived and are not taken in yet
 
     def close(self) -> None:
         """Close the file."""
@@ -127,6 +133,7 @@ class Journal:
         """
         self._rows.begin()
         for request in requests:
+            self._sent[request.stage, request.number] = request.examples
             row = _asked(request, sends)
             if not self._rows.add("request", row):
                 key = (request.stage, request.number)
@@ -136,28 +143,13 @@ class Journal:
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
         self._rows.begin()
-        self._rows.put(
-            "reply",
-            (
-                request.stage,
-                request.number,
-                _text(reply.text),
-                _text(reply.finish_reason),
-                _text(reply.model),
-                reply.prompt_tokens,
-                reply.completion_tokens,
-                reply.cost_usd,
-                reply.seconds,
-                reply.attempts,
-                _text(reply.error),
-                0,
-                _json(reply.others) if reply.others else None,
-                reply.counted,
-            ),
-        )
+        row = _replied(request, reply)
+        self._rows.put("reply", row)
         if reply.attempts and (reply.cached_tokens or reply.cache_write_tokens):
             tokens = (reply.cached_tokens, reply.cache_write_tokens)
             self._rows.put("prompt_cache", (request.stage, request.number, *tokens))
+        if len(reply.text) <= LONGEST_HELD and not reply.others:
+            self._arrived[request.stage, request.number] = row
 
     def restore(self, rows: Mapping[str, Iterable[Values]]) -> None:
         """Store the rows that were read from a damaged journal."""
@@ -250,11 +242,31 @@ class Journal:
         The reply counts as taken in when no candidate is waiting.
         """
         records = list(records)
+        rows = [_row(record) for record in records]
         with self._together():
-            for record in records:
-                self._rows.put("record", _row(record))
+            if not self._rows.add_all("record", rows):  # some had waited, and are stored already
+                self._db.execute("ROLLBACK TO together")
+                for row in rows:
+                    self._rows.put("record", row)
             if all(record.fate != WAITING for record in records):
-                self._rows.change("reply", "taken", 1, (stage, number))
+                self._take((stage, number))
+
+    def _take(self, place: Place) -> None:
+        """Note that a reply was taken in."""
+        self._sent.pop(place, None)
+        row = self._arrived.pop(place, None)
+        if row is None:
+            self._rows.change("reply", "taken", 1, place)
+        else:
+            self._rows.change_in("reply", "taken", 1, row, checksum("reply", row))
+
+    def examples(self, stage: str, number: int) -> tuple[str, ...] | None:
+        """The ids of the examples that a request showed; None if it was not sent."""
+        shown = self._sent.get((stage, number))
+        if shown is None:
+            request = self.request(stage, number)
+            return request.examples if request else None
+        return shown
 
     def replied(self, stage: str) -> set[int]:
         """The numbers of the requests that have a reply."""
@@ -382,6 +394,25 @@ def _asked(request: Request, sends: int) -> Values:
         request.variant,
         sends,
         request.content,
+    )
+
+
+def _replied(request: Request, reply: Reply) -> Values:
+    return (
+        request.stage,
+        request.number,
+        _text(reply.text),
+        _text(reply.finish_reason),
+        _text(reply.model),
+        reply.prompt_tokens,
+        reply.completion_tokens,
+        reply.cost_usd,
+        reply.seconds,
+        reply.attempts,
+        _text(reply.error),
+        0,
+        _json(reply.others) if reply.others else None,
+        reply.counted,
     )
 
 
