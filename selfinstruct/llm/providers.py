@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -24,6 +25,7 @@ from selfinstruct.llm.naming import misplaced_parameters
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
+from selfinstruct.monitor.collector import set_aside
 from selfinstruct.records import Reply, Request
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
@@ -161,11 +163,12 @@ def load() -> Any:
         )  # otherwise it warns about each finish reason that it does not know
     warnings.filterwarnings("ignore", module="pydantic")  # about LiteLLM's response types, not ours
     warnings.filterwarnings("ignore", message=GIVEN_UP, category=RuntimeWarning)
-    import litellm as library
+    with nullcontext() if "litellm" in sys.modules else set_aside():
+        import litellm as library
 
-    for module in NEEDED_FIRST:
-        import_module(module)
-    from selfinstruct.llm import anonymous, guard
+        for module in NEEDED_FIRST:
+            import_module(module)
+        from selfinstruct.llm import anonymous, guard
 
     guard.install()
     anonymous.install()

@@ -223,21 +223,19 @@ def write_recipe(folder: Path) -> None:
     """The paper's first stage alone as the recipe `throughput`, its filters as filters=throughput."""
     from omegaconf import OmegaConf
 
-    from selfinstruct.project.layout import packaged
+    from selfinstruct.recipe.compose import compose
 
+    config: Any = compose(["recipe=completion"], folder).config
     sections = {
-        "pipeline": ("paper", ["instructions"]),
-        "prompts": ("paper_en", ["instructions"]),
-        "schema": ("paper", ["seeds", "instructions"]),
-        "filters": ("default_en", ["instructions"]),
+        "pipeline": ["instructions"],
+        "prompts": ["instructions"],
+        "schema": ["seeds", "instructions"],
+        "filters": ["instructions"],
     }
     (folder / "recipes").mkdir(exist_ok=True)
-    for group, (name, keys) in sections.items():
+    for group, keys in sections.items():
         (folder / "conf" / group).mkdir(parents=True, exist_ok=True)
-        config: Any = OmegaConf.load(packaged() / "conf" / group / f"{name}.yaml")
-        part = {key: config[key] for key in keys}
-        if listed := [entry for entry in config.get("defaults", []) if entry.partition("@")[2] in keys]:
-            part = {"defaults": [*listed, "_self_"], **part}
+        part = {key: OmegaConf.to_container(config[group][key]) for key in keys}
         (folder / "conf" / group / "throughput.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(part)))
     (folder / "conf/filters/nothing.yaml").write_text("instructions: {}\n")
     (folder / "conf/export").mkdir(exist_ok=True)
