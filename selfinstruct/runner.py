@@ -171,6 +171,7 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
                 # A request that fails after the stage is finished is sent again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
+                await client.ready(task)
             reply = await _unless_failed(flying.pop(turn), context.journal) if turn in flying else None
             if reply is None:
                 await stop  # raises the reason

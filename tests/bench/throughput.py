@@ -18,7 +18,7 @@ where other work shares the machine. A process's CPU is read from /proc while it
 on the machine does to LiteLLM's milliseconds does not blur it. Prompts are composed from the pool, replies
 stored, cached and judged as ever. With --profile it also prints which part the CPU goes to (`parts`).
 
-`start`: from the command to the first request on the wire, beside `import litellm` alone.
+`start`: from the command to the first request on the wire, `check`, `--help`, beside `import litellm` alone.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ FEW = 2 * IN_FLIGHT  # requests of a run that shows what starting and ending cos
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 NEW_KEY = "prompts_per_request"
+FIRST, ALONE = "from the command to the first request", "python -c 'import litellm'"
 
 
 @dataclass(frozen=True)
@@ -211,11 +212,13 @@ class Spent:
         return least + (most - least) * (moment - before) / (after - before)
 
 
-def run(command: list[str], folder: Path) -> Spent:
-    """Run a command to its end."""
+def run(command: list[str], folder: Path, more: dict[str, str] | None = None) -> Spent:
+    """Run a command to its end; `more` is added to its environment."""
     course: list[tuple[float, float]] = []
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **(more or {})}
+        )
         stat, ticks = Path(f"/proc/{process.pid}/stat"), os.sysconf("SC_CLK_TCK")
         while process.returncode is None:
             fields = stat.read_text().rsplit(")", 1)[1].split()
@@ -506,25 +509,40 @@ def alone(arguments: list[str]) -> None:
 
 
 def start(server: FastServer, given: argparse.Namespace) -> None:
-    """Seconds from the command to the first request, and those of importing LiteLLM."""
-    alone = [sys.executable, "-c", "import litellm"]
-    waits, imports = [], []
+    """From the command to the first request, `check` and `--help`, beside the import of LiteLLM alone."""
+    ours = [sys.executable, "-m", "selfinstruct"]
+    commands = {
+        ALONE: ([sys.executable, "-c", "import litellm"], None),
+        "check": ([*ours, "check", "recipe=chat"], 0.6),
+        "--help": ([*ours, "--help"], 0.25),
+    }
+    found: dict[str, list[tuple[float, float]]] = {FIRST: [], **{name: [] for name in commands}}
+    row = Row("ours", mode="completion")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(server, Path(folder))
+        bench, place = Bench(server, Path(folder)), Path(folder)
         for _ in range(2 * given.rounds - 1):
-            server.reset()
-            began = time.monotonic()
-            words = bench.words(Row("ours", mode="completion"), IN_FLIGHT)
-            run([sys.executable, "-m", "selfinstruct", *words], Path(folder))
-            waits.append(server.report().first - began)
-            began = time.monotonic()
-            subprocess.run(alone, check=True, env={**os.environ, **QUIET}, cwd=folder)
-            imports.append(time.monotonic() - began)
-    every = " ".join(f"{wait:.2f}" for wait in waits)
-    print(f"  from the command to the first request: {median(waits):.2f} s (mark 4) of {every}")
-    every = " ".join(f"{wait:.2f}" for wait in imports)
-    print(f"  python -c 'import litellm': {median(imports):.2f} s of {every}")
-    print(f"  the rest: {median(waits) - median(imports):.2f} s")
+            found[FIRST].append(_to_the_first(server, [*ours, *bench.words(row, IN_FLIGHT)], place))
+            for name, (command, _) in commands.items():
+                began = time.monotonic()
+                spent = run(command, place, QUIET)
+                found[name].append((time.monotonic() - began, spent.seconds))
+    marks = {FIRST: 2.6, **{name: mark for name, (_, mark) in commands.items()}}
+    for name, both in found.items():
+        wall, cpu = (median(one[place] for one in both) for place in (0, 1))
+        mark = f" (mark {marks[name]})" if marks[name] else ""
+        least = min(one[0] for one in both)
+        print(f"  {name}: {wall:.2f} s{mark}, the shortest {least:.2f}; {cpu:.2f} s of CPU")
+    rest = median(one[1] for one in found[FIRST]) - median(one[1] for one in found[ALONE])
+    print(f"  from the command to the first request, without the import alone: {rest:.2f} s of CPU")
+
+
+def _to_the_first(server: FastServer, command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds, and seconds of CPU, from a command to its first request."""
+    server.reset()
+    began = time.monotonic()
+    spent = run(command, folder)
+    first = server.report().first
+    return first - began, spent.at(first)
 
 
 def main() -> None:
