@@ -50,6 +50,7 @@ GAVE_UP = "gave_up"  # the stage that stopped early because its replies gave not
 SUMMED_UP = "summary"  # the digests of the last written summary, and of the events up to then
 ASKED = "vectors/"  # with the name of a stage: how many requests for vectors it has sent
 SETTINGS = "settings"  # the digests of the files in .hydra/, by name; two if a start ended while writing one
+LIMITS = "limits/"  # with the names of a stage and a model: what held the model back
 REPLAYED = "replay"  # the facts that a replay notes about itself
 REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order

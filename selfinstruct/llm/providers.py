@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -18,11 +18,12 @@ from typing import Any
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
+from selfinstruct.llm.answers import headers_in
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.naming import misplaced_parameters
 from selfinstruct.llm.reach import reach
-from selfinstruct.llm.responses import replies_of, text_of
+from selfinstruct.llm.responses import headers_of, replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
 from selfinstruct.records import Reply, Request
 
@@ -54,6 +55,7 @@ class LiteLLM:
 
     def __init__(self, config: ModelConfig) -> None:
         self._config, self.identity = config, config.api_base
+        self.heard: Callable[[Mapping[str, str]], None] | None = None
         provider = config.name.split("/")[0]
         if provider == "hosted_vllm" and not config.api_base:
             raise ModelError(f"{config.name}: {NO_ADDRESS}")
@@ -88,8 +90,10 @@ class LiteLLM:
                     prompt=texts if several else texts[0], **self._client(), **self._fixed, **first.sampling
                 )
         except Exception as error:  # LiteLLM raises the errors of a dozen libraries; all are sorted here
+            self._hear(headers_in(error))
             refused = sort_failure(error, self._config)
             return [None] * len(requests) if several else [refused]  # which one was refused is unknown
+        self._hear(headers_of(response))
         return replies_of(response, self._config, requests)
 
     def space(self, dimensions: int | None) -> Any:
@@ -103,7 +107,9 @@ class LiteLLM:
         try:
             response = await self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
         except Exception as error:  # as in `complete`
+            self._hear(headers_in(error))
             return sort_failure(error, self._config)
+        self._hear(headers_of(response))
         try:
             rows = sorted(response.data, key=lambda row: row["index"])
             vectors = [row["embedding"] for row in rows]
@@ -130,6 +136,10 @@ class LiteLLM:
         """See `Model`."""
         if self._library is not None:
             await release(self._library, self._pooled)
+
+    def _hear(self, headers: Mapping[str, str]) -> None:
+        if self.heard and headers:
+            self.heard(headers)
 
     def _client(self) -> dict[str, Any]:
         """One pooled OpenAI client, if LiteLLM accepts one from us.

@@ -19,6 +19,7 @@ from selfinstruct.parse.replies import BROKEN_OFF, CONTENT_FILTER, NO_CHOICES
 from selfinstruct.records import Reply, Request
 
 LENGTH = "length"
+OF_PROVIDER = "llm_provider-"  # what LiteLLM puts before the names of a provider's headers
 # Finish reasons of providers that LiteLLM takes for a normal end, or drops.
 MEANT = {
     BROKEN_OFF: "error network_error server_error insufficient_system_resource engine_overloaded failed"
@@ -175,3 +176,18 @@ def _shares(lengths: list[int]) -> list[float]:
     """Each length's share of the sum; equal shares if the sum is zero."""
     whole = sum(lengths)
     return [length / whole if whole else 1 / len(lengths) for length in lengths]
+
+
+def headers_of(response: Any) -> dict[str, str]:
+    """The provider's headers as LiteLLM passes them on, their names in lower case; empty if it does not.
+
+    LiteLLM 1.106 has none of a text completion, of Gemini, and of `hosted_vllm` embeddings.
+    """
+    hidden = getattr(response, "_hidden_params", None) or {}
+    passed_on = hidden.get("additional_headers") if isinstance(hidden, dict) else None
+    before = len(OF_PROVIDER)
+    return {
+        str(name)[before:].lower(): str(value)
+        for name, value in (passed_on or {}).items()
+        if str(name).startswith(OF_PROVIDER)
+    }

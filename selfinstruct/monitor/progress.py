@@ -34,6 +34,7 @@ class Tally:
     tokens: int
     cost_usd: float | None
     in_flight: int = 0
+    slowed: str = ""
     began: float = field(default_factory=time.monotonic)
     done_before: int = 0
 
@@ -47,7 +48,13 @@ class Tally:
             f"{self.accepted / self.candidates:.0%} of {self.candidates} accepted" if self.candidates else ""
         )
         cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
-        parts = [_time_left(self), rate, cost, f"{_short(self.tokens)} tokens", f"{self.in_flight} in flight"]
+        parts = [
+            _time_left(self),
+            rate,
+            cost,
+            f"{_short(self.tokens)} tokens",
+            f"{self.in_flight} in flight{self.slowed}",
+        ]
         return _fitting(parts, room)
 
 
@@ -162,6 +169,12 @@ class Progress:
             self._tally.tokens += reply.prompt_tokens + reply.completion_tokens
             self._tally.cost_usd = (self._tally.cost_usd or 0.0) + (reply.cost_usd or 0.0)
         self._refresh()
+
+    def slowed(self, words: str) -> None:
+        """Show that the provider slows the requests down; without words, that it does not any more."""
+        if self._tally:
+            self._tally.slowed = f" ({words})" if words else ""
+            self._refresh()
 
     def took(self, records: list[Record]) -> None:
         """Count the candidates of a reply that was taken in."""

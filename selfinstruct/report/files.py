@@ -21,6 +21,7 @@ from selfinstruct.journal.store import REPLAYED, SUMMED_UP
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import ending
+from selfinstruct.report.limits import limits_of
 from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.run_folder.labelled_records import rejected_row, row
 
@@ -79,7 +80,9 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
     how = ending(recipe, folder.journal, stages, finished)
     facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
     replayed = folder.journal.meta(REPLAYED)
-    return {**facts, **({"replay": replayed} if replayed else {}), "versions": versions()}
+    limits = limits_of(folder.journal)
+    found = {**({"limits": limits} if limits else {}), **({"replay": replayed} if replayed else {})}
+    return {**facts, **found, "versions": versions()}
 
 
 def versions() -> dict[str, str]:
