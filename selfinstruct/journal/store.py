@@ -51,6 +51,7 @@ SUMMED_UP = "summary"  # the digests of the last written summary, and of the eve
 ASKED = "vectors/"  # with the name of a stage: how many requests for vectors it has sent
 SETTINGS = "settings"  # the digests of the files in .hydra/, by name; two if a start ended while writing one
 THROUGH_LITELLM = "through_litellm"  # by model, why it could not be asked directly although that was expected
+LIMITS = "limits/"  # with the names of a stage and a model: what held the model back
 REPLAYED = "replay"  # the facts that a replay notes about itself
 REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order
