@@ -316,6 +316,7 @@ def tries_of(provider: Provider) -> Iterator[Try]:
         yield Try("a fixed beginning", answers["text"], [marked])
     if provider.form is forms.OLD_CLAUDE:  # LiteLLM asks these models for JSON by a tool of its own
         of_tool = forms.message({**forms.USED, "name": "json_tool_call"}, stop_reason="tool_use")
+        of_tool["model"] = answers["text"].body["model"]  # type: ignore[index, call-overload]
         shaped = Request("ideas", 1, "Say it.", sampling=SAMPLING["a schema"])
         yield Try("JSON by a tool", Answer(of_tool), [shaped])
     if provider.mode == "completion":
