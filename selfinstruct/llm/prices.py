@@ -21,7 +21,6 @@ from selfinstruct.llm import MODELS
 PRICES = "model_prices_and_context_window_backup.json"
 MILLION = 1_000_000
 BATCH = 0.5  # of the usual price, where the list has no price for batches
-FREE = ("ollama", "ollama_chat")  # providers whose replies cost nothing, as LiteLLM says of each reply
 # Providers with another name in the list: the provider asked for, and the providers with its entries.
 SAME = {"openai": ("text-completion-openai",), "bedrock": ("bedrock_converse",)}
 
@@ -78,7 +77,7 @@ def price_of(config: ModelConfig) -> Price | None:
     if given:
         return Price(given.input, given.output, given.cached, given.cache_write)
     kind = MODELS.build(config.kind, config.options, "", [])
-    if (kind and kind.free) or (config.kind == "litellm" and config.name.partition("/")[0] in FREE):
+    if kind and kind.free:
         return Price(0.0, 0.0)
     return _listed(config.name)
 

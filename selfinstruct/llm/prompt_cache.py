@@ -85,12 +85,14 @@ def messages(request: Request, least: float | None) -> list[dict[str, Any]]:
         least: the least tokens of a beginning that gets a mark; None for no mark.
     """
     system, text = request.system or "", request.prompt
+    whole = {"system": system, "user": text} if system else {"user": text}
+    if least is None:
+        return [_message(name, whole[name], "") for name in whole]
     first = {"system": _lines(system, request.fixed), "user": _lines(text, request.fixed - len(system))}
     role = "user" if first["user"] else "system"
     beginning = system + first["user"] if first["user"] else first["system"]
-    if least is None or not beginning or _tokens(beginning) < least:
+    if not beginning or _tokens(beginning) < least:
         role = ""
-    whole = {"system": system, "user": text} if system else {"user": text}
     return [_message(name, whole[name], first[name] if name == role else "") for name in whole]
 
 
@@ -102,6 +104,12 @@ def texts_of(messages: Iterable[Mapping[str, Any]]) -> list[str]:
         for one in contents
         for text in ([one] if isinstance(one, str) else [part["text"] for part in one])
     ]
+
+
+def form_of(messages: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
+    """The roles of messages, each with the number of its parts if it has a mark."""
+    contents = [(message["role"], message["content"]) for message in messages]
+    return tuple((role, 0 if isinstance(one, str) else len(one)) for role, one in contents)
 
 
 def with_texts(messages: Iterable[Mapping[str, Any]], texts: Iterable[str]) -> list[dict[str, Any]]:

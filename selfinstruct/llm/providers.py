@@ -24,7 +24,7 @@ from selfinstruct.llm.direct.texts import CHAT, COMPLETION, VECTORS, Ask, NotDir
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.naming import misplaced_parameters
-from selfinstruct.llm.prompt_cache import least_marked, messages, texts_of, with_texts
+from selfinstruct.llm.prompt_cache import form_of, least_marked, messages, texts_of, with_texts
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import COST, cost_of, mapping_of, replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
@@ -186,10 +186,10 @@ class LiteLLM:
         if self._config.mode == "chat":
             written = messages(first, self._least)
             texts = texts_of(written)
-            shape = (repr(with_texts(written, [""] * len(texts))), seed is None, repr(sampling))
+            shape = (form_of(written), *_parameters(first, seed))
             return Texts(CHAT, shape, texts, self._chat(written, sampling), seed)
         texts = [text_of(request) for request in requests]
-        of_all = (several, seed is None, repr(sampling))
+        of_all = (several, *_parameters(first, seed))
         return Texts(COMPLETION, of_all, texts, self._completion(sampling, several), seed, several)
 
     def _chat(self, written: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> Ask:
@@ -300,6 +300,11 @@ def _without_seed(sampling: Mapping[str, Any]) -> tuple[int | None, Mapping[str,
     if type(sampling.get("seed")) is not int:
         return None, sampling
     return sampling["seed"], {key: value for key, value in sampling.items() if key != "seed"}
+
+
+def _parameters(request: Request, seed: int | None) -> tuple[object, ...]:
+    """A key for the parameters except the seed."""
+    return seed is None, request.parameters if seed is None else repr(_without_seed(request.sampling)[1])
 
 
 def _seeded(seed: int | None) -> dict[str, int]:

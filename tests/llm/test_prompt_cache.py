@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -174,9 +173,12 @@ def test_claude_gets_the_mark_and_its_cached_tokens_are_billed_as_such(
     price = price_of(model("anthropic/claude-haiku-4-5"))
     assert price
     for reply in (first, second):
-        ours = price.cost(reply.prompt_tokens, 10, reply.cached_tokens, reply.cache_write_tokens)
-        assert reply.cost_usd == pytest.approx(ours)
-    assert first.cost_usd > 10 * second.cost_usd > 0
+        assert reply.cost_usd is None, "the endpoint knows the price"
+    costs = [
+        price.cost(reply.prompt_tokens, 10, reply.cached_tokens, reply.cache_write_tokens)
+        for reply in (first, second)
+    ]
+    assert costs[0] > 10 * costs[1] > 0
 
 
 # The tokens that a provider reports
@@ -192,15 +194,10 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("as_object", [True, False])
-def test_cached_tokens_in_each_provider_s_form(form: str, as_object: bool) -> None:
-    """As an object or as a plain mapping; what is stored is read where a provider says it."""
+def test_cached_tokens_in_each_provider_s_form(form: str) -> None:
+    """What is stored is read where a provider says it."""
     usage = {"prompt_tokens": 1200, "completion_tokens": 5, **FORMS[form]}
-    details = usage.get("prompt_tokens_details")
-    if as_object and details:
-        usage["prompt_tokens_details"] = SimpleNamespace(**details)
-    response: Any = SimpleNamespace(usage=SimpleNamespace(**usage)) if as_object else {"usage": usage}
-    found = usage_of(response, "word " * 1000, "reply")
+    found = usage_of({"usage": usage}, "word " * 1000, "reply")
     written = 128 if form in ("openai, written", "anthropic") else 0
     assert (found.sent, found.said, found.cached, found.written) == (1200, 5, 1024, written)
 

@@ -47,7 +47,7 @@ class Direct:
     def __init__(self, library: Any, config: ModelConfig, key: str | None) -> None:
         self._config, self._library = config, library
         self._keys = known_keys(key, sorted(variables(config.name.partition("/")[0])))
-        self._forms: dict[object, asyncio.Task[Form]] = {}
+        self._forms: dict[object, asyncio.Task[Form | str]] = {}
         self._over: GuardedAiohttp | None = None
 
     async def ask(
@@ -71,6 +71,7 @@ class Direct:
         """Close its connections."""
         for task in self._forms.values():
             task.cancel()
+        await asyncio.gather(*self._forms.values(), return_exceptions=True)
         if self._over is not None:
             await self._over.aclose()
 
@@ -81,23 +82,25 @@ class Direct:
             if len(self._forms) >= MOST_SHAPES:
                 raise NotDirectError("its requests have too many forms")
             task = self._forms[texts.shape] = asyncio.create_task(self._made(texts))
-        return task.result() if task.done() else await asyncio.shield(task)
+        found = task.result() if task.done() else await asyncio.shield(task)
+        if isinstance(found, str):
+            raise NotDirectError(found)
+        return found
 
-    async def _made(self, texts: Texts) -> Form:
-        """The form of a shape.
+    async def _made(self, texts: Texts) -> Form | str:
+        """The form of a shape, or why it has none; one reason may be that this LiteLLM has moved something.
 
         Raises:
-            NotDirectError: if it has none; also if this LiteLLM has moved something that is needed here.
             Exception: LiteLLM's, if it does not accept a parameter.
         """
         try:
             return await self._built(texts)
-        except NotDirectError:
-            raise
+        except NotDirectError as error:
+            return str(error)
         except Exception as error:
             if unsupported(error):
                 raise
-            raise NotDirectError(f"LiteLLM has changed ({type(error).__name__}: {error})") from error
+            return f"LiteLLM has changed ({type(error).__name__}: {error})"
 
     async def _built(self, texts: Texts) -> Form:
         count = 2 if texts.listed else len(texts.texts)

@@ -24,7 +24,7 @@ from litellm.utils import ProviderConfigManager
 
 from selfinstruct.llm.bodies import LONGEST_NAME
 from selfinstruct.llm.direct.texts import NotDirectError
-from selfinstruct.llm.responses import mapping_of
+from selfinstruct.llm.responses import COST, mapping_of
 from selfinstruct.llm.wire import UnusableError, json_object, unreadable
 
 TEXT, SENT, SAID = "Hello.", 5, 2  # what each trial means
@@ -123,6 +123,7 @@ TRIALS = {
 TRIALS["cohere"] = TRIALS["cohere_chat"]
 # Where a server may leave these out, LiteLLM counts the tokens of the request, which it does not have here.
 COUNTS = dict.fromkeys(("ollama", "ollama_chat"), ("prompt_eval_count", "eval_count"))
+FREE = ("ollama", "ollama_chat")  # LiteLLM says of each of their replies that it cost nothing
 NO_TEXTS: Mapping[str, Any] = {"prompt": "", "messages": []}
 
 
@@ -187,6 +188,8 @@ class OwnForm:
             raise UnusableError(unreadable(f"{type(error).__name__}: {why}")) from error
         if any(count not in given for count in COUNTS.get(self._provider, ())):
             found["usage"] = None
+        elif self._provider in FREE:
+            found[COST] = 0.0
         return found
 
     def _read(self, status: int, body: bytes) -> Any:

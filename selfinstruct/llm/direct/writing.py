@@ -105,9 +105,13 @@ async def _written(ask: Ask, texts: Sequence[str], seed: int | None) -> Written:
             raise refused
         raise NotDirectError("LiteLLM writes no request") from refused
     first, *others = desk.written
-    if any(other.request.content != first.request.content for other in others):
+    if any(_whole(other.request) != _whole(first.request) for other in others):
         raise NotDirectError("LiteLLM sends several requests for one")
     return first
+
+
+def _whole(request: httpx.Request) -> tuple[object, ...]:
+    return request.content, *_about(request)
 
 
 def _about(request: httpx.Request) -> tuple[object, ...]:
@@ -117,9 +121,7 @@ def _about(request: httpx.Request) -> tuple[object, ...]:
 
 
 def _strange_keys(request: httpx.Request, keys: Sequence[str]) -> list[str]:
-    """The headers with a key that is not a known one."""
-    return [
-        name
-        for name, value in request.headers.items()
-        if CARRIES_A_KEY.search(name) and not any(key in value for key in keys)
-    ]
+    """The headers and the parts of the address with a key that is not a known one."""
+    ends = tuple(f" {key}" for key in keys)
+    given = [*request.headers.items(), *request.url.params.items()]
+    return [name for name, value in given if CARRIES_A_KEY.search(name) and not f" {value}".endswith(ends)]
