@@ -28,7 +28,7 @@ def arrived(journal: Path) -> int:
 
 @pytest.mark.usefixtures("tiny")
 def test_large_replies_behind_a_slow_one_wait_on_the_disk(typed: Typed, project: Path) -> None:
-    """While 49 large replies wait for the first one, few of them are in memory; all are taken in, in order."""
+    """While 49 large replies wait for the first one, few are in memory; all are taken in, in order."""
     held: list[int] = []
 
     def script(asked: Asked) -> Answer:
