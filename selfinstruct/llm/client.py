@@ -43,11 +43,29 @@ class Client:
         self._uncounted: set[Endpoint] = set()  # endpoints for which that was said
         self._groups: dict[str, list[Waiting]] = {}
         self._parcels: set[asyncio.Task[None]] = set()
+        self._begun = 0  # requests composed before the model was ready
 
     @property
     def lookahead(self) -> int:
         """How many requests may wait here, sent or not; it limits the memory and not the data."""
         return max(64, 2 * self._endpoints[0].config.concurrency * (self._together + 1))
+
+    async def ready(self, first: asyncio.Task[bool]) -> None:
+        """After the first request: wait until the model is prepared, or until that request needs no model.
+
+        It is called after each request. Composing hundreds of them would take the processor time that the
+        preparation needs.
+        """
+        self._begun += 1
+        if self._begun != self._together:
+            return
+        prepared = asyncio.create_task(self._endpoints[0].prepared.wait())
+        try:
+            await asyncio.wait([first, prepared], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            prepared.cancel()
+        if not first.done():
+            await asyncio.sleep(LINGER)  # it is sent before hundreds of others are composed
 
     def wind_down(self) -> None:
         """Send no more requests and make no more attempts; replies to those in flight may still arrive."""

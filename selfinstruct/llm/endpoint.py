@@ -63,6 +63,9 @@ class Endpoint:
         config: its keys.
         context: the objects of the run.
         takes_over: whether it is a fallback of another model.
+
+    Attributes:
+        prepared: set when the model is ready to be asked.
     """
 
     def __init__(self, config: ModelConfig, context: RunContext, takes_over: bool = False) -> None:
@@ -71,7 +74,7 @@ class Endpoint:
         self._price = price_of(config)
         self._model: Opened | None = None
         self._identity: str | None = None
-        self._prepared = False
+        self.prepared = asyncio.Event()
         self._opening = asyncio.Lock()
         self._gate = Gate(config.concurrency, self._limit_changed)
         self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
@@ -159,13 +162,13 @@ class Endpoint:
     async def _ready(self) -> Opened:
         """The model, prepared; not needed in a run with all its replies in the cache."""
         model = self._model or await self.open()
-        if not self._prepared:
+        if not self.prepared.is_set():
             async with self._opening:
-                if not self._prepared:
+                if not self.prepared.is_set():
                     weights = self.config.options.get("weights")
                     with self._context.progress.busy(f"starting {weights or self.config.name}"):
                         await model.prepare()
-                    self._prepared = True
+                    self.prepared.set()
         return model
 
     async def _attempts(self, model: Opened, call: Call) -> list[Reply | None] | None:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from selfinstruct.llm.prompt_cache import form_of, least_marked, messages, texts
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import COST, cost_of, mapping_of, replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
+from selfinstruct.monitor.collector import set_aside
 from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def load() -> Any:
         )  # otherwise it warns about each finish reason that it does not know
     warnings.filterwarnings("ignore", module="pydantic")  # about LiteLLM's response types, not ours
     warnings.filterwarnings("ignore", message=GIVEN_UP, category=RuntimeWarning)
-    with _set_aside():
+    with nullcontext() if "litellm" in sys.modules else set_aside():
         import litellm as library
 
         for module in NEEDED_FIRST:
@@ -260,25 +261,6 @@ def load() -> Any:
     library.telemetry = False
     library.DEFAULT_MAX_RETRIES = 0  # embedding requests use this even if 0 is given
     return library
-
-
-@contextmanager
-def _set_aside() -> Iterator[None]:
-    """Keep the garbage collector away from what is imported here.
-
-    LiteLLM brings 400,000 objects that live as long as the process. Looking through them again and again
-    would take as much CPU as the requests.
-    """
-    if gc.get_freeze_count() or not gc.isenabled():  # done before, or someone else decides about it
-        yield
-        return
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 async def release(library: Any, client: Any = None) -> None:

@@ -54,13 +54,20 @@ class Expression:
         pattern: the text of the expression in the recipe.
     """
 
-    __slots__ = ("_compiled", "_limit", "_where", "pattern")
+    __slots__ = ("_limit", "_made", "_where", "pattern")
 
     def __init__(self, pattern: str) -> None:
         self.pattern, self._where = pattern, _WHERE.get()
         fixed = _is_fixed(pattern)
-        self._compiled: Any = re.compile(pattern) if fixed else _compile(pattern)
+        self._made: Any = re.compile(pattern) if fixed else _unless_later(pattern)
         self._limit = {} if fixed else {"timeout": SECONDS}
+
+    @property
+    def _compiled(self) -> Any:
+        """The expression in its engine; `regex` takes long to make it, so that is done at the first use."""
+        if self._made is None:
+            self._made = _compile(self.pattern)
+        return self._made
 
     def search(self, text: str, start: int = 0) -> re.Match[str] | None:
         """The first match.
@@ -148,6 +155,15 @@ def _is_fixed(pattern: str) -> bool:
     bare = re.sub(repeated, "", bare)
     ways *= 2 ** min(20, bare.count("?") + bare.count("|"))
     return not re.search(r"[*+{]", bare) and ways <= WAYS
+
+
+def _unless_later(pattern: str) -> Any:
+    """None if Python's engine shows, in a quarter of the time, that the expression is valid."""
+    try:
+        re.compile(pattern)
+    except re.error:  # as for `(?s)` inside it, which `regex` accepts
+        return _compile(pattern)
+    return None
 
 
 @lru_cache(maxsize=4096)

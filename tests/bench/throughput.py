@@ -16,7 +16,7 @@ where other work shares the machine. A process's CPU is read from /proc while it
 `own`: our CPU again, by a run whose model is nothing but a reply, without LiteLLM and server; what other work
 on the machine does to LiteLLM's milliseconds does not blur it.
 
-`start`: from the command to the first request on the wire, beside `import litellm` alone.
+`start`: from the command to the first request on the wire, `check`, `--help`, beside `import litellm` alone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ TIMEOUT = 60
 FEW = 2 * IN_FLIGHT  # requests of a run that shows what starting and ending cost
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
+FILTERS = {"none": "nothing", "paper": "throughput", "short": "short"}  # the files that `write_recipe` makes
 NEW_KEY = "prompts_per_request"
+FIRST, ALONE = "from the command to the first request", "python -c 'import litellm'"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Row:
         provider: LiteLLM's name for it.
         mode: chat or completion.
         together: prompts in a request.
-        filters: the filters of ours: none, or paper.
+        filters: the filters of ours: none, paper, or short (no long texts).
         candidates: instructions in a reply.
     """
 
@@ -169,7 +171,7 @@ class Bench:
         self._runs += 1
         words = [
             "recipe=throughput",
-            f"filters={'throughput' if row.filters == 'paper' else 'nothing'}",
+            f"filters={FILTERS[row.filters]}",
             f"model.name={row.provider}/bench",
             f"model.mode={row.mode}",
             f"model.api_base={self._server.base}",
@@ -201,11 +203,13 @@ class Spent:
         return least + (most - least) * (moment - before) / (after - before)
 
 
-def run(command: list[str], folder: Path) -> Spent:
-    """Run a command to its end."""
+def run(command: list[str], folder: Path, more: dict[str, str] | None = None) -> Spent:
+    """Run a command to its end; `more` is added to its environment."""
     course: list[tuple[float, float]] = []
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **(more or {})}
+        )
         stat, ticks = Path(f"/proc/{process.pid}/stat"), os.sysconf("SC_CLK_TCK")
         while process.returncode is None:
             fields = stat.read_text().rsplit(")", 1)[1].split()
@@ -223,23 +227,23 @@ def write_recipe(folder: Path) -> None:
     """The paper's first stage alone as the recipe `throughput`, its filters as filters=throughput."""
     from omegaconf import OmegaConf
 
-    from selfinstruct.project.layout import packaged
+    from selfinstruct.recipe.compose import compose
 
+    config: Any = compose(["recipe=completion"], folder).config
     sections = {
-        "pipeline": ("paper", ["instructions"]),
-        "prompts": ("paper_en", ["instructions"]),
-        "schema": ("paper", ["seeds", "instructions"]),
-        "filters": ("default_en", ["instructions"]),
+        "pipeline": ["instructions"],
+        "prompts": ["instructions"],
+        "schema": ["seeds", "instructions"],
+        "filters": ["instructions"],
     }
     (folder / "recipes").mkdir(exist_ok=True)
-    for group, (name, keys) in sections.items():
+    for group, keys in sections.items():
         (folder / "conf" / group).mkdir(parents=True, exist_ok=True)
-        config: Any = OmegaConf.load(packaged() / "conf" / group / f"{name}.yaml")
-        part = {key: config[key] for key in keys}
-        if listed := [entry for entry in config.get("defaults", []) if entry.partition("@")[2] in keys]:
-            part = {"defaults": [*listed, "_self_"], **part}
+        part = {key: OmegaConf.to_container(config[group][key]) for key in keys}
         (folder / "conf" / group / "throughput.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(part)))
     (folder / "conf/filters/nothing.yaml").write_text("instructions: {}\n")
+    short = "{short: {kind: word_count, field: instruction, minimum: 1, maximum: 150}}"
+    (folder / "conf/filters/short.yaml").write_text(f"instructions: {short}\n")
     (folder / "conf/export").mkdir(exist_ok=True)
     (folder / "conf/export/nothing.yaml").write_text("{}\n")
     chosen = {**dict.fromkeys(sections, "throughput"), "model": "vllm", "export": "nothing"}
@@ -484,25 +488,40 @@ def alone(arguments: list[str]) -> None:
 
 
 def start(server: FastServer, given: argparse.Namespace) -> None:
-    """Seconds from the command to the first request, and those of importing LiteLLM."""
-    alone = [sys.executable, "-c", "import litellm"]
-    waits, imports = [], []
+    """From the command to the first request, `check` and `--help`, beside the import of LiteLLM alone."""
+    ours = [sys.executable, "-m", "selfinstruct"]
+    commands = {
+        ALONE: ([sys.executable, "-c", "import litellm"], None),
+        "check": ([*ours, "check", "recipe=chat"], 0.6),
+        "--help": ([*ours, "--help"], 0.25),
+    }
+    found: dict[str, list[tuple[float, float]]] = {FIRST: [], **{name: [] for name in commands}}
+    row = Row("ours", mode="completion")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(server, Path(folder))
+        bench, place = Bench(server, Path(folder)), Path(folder)
         for _ in range(2 * given.rounds - 1):
-            server.reset()
-            began = time.monotonic()
-            words = bench.words(Row("ours", mode="completion"), IN_FLIGHT)
-            run([sys.executable, "-m", "selfinstruct", *words], Path(folder))
-            waits.append(server.report().first - began)
-            began = time.monotonic()
-            subprocess.run(alone, check=True, env={**os.environ, **QUIET}, cwd=folder)
-            imports.append(time.monotonic() - began)
-    every = " ".join(f"{wait:.2f}" for wait in waits)
-    print(f"  from the command to the first request: {median(waits):.2f} s (mark 4) of {every}")
-    every = " ".join(f"{wait:.2f}" for wait in imports)
-    print(f"  python -c 'import litellm': {median(imports):.2f} s of {every}")
-    print(f"  the rest: {median(waits) - median(imports):.2f} s")
+            found[FIRST].append(_to_the_first(server, [*ours, *bench.words(row, IN_FLIGHT)], place))
+            for name, (command, _) in commands.items():
+                began = time.monotonic()
+                spent = run(command, place, QUIET)
+                found[name].append((time.monotonic() - began, spent.seconds))
+    marks = {FIRST: 2.6, **{name: mark for name, (_, mark) in commands.items()}}
+    for name, both in found.items():
+        wall, cpu = (median(one[place] for one in both) for place in (0, 1))
+        mark = f" (mark {marks[name]})" if marks[name] else ""
+        least = min(one[0] for one in both)
+        print(f"  {name}: {wall:.2f} s{mark}, the shortest {least:.2f}; {cpu:.2f} s of CPU")
+    rest = median(one[1] for one in found[FIRST]) - median(one[1] for one in found[ALONE])
+    print(f"  from the command to the first request, without the import alone: {rest:.2f} s of CPU")
+
+
+def _to_the_first(server: FastServer, command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds, and seconds of CPU, from a command to its first request."""
+    server.reset()
+    began = time.monotonic()
+    spent = run(command, folder)
+    first = server.report().first
+    return first - began, spent.at(first)
 
 
 def main() -> None:
