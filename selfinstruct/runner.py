@@ -18,8 +18,10 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from selfinstruct.errors import Interrupted
+from selfinstruct.journal.shelf import Shelf
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.llm import NotSentError
 from selfinstruct.llm.budget import Budget
@@ -30,7 +32,7 @@ from selfinstruct.monitor.events import EVENTS, Events
 from selfinstruct.monitor.outside import stopping
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.records import Record, Reply, Request
+from selfinstruct.records import Record, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.report.reasons import Reasons
@@ -162,21 +164,21 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
     Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice. As
     soon as something stops the run, no more requests are sent; replies to those in flight are still taken in.
     """
-    flying: dict[int, asyncio.Task[Reply | None]] = {}
+    flying: dict[int, asyncio.Task[bool]] = {}
+    waiting = Shelf(context.journal, name)
     stop.add_done_callback(lambda _: client.wind_down())
     try:
         while (turn := work.turn()) is not None:
             while not stop.done() and len(flying) < client.lookahead and (request := work.compose()):
-                task = asyncio.create_task(_answer(work, client, request, context))
+                task = asyncio.create_task(_answer(work, client, request, context, waiting))
                 # A request that fails after the stage is finished is sent again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
                 await client.ready(task)
-            reply = await _unless_failed(flying.pop(turn), context.journal) if turn in flying else None
-            if reply is None:
+            if turn not in flying or not await _unless_failed(flying.pop(turn), context.journal):
                 await stop  # raises the reason
                 raise AssertionError("unreachable: a request has no reply only if the run stops")
-            records = work.take(turn, reply)
+            records = work.take(turn, waiting.take(turn))
             context.journal.take(name, turn, records)
             context.progress.took(records)
     except asyncio.CancelledError:  # stopped at once
@@ -189,31 +191,35 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
         context.journal.commit()
 
 
-async def _answer(work: StageRun, client: Client, request: Request, context: RunContext) -> Reply | None:
-    """The reply to a request, ready to be judged; None if the run stops before that.
+async def _answer(
+    work: StageRun, client: Client, request: Request, context: RunContext, waiting: Shelf
+) -> bool:
+    """Put the reply to a request where it waits to be judged; returns False if the run stops before that.
 
     The reply then stays in the journal, and is taken in at the next start.
     """
     reply = await client.reply_to(request)
+    if reply is None:
+        return False
     try:
-        if reply:
-            await work.prepare(request.number, reply, context)
+        await work.prepare(request.number, reply, context)
     except NotSentError:
-        return None
-    return reply
+        return False
+    waiting.put(request.number, reply)
+    return True
 
 
-async def _unless_failed(task: asyncio.Task[Reply | None], journal: Journal) -> Reply | None:
-    """The reply; None if there is none: `_spread` reports the error, if it was the first."""
+async def _unless_failed(task: asyncio.Task[bool], journal: Journal) -> bool:
+    """Whether there is a reply; if it failed, `_spread` reports the error, if it was the first."""
     if not task.done():
         journal.commit()
     try:
         return await task
     except Exception:  # `_spread` has it too
-        return None
+        return False
 
 
-def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
+def _spread(task: asyncio.Task[Any], stop: Stop) -> None:
     """Stop the run if a request fails for good, whichever number it has."""
     error = None if task.cancelled() else task.exception()
     if error and not stop.done():

@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from selfinstruct.journal.checksums import COLUMNS, Rows, Values, checksum
@@ -434,8 +435,11 @@ def _row(record: Record) -> Values:
 
 def _record(row: tuple[Any, ...]) -> Record:
     id, stage, number, position, parent, data, fate, check, reason, detail = row
-    fields, about = _decoded(data)[0], _decoded(detail)[0] if detail != "{}" else {}
-    return Record(id, stage, number, position, fields, parent, fate, check, reason, about)
+    # A large run reads all its records at its end, and would hold a copy of each name for each of them.
+    fields = {intern(key): value for key, value in _decoded(data)[0].items()}
+    about = _decoded(detail)[0] if detail != "{}" else {}
+    fates = intern(fate), check and intern(check)
+    return Record(id, intern(stage), number, position, fields, parent, *fates, reason, about)
 
 
 def _request(row: tuple[Any, ...]) -> Request:

@@ -50,7 +50,7 @@ class Client:
         """How many requests may wait here, sent or not; it limits the memory and not the data."""
         return max(64, 2 * self._endpoints[0].config.concurrency * (self._together + 1))
 
-    async def ready(self, first: asyncio.Task[Reply | None]) -> None:
+    async def ready(self, first: asyncio.Task[bool]) -> None:
         """After the first request: wait until the model is prepared, or until that request needs no model.
 
         It is called after each request. Composing hundreds of them would take the processor time that the

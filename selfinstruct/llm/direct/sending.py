@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ class Sender:
             UnusableError: if it is not read to its end; see `guard`.
         """
         session = self._over.get_valid_client_session()
-        with map_aiohttp_exceptions():
+        try:
             response = await session.request(
                 self._method,
                 self._url,
@@ -73,6 +74,9 @@ class Sender:
                 auto_decompress=False,
                 **self._how,
             )
+        except (Exception, asyncio.CancelledError):
+            with map_aiohttp_exceptions():
+                raise
         try:
             place = response.headers.get("location", "")
             content = await whole(self._about, response.status, place, AiohttpResponseStream(response))
