@@ -145,6 +145,8 @@ async def _run_stage(
                 accepted = journal.stats(stage.name).accepted
                 facts = {"accepted": accepted, "seconds": round(seconds, 3)}
                 context.events.tell("stage", stage=stage.name, state="ends", **facts)
+        else:
+            await stage.judge.close()  # it has learned what was accepted before
     if work.note:
         context.progress.say(f"{stage.name}: {work.note}")
     closing = reasons.closing(work)
