@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
-from selfinstruct.text.novelty import Bounds, Match, RougeLIndex, bounds
+from selfinstruct.text.novelty import Match, RougeLIndex
+from selfinstruct.text.prefixes import Bounds, bounds
 from selfinstruct.text.tokenizers import tokenizer
 
 SCORER = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
