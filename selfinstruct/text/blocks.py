@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfinstruct.text.lcs import coded
-from selfinstruct.text.prefixes import second_bit, traits, word_bit
+from selfinstruct.text.prefixes import SLACK, second_bit, traits, word_bit
 
 _CODE = 0xFFFFFFFF  # the bits of a key that hold a token
 
@@ -38,7 +38,7 @@ class Block:
     """
 
     def __init__(self, rows: Sequence[list[int]], threshold: float) -> None:
-        self.rows = rows
+        self.rows, self._threshold = rows, threshold
         sizes = list(map(len, rows))
         self.counts = np.array(sizes, np.float64)
         self._tokens = np.fromiter(chain.from_iterable(rows), np.int64, sum(sizes))
@@ -81,8 +81,12 @@ class Block:
     def pairs(self) -> dict[int, list[int]]:
         """By text that has any: the texts before it with which it may be above the threshold."""
         table = np.bitwise_count(self.asked[:, None] ^ self.words) < self.limits[:, None]
-        found: dict[int, list[int]] = {}
         later, earlier = np.tril(table, -1).nonzero()
+        alike = np.bitwise_count(self.second.take(later) ^ self.second.take(earlier)) < (
+            (1 - self._threshold) * (self.counts.take(later) + self.counts.take(earlier)) + SLACK
+        )
+        found: dict[int, list[int]] = {}
+        later, earlier = later[alike], earlier[alike]
         for one, other in zip(later.tolist(), earlier.tolist(), strict=True):
             found.setdefault(one, []).append(other)
         return found

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
 
-_MANY = 40  # comparisons with one text that are quicker together
+_MANY = 64  # comparisons with one text that are quicker together
 _ROUNDING = 1e-9  # of a score: far more than any rounding error
 
 

@@ -121,7 +121,8 @@ class RougeLIndex:
             text: the text to compare.
             excluding: names of entries to skip, as if they had never been added.
         """
-        self._settle()
+        if self._waiting:
+            self._settle()
         asked = self._ask(text)
         self._last = text, len(self._numbers), asked
         places = self._postings.search(asked)

@@ -113,15 +113,13 @@ class Postings:
         if found.limit <= TOKEN_BITS:
             word = np.uint64(asked.bits & _WORD | found.asked)
             places = places[np.bitwise_count(records[::2] ^ word) < np.uint8(found.limit)]
-        if len(places) <= _FEW and found.shared == 1:
-            return sorted(set(places.tolist()))
         if found.shared > 1:  # an entry passed above under each of its tokens or under none
             places, seen = np.unique(places, return_counts=True)
             shared = np.frombuffer(self._shared, np.uint8).take(places)
             places = places[seen >= np.minimum(shared, found.shared)]
-        alike = self._alike(places, np.uint64(asked.bits >> 64), len(asked.codes))
-        near: Places = np.unique(places[alike]).tolist()
-        return near
+        if len(places) > _FEW:
+            places = places[self._alike(places, np.uint64(asked.bits >> 64), len(asked.codes))]
+        return sorted(set(places.tolist()))
 
     def search_all(self, block: Block) -> Iterator[tuple[int, Places]]:
         """By text of a block: the places as `search` gives them; not for each text that has none."""
@@ -176,8 +174,9 @@ class Postings:
         places = records[1::2].take(near)
         owners = np.array(numbers).take(np.searchsorted(counts.cumsum(), near, side="right"))
         alike = self._alike(places, block.second.take(owners), block.counts.take(owners))
-        # Sorted by text, then by place, and without repetition.
-        keys = np.unique(owners[alike].astype(np.uint64) << np.uint64(32) | places[alike])
+        keys = owners[alike].astype(np.uint64) << np.uint64(32) | places[alike]
+        keys.sort()
+        keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
         return _grouped((keys >> np.uint64(32)).tolist(), (keys & np.uint64(0xFFFFFFFF)).tolist())
 
     def _alike(self, places: NDArray[Any], second: Any, counts: Any) -> NDArray[np.bool_]:
