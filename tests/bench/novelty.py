@@ -8,9 +8,9 @@
 Times are CPU seconds of one core, tokenizing counted; a part that takes seconds is repeated and its median
 printed. `ways` adds texts one by one and together (`add_novel`), and with `--before` by the index of another
 checkout, in turns of 512 texts; of each turn the median of the rounds counts. `parts` divides both ways into
-their steps, on the last 1,024 texts. More instructions than the 10,000 there are come from them: instruction i is the one at i modulo
-10,000, each of its words replaced with probability 1/2 by a word drawn from all words of all of them (so a
-frequent word comes more often), with Python's generator seeded 0.
+their steps, on the last 1,024 texts. More instructions than the 10,000 there are come from them: instruction
+i is the one at i modulo 10,000, each of its words replaced with probability 1/2 by a word drawn from all
+words of all of them (so a frequent word comes more often), with Python's generator seeded 0.
 """
 
 from __future__ import annotations
@@ -255,13 +255,11 @@ def clocked(call: Callable[[], T]) -> tuple[T, float]:
 
 
 def steps_alone(texts: list[str], index: RougeLIndex) -> Iterator[tuple[str, float]]:
-    """The steps for one text after the other; they are added to other lists, and so to an empty cache."""
+    """The steps for one text after the other; they are added to other lists."""
     lists, added = index._postings, Postings(THRESHOLD)
     added.learn(len(index._numbers) + 1)
-    _, spent = clocked(lambda: [index._tokens(text) for text in texts])
+    codes, spent = clocked(lambda: [index._known(text) for text in texts])
     yield "tokens", spent
-    codes, both = clocked(lambda: [index._known(text) for text in texts])
-    yield "numbers", both - spent
     asked, spent = clocked(lambda: [lists.ask(each) for each in codes])
     yield "signatures", spent
     places, spent = clocked(lambda: [lists.search(each) for each in asked])
@@ -270,7 +268,7 @@ def steps_alone(texts: list[str], index: RougeLIndex) -> Iterator[tuple[str, flo
         lambda: [index._nearest(coded(each), near) for each, near in zip(codes, places, strict=True) if near]
     )
     yield "LCS", spent
-    _, spent = clocked(lambda: [added.insert(each) for each in asked])
+    _, spent = clocked(lambda: list(map(added.insert, asked)))
     yield "insert", spent
 
 
@@ -278,16 +276,14 @@ def steps_together(texts: list[str], index: RougeLIndex) -> Iterator[tuple[str, 
     """The steps for blocks of texts."""
     lists, added = index._postings, Postings(THRESHOLD)
     added.learn(len(index._numbers) + 1)
-    _, spent = clocked(lambda: [index._tokens(text) for text in texts])
+    codes, spent = clocked(lambda: [index._known(text) for text in texts])
     yield "tokens", spent
-    codes, both = clocked(lambda: [index._known(text) for text in texts])
-    yield "numbers", both - spent
     starts = range(0, len(texts), 256)
     blocks, spent = clocked(lambda: [Block(codes[start : start + 256], THRESHOLD) for start in starts])
     yield "signatures", spent
     found, spent = clocked(lambda: [list(lists.search_all(block)) for block in blocks])
     yield "candidates", spent
-    pairs, spent = clocked(lambda: [block.pairs() for block in blocks])
+    _, spent = clocked(lambda: [block.pairs() for block in blocks])
     yield "pairs inside", spent
     _, spent = clocked(
         lambda: [
@@ -297,7 +293,7 @@ def steps_together(texts: list[str], index: RougeLIndex) -> Iterator[tuple[str, 
         ]
     )
     yield "LCS", spent
-    _, spent = clocked(lambda: [added.insert_some(block, range(len(block.rows))) for block in blocks])
+    _, spent = clocked(lambda: list(map(added.insert_some, blocks, [range(256)] * len(blocks))))
     yield "insert", spent
 
 
