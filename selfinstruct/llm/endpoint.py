@@ -6,6 +6,7 @@ Prompts and texts to embed are asked alike. A `Call` has the differences between
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import time
@@ -162,6 +163,7 @@ class Endpoint:
                     weights = self.config.options.get("weights")
                     with self._context.progress.busy(f"starting {weights or self.config.name}"):
                         await model.prepare()
+                    gc.freeze()  # a library stays, and is too large to look at again and again
                     self._prepared = True
         return model
 

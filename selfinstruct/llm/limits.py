@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -161,7 +162,10 @@ async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
         TransientError: if it does not.
     """
     try:
-        return await asyncio.wait_for(answer, seconds + GRACE)
+        if sys.version_info < (3, 11):
+            return await asyncio.wait_for(answer, seconds + GRACE)
+        async with asyncio.timeout(seconds + GRACE):  # `wait_for` makes a task for each reply
+            return await answer
     except (asyncio.TimeoutError, TimeoutError) as error:
         raise TransientError(f"no reply within {seconds:g} s") from error
 
