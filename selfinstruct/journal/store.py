@@ -5,8 +5,8 @@ transaction when its turn comes. So however a process ends, the next start goes 
 files that a user reads are written from it. The file is in WAL mode: others can read it while a run writes
 it. Stored rows survive the end of the process at once, and a power cut after the next `checkpoint`.
 
-All rows written in one turn of the event loop share one commit, since a commit costs more than the writing.
-A writer awaits `settled` before it does anything that depends on the rows.
+Rows written within two milliseconds share one commit, since a commit costs more than the writing. A writer
+awaits `settled` before it does anything that depends on the rows.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer 
 _REPLY, _CACHED = COLUMNS["reply"][2:], COLUMNS["prompt_cache"][2:]
 _decoded = json.JSONDecoder().raw_decode  # without a search for spaces around it, which no row has
 _HERE = "stage = ? AND number = ?"
+APART = 0.002  # seconds between two commits, in which other tasks' rows join the next
 LONGEST_HELD = 20_000  # characters of a reply whose row is held until it is taken in; others are read again
 _LIKE, _ESCAPED = re.compile("[%_!]"), r"!\g<0>"  # what LIKE reads as a pattern, and how it is escaped
 
@@ -85,6 +86,9 @@ class Journal:
         self._rows = Rows(self._db, path)
         self._sent: dict[Place, tuple[str, ...]] = {}  # examples of the requests sent and not taken in yet
         self._arrived: dict[Place, Values] = {}  # rows of the replies that arrived and are not taken in yet
+        self._waiting: list[asyncio.Future[None]] = []  # for the next commit
+        self._due = False  # whether a commit is due
+        self._committed = 0.0
 
     def close(self) -> None:
         """Close the file."""
@@ -92,9 +96,38 @@ class Journal:
         self._db.close()
 
     async def settled(self) -> None:
-        """Wait until all written rows are stored."""
-        await asyncio.sleep(0)  # tasks that are ready now write first, and share the commit
-        self.commit()
+        """Wait until all written rows are stored.
+
+        Rows of all tasks share a commit: those that are ready now write first, and a commit waits until
+        `APART` after the one before.
+        """
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append(stored)
+        self.commit_soon()
+        await stored
+
+    def commit_soon(self) -> None:
+        """Store all written rows in a moment, as `settled` does, and don't wait for it; in an event loop."""
+        if not self._due:
+            self._due = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(0.0, self._committed + APART - loop.time()), self._settle, loop)
+
+    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting, self._waiting, self._due = self._waiting, [], False
+        error: Exception | None = None
+        try:
+            self.commit()
+        except Exception as failure:  # raised in each task that waits for its rows
+            error = failure
+        self._committed = loop.time()
+        for stored in waiting:
+            if stored.done():
+                continue
+            if error:
+                stored.set_exception(error)
+            else:
+                stored.set_result(None)
 
     def commit(self) -> None:
         """Store all written rows now."""

@@ -85,14 +85,14 @@ class Client:
                 self._context.journal.sent([request], sends=0)
             await self._context.journal.settled()
             return stored
-        first = self._endpoints[0]
-        cached = self._cached(first, request)
+        cache = self._context.cache
+        key = self._endpoints[0].key(request) if cache.on else None
+        cached = cache.get(key) if key else None
         if cached:
             return await self._stored(request, cached)
-        key = first.key(request) if self._context.cache.on else None
-        while key and not self._closing.is_set() and not self._context.cache.claim(key):
+        while key and not self._closing.is_set() and not cache.claim(key):
             await asyncio.sleep(CLAIMED_WAIT)
-            cached = self._cached(first, request)
+            cached = cache.get(key)
             if cached:
                 return await self._stored(request, cached)
         if self._closing.is_set():
@@ -104,7 +104,7 @@ class Client:
             raise
         finally:
             if key:
-                self._context.cache.release(key)
+                cache.release(key)
 
     async def _stored(self, request: Request, cached: Reply) -> Reply:
         reply = self._arrived(request, cached, self._endpoints[0])

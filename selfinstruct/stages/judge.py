@@ -34,6 +34,7 @@ class Judge:
 
     Attributes:
         checks: the filters with their names, in order.
+        sifts: whether any of them sees all the candidates of a reply, so that `sift` does something.
         prepares: whether any of them has to prepare for a reply.
     """
 
@@ -41,7 +42,7 @@ class Judge:
         checks = list(filters.items())
         last = max((place for place, (_, check) in enumerate(checks) if check.together), default=-1)
         self._whole, self._single = checks[: last + 1], checks[last + 1 :]
-        self.checks = checks
+        self.checks, self.sifts = checks, bool(self._whole)
         self._validate = validate
         self.prepares = any(check.prepare for _, check in checks)
         self._steps = [(name, check.mend, check.each) for name, check in self._single]
