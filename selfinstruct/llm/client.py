@@ -43,7 +43,7 @@ class Client:
         self._uncounted: set[Endpoint] = set()  # endpoints for which that was said
         self._groups: dict[str, list[Waiting]] = {}
         self._parcels: set[asyncio.Task[None]] = set()
-        self._begun = 0  # requests composed before the model was ready
+        self._begun = 0  # requests composed so far
 
     @property
     def lookahead(self) -> int:
@@ -54,18 +54,19 @@ class Client:
         """After the first request: wait until the model is prepared, or until that request needs no model.
 
         It is called after each request. Composing hundreds of them would take the processor time that the
-        preparation needs.
+        preparation needs. Those after it are sent one by one, each while the next one is composed.
         """
         self._begun += 1
-        if self._begun != self._together:
+        if self._begun > self.lookahead or self._begun % self._together:
+            return
+        if self._begun > self._together:
+            await asyncio.sleep(0)
             return
         prepared = asyncio.create_task(self._endpoints[0].prepared.wait())
         try:
             await asyncio.wait([first, prepared], return_when=asyncio.FIRST_COMPLETED)
         finally:
             prepared.cancel()
-        if not first.done():
-            await asyncio.sleep(LINGER)  # it is sent before hundreds of others are composed
 
     def wind_down(self) -> None:
         """Send no more requests and make no more attempts; replies to those in flight may still arrive."""
