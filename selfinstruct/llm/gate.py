@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-CREDIT = 0.005  # seconds that a request may be late without slowing down those after it
+CREDIT = 0.05  # seconds that a request may be late without slowing down those after it
 LONGEST_LOOK = 0.25  # seconds after which the rate is looked at again
 
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 SHORTEST = 1.0  # seconds of a round
 FEW, SOME, ENOUGH = 5, 8, 20  # requests of a round
 CLEARLY_LESS = 0.85  # of what the provider took, in a round that shows the usual share of refusals
+SURE = 0.25  # seconds after which it can be said that everything is refused
+MUCH = 0.8  # of what a level allows; a round that sent less shows nothing about the level
 NO_MATTER = 0.01  # a share of refusals that is not worth a change
 WORTH_A_TEST, TEST_EVERY = 0.03, 15  # a usual share that is tested again after so many rounds
 MOST_USUAL = 0.5  # a larger share of refusals is never taken for usual
@@ -38,22 +40,24 @@ class Round:
         began: when it began.
         kind: with as many requests as before, with more, with fewer, or with as few as possible.
         sent: when each request was sent.
-        refused: how many of them were refused.
+        refused: when each of those was sent that were refused.
         answered: how many of them were answered.
         peak: the most in flight.
+        idle: seconds without any in flight.
     """
 
     began: float
     kind: str = STEADY
     sent: list[float] = field(default_factory=list)
-    refused: int = 0
+    refused: list[float] = field(default_factory=list)
     answered: int = 0
     peak: int = 0
+    idle: float = 0.0
 
     @property
     def share(self) -> float:
         """The share that was refused."""
-        return min(1.0, self.refused / len(self.sent)) if self.sent else 0.0
+        return min(1.0, len(self.refused) / len(self.sent)) if self.sent else 0.0
 
 
 class Level:
@@ -89,6 +93,7 @@ class Level:
         self._resume = self.most
         self._calm, self._patience, self._since_test = 0, 1, 0
         self._answers = self._refusals = 0
+        self._ended = 0.0  # when a request was last answered or refused
         self._refusal_takes = 0.0
 
     @property
@@ -120,6 +125,8 @@ class Level:
         """
         if not self._round.sent:
             self._round.began = at
+        elif in_flight == 1:
+            self._round.idle += at - self._ended
         self._end_round(at)
         self._round.sent.append(at)
         self._round.peak = max(self._round.peak, in_flight)
@@ -127,10 +134,11 @@ class Level:
 
     def refused(self, number: int, seconds: float, at: float) -> None:
         """Note that a request was refused, because of too many requests, after some seconds."""
+        self._ended = at
         self._refusals = min(self._refusals + 1, LAST)
         self._refusal_takes += (seconds - self._refusal_takes) / self._refusals
         if number == self._number:
-            self._round.refused += 1
+            self._round.refused.append(at - seconds)
         self._end_round(at)
 
     def answered(self, number: int, seconds: float | None, at: float) -> None:
@@ -141,6 +149,7 @@ class Level:
             seconds: how long its answer took; None if there was none in the end.
             at: the present time.
         """
+        self._ended = at
         if seconds is not None:
             self._answers = min(self._answers + 1, LAST)
             self.seconds = (self.seconds or 0.0) + (seconds - (self.seconds or 0.0)) / self._answers
@@ -155,23 +164,27 @@ class Level:
     def _used(self, at: float) -> float:
         """The level that the round has really had.
 
-        A paced round has what its requests take one after the other: the number in flight follows later.
+        A paced round has its level, even if the number in flight follows later, unless there were by far not
+        enough requests to send.
         """
-        lasted, seconds = at - self._round.began, self.seconds
+        lasted, seconds = at - self._round.began - self._round.idle, self.seconds
         by_rate = len(self._round.sent) * seconds / lasted if seconds and lasted else math.inf
-        return min(self.now, by_rate, math.inf if self.rate else self._round.peak)
+        if self.rate:
+            return self.now if by_rate > self.now / 2 else by_rate
+        return min(self.now, by_rate, self._round.peak)
 
     def _too_many(self) -> bool:
         """Whether more was refused than chance explains: two standard deviations above the usual."""
         sent, usual = len(self._round.sent), self.usual
         chance = 2 * math.sqrt(sent * usual * (1 - usual))
-        return self._round.refused > sent * (usual + NO_MATTER) + chance + 1
+        return len(self._round.refused) > sent * (usual + NO_MATTER) + chance + 1
 
     def _none_taken(self, at: float) -> bool:
         """Whether the round's requests were all refused, except for the newest, which are undecided."""
-        now = self._round
-        decided = bisect(now.sent, at - 2 * self._refusal_takes)
-        return not now.answered and now.refused >= decided >= SOME
+        now, decided = self._round, at - 2 * self._refusal_takes
+        if now.answered or len(now.refused) < SOME or at - now.began < SURE:
+            return False
+        return bisect(now.refused, decided) >= bisect(now.sent, decided)
 
     def _end_round(self, at: float) -> None:
         ended = self._round
@@ -183,7 +196,7 @@ class Level:
             return
         shortest = max(SHORTEST, 4 * self._refusal_takes, (self.seconds or 0.0) / 4)
         enough = min(ENOUGH, max(FEW, 2 * self.now))
-        if (len(ended.sent) < enough and ended.refused < FEW) or at - ended.began < shortest:
+        if (len(ended.sent) < enough and len(ended.refused) < FEW) or at - ended.began < shortest:
             return
         if ended.kind == FEWER:
             self._tested(ended, at)
@@ -207,15 +220,18 @@ class Level:
 
     def _well(self, ended: Round, at: float) -> None:
         """Go on after a round without unusual refusals."""
-        upper = (ended.refused + 2 * math.sqrt(ended.refused) + 3) / len(ended.sent)
+        refused = len(ended.refused)
+        upper = (refused + 2 * math.sqrt(refused) + 3) / len(ended.sent)
         self.usual = min(self.usual, upper)
         self._since_test += 1
         if self.usual > WORTH_A_TEST and self._since_test >= TEST_EVERY:
             self._test(at)
             return
-        self.open = self.open or self.now >= self.most
         could = (self.rate or math.inf) * (at - ended.began)
-        if self.open or (ended.peak < int(self.now) and len(ended.sent) < 0.8 * could):
+        busy = len(ended.sent) >= MUCH * could
+        if self.now >= self.most and (not busy or ended.peak >= MUCH * self.most):
+            self.open = True
+        if self.now >= self.most or (ended.peak < int(self.now) and not busy):
             self._next(STEADY, self.now, at)  # nothing is held back, or less was sent than allowed
             return
         if ended.kind == MORE:
@@ -235,18 +251,25 @@ class Level:
         if self.kind != FEWER:
             self._unlowered = self.now
         self._before, self._used_before, self._since_test = self._round, self._used(at), 0
-        self._next(FEWER, CLEARLY_LESS * self._used_before * (1 - self._round.share), at)
+        level = self._used_before * (1 - self._round.share)
+        if self.seconds and at > self._round.began:  # refused requests that wait send less than their level
+            taken = len(self._round.sent) - len(self._round.refused)
+            level = min(level, taken * self.seconds / (at - self._round.began))
+        self._next(FEWER, CLEARLY_LESS * level, at)
 
     def _tested(self, ended: Round, at: float) -> None:
         """Learn the usual share from a round with fewer, unless it had still too many itself."""
         before, sent = self._before, len(ended.sent)
         share = before.share
-        helped = ended.refused < sent * share - math.sqrt(sent * share * (1 - share))
+        helped = len(ended.refused) < sent * share - math.sqrt(sent * share * (1 - share))
         if self._too_many() and (helped or ended.share > MOST_USUAL):
             self._test(at)
             return
         for one in (ended,) if helped else (ended, before):
-            self._tests = [MEMORY * self._tests[0] + len(one.sent), MEMORY * self._tests[1] + one.refused]
+            self._tests = [
+                MEMORY * self._tests[0] + len(one.sent),
+                MEMORY * self._tests[1] + len(one.refused),
+            ]
         self.usual = min(MOST_USUAL, self._tests[1] / self._tests[0])
         self._next(STEADY, self._taken(self._used_before, share) if helped else self._unlowered, at)
 

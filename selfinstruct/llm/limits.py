@@ -25,6 +25,7 @@ from selfinstruct.records import Reply
 
 GRACE = 0.5  # seconds in which a library may still report the timeout itself
 NOTABLE = 1.1  # a level that is so many times larger or smaller is worth an event
+TWICE = 2  # attempts
 RECENT, MOSTLY = 1 / 16, 0.5  # the weight of the latest answer, and a share of refusals
 FELT = 0.05  # seconds that a request waits for the provider's headers, to be worth an event
 
@@ -85,11 +86,11 @@ class Limits:
     def calm(self, attempt: int) -> bool:
         """Whether a refused request may be sent again soon, and not only after a while.
 
-        It may if no more is refused than usual; and once if most requests are answered.
+        It may if no more is refused than usual; and twice if most requests are answered.
         """
         if self._level.stuck:
             return False
-        return self._level.calm or (attempt == 1 and self._lately < MOSTLY)
+        return self._level.calm or (attempt <= TWICE and self._lately < MOSTLY)
 
     def place(self) -> Place:
         """A place for a request; see `gate.Place`."""
