@@ -103,8 +103,8 @@ def test_check_shows_both_models(typed: Typed, project: Path) -> None:
     assert out.count("limits   500 requests, 30,000 tokens per minute") == 1
     dollars = {name: row(out, name)[3] for name in ("instructions", "instances", "together")}
     assert dollars["instructions"].startswith("$0.10 ")
-    assert dollars["instances"].startswith("$12.00 ")
-    assert dollars["together"].startswith("$12.24 ")
+    assert dollars["instances"].startswith("$12.03 ")
+    assert dollars["together"].startswith("$12.28 ")
 
 
 def test_a_price_given_for_the_teacher(typed: Typed, project: Path) -> None:
