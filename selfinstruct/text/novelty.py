@@ -217,11 +217,10 @@ class RougeLIndex:
         self._texts.append(coded(asked.codes))
 
     def _just_asked(self, text: str) -> Asked | None:
-        """What was worked out for a text when it was looked up, if it still holds for adding it."""
-        last, known, asked = self._last or ("", -1, None)
-        if asked is None or last != text or known != len(self._numbers):
-            return None
-        return None if asked.order and asked.order[0] == known else asked  # it has a token without a number
+        """What was worked out when the text was looked up; None if it has a token that had no number then."""
+        last, known, asked = self._last or ("", 0, None)
+        fresh = asked is not None and asked.order[:1] == [known]
+        return None if last != text or fresh else asked
 
     def _insert_some(self, block: Block, entries: Sequence[tuple[str, str]], which: Sequence[int]) -> None:
         """Add some texts of a block, by their numbers in it."""

@@ -449,6 +449,17 @@ def test_waiting(seed: int, threshold: float) -> None:
             assert index.nearest(asked) == expected(threshold, asked, texts)
 
 
+def test_added_again() -> None:
+    """A text that was looked up can be added twice, even if the tokens were sorted in between."""
+    with patch.object(novelty, "_BLOCK", 3):
+        index = filled(0.5, "x y y", "z y y")
+        assert index.nearest("y z") is None
+        index.add("y z", "2")
+        assert index.nearest_all(["y z"]) == [Match("2", 1.0)]  # now there are enough texts to sort
+        index.add("y z", "3")
+        assert index.top("y z", 2) == [Match("2", 1.0), Match("3", 1.0)]
+
+
 def test_looked_up_before_others_are_added() -> None:
     """A text that was looked up can be added later, when other texts have brought its words."""
     index = RougeLIndex(0.5)
