@@ -164,8 +164,13 @@ TEXTS: Mapping[str, tuple[str, str | None]] = {
     "the same": ("the same", "the same"),
     "the model's name": ("gpt-4o-mini user content role", "system"),
 }
-OF_COMPLETION = ("nothing", "stop", "n", "seed", "logit_bias", "extra_body", "all at once")  # brief too
-OF_ALL = ("quotes and backslashes", "only blanks", "half a surrogate pair", "holes and formats")  # brief too
+# What is tried with a provider whose form is tried with another; the rest is in “all at once”.
+OF_CHAT = (
+    *("nothing", "max_completion_tokens", "n", "penalties", "logit_bias", "JSON", "a schema", "extra_body"),
+    *("top_k", "reasoning_effort", "thinking", "tools", "drop_params", "all at once"),
+)
+OF_COMPLETION = ("nothing", "stop", "n", "seed", "logit_bias", "extra_body", "all at once")
+OF_ALL = ("quotes and backslashes", "only blanks", "half a surrogate pair", "holes and formats")
 
 
 # What both ways did
@@ -303,9 +308,9 @@ def tries_of(provider: Provider) -> Iterator[Try]:
         yield Try("dimensions", answers["text"], dimensions=2)
         yield Try("hostile texts", answers["text"], texts=whole)
         return
-    few = provider.brief and provider.mode == "completion"
+    few = OF_COMPLETION if provider.mode == "completion" else OF_CHAT
     for name, sampling in SAMPLING.items():
-        if not few or name in OF_COMPLETION:
+        if not provider.brief or not provider.answers or name in few:
             yield Try(f"with {name}", answers["text"], [Request("ideas", 1, "Say it.", sampling=sampling)])
     for name, (prompt, system) in TEXTS.items():
         if not provider.brief or name in OF_ALL:

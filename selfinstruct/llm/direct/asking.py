@@ -14,10 +14,10 @@ from selfinstruct.llm.direct.reading import Reader
 from selfinstruct.llm.direct.sending import Sender, like, proxy_of
 from selfinstruct.llm.direct.template import Template
 from selfinstruct.llm.direct.texts import CHAT, NotDirectError, Texts
-from selfinstruct.llm.direct.writing import Letter, known_keys, letter
+from selfinstruct.llm.direct.writing import Letter, letter
 from selfinstruct.llm.failures import unsupported
 from selfinstruct.llm.guard import GuardedAiohttp
-from selfinstruct.llm.keys import variables
+from selfinstruct.llm.keys import known_keys
 
 MOST_SHAPES = 100  # beyond these it would cost more to have a request written than to send it through LiteLLM
 TIER = {"service_tier", "serviceTier"}  # the keys of a request for another tier, such as a cheaper one
@@ -46,7 +46,7 @@ class Direct:
 
     def __init__(self, library: Any, config: ModelConfig, key: str | None) -> None:
         self._config, self._library = config, library
-        self._keys = known_keys(key, sorted(variables(config.name.partition("/")[0])))
+        self._keys = known_keys(key, config.name.partition("/")[0])
         self._forms: dict[object, asyncio.Task[Form | str]] = {}
         self._over: GuardedAiohttp | None = None
 

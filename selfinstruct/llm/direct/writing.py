@@ -8,7 +8,6 @@ that are signed, that carry a token with a lifetime, or whose form depends on th
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ ODD = (
     "3",
 )
 OTHER_SEED = 5
-PLACEHOLDER = "none"  # sent as a key where there is none
 CARRIES_A_KEY = re.compile(r"auth|key|token|secret|cookie|signature|credential|password", re.IGNORECASE)
 OF_ONE_REQUEST = ("content-length",)  # headers that differ between requests
 
@@ -81,11 +79,6 @@ async def letter(ask: Ask, count: int, listed: bool, seeded: bool, keys: Sequenc
     if _strange_keys(first.request, keys):
         raise NotDirectError("it sends a key that may not stay valid")
     return Letter(first.request, first.transport, template)
-
-
-def known_keys(given: str | None, variables: Sequence[str]) -> list[str]:
-    """The keys that a request may carry: the one given, and those in the environment."""
-    return [key for key in (given, *(os.environ.get(name) for name in variables), PLACEHOLDER) if key]
 
 
 async def _written(ask: Ask, texts: Sequence[str], seed: int | None) -> Written:
