@@ -55,6 +55,10 @@ class Asked(Protocol):
     def parts(self) -> Sequence[Part]:
         """The parts that were drawn for this request."""
 
+    @property
+    def texts(self) -> Sequence[str]:
+        """The texts of these parts."""
+
 
 @dataclass(slots=True)
 class Record:

@@ -304,6 +304,11 @@ class ModelServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
+    def in_hand(self) -> int:
+        """The requests in hand now; while a script answers one, it counts too."""
+        return self._in_hand
+
+    @property
     def bodies(self) -> list[dict[str, Any]]:
         """What was sent, request by request."""
         return [asked.body for asked in self.asked]

@@ -40,7 +40,10 @@ def exact_duplicate(*, field: str) -> Filter:
         if field in record.data:
             first.setdefault(_digest(record.data.get(field, "")), record.id)
 
-    return Filter(each=each, learn=learn, fields=(field,))
+    async def close() -> None:
+        first.clear()
+
+    return Filter(each=each, learn=learn, close=close, fields=(field,))
 
 
 @FILTERS.register
@@ -85,8 +88,12 @@ def rouge_l(
         if field in record.data:
             index.add(str(record.data.get(field, "")), record.id)
 
+    async def close() -> None:
+        nonlocal index
+        index = RougeLIndex(threshold, tokenizer or comparing(language))  # files and report need the memory
+
     unset = None if keep_similar else "keep_similar"
-    return Filter(each=each, learn=learn, fields=(field,), tells=SIMILAR, tells_with=unset)
+    return Filter(each=each, learn=learn, close=close, fields=(field,), tells=SIMILAR, tells_with=unset)
 
 
 def _digest(value: object) -> bytes:

@@ -10,9 +10,9 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from selfinstruct.errors import Fault, ModelError
 from selfinstruct.records import Reply, Request
@@ -83,6 +83,8 @@ class Opened(Protocol):
     Attributes:
         identity: a JSON value with all that shapes its replies in addition to its kind, name and mode; None
             if replies are not worth caching for other runs.
+
+    A model that gets HTTP headers has `heard` too; see `Hears`.
     """
 
     identity: Any
@@ -96,6 +98,18 @@ class Opened(Protocol):
 
     async def close(self) -> None:
         """Close connections and processes."""
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """What an open model has besides, if its provider may state rate limits in the headers of answers.
+
+    Attributes:
+        heard: the model calls it with the headers of each answer, good or refused, their names in lower case.
+            It is None at first; the endpoint sets it after opening.
+    """
+
+    heard: Callable[[Mapping[str, str]], None] | None
 
 
 class Model(Opened, Protocol):

@@ -10,17 +10,18 @@ import json
 import random
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
-from selfinstruct.journal.store import THROUGH_LITELLM, Journal
-from selfinstruct.llm import MODELS, DoubtedError, EndingError, Opened, RefusedError, TransientError
+from selfinstruct.journal.store import LIMITS, THROUGH_LITELLM, Journal
+from selfinstruct.llm import MODELS, DoubtedError, EndingError, Hears, Opened, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.llm.calls import Call
-from selfinstruct.llm.limits import Gate, Pace, TokenPace, pause, within
+from selfinstruct.llm.gate import Place, pause
+from selfinstruct.llm.limits import Limit, Limits, within
 from selfinstruct.llm.prices import price_of
 from selfinstruct.monitor.events import Events
 from selfinstruct.monitor.progress import Progress
@@ -28,6 +29,7 @@ from selfinstruct.parse.replies import REFUSED
 from selfinstruct.records import Reply, Request
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+FIRST_WAIT_IN_CALM = 0.05  # after a refusal (429) while no more is refused than usual
 LONGEST_ASKED = 600.0  # seconds; a Retry-After of hours is not followed
 LONGEST_SILENCE = 20.0  # seconds after which a server that never answered is given up
 REST = 60.0  # seconds for which a model that gave a request up is not asked, if another can take over
@@ -76,10 +78,9 @@ class Endpoint:
         self._identity: str | None = None
         self.prepared = asyncio.Event()
         self._opening = asyncio.Lock()
-        self._gate = Gate(config.concurrency, self._limit_changed)
-        self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
-        self._tokens = TokenPace(config.tokens_per_minute, closing) if config.tokens_per_minute else None
-        self._not_before = 0.0
+        self._limits = Limits(config, closing, self._limit_changed)
+        self._held_back = False
+        self._stages: set[str] = set()  # the stages that asked; there is one
         self._resting_until = 0.0
         self._silent_since: float | None = None  # set while no server has answered
         self._heard = False
@@ -105,6 +106,8 @@ class Endpoint:
                 self._model = await asyncio.to_thread(kind.open, self.config, self._context.project)
                 if hasattr(self._model, "noted"):
                     self._model.noted = self._noted
+                if isinstance(self._model, Hears):
+                    self._model.heard = self._limits.heard
                 if self._model.identity is not None:
                     config = self.config
                     self._identity = json.dumps([config.kind, config.name, config.mode, self._model.identity])
@@ -112,6 +115,7 @@ class Endpoint:
 
     async def close(self) -> None:
         """Release the model's resources."""
+        self._note_limits()
         if self._model is not None:
             await self._model.close()
 
@@ -141,13 +145,15 @@ class Endpoint:
             BudgetReached: if the budget does not allow another attempt.
         """
         model = await self._ready()
-        await self._gate.enter()
-        try:  # it keeps its place between attempts, so that a server in trouble gets no more requests
+        self._stages.add(call.stage)
+        place = self._limits.place()
+        await place.take()
+        try:  # it keeps its place after a failure, so that a server in trouble gets no more requests
             if spare and self.resting:
                 raise TransientError("it gave up another request a moment ago")
-            return await self._attempts(model, call)
+            return await self._attempts(model, call, place)
         finally:
-            self._gate.leave()
+            place.leave()
 
     def paid(self, reply: Reply) -> Reply:
         """A reply with its cost, which is counted as spent and shown."""
@@ -171,12 +177,12 @@ class Endpoint:
                     self.prepared.set()
         return model
 
-    async def _attempts(self, model: Opened, call: Call) -> list[Reply | None] | None:
+    async def _attempts(self, model: Opened, call: Call, place: Place) -> list[Reply | None] | None:
         began, attempts = time.monotonic(), self.config.retries + 1
         refusal: DoubtedError | None = None
         paid: Reply | None = None
         for attempt in range(1, attempts + 1):
-            await self._wait_turn(call)
+            await self._limits.turn(call)
             if self._closing.is_set():
                 return None
             try:
@@ -195,7 +201,7 @@ class Endpoint:
                     raise
                 if self._closing.is_set():  # not given up: it is asked again when the run continues
                     return None
-                await self._back_off(call, attempt, error)
+                await self._back_off(call, attempt, error, place)
             else:
                 seconds = round(time.monotonic() - began, 3)
                 return [_timed(reply, attempt, seconds, paid) for reply in replies]
@@ -272,27 +278,29 @@ class Endpoint:
         call.note(self._context.journal)
         await self._context.journal.settled()
         self._context.progress.traffic(call.counts)
-        sent = time.monotonic()
+        sent = self._limits.sent()
         try:
             replies = await self._answered(model, call)
         except TransientError as error:
             self._heard |= not error.silent
             if error.slower:
-                self._gate.slower(sent)
-                asked = min(error.wait or 0.0, LONGEST_ASKED)
-                self._not_before = max(self._not_before, time.monotonic() + asked)
+                self._limits.refused(sent, min(error.wait or 0.0, LONGEST_ASKED))
+            else:
+                self._limits.failed(sent, taken=not error.silent)
             raise
         except ModelError:
             self._heard = True
+            self._limits.failed(sent, taken=True)
+            raise
+        except BaseException:
+            self._limits.failed(sent, taken=False)
             raise
         finally:
             self._context.progress.traffic(-call.counts)
         self._heard = True
         shaped = zip(call.shapes, replies, strict=True)
         self._works.update(shape for shape, reply in shaped if reply and reply.error is None)
-        self._gate.went_well()
-        if self._tokens:
-            self._tokens.learn(call, replies)
+        self._limits.answered(sent, call, replies)
         return replies
 
     async def _answered(self, model: Opened, call: Call) -> list[Reply | None]:
@@ -308,18 +316,11 @@ class Endpoint:
     def _silence(self) -> float:
         return time.monotonic() - (self._silent_since or time.monotonic())
 
-    async def _wait_turn(self, call: Call) -> None:
-        """Wait as long as the rates, or the provider, require."""
-        while not self._closing.is_set() and (wait := self._not_before - time.monotonic()) > 0:
-            await pause(wait, self._closing)
-        if self._requests:
-            await self._requests.take(1)
-        if self._tokens:
-            await self._tokens.take(call)
-
-    async def _back_off(self, call: Call, attempt: int, error: TransientError) -> None:
+    async def _back_off(self, call: Call, attempt: int, error: TransientError, place: Place) -> None:
         """Wait before the next attempt: as the provider asks, or twice as long each time, with jitter."""
-        own = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+        calm = error.slower and self._limits.calm(attempt)
+        first = min(FIRST_WAIT, FIRST_WAIT_IN_CALM) if calm else FIRST_WAIT
+        own = min(LONGEST_WAIT, first * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
         asked = min(error.wait, LONGEST_ASKED) * random.uniform(1.0, 1.1) if error.wait else 0.0
         wait = asked or own
         if error.silent and not self._heard:
@@ -335,7 +336,10 @@ class Endpoint:
         )
         words = f"{call.name}: {error}; attempt {attempt + 1} in {wait:.0f} s"
         self._context.progress.trouble("retry", words)
-        await pause(wait, self._closing)
+        if error.slower:
+            await self._limits.step_aside(place, wait)
+        else:
+            await pause(wait, self._closing)
 
     def _noted(self, why: str) -> None:
         """Note, once for each model of a run, that requests go through LiteLLM, which was not expected."""
@@ -346,8 +350,28 @@ class Endpoint:
             context.events.tell(THROUGH_LITELLM, model=name, why=why)
             context.progress.say(f"{name}: its requests go through LiteLLM, which is slower, since {why}")
 
-    def _limit_changed(self, limit: int) -> None:
-        self._context.events.tell("limit", model=self.config.name, concurrency=limit)
+    def _limit_changed(self, limit: Limit) -> None:
+        self._context.events.tell("limit", model=self.config.name, **asdict(limit))
+        held = limit.per_second is not None or limit.concurrency < limit.of
+        rate = "" if limit.per_second is None else f", {limit.per_second:g} a second"
+        words = f"at most {limit.concurrency} of {limit.of}{rate}" if held else ""
+        self._context.progress.slowed(words)
+        if held != self._held_back:
+            self._held_back = held
+            now = f"{words} from now on; it goes up again by itself" if held else "no limit any more"
+            self._context.progress.trouble("limit", f"{self.config.name}: {limit.why}: {now}")
+
+    def _note_limits(self) -> None:
+        """Store what held the model back, for the summary; requests of earlier starts count too."""
+        facts = self._limits.facts()
+        if not facts:
+            return
+        journal = self._context.journal
+        for stage in self._stages:
+            key = f"{LIMITS}{stage}/{self.config.name}"
+            before = journal.meta(key, {})
+            counts = {name: facts[name] + before.get(name, 0) for name in ("sent", "refused")}
+            journal.set_meta(key, {**facts, **counts})
 
 
 def given_up(names: str, call: Call, error: TransientError, retries: int) -> ModelError:

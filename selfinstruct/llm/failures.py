@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from email.utils import parsedate_to_datetime
+from contextlib import suppress
+from typing import Any
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import EndingError, RefusedError, TransientError
 from selfinstruct.llm.answers import Said, said_in
+from selfinstruct.llm.quotas import seconds_until
 from selfinstruct.llm.reach import chain, remedy, unreached, why
 from selfinstruct.llm.signs import AGAIN, ENDING, ENDS, FATES, KEY, MONEY, NO_MODEL, PROMPTS, SETUP
 from selfinstruct.llm.wire import RedirectError, UnusableError
@@ -67,17 +69,24 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
 
 
 def retry_after(said: Said) -> float | None:
-    """The seconds that the server asks to wait; it may also give milliseconds or a date."""
+    """The seconds that the server asks to wait; it may also give milliseconds, a duration or a date.
+
+    Google has no header for it, but a part RetryInfo in the body.
+    """
     exact, asked = said.headers.get("retry-after-ms"), str(said.headers.get("retry-after", ""))
-    for seconds, unit in ((exact, 1000), (asked, 1)):
-        try:
-            return max(0.0, float(seconds) / unit)
-        except (TypeError, ValueError):
-            continue
-    try:
-        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):  # none of these: our own waiting time applies
-        return None
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(exact) / 1000)
+    for text in (asked, _retry_delay(said.body)):
+        with suppress(ValueError, OverflowError):
+            return seconds_until(text, time.time())
+    return None  # none of these: our own waiting time applies
+
+
+def _retry_delay(body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    found = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    return next((str(one["retryDelay"]) for one in found if "retryDelay" in one), "")
 
 
 def unsupported(error: Exception) -> bool:

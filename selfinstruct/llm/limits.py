@@ -1,157 +1,240 @@
-"""How much a model is asked at once and per minute."""
+"""How much a model is asked at once and per minute: the user's limits, and those that the provider shows.
+
+`level` finds the number in flight from refusals (429), `quotas` reads the provider's headers, `gate` keeps
+both, and `pace` keeps the user's limits per minute.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import sys
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+from selfinstruct.config import ModelConfig
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.calls import Call
+from selfinstruct.llm.gate import Gate, Place, Spacing, pause
+from selfinstruct.llm.level import NONE, STEADY, Level
+from selfinstruct.llm.pace import Pace, TokenPace
+from selfinstruct.llm.quotas import RECEIVED, SENT, Allowance, quotas
 from selfinstruct.records import Reply
 
-MINUTE = 60.0
-TOKENS_A_CHARACTER = 0.25  # until replies have shown the real ratio
 GRACE = 0.5  # seconds in which a library may still report the timeout itself
+NOTABLE = 1.1  # a level that is so many times larger or smaller is worth an event
+TWICE = 2  # attempts
+RECENT, MOSTLY = 1 / 16, 0.5  # the weight of the latest answer, and a share of refusals
+FELT = 0.05  # seconds that a request waits for the provider's headers, to be worth an event
 
 Answer = TypeVar("Answer")
 
 
-class Gate:
-    """Limits the requests at once: to half as many after the provider asked to slow down, then one more for
-    each round without such a request (additive increase, multiplicative decrease, as in TCP).
+@dataclass(frozen=True)
+class Limit:
+    """What a model is asked from now on, for people.
 
-    Args:
-        most: the most requests at once.
-        changed: called with each new limit.
+    Attributes:
+        concurrency: the most requests in flight.
+        of: as many as the user allows.
+        per_second: requests a second; None if only the number in flight is limited.
+        why: the reason, in words.
     """
 
-    def __init__(self, most: int, changed: Callable[[int], None]) -> None:
-        self._most, self._changed = most, changed
-        self._limit = float(most)
-        self._slowed_at = 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._inside = 0
+    concurrency: int
+    of: int
+    per_second: float | None
+    why: str
 
-    async def enter(self) -> None:
-        """Wait to be let in; every caller must leave again."""
-        if self._inside < int(self._limit) and not self._waiting:
-            self._inside += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # let in at the same moment
-                self.leave()
-            raise
 
-    def leave(self) -> None:
-        """Make room for another."""
-        self._inside -= 1
-        self._let_in()
+@dataclass(frozen=True)
+class Sent:
+    """A request in flight: its round of `Level`, and when it was sent."""
 
-    def slower(self, sent: float) -> None:
-        """Note that the provider asked a request, sent at this time of the monotonic clock, to slow down.
+    round: int
+    at: float
 
-        A request sent before the last step down gives no new information.
+
+class Limits:
+    """All limits of one model.
+
+    Args:
+        config: the model's keys.
+        closing: once it is set, nobody waits.
+        changed: called when the model is asked notably more or less.
+    """
+
+    def __init__(self, config: ModelConfig, closing: asyncio.Event, changed: Callable[[Limit], None]) -> None:
+        self._closing, self._changed = closing, changed
+        self._level = Level(config.concurrency)
+        self._gate = Gate(self._allowed)
+        self._spacing = Spacing(self._rate, closing)
+        self._requests = Pace(config.requests_per_minute, closing) if config.requests_per_minute else None
+        self._tokens = TokenPace(config.tokens_per_minute, closing) if config.tokens_per_minute else None
+        self._allowance = Allowance(self._cost)
+        self._costs: dict[str, float] = {}
+        self._answers = 0
+        self._held_until = 0.0
+        self._in_flight = 0
+        self._lately = 0.0  # the share of refusals among the latest answers
+        self._told = Limit(config.concurrency, config.concurrency, None, "")
+        self._limited = self._by_quota = False
+        self.sent_in_all = self.refused_in_all = 0
+
+    def calm(self, attempt: int) -> bool:
+        """Whether a refused request may be sent again soon, and not only after a while.
+
+        It may if no more is refused than usual; and twice if most requests are answered.
         """
-        if sent < self._slowed_at:
+        if self._level.stuck:
+            return False
+        return self._level.calm or (attempt <= TWICE and self._lately < MOSTLY)
+
+    def place(self) -> Place:
+        """A place for a request; see `gate.Place`."""
+        return Place(self._gate)
+
+    async def turn(self, call: Call) -> None:
+        """Wait as long as the provider and the user require."""
+        while not self._closing.is_set() and (wait := self._held_until - _now()) > 0:
+            await pause(wait, self._closing)
+        began, heard = _now(), self._allowance.rate(_now())
+        await self._spacing.take()
+        if heard and _now() - began > FELT and heard[0] < (self._level.rate or math.inf):
+            self._tell_of_quota(*heard)
+        if self._requests:
+            await self._requests.take(1)
+        if self._tokens:
+            await self._tokens.take(call)
+
+    def sent(self) -> Sent:
+        """Note that a request is sent; exactly one of the next three follows."""
+        self._in_flight += 1
+        self.sent_in_all += 1
+        self._allowance.sent()
+        return Sent(self._level.sent(self._in_flight, _now()), _now())
+
+    def answered(self, sent: Sent, call: Call, replies: Sequence[Reply | None]) -> None:
+        """Note that a request was answered."""
+        self._in_flight -= 1
+        self._allowance.taken()
+        self._lately -= self._lately * RECENT
+        self._level.answered(sent.round, _now() - sent.at, _now())
+        self._learn(replies)
+        if self._tokens:
+            self._tokens.learn(call, replies)
+        self._after()
+
+    def refused(self, sent: Sent, wait: float) -> None:
+        """Note that a request was refused, since there were too many.
+
+        Args:
+            sent: the request.
+            wait: the seconds that the provider asks to wait; 0 if it does not say.
+        """
+        self._in_flight -= 1
+        self.refused_in_all += 1
+        self._lately += (1 - self._lately) * RECENT
+        self._level.refused(sent.round, _now() - sent.at, _now())
+        if self._level.stuck:  # otherwise others are answered meanwhile, so that only this one waits
+            self._held_until = max(self._held_until, _now() + wait)
+        self._after()
+
+    def failed(self, sent: Sent, taken: bool) -> None:
+        """Note that a request failed in another way.
+
+        Args:
+            sent: the request.
+            taken: whether the provider dealt with it.
+        """
+        self._in_flight -= 1
+        if taken:
+            self._level.answered(sent.round, None, _now())
+        self._after()
+
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """Note the headers of an answer; their names are in lower case."""
+        found = quotas(headers, time.time())
+        if found:
+            self._allowance.heard(found, max(0, self._in_flight - 1), _now())
+
+    async def step_aside(self, place: Place, wait: float) -> None:
+        """Wait before another attempt of a refused request, and let others go before it.
+
+        It keeps its place for as long as an answer takes, so that refusals do not make others go faster.
+        """
+        kept = min(wait, self._level.seconds or wait)
+        await pause(kept, self._closing)
+        place.leave()
+        if wait > kept:
+            await pause(wait - kept, self._closing)
+        await place.take()
+
+    def _allowed(self) -> int:
+        """Requests inside the gate; one more than the level, since that one waits for its time."""
+        return min(int(self._level.most), math.ceil(self._level.now) + (not self._level.open))
+
+    def _rate(self) -> float | None:
+        rates = [self._level.rate, *(self._allowance.rate(_now()) or ())[:1]]
+        return min((rate for rate in rates if rate), default=None)
+
+    def _learn(self, replies: Sequence[Reply | None]) -> None:
+        """Learn how many tokens a request takes, as a mean in which the last 32 count most."""
+        self._answers = min(32, self._answers + 1)
+        for unit, tokens in (
+            (SENT, sum(reply.prompt_tokens for reply in replies if reply)),
+            (RECEIVED, sum(reply.completion_tokens for reply in replies if reply)),
+        ):
+            before = self._costs.get(unit, 0.0)
+            self._costs[unit] = before + (tokens - before) / self._answers
+
+    def _cost(self, unit: str) -> float | None:
+        return self._costs.get(unit) if unit in (SENT, RECEIVED) else sum(self._costs.values()) or None
+
+    def _after(self) -> None:
+        """Let others in if the level allows it, and tell of a notable change."""
+        self._gate.let_in()
+        level = self._level
+        if level.kind not in (STEADY, NONE):
             return
-        self._slowed_at = time.monotonic()
-        self._set(max(1.0, self._limit / 2))
+        now, before = self._limit(level.rate, level.why), self._told
+        if self._by_quota and level.open and self._allowance.rate(_now()) is None:
+            self._tell(replace(now, why="the provider has enough left"))
+            return
+        larger = max(now.concurrency, before.concurrency)
+        back = level.open and before.concurrency != now.concurrency
+        if back or larger > NOTABLE * min(now.concurrency, before.concurrency):
+            self._tell(now)
 
-    def went_well(self) -> None:
-        """A request was answered."""
-        if self._limit < self._most:
-            self._set(min(float(self._most), self._limit + 1 / self._limit))
-            self._let_in()
+    def _tell_of_quota(self, rate: float, name: str) -> None:
+        if self._told.per_second and abs(math.log(rate / self._told.per_second)) < math.log(2):
+            return
+        self._tell(self._limit(rate, f"the provider's headers say how many {name} are left"))
+        self._by_quota = True
 
-    def _set(self, limit: float) -> None:
-        before, self._limit = int(self._limit), limit
-        if int(limit) != before:
-            self._changed(int(limit))
+    def _limit(self, rate: float | None, why: str) -> Limit:
+        level = self._level
+        return Limit(math.ceil(level.now), int(level.most), rate and round(rate, 1), why)
 
-    def _let_in(self) -> None:
-        while self._waiting and self._inside < int(self._limit):
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._inside += 1
-                turn.set_result(None)
+    def _tell(self, limit: Limit) -> None:
+        self._told, self._limited, self._by_quota = limit, True, False
+        self._changed(limit)
 
-
-class Pace:
-    """A limit per minute: no minute has more, and at most a second's worth goes at once.
-
-    An amount above a second's worth is let through once a second's worth is available; the amounts after it
-    wait for the rest. (No library for this accepts an amount above its bucket, or takes back what was not
-    needed.)
-
-    Args:
-        per_minute: the limit.
-        closing: once it is set, nothing more is let through.
-    """
-
-    def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
-        self._burst = per_minute / MINUTE
-        self._rate = (per_minute - self._burst) / MINUTE
-        self._level, self._at = self._burst, time.monotonic()
-        self._closing, self._turn = closing, asyncio.Lock()
-
-    async def take(self, amount: float) -> None:
-        """Wait until this amount may go, in the order of arrival."""
-        async with self._turn:
-            while not self._closing.is_set() and (lacking := min(amount, self._burst) - self._fill()) > 0:
-                await pause(lacking / self._rate, self._closing)
-            self._level -= amount
-
-    def correct(self, amount: float) -> None:
-        """Take this much more, or return it if negative: the amount taken was a guess."""
-        self._level -= amount
-
-    def _fill(self) -> float:
-        """The amount available now; never more than a burst, however long ago the last check was."""
-        now = time.monotonic()
-        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-        self._at = now
-        return self._level
-
-
-class TokenPace:
-    """The pace of tokens; their number is a guess until the replies arrive.
-
-    Args:
-        per_minute: the limit.
-        closing: once it is set, nothing more is let through.
-    """
-
-    def __init__(self, per_minute: float, closing: asyncio.Event) -> None:
-        self._pace = Pace(per_minute, closing)
-        self._characters = self._sent = self._said = self._replies = 0
-
-    async def take(self, call: Call) -> None:
-        """Wait until a request may go."""
-        await self._pace.take(self._guess(call))
-
-    def learn(self, call: Call, replies: Sequence[Reply | None]) -> None:
-        """Correct the guess for a request."""
-        sent = sum(reply.prompt_tokens for reply in replies if reply)
-        said = sum(reply.completion_tokens for reply in replies if reply)
-        self._pace.correct(sent + said - self._guess(call))
-        if all(reply and reply.prompt_tokens for reply in replies):
-            self._characters += call.characters
-            self._sent += sent
-            self._said += said
-            self._replies += len(replies)
-
-    def _guess(self, call: Call) -> float:
-        if not self._replies:
-            return call.characters * TOKENS_A_CHARACTER + call.longest
-        rate, reply = self._sent / self._characters, self._said / self._replies
-        return call.characters * rate + reply * len(call.shapes)
+    def facts(self) -> dict[str, Any]:
+        """What held the model back, for the summary of a run; empty if nothing did."""
+        if not self._limited and not self.refused_in_all:
+            return {}
+        return {
+            "sent": self.sent_in_all,
+            "refused": self.refused_in_all,
+            "usual": round(self._level.usual, 3),
+            "concurrency": self._told.concurrency,
+            "of": self._told.of,
+            "per_second": self._told.per_second,
+            "why": self._told.why,
+        }
 
 
 async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
@@ -161,14 +244,13 @@ async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
         TransientError: if it does not.
     """
     try:
-        return await asyncio.wait_for(answer, seconds + GRACE)
+        if sys.version_info < (3, 11):
+            return await asyncio.wait_for(answer, seconds + GRACE)
+        async with asyncio.timeout(seconds + GRACE):  # `wait_for` makes a task for each reply
+            return await answer
     except (asyncio.TimeoutError, TimeoutError) as error:
         raise TransientError(f"no reply within {seconds:g} s") from error
 
 
-async def pause(seconds: float, closing: asyncio.Event) -> None:
-    """Wait, unless the run is stopping."""
-    try:
-        await asyncio.wait_for(closing.wait(), seconds)
-    except asyncio.TimeoutError:
-        return
+def _now() -> float:
+    return asyncio.get_running_loop().time()

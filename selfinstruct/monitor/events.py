@@ -14,7 +14,9 @@ A line has `at` (UTC), `event` and the fields of that event:
                 model, why
     fallback    a request failed for good, and another model gets it: stage, number, model, to, why
     through_litellm  a model cannot be asked directly although that was expected: model, why
-    limit       the number of requests allowed in flight from now on: model, concurrency
+    limit       how much a model is asked from now on: model, concurrency (the most requests in flight), of
+                 (as many as the recipe allows), per_second (requests; null if only their number in
+                 flight is limited), why
     checkpoint  everything up to here is safe from a power cut: stage, replies, accepted, cost_usd
 """
 

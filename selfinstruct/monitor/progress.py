@@ -36,6 +36,7 @@ class Tally:
     prompt_tokens: int = 0
     cached_tokens: int = 0  # those of the prompts that the provider had in its cache
     in_flight: int = 0
+    slowed: str = ""
     began: float = field(default_factory=time.monotonic)
     done_before: int = 0
 
@@ -51,7 +52,8 @@ class Tally:
         cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
         cached = f", {self.cached_tokens / self.prompt_tokens:.0%} cached" if self.cached_tokens else ""
         tokens = f"{_short(self.tokens)} tokens{cached and f' ({_short(self.prompt_tokens)} sent{cached})'}"
-        parts = [_time_left(self), rate, cost, tokens, f"{self.in_flight} in flight"]
+        flying = f"{self.in_flight} in flight{self.slowed}"
+        parts = [_time_left(self), rate, cost, tokens, flying]
         return _fitting(parts, room)
 
 
@@ -170,6 +172,12 @@ class Progress:
             self._tally.cached_tokens += reply.cached_tokens
             self._tally.cost_usd = (self._tally.cost_usd or 0.0) + (reply.cost_usd or 0.0)
         self._refresh()
+
+    def slowed(self, words: str) -> None:
+        """Show that the provider slows the requests down; without words, that it does not any more."""
+        if self._tally:
+            self._tally.slowed = f" ({words})" if words else ""
+            self._refresh()
 
     def took(self, records: list[Record]) -> None:
         """Count the candidates of a reply that was taken in."""

@@ -21,6 +21,7 @@ from selfinstruct.journal.store import REPLAYED, SUMMED_UP, THROUGH_LITELLM
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import ending
+from selfinstruct.report.limits import limits_of
 from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.run_folder.labelled_records import rejected_row, row
 
@@ -78,7 +79,8 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
         stages[name]["left"] = count
     how = ending(recipe, folder.journal, stages, finished)
     facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
-    noted = {key: folder.journal.meta(key) for key in (REPLAYED, THROUGH_LITELLM)}
+    noted: dict[str, Any] = {key: folder.journal.meta(key) for key in (REPLAYED, THROUGH_LITELLM)}
+    noted["limits"] = limits_of(folder.journal)
     return {**facts, **{key: value for key, value in noted.items() if value}, "versions": versions()}
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.records import stream
+from selfinstruct.report.limits import limit_sentences
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +45,8 @@ def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Consol
         if stats.get("left", stats["accepted"]) != stats["accepted"]:
             table.add_row("  left after labels", "", "", "", f"{stats['left']:,}")
     console.print(table)
+    for sentence in limit_sentences(summary.get("limits", [])):
+        console.print(f"  {sentence}", markup=False, highlight=False)
     for place, sample in enumerate(samples, 1):
         console.print(f"\nsample {place}", style="bold", highlight=False)
         for key, value in sample.items():

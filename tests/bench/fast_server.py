@@ -59,9 +59,11 @@ class Report:
 class FastServer:
     """The server's process, from entering this as a context to leaving it."""
 
+    script: tuple[str, ...] = (__file__,)
+
     def __enter__(self) -> FastServer:
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, *self.script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout
         self.base = f"http://127.0.0.1:{int(self._process.stdout.readline())}/v1"
@@ -175,11 +177,11 @@ class Answers:
         )
 
 
-async def serve() -> None:
+async def serve(answers: Answers) -> None:
     """Serve on a free port, which is printed, for as long as standard input is open."""
     from aiohttp import web
 
-    runner = web.ServerRunner(web.Server(Answers().handle, access_log=None))
+    runner = web.ServerRunner(web.Server(answers.handle, access_log=None))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
     await site.start()
@@ -194,4 +196,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(Answers()))

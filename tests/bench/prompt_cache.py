@@ -10,7 +10,8 @@ an earlier request of its stage. The share is of all tokens sent. Tokens are cou
 
 `embedded`: the same requests go to the embedded model, one after the other, those of both checkouts in turn,
 each to a server of its own. Replies have 16 tokens, so that reading the prompt shows. `--without` adds a row
-in which the server does not use its cache. Seconds are medians of the requests after the first three.
+in which the server does not use its cache. Figures are medians of the requests after the first two. The CPU
+is that of server and client.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ LOCAL: dict[str, list[str]] = {  # recipes, and what makes the embedded model an
     "rate": [],
     "compare": [],
 }
-WARM = 3  # requests of a stage before the measurement
+WARM, MOST = 2, 7  # requests of a stage before the measurement, and altogether
 REPLY = 16
 
 
@@ -73,7 +74,7 @@ def compose(recipe: str, overrides: list[str]) -> dict[str, list[dict[str, Any]]
     }
 
 
-def share(before: Path | None) -> None:
+def share(before: Path | None, only: list[str]) -> None:
     """Print the share of the tokens that each cache finds, of each recipe and stage."""
     checkouts = [before, HERE] if before else [HERE]
     head = [
@@ -81,6 +82,8 @@ def share(before: Path | None) -> None:
     ]
     print(f"{'recipe, stage':<36}{'tokens':>7}  " + "".join(f"{name:>16}" for name in head))
     for recipe in sorted(path.stem for path in (HERE / "recipes").glob("*.yaml")):
+        if only and recipe not in only:
+            continue
         rows = [composed(recipe, [], checkout) for checkout in checkouts]
         for stage in rows[-1]:
             texts = [[one["system"] + one["prompt"] for one in row[stage]] for row in rows]
@@ -127,26 +130,32 @@ def embedded(before: Path | None, without: bool, only: list[str]) -> None:
     checkouts = {"before": before, "after": HERE} if before else {"after": HERE}
     ways = dict.fromkeys(checkouts, True) | ({"no cache": False} if without else {})
     servers = {name: _start(weights, 4096, 1, os.cpu_count() or 1) for name in ways}
-    print(f"{'recipe, stage':<28}{'':<10}{'tokens':>8}{'read':>8}{'ms to read':>12}{'s a request':>13}")
+    print(
+        f"{'recipe, stage':<28}{'':<10}{'tokens':>8}{'read':>8}{'ms to read':>12}{'seconds':>9}{'CPU s':>8}"
+    )
     for recipe, overrides in LOCAL.items():
         if only and recipe not in only:
             continue
         asked = {name: composed(recipe, overrides, checkouts.get(name) or HERE) for name in ways}
         for stage in asked["after"]:
             found: dict[str, list[tuple[float, ...]]] = {name: [] for name in ways}
-            for place in range(len(asked["after"][stage])):
+            for place in range(min(MOST, len(asked["after"][stage]))):
                 for name, cached in ways.items():
                     found[name].append(
                         ask(servers[name].listening_address, asked[name][stage][place], cached)
                     )
             for name, rows in found.items():
-                sent, read, reading, whole = (median(column) for column in zip(*rows[WARM:], strict=True))
+                sent, read, reading, whole, cpu = (
+                    median(column) for column in zip(*rows[WARM:], strict=True)
+                )
                 where = f"{recipe + ', ' + stage:<28}{name:<10}"
-                print(f"{where}{sent:>8,.0f}{read:>8,.0f}{reading:>12,.0f}{whole:>13.3f}", flush=True)
+                print(
+                    f"{where}{sent:>8,.0f}{read:>8,.0f}{reading:>12,.0f}{whole:>9.2f}{cpu:>8.2f}", flush=True
+                )
 
 
 def ask(address: str, request: dict[str, Any], cached: bool) -> tuple[float, ...]:
-    """Tokens of a prompt, those that were read, and the milliseconds for that; the seconds of the request."""
+    """Tokens of a prompt, those that were read, the milliseconds for that; seconds and CPU of the request."""
     body: dict[str, Any] = {"max_tokens": REPLY, "temperature": 0, "cache_prompt": cached}
     if request["mode"] == "chat":
         system = [{"role": "system", "content": request["system"]}] if request["system"] else []
@@ -157,11 +166,11 @@ def ask(address: str, request: dict[str, Any], cached: bool) -> tuple[float, ...
     else:
         path, body = "completions", {**body, "prompt": request["prompt"]}
     headers = {"Content-Type": "application/json"}
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     sent = Request(f"{address}/v1/{path}", json.dumps(body).encode(), headers)
     answer = json.load(build_opener(ProxyHandler({})).open(sent, timeout=300))
-    seconds, timings = time.perf_counter() - began, answer["timings"]
-    return answer["usage"]["prompt_tokens"], timings["prompt_n"], timings["prompt_ms"], seconds
+    seconds, cpu, timings = time.perf_counter() - began, time.process_time() - used, answer["timings"]
+    return answer["usage"]["prompt_tokens"], timings["prompt_n"], timings["prompt_ms"], seconds, cpu
 
 
 def main() -> None:
@@ -178,7 +187,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="recipes")
     given = parser.parse_args()
     before = given.before.resolve() if given.before else None
-    share(before) if given.what == "share" else embedded(before, given.without, given.only)
+    share(before, given.only) if given.what == "share" else embedded(before, given.without, given.only)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python tests/bench/throughput.py                                  # all, about ten minutes
     python tests/bench/throughput.py rows --requests 1024 --rounds 1  # a look
+    python tests/bench/throughput.py own --profile
     python tests/bench/throughput.py start
     python tests/bench/throughput.py rows --only bare --python 1.84=/path/to/python --python 1.106=...
 
@@ -14,7 +15,8 @@ what ours takes beyond that; `by CPU` is the ratio to bare of what one second of
 where other work shares the machine. A process's CPU is read from /proc while it runs: this runs on Linux.
 
 `own`: our CPU again, by a run whose model is nothing but a reply, without LiteLLM and server; what other work
-on the machine does to LiteLLM's milliseconds does not blur it.
+on the machine does to LiteLLM's milliseconds does not blur it. Prompts are composed from the pool, replies
+stored, cached and judged as ever. With --profile it also prints which part the CPU goes to (`parts`).
 
 `start`: from the command to the first request on the wire, `check`, `--help`, beside `import litellm` alone.
 """
@@ -41,6 +43,7 @@ from statistics import median
 from typing import Any
 
 from fast_server import FastServer
+from parts import ALL, END, Parts
 
 IN_FLIGHT = 256
 WINDOW = 1000
@@ -157,6 +160,13 @@ class Bench:
             for count in (FEW, requests)
         )
         return (whole.seconds - few.seconds) / (requests - FEW) * 1e3
+
+    def parts(self, row: Row, requests: int) -> str:
+        """A table of the parts that this CPU goes to."""
+        words = [*self.words(row, requests), "model.kind=canned", "--profile"]
+        run([sys.executable, __file__, "alone", str(row.candidates), *words], self._folder)
+        log = (self._folder / "log.txt").read_text()
+        return log[log.index(ALL) : log.index(END)].rstrip()
 
     def _process(self, row: Row, prompts: int, python: str) -> Spent:
         """The CPU of a row's process that sends so many prompts."""
@@ -442,17 +452,21 @@ def knows_new_key() -> bool:
 
 def own(server: FastServer, given: argparse.Namespace) -> None:
     """Our CPU without LiteLLM."""
-    variants = (Row("ours"), Row("ours", filters="paper"), Row("ours", filters="paper", candidates=8))
+    variants = {Row("ours"): 0.5, Row("ours", filters="paper"): None, Row("ours", candidates=8): None}
+    variants[Row("ours", filters="paper", candidates=8)] = 1.5
     found: dict[Row, list[float]] = {row: [] for row in variants}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(server, Path(folder))
         for _ in range(given.rounds):
             for row in variants:
                 found[row].append(bench.own(row, given.requests))
-    for row, figures in found.items():
-        many = f"{row.candidates} candidate{'s' * (row.candidates > 1)} a reply"
-        every = " ".join(f"{one:.2f}" for one in figures)
-        print(f"  {row.filters} filters, {many}: {median(figures):.2f} ms a request (mark 0.3) of {every}")
+        for row, figures in found.items():
+            many = f"{row.candidates} candidate{'s' * (row.candidates > 1)} a reply"
+            every, mark = " ".join(f"{one:.2f}" for one in figures), variants[row]
+            marked = f" (mark {mark:g})" if mark else ""
+            print(f"  {row.filters} filters, {many}: {median(figures):.2f} ms a request{marked} of {every}")
+            if given.profile:
+                print(bench.parts(row, given.requests), flush=True)
 
 
 def alone(arguments: list[str]) -> None:
@@ -463,8 +477,12 @@ def alone(arguments: list[str]) -> None:
     from selfinstruct.llm import MODELS, ModelKind
     from selfinstruct.records import Reply, Request
 
-    answers = Answers()
+    answers, parts = Answers(), Parts()
     answers.reset(int(arguments[0]))
+    words = [word for word in arguments[1:] if word != "--profile"]
+    target = next(int(word.partition("=")[2]) for word in words if word.startswith("target="))
+    begin, end = WINDOW + FEW, target // int(arguments[0])  # while a reply is taken in for each one composed
+    calls = count(1)
 
     class Canned:
         identity = "canned"
@@ -473,6 +491,12 @@ def alone(arguments: list[str]) -> None:
             pass
 
         async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
+            call = next(calls) if len(words) < len(arguments) - 1 else 0
+            if call == begin:
+                parts.__enter__()
+            elif call == end:
+                parts.__exit__(None, None, None)
+                print(parts.table(end - begin))
             await asyncio.sleep(0)
             return [Reply(answers.list(), "stop", "canned", 300, 12) for _ in requests]
 
@@ -484,7 +508,7 @@ def alone(arguments: list[str]) -> None:
         return ModelKind(lambda config, project: Canned())
 
     MODELS.register(canned)
-    sys.exit(command(arguments[1:]))
+    sys.exit(command(words))
 
 
 def start(server: FastServer, given: argparse.Namespace) -> None:
@@ -530,6 +554,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help="rows, own, start")
     parser.add_argument("--requests", type=int, default=3000, help="prompts a row; 4 times as many in eights")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="own: also the parts that the CPU goes to")
     parser.add_argument("--only", choices=("bare", "vllm"), help="leave rows out: ours, or openai")
     parser.add_argument(
         "--python",
@@ -539,8 +564,9 @@ def main() -> None:
         help="do the bare rows with this interpreter; may be given more than once",
     )
     given = parser.parse_args()
-    if given.requests < 2 * FEW:
-        parser.error(f"--requests is at least {2 * FEW}")
+    least = 2 * (WINDOW + FEW) if given.profile else 2 * FEW
+    if given.requests < least:
+        parser.error(f"--requests is at least {least}")
     parts = {"rows": rows, "own": own, "start": start}
     if set(given.parts) - set(parts):
         parser.error(f"parts are: {', '.join(parts)}")

@@ -11,7 +11,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -77,33 +76,6 @@ def test_tokens_per_minute(typed: Typed) -> None:
         assert typed(*at(server, *SEEDED, *keys))[0] == 0
     times = [asked.at for asked in server.asked]
     assert times[11] - times[0] > 4, "12 requests of 27 tokens are 324, and 40 may pass in a second"
-
-
-def test_concurrency_falls_when_the_provider_asks_and_recovers(typed: Typed, project: Path) -> None:
-    """A server that takes four at once gets few more after its first 429s, and every reply is there."""
-    lock, inside, refusals = threading.Lock(), 0, 0
-
-    def takes_four(asked: Asked) -> Answer:
-        nonlocal inside, refusals
-        with lock:
-            inside += 1
-            full = inside > 4
-            refusals += full
-
-        def leave() -> None:
-            nonlocal inside
-            inside -= 1
-
-        threading.Timer(0.05, leave).start()
-        return status(429) if full and asked.number < 200 else replace(by_seed(asked), delay=0.05)
-
-    with ModelServer(takes_four) as server:
-        assert typed(*at(server, *SEEDED, "target=120", "model.retries=9"))[0] == 0
-    limits = [event["concurrency"] for event in events(project / "run", "limit")]
-    assert min(limits) <= 8, "halved, and halved again while it still says so"
-    assert limits[-1] > min(limits), "and up again by itself"
-    assert refusals < 60
-    assert len(lines(project / "run/ideas.jsonl")) == 120
 
 
 def test_retry_after_holds_back_all_requests(typed: Typed, project: Path) -> None:

@@ -263,6 +263,7 @@ def test_a_run_stores_prices_and_shows_cached_tokens(typed: Typed, project: Path
     status, out, err = typed("show", "run", "ideas-000002-0", "--json")
     assert status == 0, err
     assert json.loads(out)["reply"]["cached_tokens"] == cached[1]
+    assert typed("report", "run")[0] == 0
     numbers = json.loads((project / "run/stats.json").read_text())
     assert numbers["total"]["cached_tokens"] == sum(cached)
     assert "of the rest from the provider" in (project / "run/report.html").read_text()

@@ -7,6 +7,7 @@ from typing import Any
 from selfinstruct.journal.store import GAVE_UP
 from selfinstruct.plugins import PluginError
 from selfinstruct.project.layout import plain_list
+from selfinstruct.report.limits import limit_sentences, limits_of
 from selfinstruct.run_folder.opened import RUNNING, UNFINISHED, OpenedRun
 from selfinstruct.stages import STAGES
 
@@ -85,6 +86,7 @@ def _notes(run: OpenedRun) -> list[str]:
     gave_up = run.journal.meta(GAVE_UP)
     if gave_up:
         notes.append(f"The stage {gave_up['stage']} stopped early, because its replies added nothing.")
+    notes += limit_sentences(limits_of(run.journal))
     if run.seeds is None:
         notes.append("The run did not keep its seed tasks, so nothing is compared with them.")
     return notes
