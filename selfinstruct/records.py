@@ -55,6 +55,10 @@ class Asked(Protocol):
     def parts(self) -> Sequence[Part]:
         """The parts that were drawn for this request."""
 
+    @property
+    def texts(self) -> Sequence[str]:
+        """The texts of these parts."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -126,6 +130,8 @@ class Request:
         variant: name of the prompt variant, if the prompt has variants.
         nth: how often the run has sent the same request before.
         may_shorten: whether the request is sent again with a smaller max_tokens if it is too long.
+        fixed: how many characters of the system message and the prompt, which follow each other, are the same
+            in all requests of its prompt; not stored, and no part of its content.
     """
 
     stage: str
@@ -138,6 +144,7 @@ class Request:
     variant: str | None = None
     nth: int = 0
     may_shorten: bool = False
+    fixed: int = field(default=0, compare=False)
 
     @cached_property
     def parameters(self) -> str:
@@ -164,6 +171,9 @@ class Reply:
         model: the name that the provider gave.
         prompt_tokens, completion_tokens: as the provider counted; thinking is part of the completion.
         counted: whether one of them was counted here, since the provider gave no plausible number.
+        cached_tokens: those of the prompt that the provider had in its cache; `prompt_tokens` includes them.
+        cache_write_tokens: those of the prompt that the provider stored in its cache, if it bills them
+            separately; `prompt_tokens` includes them.
         doubtful: whether it is a refusal and another attempt may succeed.
         cost_usd: None if no price is known.
         seconds: the time from sending to the whole reply, earlier attempts included.
@@ -184,6 +194,8 @@ class Reply:
     error: str | None = None
     others: tuple[tuple[str, str], ...] = ()
     counted: bool = False
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
     doubtful: bool = False
     vectors: Sequence[Any] = field(default=(), compare=False, repr=False)
 

@@ -10,6 +10,7 @@ kept.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -18,8 +19,10 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from selfinstruct.errors import Interrupted
+from selfinstruct.journal.shelf import Shelf
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.llm import NotSentError
 from selfinstruct.llm.budget import Budget
@@ -30,7 +33,7 @@ from selfinstruct.monitor.events import EVENTS, Events
 from selfinstruct.monitor.outside import stopping
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.records import Record, Reply, Request
+from selfinstruct.records import Record, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.report.reasons import Reasons
@@ -41,6 +44,7 @@ from selfinstruct.stages import Stage, StageContext, StageRun
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]
 EVERY_SECONDS = 5.0  # between two checkpoints
+OBJECTS = 20_000  # made since the garbage collector looked last; Python's own number is 700
 SAME_HANGUP = 0.3  # seconds; a closed terminal may send two signals so close together
 
 
@@ -73,7 +77,11 @@ async def run_recipe(
     folder.journal.set_meta(FINISHED, finished)
     folder.journal.set_meta(GAVE_UP, None)
     try:
-        with _context(recipe, folder, progress) as context, _interruptible(progress, interrupter) as stop:
+        with (
+            _context(recipe, folder, progress) as context,
+            _interruptible(progress, interrupter) as stop,
+            _collecting_less(),
+        ):
             for stage in recipe.stages:
                 await _run_stage(recipe, stage, context, stop, source)
                 if folder.journal.meta(GAVE_UP):  # the stages after it need the records that it failed to get
@@ -143,6 +151,8 @@ async def _run_stage(
                 accepted = journal.stats(stage.name).accepted
                 facts = {"accepted": accepted, "seconds": round(seconds, 3)}
                 context.events.tell("stage", stage=stage.name, state="ends", **facts)
+        else:
+            await stage.judge.close()  # it has learned what was accepted before
     if work.note:
         context.progress.say(f"{stage.name}: {work.note}")
     closing = reasons.closing(work)
@@ -162,20 +172,21 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
     Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice. As
     soon as something stops the run, no more requests are sent; replies to those in flight are still taken in.
     """
-    flying: dict[int, asyncio.Task[Reply | None]] = {}
+    flying: dict[int, asyncio.Task[bool]] = {}
+    waiting = Shelf(context.journal, name)
     stop.add_done_callback(lambda _: client.wind_down())
     try:
         while (turn := work.turn()) is not None:
             while not stop.done() and len(flying) < client.lookahead and (request := work.compose()):
-                task = asyncio.create_task(_answer(work, client, request, context))
+                task = asyncio.create_task(_answer(work, client, request, context, waiting))
                 # A request that fails after the stage is finished is sent again when the run grows.
                 task.add_done_callback(lambda done: _spread(done, stop) if work.turn() else None)
                 flying[request.number] = task
-            reply = await _unless_failed(flying.pop(turn), context.journal) if turn in flying else None
-            if reply is None:
+                await client.ready(task)
+            if turn not in flying or not await _unless_failed(flying.pop(turn), context.journal):
                 await stop  # raises the reason
                 raise AssertionError("unreachable: a request has no reply only if the run stops")
-            records = work.take(turn, reply)
+            records = work.take(turn, waiting.take(turn))
             context.journal.take(name, turn, records)
             context.progress.took(records)
     except asyncio.CancelledError:  # stopped at once
@@ -188,31 +199,35 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
         context.journal.commit()
 
 
-async def _answer(work: StageRun, client: Client, request: Request, context: RunContext) -> Reply | None:
-    """The reply to a request, ready to be judged; None if the run stops before that.
+async def _answer(
+    work: StageRun, client: Client, request: Request, context: RunContext, waiting: Shelf
+) -> bool:
+    """Put the reply to a request where it waits to be judged; returns False if the run stops before that.
 
     The reply then stays in the journal, and is taken in at the next start.
     """
     reply = await client.reply_to(request)
+    if reply is None:
+        return False
     try:
-        if reply:
-            await work.prepare(request.number, reply, context)
+        await work.prepare(request.number, reply, context)
     except NotSentError:
-        return None
-    return reply
+        return False
+    waiting.put(request.number, reply)
+    return True
 
 
-async def _unless_failed(task: asyncio.Task[Reply | None], journal: Journal) -> Reply | None:
-    """The reply; None if there is none: `_spread` reports the error, if it was the first."""
+async def _unless_failed(task: asyncio.Task[bool], journal: Journal) -> bool:
+    """Whether there is a reply; if it failed, `_spread` reports the error, if it was the first."""
     if not task.done():
-        journal.commit()
+        journal.commit_soon()
     try:
         return await task
     except Exception:  # `_spread` has it too
-        return None
+        return False
 
 
-def _spread(task: asyncio.Task[Reply | None], stop: Stop) -> None:
+def _spread(task: asyncio.Task[Any], stop: Stop) -> None:
     """Stop the run if a request fails for good, whichever number it has."""
     error = None if task.cancelled() else task.exception()
     if error and not stop.done():
@@ -234,6 +249,22 @@ async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIte
     finally:
         for endpoint in endpoints:
             await endpoint.close()
+
+
+@contextmanager
+def _collecting_less() -> Iterator[None]:
+    """Let the garbage collector look less often, and not at what existed before.
+
+    A run keeps most of what it makes, so a tenth of its time would go into looking at it again and again.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(max(before[0], OBJECTS) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -300,7 +301,7 @@ class ModelServer:
     @property
     def base(self) -> str:
         """What `model.api_base` is to be."""
-        return f"http://127.0.0.1:{self._http.server_port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     @property
     def in_hand(self) -> int:
@@ -316,6 +317,17 @@ class ModelServer:
     def prompts(self) -> list[str]:
         """What was asked, request by request."""
         return [asked.prompt for asked in self.asked]
+
+    @property
+    def port(self) -> int:
+        """The port of 127.0.0.1."""
+        return self._http.server_port
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Speak TLS; before it starts."""
+        self._http.socket = context.wrap_socket(
+            self._http.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def __enter__(self) -> ModelServer:
         self._thread.start()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfinstruct.errors import MISSED_STATUS, BudgetReached, Interrupted, UserError, unknown
+from selfinstruct.monitor.collector import set_aside
 from selfinstruct.monitor.outside import outlast_the_terminal, stopping
 from selfinstruct.monitor.terminal import console, screen, screened
 from selfinstruct.project.layout import FOLDERS, headline, listing
@@ -60,6 +61,7 @@ CHOSEN = {  # how a file of a folder is chosen, unless by FOLDER=NAME
 }
 FLAGS = ("-m", "--multirun", "--resolve")  # Hydra's options without a value
 HELP_FLAGS = {"--help", "-h"}
+NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "true")  # otherwise pydantic reads about each installed package
 USAGE = """\
 selfinstruct: instruction datasets from a handful of seed tasks
 
@@ -111,6 +113,7 @@ exit status
 
 def main() -> None:
     """Run the command line, then end the process."""
+    os.environ.setdefault(*NO_PLUGINS)
     outlast_the_terminal()
     for number in stopping():  # until a run begins; it handles them itself
         signal.signal(number, _stop)
@@ -214,8 +217,9 @@ def _table(rows: dict[str, str]) -> list[str]:
 
 def _apply(verb: str, arguments: list[str], project: Path) -> int:
     """Do a verb that takes a recipe, once or for each job of a sweep; return the exit status."""
-    from selfinstruct.cli import hydra_app as application
-    from selfinstruct.recipe.compose import compose
+    with set_aside():
+        from selfinstruct.cli import hydra_app as application
+        from selfinstruct.recipe.compose import compose
 
     do = {"run": _run, "check": _check}[verb]
     if any(part in application.SWEEP for part in arguments):
@@ -228,17 +232,19 @@ def _apply(verb: str, arguments: list[str], project: Path) -> int:
         return 0
     if any(part.startswith(("-", "hydra")) for part in arguments):
         return application.single(arguments, project, do)
-    composed = compose(arguments, project)  # a Hydra application composes twice
+    with set_aside():
+        composed = compose(arguments, project)  # a Hydra application composes twice
     return do(composed, composed.run_dir())
 
 
 def _run(composed: Composed, run_dir: Path) -> int:
-    from selfinstruct.api import Run, execute, write_report
-    from selfinstruct.monitor.progress import Progress
-    from selfinstruct.report.ending import MISSED, last_line
-    from selfinstruct.report.funnel import draw_samples, show
+    with set_aside():
+        from selfinstruct.api import Run, execute, write_report
+        from selfinstruct.monitor.progress import Progress
+        from selfinstruct.report.ending import MISSED, last_line
+        from selfinstruct.report.funnel import draw_samples, show
 
-    recipe = composed.recipe()
+        recipe = composed.recipe()
     progress = Progress()
     for warning in recipe.warnings:
         progress.say(f"note: {warning}")
@@ -264,10 +270,11 @@ def _name_report(page: Path | None) -> None:
 
 
 def _check(composed: Composed, run_dir: Path) -> int:
-    from selfinstruct.plan.text import plan
+    with set_aside():
+        from selfinstruct.plan.text import plan
 
-    recipe = composed.recipe()
-    print(plan(recipe, run_dir))
+        text = plan(composed.recipe(), run_dir)
+    print(text)
     return 0
 
 

@@ -88,3 +88,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 def off(value: Any) -> Any:
     """`cache=off`; YAML reads an unquoted off as a boolean."""
     return None if value is False or value == "off" else value
+
+
+def switch(value: Any) -> Any:
+    """`prompt_cache=off` and `=on`; YAML reads an unquoted on or off as a boolean."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value

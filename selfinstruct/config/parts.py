@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import BeforeValidator, Field, PrivateAttr
 
-from selfinstruct.config.keys import Component, Machine, OnDisk, Sampling, SinceSet, Strict
+from selfinstruct.config.keys import Component, Machine, OnDisk, Sampling, SinceSet, Strict, switch
 from selfinstruct.where import Conditions
 
 
@@ -15,6 +15,18 @@ class PriceConfig(Strict):
 
     input: float = Field(ge=0, le=1_000_000, description="for tokens sent")
     output: float = Field(ge=0, le=1_000_000, description="for tokens received")
+    cached: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="for tokens sent that the provider has in its cache; by default the price of input",
+    )
+    cache_write: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="for tokens sent that the provider stores in its cache; by default the price of input",
+    )
 
 
 class ModelConfig(Strict):
@@ -42,11 +54,21 @@ class ModelConfig(Strict):
         le=10_000_000_000,
         description="the most tokens in any minute, in prompts and replies together",
     )
+    prompt_cache: Annotated[Literal["auto", "on", "off"], Machine, BeforeValidator(switch)] = Field(
+        "auto",
+        description="mark the end of what all prompts begin with, for the provider's cache: auto for the "
+        "models that need the mark, if it is long enough to be cached; on for any model; off for none",
+    )
     prompts_per_request: Annotated[int, Machine] = Field(
         1, ge=1, le=1_000, description="prompts sent as one request, in completion mode"
     )
     timeout: Annotated[float, Machine] = Field(
         120, gt=0, le=86_400, description="seconds to wait for a whole reply"
+    )
+    transport: Annotated[Literal["direct", "litellm"] | None, Machine] = Field(
+        None,
+        description="direct: send requests as LiteLLM writes them, at a fraction of its cost; litellm: send "
+        "them through LiteLLM; null: directly if that is possible",
     )
     retries: Annotated[int, Machine] = Field(8, ge=0, le=1_000, description="attempts after the first")
     fallbacks: Annotated[list[str | dict[str, Any]], Machine] = Field(

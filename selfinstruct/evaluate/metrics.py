@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache, lru_cache
 
-from selfinstruct.text.novelty import coded
+from selfinstruct.text.lcs import coded
 from selfinstruct.text.tokenizers import is_english, tokenizer
 
 Score = Callable[[str, str], float]

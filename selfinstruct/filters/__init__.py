@@ -61,7 +61,7 @@ class Filter:
         prepare: does the work that `each` needs for some candidates, before their turn and in any order, so
             it may depend only on the candidates. It also gets the run's context, the stage's name and the
             filter's name. An earlier check may still reject some of the candidates.
-        close: releases the resources that `prepare` holds.
+        close: releases at the end of its stage what the filter holds.
         load: reads the files that it needs and returns the filter to use; None after it has added a fault. It
             gets the user's folder, the filter's config key and the list of faults.
         loaded: what it has read.

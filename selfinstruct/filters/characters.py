@@ -34,7 +34,12 @@ def stray_characters(*, fields: list[str], patterns: Patterns, needed: Patterns)
     scripts = {name: Expression(needed[name]) for name in patterns if name in needed}
     sequences = any_of({name: pattern for name, pattern in needed.items() if name not in patterns})
 
+    usual: set[str] = set()  # characters without a sort that were met before
+
     def check(text: str) -> str | None:
+        if usual.issuperset(text):
+            return None
+        usual.update(character for character in set(text) if not sorts[character])
         odd = {character for character in set(text) if sorts[character]}
         if not odd:
             return None  # the usual case

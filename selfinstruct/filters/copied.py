@@ -6,7 +6,7 @@ placeholders in the form of the reply.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -20,7 +20,7 @@ from selfinstruct.filters.patterns import value
 from selfinstruct.prompts.asked import fixed_parts, forms, prescribed
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import Asked, Part, Record, Rejection
-from selfinstruct.text.copies import Copies, Words
+from selfinstruct.text.copies import Copies, Few, Words
 
 SHOWN = 100  # characters of a copied text in a detail
 FORM = "the form of the reply"
@@ -61,10 +61,10 @@ def copied(
 
 @dataclass(frozen=True)
 class _Text:
-    """Parts of a prompt, prepared for comparison."""
+    """Parts of a prompt, prepared for comparison; `parts` is called for a text that has a match."""
 
-    parts: Sequence[Part]
-    copies: Copies
+    parts: Callable[[], Sequence[Part]]
+    copies: Copies | Few
 
 
 class _Form:
@@ -76,18 +76,24 @@ class _Form:
 
     def __init__(self, groups: Iterable[list[str]], known: set[str]) -> None:
         self._known = known
-        self._forms: list[tuple[str, ...]] = []
+        forms: list[tuple[str, ...]] = []
         for texts in groups:
             words = [tokens for text in texts if len(tokens := Words(text).tokens) > 1]
-            self._forms += words
+            forms += words
             for one, two in combinations(words, 2):
                 if len(one) == len(two) > 2:
                     form = tuple(a if a == b else _ANY for a, b in zip(one, two, strict=True))
-                    self._forms += [form] if form.count(_ANY) == 1 else []
+                    forms += [form] if form.count(_ANY) == 1 else []
+        self._by_first: dict[str, list[tuple[str, ...]]] = {}
+        for form in forms:
+            self._by_first.setdefault(form[0], []).append(form)
 
     def has(self, tokens: tuple[str, ...]) -> bool:
         """Whether a text of these words is only a placeholder."""
-        return any(self._is(tokens, form) for form in self._forms)
+        if not tokens:
+            return False
+        likely = (*self._by_first.get(tokens[0], ()), *self._by_first.get(_ANY, ()))
+        return any(self._is(tokens, form) for form in likely)
 
     def _is(self, tokens: tuple[str, ...], form: tuple[str, ...]) -> bool:
         more = len(tokens) - len(form)
@@ -145,10 +151,12 @@ class _Check:
     ) -> tuple[str, float] | None:
         """The place in the prompt that the words are from, and their share; None if too few are from it."""
         found = [
-            (source.parts[number], source.copies.texts[number], mask)
+            (source.parts()[number], source.copies.texts[number], mask)
             for source in sources
             for number, mask in source.copies.masks(words).items()
         ]
+        if not found:  # the usual case
+            return None
         together = reduce(or_, (mask for _, _, mask in found), 0)
         if not self._enough(words, together):
             return None
@@ -176,20 +184,18 @@ class _Check:
 
     def _shared(self, prompt: Prompt) -> _Fixed:
         if id(prompt) not in self._fixed:
-            text = self._text(fixed_parts(prompt))
+            parts = fixed_parts(prompt)
+            text = _Text(lambda: parts, Copies([part.text for part in parts], self._run))
             known = {token for words in text.copies.texts for token in words.tokens}
             form = _Form([*forms(prompt), *([text] for text in self._usual)], known)
-            asked_for = {Words(words).tokens for words in prescribed(text.parts)}
+            asked_for = {Words(words).tokens for words in prescribed(parts)}
             self._fixed[id(prompt)] = _Fixed(prompt, text, form, asked_for)
         return self._fixed[id(prompt)]
 
     def _own(self, asked: Asked) -> _Text:
         if self._drawn is None or self._drawn[0] is not asked:
-            self._drawn = (asked, self._text(asked.parts))
+            self._drawn = (asked, _Text(lambda: asked.parts, Few(asked.texts, self._run)))
         return self._drawn[1]
-
-    def _text(self, parts: Sequence[Part]) -> _Text:
-        return _Text(parts, Copies([part.text for part in parts], self._run))
 
 
 def _within(words: Words, texts: Mapping[str, object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Annotated
 
 from pydantic import Field
@@ -29,17 +30,20 @@ def exact_duplicate(*, field: str) -> Filter:
     Args:
         field: the field to compare.
     """
-    first: dict[str, str] = {}
+    first: dict[bytes, str] = {}
 
     def each(record: Record) -> Rejection | None:
-        same = first.get(_plain(record.data.get(field, "")))
+        same = first.get(_digest(record.data.get(field, "")))
         return None if same is None else Rejection(f"the same as {same}", {"nearest": same, "score": 1.0})
 
     def learn(record: Record) -> None:
         if field in record.data:
-            first.setdefault(_plain(record.data.get(field, "")), record.id)
+            first.setdefault(_digest(record.data.get(field, "")), record.id)
 
-    return Filter(each=each, learn=learn, fields=(field,))
+    async def close() -> None:
+        first.clear()
+
+    return Filter(each=each, learn=learn, close=close, fields=(field,))
 
 
 @FILTERS.register
@@ -84,10 +88,15 @@ def rouge_l(
         if field in record.data:
             index.add(str(record.data.get(field, "")), record.id)
 
+    async def close() -> None:
+        nonlocal index
+        index = RougeLIndex(threshold, tokenizer or comparing(language))  # files and report need the memory
+
     unset = None if keep_similar else "keep_similar"
-    return Filter(each=each, learn=learn, fields=(field,), tells=SIMILAR, tells_with=unset)
+    return Filter(each=each, learn=learn, close=close, fields=(field,), tells=SIMILAR, tells_with=unset)
 
 
-def _plain(value: object) -> str:
-    """A text in lower case, with its white space collapsed."""
-    return " ".join(str(value).lower().split())
+def _digest(value: object) -> bytes:
+    """A digest of a text in lower case, its white space collapsed; it takes less memory than the text."""
+    plain = " ".join(str(value).lower().split())
+    return blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=16).digest()

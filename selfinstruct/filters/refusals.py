@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfinstruct.filters import FILTERS, Filter
-from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, value
+from selfinstruct.filters.patterns import Patterns, any_of, compiled, found_in, likely, value
 from selfinstruct.records import Record, Rejection
 from selfinstruct.text.tokenizers import comparing, tokenizer
 
@@ -39,13 +39,14 @@ def refusal(
         instruction: the field of the instruction; null if records have none.
     """
     begins, asking, says = compiled(beginnings), compiled(asked), compiled(self_references)
-    speaks = any_of(self_references).match  # a text has many sentences, so they are tried together first
+    # A text has many sentences, so the patterns are tried together first.
+    speaks, refuses = any_of(self_references).match, any_of(beginnings).match
 
     def each(record: Record) -> Rejection | None:
         text = value(record, field)
         opening = _START.match(text)
         start = opening.end() if opening else 0
-        for name, pattern in begins:
+        for name, pattern in begins if refuses(text, start) else ():
             found = pattern.match(text, start)
             if found and not found_in(asking, value(record, instruction)):
                 return Rejection(f"{field} begins with {found[0][:60]!r} ({name})")
@@ -81,7 +82,7 @@ def placeholder(
     def each(record: Record) -> Rejection | None:
         for field, given in fields.items():
             text = value(record, field)
-            for name, pattern in searched if text else ():
+            for name, pattern in likely(searched, text) if text else ():
                 found = pattern.search(text)
                 if not found:
                     continue

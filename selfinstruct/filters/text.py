@@ -11,6 +11,7 @@ from pydantic import Field
 from selfinstruct.filters import FILTERS, Filter, text_filter
 from selfinstruct.records import Record, Rejection
 from selfinstruct.safety.expressions import Expression, Pattern
+from selfinstruct.safety.screens import screen_of
 from selfinstruct.text.tokenizers import TokenizerName, counting, unspaced
 from selfinstruct.text.tokenizers import tokenizer as by_name
 
@@ -72,9 +73,10 @@ def banned_words(*, field: str, words: dict[str, bool]) -> Filter:
     if not banned:
         return text_filter(field, lambda text: None)
     pattern = re.compile("|".join(map(_whole, banned)), re.IGNORECASE)
+    excludes = screen_of(f"(?i){pattern.pattern}").excludes
 
     def check(text: str) -> str | None:
-        found = pattern.search(text)
+        found = None if excludes(text) else pattern.search(text)
         return f"has the banned word {found[0]!r}" if found else None
 
     return text_filter(field, check)

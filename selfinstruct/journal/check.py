@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from selfinstruct.journal.checksums import COLUMNS, Value, checksum, name_of, quoted, shown, stage_of
 from selfinstruct.journal.plain_tables import is_plain, strange
 
-FORMAT = 4
+FORMAT = 5
 SUMMED = 4  # the first format with a checksum in each row
+SINCE = {"prompt_cache": 5}  # the formats in which tables were added
 SCHEMA = "schema"  # the entry of the tally with the checksum of the tables' definitions
 NAMES = (*COLUMNS, "tally", "record_order")  # the names of its tables and its index
 PLURAL = {
@@ -24,6 +25,7 @@ PLURAL = {
     "reply": "replies",
     "record": "records",
     "vector": "vectors",
+    "prompt_cache": "counts of cached tokens",
 }
 JSON = {
     "meta": ("value",),
@@ -33,7 +35,7 @@ JSON = {
 }
 _NUMBERS = {  # the other columns hold texts, or bytes
     *("number", "sends", "prompt_tokens", "completion_tokens", "cost_usd", "seconds", "attempts", "taken"),
-    *("counted", "request", "position", "tokens", "paid"),
+    *("counted", "request", "position", "tokens", "paid", "cached_tokens", "cache_write_tokens"),
 }
 _BYTES = {("request", "content"), ("vector", "key"), ("vector", "vector")}
 
@@ -60,7 +62,9 @@ def damage(db: sqlite3.Connection) -> Iterator[str]:
     if not summed(tables):
         yield from _unsummed(db, tables)
         return
-    missing = [name for name in (*COLUMNS, "tally") if name not in tables]
+    written = format_of(db) or FORMAT
+    expected = [name for name in (*COLUMNS, "tally") if SINCE.get(name, 0) <= written]
+    missing = [name for name in expected if name not in tables]
     if missing:
         yield from (f"the table {name} is missing" for name in missing)
         return
@@ -68,7 +72,7 @@ def damage(db: sqlite3.Connection) -> Iterator[str]:
     if counted.get((SCHEMA, "")) != (1, schema_sum(db)):
         yield "the definitions of its tables are not as they were written"
         return
-    for table in COLUMNS:
+    for table in expected[:-1]:
         yield from _rows(db, table, counted)
     bad = len(counted) - db.execute("SELECT COUNT(*) FROM tally").fetchone()[0]
     if bad:

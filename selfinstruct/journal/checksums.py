@@ -33,8 +33,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("id", "stage", "request", "position", "parent", "data", "fate", "check", "reason", "detail"),
     ),
     "vector": ("key", "stage", "vector", "tokens", "cost_usd", "paid"),
+    "prompt_cache": ("stage", "number", "cached_tokens", "cache_write_tokens"),
 }
-KEYS = {"meta": 1, "request": 2, "reply": 2, "record": 1, "vector": 1}  # how many columns the key has
+# How many columns the key has.
+KEYS = {"meta": 1, "request": 2, "reply": 2, "record": 1, "vector": 1, "prompt_cache": 2}
 
 _KEY = {
     table: " AND ".join(f"{name} = ?" for name in columns[: KEYS[table]])
@@ -97,6 +99,7 @@ class Rows:
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db, self._path = db, path
         self._changed: dict[tuple[str, str], tuple[int, int]] = {}  # since the last commit: rows, checksums
+        self._counted: dict[tuple[str, str], tuple[int, int]] = {}  # the stored counts, as last written here
 
     def begin(self) -> None:
         """Begin a transaction, unless one is open; wait while another process writes.
@@ -112,10 +115,13 @@ class Rows:
         """Write the counts of the changed rows and end the transaction, if there is one."""
         if not self._db.in_transaction:
             return
+        counted, self._counted = self._counted, {}  # a failure leaves none, and they are read again
         while self._changed:
-            (table, stage), (rows, sums) = self._changed.popitem()
-            count(self._db, table, stage, rows, sums)
+            place, (rows, sums) = self._changed.popitem()
+            counted[place] = count(self._db, *place, rows, sums, counted.get(place))
         self._db.execute("COMMIT")
+        counted.pop(("meta", ""), None)  # another process may write facts, as a review does
+        self._counted = counted
 
     def mark(self) -> dict[tuple[str, str], tuple[int, int]]:
         """The state of the counts, to give to `undo`."""
@@ -138,6 +144,16 @@ class Rows:
             self._count(table, row, 1, sum_)
         return added
 
+    def add_all(self, table: str, rows: Sequence[Sequence[Value]]) -> bool:
+        """Write rows; False if some of their keys exist: the caller must then roll back what was written."""
+        sums = [checksum(table, row) for row in rows]
+        summed = [(*row, sum_) for row, sum_ in zip(rows, sums, strict=True)]
+        if self._db.executemany(_ADD[table], summed).rowcount < len(rows):
+            return False
+        for row, sum_ in zip(rows, sums, strict=True):
+            self._count(table, row, 1, sum_)
+        return True
+
     def put(self, table: str, row: Sequence[Value]) -> None:
         """Write a row; it replaces the row with the same key, if there is one."""
         if self.add(table, row):
@@ -150,12 +166,16 @@ class Rows:
     def change(self, table: str, column: str, value: Value, key: Sequence[Value]) -> None:
         """Change one value in the row with this key, if there is one."""
         for row in self.read(table, _KEY[table], key):
-            place = COLUMNS[table].index(column)
-            new = (*row[:place], value, *row[place + 1 :])
-            sum_ = checksum(table, new)
-            query = f"UPDATE {table} SET {column} = ?, sum = ? WHERE {_KEY[table]}"
-            self._db.execute(query, (value, sum_, *key))
-            self._count(table, new, 0, checksum(table, row) ^ sum_)
+            self.change_in(table, column, value, row, checksum(table, row))
+
+    def change_in(self, table: str, column: str, value: Value, row: Sequence[Value], before: int) -> None:
+        """Change one value in a row that was read or written a moment ago, with its checksum from then."""
+        place = COLUMNS[table].index(column)
+        new = (*row[:place], value, *row[place + 1 :])
+        sum_ = checksum(table, new)
+        query = f"UPDATE {table} SET {column} = ?, sum = ? WHERE {_KEY[table]}"
+        if self._db.execute(query, (value, sum_, *row[: KEYS[table]])).rowcount:
+            self._count(table, new, 0, before ^ sum_)
 
     def read(self, table: str, where: str = "TRUE", values: Sequence[Value] = ()) -> Iterator[Values]:
         """Yield the values of each row that meets a condition, after a check of its checksum.
@@ -184,22 +204,46 @@ class Rows:
         self.begin()
         self._db.execute(f"DELETE FROM {table}")
         self._db.execute("DELETE FROM tally WHERE name = ?", (table,))
-        for place in [place for place in self._changed if place[0] == table]:
-            del self._changed[place]
+        for places in (self._changed, self._counted):
+            for place in [place for place in places if place[0] == table]:
+                del places[place]
 
 
-def count(db: sqlite3.Connection, table: str, stage: str, rows: int, sums: int) -> None:
-    """Add written rows to the stored count of a table and stage, and combine their checksums with it."""
-    query = "SELECT rows, sums FROM tally WHERE name = ? AND stage = ?"
-    before = db.execute(query, (table, stage)).fetchone() or (0, 0)
+def count(
+    db: sqlite3.Connection,
+    table: str,
+    stage: str,
+    rows: int,
+    sums: int,
+    before: tuple[int, int] | None = None,
+) -> tuple[int, int]:
+    """Add written rows to the stored count of a table and stage, and combine their checksums with it.
+
+    Args:
+        db: a connection to the journal.
+        table: the table.
+        stage: the stage; empty for facts about the run.
+        rows: how many rows there are more.
+        sums: the combined checksums of what was written and replaced.
+        before: the stored count and checksums, if they are known.
+
+    Returns:
+        What is stored now.
+    """
+    if before is None:
+        query = "SELECT rows, sums FROM tally WHERE name = ? AND stage = ?"
+        before = db.execute(query, (table, stage)).fetchone() or (0, 0)
     entry = (table, stage, before[0] + rows, before[1] ^ sums)
     db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?)", (*entry, checksum("tally", entry)))
+    return entry[2:]
 
 
 def name_of(table: str, row: Sequence[Value]) -> str:
     """The name of a row, for messages."""
     if table == "vector":
         return f"a vector of {shown(row[1])}"
+    if table == "prompt_cache":
+        return f"the count of cached tokens of reply {shown(row[1])} of {shown(row[0])}"
     name = {"meta": "the note", "record": "record"}.get(table)
     return f"{name} {shown(row[0])}" if name else f"{table} {shown(row[1])} of {shown(row[0])}"
 

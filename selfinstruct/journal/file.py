@@ -35,6 +35,9 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS vector (
     key BLOB PRIMARY KEY, stage TEXT NOT NULL, vector BLOB NOT NULL, tokens INTEGER NOT NULL, cost_usd REAL,
     paid INTEGER NOT NULL, sum INTEGER)""",
+    """CREATE TABLE IF NOT EXISTS prompt_cache (
+    stage TEXT, number INTEGER, cached_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,
+    sum INTEGER, PRIMARY KEY (stage, number)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS tally (
     name TEXT, stage TEXT, rows INTEGER NOT NULL, sums INTEGER NOT NULL, sum INTEGER,
     PRIMARY KEY (name, stage)) WITHOUT ROWID""",
@@ -181,13 +184,24 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
         if new:
             for table in COLUMNS:
                 _complete(db, table)
-            entry = (SCHEMA, "", 1, schema_sum(db))
-            db.execute("INSERT INTO tally VALUES (?, ?, ?, ?, ?)", (*entry, checksum("tally", entry)))
+        else:  # the tables and their rows have not changed since; some tables are new
+            _note_format(db)
+        entry = (SCHEMA, "", 1, schema_sum(db))
+        db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?)", (*entry, checksum("tally", entry)))
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def _note_format(db: sqlite3.Connection) -> None:
+    """Replace the note of the format in a journal with checksums."""
+    row = ("format", str(FORMAT))
+    (old,) = db.execute("SELECT sum FROM meta WHERE key = 'format'").fetchone()
+    new = checksum("meta", row)
+    db.execute("UPDATE meta SET value = ?, sum = ? WHERE key = ?", (row[1], new, row[0]))
+    count(db, "meta", "", 0, old ^ new)
 
 
 def _complete(db: sqlite3.Connection, table: str) -> None:

@@ -69,11 +69,13 @@ class Saved:
             return {"vector": self.rows["vector"], "meta": said}
         asked = {row[:2] for row in self.rows["request"]}
         answered = {row[:2] for row in self.rows["reply"]}
+        cached = [row for row in self.rows["prompt_cache"] if row[:2] in answered]
+        rows = {**self.rows, "prompt_cache": cached}
         if self.whole("reply") and self.whole("record") and answered <= asked:
-            return self.rows
+            return rows
         taken = COLUMNS["reply"].index("taken")
         untaken: list[Values] = [(*row[:taken], 0, *row[taken + 1 :]) for row in self.rows["reply"]]
-        return {**self.rows, "reply": untaken, "record": []}
+        return {**rows, "reply": untaken, "record": []}
 
     def lost(self) -> dict[str, int]:
         """By stage, how many replies the journal had that cannot be read, as far as that is known."""

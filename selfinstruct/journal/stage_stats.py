@@ -19,8 +19,9 @@ class StageStats:
     Tokens and cost count only the replies paid for; the worth is what all replies would have cost without the
     cache. The main reason is the check that rejected the most, with its count and its share of the
     candidates; None if nothing was rejected. `tokens_counted` says for how many replies the tokens were
-    counted here, since the provider gave no plausible number. Embedded texts have separate figures; None if
-    there were none.
+    counted here, since the provider gave no plausible number. Of the tokens, `cached_tokens` were in the
+    provider's cache of prompts, and `cache_write_tokens` were stored there. Embedded texts have separate
+    figures; None if there were none.
     """
 
     requests: int = 0
@@ -36,6 +37,9 @@ class StageStats:
     seconds: float = 0.0
     embeddings: dict[str, Any] | None = None
     tokens_counted: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
     @property
     def paid_tokens(self) -> int:
@@ -61,11 +65,17 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float, asked: int) -> 
     """
     one = db.execute
     requests = one("SELECT COUNT(*) FROM request WHERE stage = ?", (stage,)).fetchone()[0]
-    replies, cached, tokens, cost, worth, counted = one(
+    replies, cached, tokens, cost, worth, counted, sent = one(
         f"SELECT COUNT(*), COUNT(*) FILTER (WHERE NOT {PAID}),"
         f" COALESCE(SUM(prompt_tokens + completion_tokens) FILTER (WHERE {PAID}), 0),"
         f" SUM(cost_usd) FILTER (WHERE {PAID}), SUM(cost_usd),"
-        f" COUNT(*) FILTER (WHERE {PAID} AND counted) FROM reply WHERE stage = ?",
+        f" COUNT(*) FILTER (WHERE {PAID} AND counted),"
+        f" COALESCE(SUM(prompt_tokens) FILTER (WHERE {PAID}), 0) FROM reply WHERE stage = ?",
+        (stage,),
+    ).fetchone()
+    read, written = one(
+        "SELECT COALESCE(SUM(cached_tokens), 0), COALESCE(SUM(cache_write_tokens), 0) FROM prompt_cache"
+        " WHERE stage = ?",
         (stage,),
     ).fetchone()
     accepted, rejected = fates_of(db, stage)
@@ -84,6 +94,9 @@ def stats_of(db: sqlite3.Connection, stage: str, seconds: float, asked: int) -> 
         seconds,
         _embeddings(db, stage, asked),
         counted,
+        sent,
+        read,
+        written,
     )
 
 
@@ -92,16 +105,23 @@ def spending_of(db: sqlite3.Connection, stage: str) -> list[dict[str, Any]]:
 
     Returns:
         For each model: `model`, `requests` (replies of it), `cached` (those that came from the cache), and
-        of the others `prompt_tokens`, `completion_tokens` and `cost_usd` (None if no price is known).
+        of the others `prompt_tokens`, `cached_tokens` (those of the prompts that the provider had in its
+        cache), `cache_write_tokens` (those that it stored there), `completion_tokens` and `cost_usd` (None if
+        no price is known).
     """
     rows = db.execute(
         f"SELECT model, COUNT(*), COUNT(*) FILTER (WHERE NOT {PAID}),"
         f" COALESCE(SUM(prompt_tokens) FILTER (WHERE {PAID}), 0),"
+        " COALESCE(SUM(cached_tokens), 0), COALESCE(SUM(cache_write_tokens), 0),"
         f" COALESCE(SUM(completion_tokens) FILTER (WHERE {PAID}), 0), SUM(cost_usd) FILTER (WHERE {PAID})"
-        " FROM reply WHERE stage = ? GROUP BY 1 ORDER BY 2 DESC, 1",
+        " FROM reply LEFT JOIN prompt_cache USING (stage, number) WHERE stage = ?"
+        " GROUP BY 1 ORDER BY 2 DESC, 1",
         (stage,),
     )
-    names = ("model", "requests", "cached", "prompt_tokens", "completion_tokens", "cost_usd")
+    names = (
+        *("model", "requests", "cached", "prompt_tokens", "cached_tokens", "cache_write_tokens"),
+        *("completion_tokens", "cost_usd"),
+    )
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

@@ -5,8 +5,8 @@ transaction when its turn comes. So however a process ends, the next start goes 
 files that a user reads are written from it. The file is in WAL mode: others can read it while a run writes
 it. Stored rows survive the end of the process at once, and a power cut after the next `checkpoint`.
 
-All rows written in one turn of the event loop share one commit, since a commit costs more than the writing.
-A writer awaits `settled` before it does anything that depends on the rows.
+Rows written within two milliseconds share one commit, since a commit costs more than the writing. A writer
+awaits `settled` before it does anything that depends on the rows.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from sys import intern
 from typing import Any
 
-from selfinstruct.journal.checksums import COLUMNS, Rows, Values
+from selfinstruct.journal.checksums import COLUMNS, Rows, Values, checksum
 from selfinstruct.journal.file import connect, open_file
 from selfinstruct.journal.stage_stats import (
     PAID,
@@ -50,15 +51,21 @@ GAVE_UP = "gave_up"  # the stage that stopped early because its replies gave not
 SUMMED_UP = "summary"  # the digests of the last written summary, and of the events up to then
 ASKED = "vectors/"  # with the name of a stage: how many requests for vectors it has sent
 SETTINGS = "settings"  # the digests of the files in .hydra/, by name; two if a start ended while writing one
+THROUGH_LITELLM = "through_litellm"  # by model, why it could not be asked directly although that was expected
 LIMITS = "limits/"  # with the names of a stage and a model: what held the model back
 REPLAYED = "replay"  # the facts that a replay notes about itself
 REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order
 
-_REPLY = COLUMNS["reply"][2:]
+_REPLY, _CACHED = COLUMNS["reply"][2:], COLUMNS["prompt_cache"][2:]
 _decoded = json.JSONDecoder().raw_decode  # without a search for spaces around it, which no row has
 _HERE = "stage = ? AND number = ?"
+APART = 0.002  # seconds between two commits, in which other tasks' rows join the next
+LONGEST_HELD = 20_000  # characters of a reply whose row is held until it is taken in; others are read again
 _LIKE, _ESCAPED = re.compile("[%_!]"), r"!\g<0>"  # what LIKE reads as a pattern, and how it is escaped
+
+
+Place = tuple[str, int]  # a stage, and the number of a request in it
 
 
 class Journal:
@@ -77,6 +84,11 @@ class Journal:
         self.path = path
         self._db = db or open_file(path)
         self._rows = Rows(self._db, path)
+        self._sent: dict[Place, tuple[str, ...]] = {}  # examples of the requests sent and not taken in yet
+        self._arrived: dict[Place, Values] = {}  # rows of the replies that arrived and are not taken in yet
+        self._waiting: list[asyncio.Future[None]] = []  # for the next commit
+        self._due = False  # whether a commit is due
+        self._committed = 0.0
 
     def close(self) -> None:
         """Close the file."""
@@ -84,9 +96,38 @@ class Journal:
         self._db.close()
 
     async def settled(self) -> None:
-        """Wait until all written rows are stored."""
-        await asyncio.sleep(0)  # tasks that are ready now write first, and share the commit
-        self.commit()
+        """Wait until all written rows are stored.
+
+        Rows of all tasks share a commit: those that are ready now write first, and a commit waits until
+        `APART` after the one before.
+        """
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append(stored)
+        self.commit_soon()
+        await stored
+
+    def commit_soon(self) -> None:
+        """Store all written rows in a moment, as `settled` does, and don't wait for it; in an event loop."""
+        if not self._due:
+            self._due = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(0.0, self._committed + APART - loop.time()), self._settle, loop)
+
+    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting, self._waiting, self._due = self._waiting, [], False
+        error: Exception | None = None
+        try:
+            self.commit()
+        except Exception as failure:  # raised in each task that waits for its rows
+            error = failure
+        self._committed = loop.time()
+        for stored in waiting:
+            if stored.done():
+                continue
+            if error:
+                stored.set_exception(error)
+            else:
+                stored.set_result(None)
 
     def commit(self) -> None:
         """Store all written rows now."""
@@ -127,6 +168,7 @@ class Journal:
         """
         self._rows.begin()
         for request in requests:
+            self._sent[request.stage, request.number] = request.examples
             row = _asked(request, sends)
             if not self._rows.add("request", row):
                 key = (request.stage, request.number)
@@ -136,25 +178,13 @@ class Journal:
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
         self._rows.begin()
-        self._rows.put(
-            "reply",
-            (
-                request.stage,
-                request.number,
-                _text(reply.text),
-                _text(reply.finish_reason),
-                _text(reply.model),
-                reply.prompt_tokens,
-                reply.completion_tokens,
-                reply.cost_usd,
-                reply.seconds,
-                reply.attempts,
-                _text(reply.error),
-                0,
-                _json(reply.others) if reply.others else None,
-                reply.counted,
-            ),
-        )
+        row = _replied(request, reply)
+        self._rows.put("reply", row)
+        if reply.attempts and (reply.cached_tokens or reply.cache_write_tokens):
+            tokens = (reply.cached_tokens, reply.cache_write_tokens)
+            self._rows.put("prompt_cache", (request.stage, request.number, *tokens))
+        if len(reply.text) <= LONGEST_HELD and not reply.others:
+            self._arrived[request.stage, request.number] = row
 
     def restore(self, rows: Mapping[str, Iterable[Values]]) -> None:
         """Store the rows that were read from a damaged journal."""
@@ -189,6 +219,9 @@ class Journal:
         del values["taken"]
         values["counted"] = bool(values["counted"])
         values["others"] = tuple((text, why) for text, why in json.loads(values["others"] or "[]"))
+        cached = next(self._rows.read("prompt_cache", _HERE, (stage, number)), None)
+        if cached:
+            values.update(zip(_CACHED, cached[2:], strict=True))
         return Reply(**values)
 
     def asked(self, stages: Iterable[str]) -> dict[bytes, int]:
@@ -244,11 +277,31 @@ class Journal:
         The reply counts as taken in when no candidate is waiting.
         """
         records = list(records)
+        rows = [_row(record) for record in records]
         with self._together():
-            for record in records:
-                self._rows.put("record", _row(record))
+            if not self._rows.add_all("record", rows):  # some had waited, and are stored already
+                self._db.execute("ROLLBACK TO together")
+                for row in rows:
+                    self._rows.put("record", row)
             if all(record.fate != WAITING for record in records):
-                self._rows.change("reply", "taken", 1, (stage, number))
+                self._take((stage, number))
+
+    def _take(self, place: Place) -> None:
+        """Note that a reply was taken in."""
+        self._sent.pop(place, None)
+        row = self._arrived.pop(place, None)
+        if row is None:
+            self._rows.change("reply", "taken", 1, place)
+        else:
+            self._rows.change_in("reply", "taken", 1, row, checksum("reply", row))
+
+    def examples(self, stage: str, number: int) -> tuple[str, ...] | None:
+        """The ids of the examples that a request showed; None if it was not sent."""
+        shown = self._sent.get((stage, number))
+        if shown is None:
+            request = self.request(stage, number)
+            return request.examples if request else None
+        return shown
 
     def replied(self, stage: str) -> set[int]:
         """The numbers of the requests that have a reply."""
@@ -379,6 +432,25 @@ def _asked(request: Request, sends: int) -> Values:
     )
 
 
+def _replied(request: Request, reply: Reply) -> Values:
+    return (
+        request.stage,
+        request.number,
+        _text(reply.text),
+        _text(reply.finish_reason),
+        _text(reply.model),
+        reply.prompt_tokens,
+        reply.completion_tokens,
+        reply.cost_usd,
+        reply.seconds,
+        reply.attempts,
+        _text(reply.error),
+        0,
+        _json(reply.others) if reply.others else None,
+        reply.counted,
+    )
+
+
 def _row(record: Record) -> Values:
     return (
         record.id,
@@ -396,8 +468,11 @@ def _row(record: Record) -> Values:
 
 def _record(row: tuple[Any, ...]) -> Record:
     id, stage, number, position, parent, data, fate, check, reason, detail = row
-    fields, about = _decoded(data)[0], _decoded(detail)[0] if detail != "{}" else {}
-    return Record(id, stage, number, position, fields, parent, fate, check, reason, about)
+    # A large run reads all its records at its end, and would hold a copy of each name for each of them.
+    fields = {intern(key): value for key, value in _decoded(data)[0].items()}
+    about = _decoded(detail)[0] if detail != "{}" else {}
+    fates = intern(fate), check and intern(check)
+    return Record(id, intern(stage), number, position, fields, parent, *fates, reason, about)
 
 
 def _request(row: tuple[Any, ...]) -> Request:

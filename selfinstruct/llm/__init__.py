@@ -77,6 +77,9 @@ class NotSentError(Exception):
 class Opened(Protocol):
     """An open model, whatever it answers.
 
+    If it has an attribute `noted`, it calls what is set there with the reason why its requests go through
+    LiteLLM although that was not expected.
+
     Attributes:
         identity: a JSON value with all that shapes its replies in addition to its kind, name and mode; None
             if replies are not worth caching for other runs.

@@ -84,11 +84,6 @@ def said_in(error: Exception) -> Said:
     )
 
 
-def headers_in(error: Exception) -> dict[str, str]:
-    """The headers of the answer behind an error, their names in lower case."""
-    return {str(name).lower(): str(value) for name, value in dict(said_in(error).headers).items()}
-
-
 def _answer(error: Exception) -> Any:
     """The HTTP answer behind an error, from the innermost error that has a real one."""
     for one in reversed(list(chain(error))):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+from email.message import Message
 from typing import Any
 
 LARGEST_ERROR = 16_384  # bytes
@@ -21,28 +22,35 @@ TELLING = ("error", "message", "code", "type", "status", "detail", "reason")  # 
 OF_HOSTS = ("idna", "punycode")  # not encodings of texts, and slow
 
 
-def parsed(content: bytes, charset: str | None = None) -> Any:
+def parsed(content: bytes, kind: str | None = None) -> Any:
     """Parse a JSON body in UTF-8, as JSON must be, or else in the encoding that the answer names.
+
+    Args:
+        content: the body.
+        kind: the answer's content type, which may name the encoding.
 
     Raises:
         ValueError: if it is not JSON.
         RecursionError: if it is nested too deeply.
     """
     try:
-        return json.loads(content, parse_int=_whole)
-    except ValueError:
-        text = _decoded(content, charset)
-        if text is None:
-            raise
+        return DECODER.decode(content.decode())
+    except ValueError:  # rare; json also knows the other encodings of Unicode, and a byte order mark
+        try:
+            return json.loads(content, parse_int=_whole)
+        except ValueError:
+            text = _decoded(content, _charset(kind))
+            if text is None:
+                raise
     return json.loads(text, parse_int=_whole)
 
 
-def cut_error(content: bytes, charset: str | None = None) -> bytes:
-    """The body of an error; a large one is cut, and JSON stays valid JSON."""
+def cut_error(content: bytes, kind: str | None = None) -> bytes:
+    """The body of an error with this content type; a large one is cut, and JSON stays valid JSON."""
     if len(content) <= LARGEST_ERROR:
         return content
     try:
-        said = parsed(content, charset)
+        said = parsed(content, kind)
     except (ValueError, RecursionError):
         return content[:LARGEST_ERROR]
     sizes = (json.dumps(_cut(said, *bounds)).encode() for bounds in CUTS)
@@ -51,6 +59,8 @@ def cut_error(content: bytes, charset: str | None = None) -> bytes:
 
 def named(value: Any) -> Any:
     """A part of an answer that is not content, with all its texts cut except the arguments of a call."""
+    if isinstance(value, str) and len(value) <= LONGEST_NAME:  # nearly always
+        return value
     return _cut(value, LONGEST_NAME, 1000, 5, whole=("arguments",))
 
 
@@ -76,5 +86,17 @@ def _decoded(content: bytes, charset: str | None) -> str | None:
         return None
 
 
+def _charset(kind: str | None) -> str | None:
+    """The encoding that a content type names."""
+    if not kind or "charset" not in kind.lower():
+        return None
+    message = Message()
+    message["content-type"] = kind
+    return message.get_content_charset()
+
+
 def _whole(digits: str) -> float:
     return int(digits) if len(digits) <= LONGEST_NUMBER else math.inf
+
+
+DECODER = json.JSONDecoder(parse_int=_whole)

@@ -34,6 +34,7 @@ from selfinstruct.safety.blot import blotted
 GB = 1_000_000_000
 DAY = 86_400.0
 MOST_FRESH, WRITE_EVERY = 64, 1.0  # replies, and seconds, after which they are written
+LONGEST_FRESH = 4_000_000  # characters after which they are written
 CHECK_EVERY = 200  # replies between two checks of the size
 SHARE_DROPPED = 10  # a tenth is dropped at a time if the file is too large
 MAGIC = b"SQLite format 3\0"
@@ -72,6 +73,7 @@ class Cache:
         self._spoiled = self._set_aside = False  # whether the message was given, and the file set aside
         self._claims: Claims | None = None
         self._fresh: dict[bytes, str | bytes] = {}  # not written yet
+        self._length = 0  # their characters
         self._written = time.monotonic()
         if config is None:
             return
@@ -175,7 +177,9 @@ class Cache:
 
     def _keep(self, db: sqlite3.Connection, key: bytes, content: str | bytes) -> None:
         self._fresh[key] = content
-        if len(self._fresh) >= MOST_FRESH or time.monotonic() - self._written > WRITE_EVERY:
+        self._length += len(content)
+        late = time.monotonic() - self._written > WRITE_EVERY
+        if late or len(self._fresh) >= MOST_FRESH or self._length > LONGEST_FRESH:
             self._write(db)
 
     def _read(self, db: sqlite3.Connection, key: bytes) -> str | bytes | None:
@@ -200,6 +204,7 @@ class Cache:
         db.executemany("INSERT OR REPLACE INTO reply VALUES (?, ?, ?, ?)", summed)
         db.execute("COMMIT")
         self._fresh.clear()
+        self._length = 0
         self._written = time.monotonic()
         self._put_since += len(rows)
         if self._put_since >= CHECK_EVERY:

@@ -43,11 +43,30 @@ class Client:
         self._uncounted: set[Endpoint] = set()  # endpoints for which that was said
         self._groups: dict[str, list[Waiting]] = {}
         self._parcels: set[asyncio.Task[None]] = set()
+        self._begun = 0  # requests composed so far
 
     @property
     def lookahead(self) -> int:
         """How many requests may wait here, sent or not; it limits the memory and not the data."""
         return max(64, 2 * self._endpoints[0].config.concurrency * (self._together + 1))
+
+    async def ready(self, first: asyncio.Task[bool]) -> None:
+        """After the first request: wait until the model is prepared, or until that request needs no model.
+
+        It is called after each request. Composing hundreds of them would take the processor time that the
+        preparation needs. Those after it are sent one by one, each while the next one is composed.
+        """
+        self._begun += 1
+        if self._begun > self.lookahead or self._begun % self._together:
+            return
+        if self._begun > self._together:
+            await asyncio.sleep(0)
+            return
+        prepared = asyncio.create_task(self._endpoints[0].prepared.wait())
+        try:
+            await asyncio.wait([first, prepared], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            prepared.cancel()
 
     def wind_down(self) -> None:
         """Send no more requests and make no more attempts; replies to those in flight may still arrive."""
@@ -67,14 +86,14 @@ class Client:
                 self._context.journal.sent([request], sends=0)
             await self._context.journal.settled()
             return stored
-        first = self._endpoints[0]
-        cached = self._cached(first, request)
+        cache = self._context.cache
+        key = self._endpoints[0].key(request) if cache.on else None
+        cached = cache.get(key) if key else None
         if cached:
             return await self._stored(request, cached)
-        key = first.key(request) if self._context.cache.on else None
-        while key and not self._closing.is_set() and not self._context.cache.claim(key):
+        while key and not self._closing.is_set() and not cache.claim(key):
             await asyncio.sleep(CLAIMED_WAIT)
-            cached = self._cached(first, request)
+            cached = cache.get(key)
             if cached:
                 return await self._stored(request, cached)
         if self._closing.is_set():
@@ -86,7 +105,7 @@ class Client:
             raise
         finally:
             if key:
-                self._context.cache.release(key)
+                cache.release(key)
 
     async def _stored(self, request: Request, cached: Reply) -> Reply:
         reply = self._arrived(request, cached, self._endpoints[0])
@@ -219,6 +238,8 @@ class Client:
             seconds=reply.seconds,
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
+            cached_tokens=reply.cached_tokens,
+            cache_write_tokens=reply.cache_write_tokens,
             cost_usd=reply.cost_usd,
             finish_reason=reply.finish_reason,
             tokens_counted=reply.counted,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
-from selfinstruct.journal.store import Journal
+from selfinstruct.journal.store import THROUGH_LITELLM, Journal
 from selfinstruct.llm import MODELS, DoubtedError, EndingError, Hears, Opened, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
@@ -66,6 +66,9 @@ class Endpoint:
         config: its keys.
         context: the objects of the run.
         takes_over: whether it is a fallback of another model.
+
+    Attributes:
+        prepared: set when the model is ready to be asked.
     """
 
     def __init__(self, config: ModelConfig, context: RunContext, takes_over: bool = False) -> None:
@@ -74,7 +77,7 @@ class Endpoint:
         self._price = price_of(config)
         self._model: Opened | None = None
         self._identity: str | None = None
-        self._prepared = False
+        self.prepared = asyncio.Event()
         self._opening = asyncio.Lock()
         self._told = Teller(config.name, context.events, context.progress)
         self._limits = Limits(config, closing, self._told.changed)
@@ -102,6 +105,8 @@ class Endpoint:
                 kind = MODELS.build(self.config.kind, self.config.options, "model.options", [])
                 assert kind, "the recipe was checked"
                 self._model = await asyncio.to_thread(kind.open, self.config, self._context.project)
+                if hasattr(self._model, "noted"):
+                    self._model.noted = self._noted
                 if isinstance(self._model, Hears):
                     self._model.heard = self._limits.heard
                 if self._model.identity is not None:
@@ -153,8 +158,9 @@ class Endpoint:
 
     def paid(self, reply: Reply) -> Reply:
         """A reply with its cost, which is counted as spent and shown."""
-        if reply.cost_usd is None and self._price:
-            cost = self._price.cost(reply.prompt_tokens, reply.completion_tokens)
+        if self._price and (reply.cost_usd is None or self.config.price):
+            sent, said = reply.prompt_tokens, reply.completion_tokens
+            cost = self._price.cost(sent, said, reply.cached_tokens, reply.cache_write_tokens)
             reply = replace(reply, cost_usd=cost)
         self._context.budget.paid(reply)
         self._context.progress.traffic(0, reply)
@@ -163,13 +169,13 @@ class Endpoint:
     async def _ready(self) -> Opened:
         """The model, prepared; not needed in a run with all its replies in the cache."""
         model = self._model or await self.open()
-        if not self._prepared:
+        if not self.prepared.is_set():
             async with self._opening:
-                if not self._prepared:
+                if not self.prepared.is_set():
                     weights = self.config.options.get("weights")
                     with self._context.progress.busy(f"starting {weights or self.config.name}"):
                         await model.prepare()
-                    self._prepared = True
+                    self.prepared.set()
         return model
 
     async def _attempts(self, model: Opened, call: Call, place: Place) -> list[Reply | None] | None:
@@ -336,6 +342,15 @@ class Endpoint:
         else:
             await pause(wait, self._closing)
 
+    def _noted(self, why: str) -> None:
+        """Note, once for each model of a run, that requests go through LiteLLM, which was not expected."""
+        context, name = self._context, self.config.name
+        known = context.journal.meta(THROUGH_LITELLM, {})
+        if name not in known:
+            context.journal.set_meta(THROUGH_LITELLM, {**known, name: why})
+            context.events.tell(THROUGH_LITELLM, model=name, why=why)
+            context.progress.say(f"{name}: its requests go through LiteLLM, which is slower, since {why}")
+
 
 def given_up(names: str, call: Call, error: TransientError, retries: int) -> ModelError:
     """The error that stops a run after no model answered a request.
@@ -368,6 +383,8 @@ def _timed(reply: Reply | None, attempts: int, seconds: float, paid: Reply | Non
         doubtful=False,
         prompt_tokens=reply.prompt_tokens + (paid.prompt_tokens if paid else 0),
         completion_tokens=reply.completion_tokens + (paid.completion_tokens if paid else 0),
+        cached_tokens=reply.cached_tokens + (paid.cached_tokens if paid else 0),
+        cache_write_tokens=reply.cache_write_tokens + (paid.cache_write_tokens if paid else 0),
         cost_usd=cost,
     )
 

@@ -42,7 +42,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
     words = said.words
     if not _of_provider(error):
         raise error  # a bug keeps its traceback
-    if _unsupported(error):
+    if unsupported(error):
         parameter = "the provider does not accept one of the parameters; remove it: model.sampling.NAME=null"
         raise ModelError(f"{config.name}: {parameter}\n  {words}") from error
     end = _end(said)
@@ -58,7 +58,7 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
         raise TransientError(
             "the provider asks to go slower (429)", retry_after(said), slower=True
         ) from error
-    if status == 408:
+    if status == 408 or (status is None and _timed_out(error)):
         raise TransientError(f"no reply within {config.timeout:g} s") from error
     if status is None or status < 400 or status >= 500 or status in AGAIN:
         raise _transient(error, said, words, config) from error
@@ -87,6 +87,11 @@ def _retry_delay(body: Any) -> str:
     details = error.get("details") if isinstance(error, dict) else None
     found = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
     return next((str(one["retryDelay"]) for one in found if "retryDelay" in one), "")
+
+
+def unsupported(error: Exception) -> bool:
+    """Whether LiteLLM, or OpenAI's client under it, does not know a parameter; then nothing was sent."""
+    return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
 
 
 def _of_guard(error: UnusableError, config: ModelConfig) -> TransientError:
@@ -145,9 +150,9 @@ def _of_provider(error: Exception) -> bool:
     return isinstance(error, OSError) or not modules.isdisjoint(OF_LIBRARIES)
 
 
-def _unsupported(error: Exception) -> bool:
-    """Whether LiteLLM, or OpenAI's client under it, does not know a parameter; then nothing was sent."""
-    return type(error).__name__ == "UnsupportedParamsError" or "unexpected keyword argument" in str(error)
+def _timed_out(error: Exception) -> bool:
+    """Whether the HTTP client waited too long."""
+    return any(kind.__name__ == "TimeoutException" for one in chain(error) for kind in type(one).__mro__)
 
 
 def _of_connection(error: Exception) -> bool:

@@ -5,12 +5,17 @@ however long it is. All clients, ours and those that LiteLLM makes for itself, u
 `install` replaces these by the ones in this module. An answer that passes them is complete, decompressed, and
 in a form that LiteLLM can read (see `wire`). The HTTP libraries limit the headers: 8 KB per line and 128
 lines, or 100 KB together.
+
+While LiteLLM only writes a request for `direct`, these transports keep the request and send nothing.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import aclosing, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -32,22 +37,52 @@ GZIP = b"\x1f\x8b"  # JSON never begins like this
 LEFT_OUT = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
 
 
+@dataclass(frozen=True)
+class Written:
+    """A request as LiteLLM wrote it.
+
+    Attributes:
+        request: the request, with its body read.
+        transport: the transport that would have sent it.
+    """
+
+    request: httpx.Request
+    transport: Any
+
+
+@dataclass
+class Desk:
+    """Where requests are kept instead of being sent.
+
+    Attributes:
+        written: the requests so far.
+        open: whether requests are still kept; LiteLLM's own tasks may outlive the call that started them.
+    """
+
+    written: list[Written] = field(default_factory=list)
+    open: bool = True
+
+
+DESK: ContextVar[Desk | None] = ContextVar("desk", default=None)
+# Gets the headers of each answer that LiteLLM receives, their names in lower case.
+HEARD: ContextVar[Callable[[Mapping[str, str]], None] | None] = ContextVar("heard", default=None)
+
+
 class Room:
     """The memory that answers occupy while they are read."""
 
     def __init__(self) -> None:
         self._taken = 0
 
-    async def read(self, response: httpx.Response) -> bytes:
+    async def read(self, stream: AsyncIterable[bytes]) -> bytes:
         """Read the body of an answer as it was sent.
 
         Raises:
             UnusableError: if there is no room for it.
         """
         body = bytearray()
-        assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
-            async with aclosing(aiter(response.stream)) as pieces:  # type: ignore[type-var]
+            async with aclosing(aiter(stream)) as pieces:  # type: ignore[type-var]
                 async for piece in pieces:
                     body += piece
                     self._taken += len(piece)
@@ -68,6 +103,7 @@ class GuardedAiohttp(aiohttp_transport.LiteLLMAiohttpTransport):  # type: ignore
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the answer is whole."""
+        await kept(self, request)
         request.headers["accept-encoding"] = "gzip"
         try:
             return await examined(request, await super().handle_async_request(request))
@@ -85,6 +121,7 @@ class GuardedHttpx(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the answer is whole."""
+        await kept(self, request)
         request.headers["accept-encoding"] = "gzip"
         try:
             return await examined(request, await super().handle_async_request(request))
@@ -115,21 +152,36 @@ def install() -> None:
     http_handler.HTTPHandler.create_client = _waiting_client
 
 
+async def kept(transport: Any, request: httpx.Request) -> None:
+    """Keep a request instead of sending it, while LiteLLM only writes it.
+
+    Raises:
+        httpx.ReadError: if it was kept. After a ConnectError LiteLLM would send the request again.
+    """
+    desk = DESK.get()
+    if desk is not None and desk.open:
+        await request.aread()
+        desk.written.append(Written(request, transport))
+        raise httpx.ReadError("the request was only written")
+
+
 async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Response:
     """Read an answer completely and check it.
 
     Raises:
         UnusableError: if it is too large, cannot be read, or points elsewhere.
     """
+    heard = HEARD.get()
+    if heard:
+        heard(dict(response.headers))
+    assert isinstance(response.stream, httpx.AsyncByteStream)
     try:
-        if 300 <= response.status_code < 400:
-            raise RedirectError(f"it points to {_where(request, response)} ({response.status_code})")
-        body = await ROOM.read(response)
+        place = str(response.headers.get("location", ""))
+        body = await whole(request.url, response.status_code, place, response.stream)
     finally:
         await response.aclose()
-    if body[:2] == GZIP:  # even if the headers do not say so
-        body = _unpacked(body)
-    status, body = mended(request.url.path, response.status_code, body, response.charset_encoding)
+    kind = response.headers.get("content-type")
+    status, body = mended(request.url.path, response.status_code, body, kind)
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in LEFT_OUT]
     answer = httpx.Response(status, headers=headers, content=body, request=request)
     if body[:1] == b"{":
@@ -137,11 +189,28 @@ async def examined(request: httpx.Request, response: httpx.Response) -> httpx.Re
     return answer
 
 
-def _where(request: httpx.Request, response: httpx.Response) -> str:
+async def whole(url: httpx.URL, status: int, place: str, stream: AsyncIterable[bytes]) -> bytes:
+    """The whole body of an answer, decompressed.
+
+    Args:
+        url: the address that was asked.
+        status: the status of the answer.
+        place: the address that it points to, if it is a redirect.
+        stream: its body.
+
+    Raises:
+        UnusableError: if it is too large, cannot be decompressed, or points elsewhere.
+    """
+    if 300 <= status < 400:
+        raise RedirectError(f"it points to {_where(url, place)} ({status})")
+    body = await ROOM.read(stream)
+    return _unpacked(body) if body[:2] == GZIP else body  # even if the headers do not say so
+
+
+def _where(url: httpx.URL, place: str) -> str:
     """The address that an answer points to."""
-    place = str(response.headers.get("location", ""))
     with suppress(httpx.InvalidURL, ValueError):  # then the header as it is
-        place = place and str(request.url.join(place))
+        place = place and str(url.join(place))
     return place[:200] or "nowhere"
 
 
@@ -178,4 +247,12 @@ def _waiting_client(handler: Any) -> Any:
     """A synchronous client without redirects; a few providers fetch a token with it."""
     client = _waiting(handler)
     client.follow_redirects = False
+    client.event_hooks = {"request": [_held_back]}
     return client
+
+
+def _held_back(request: httpx.Request) -> None:
+    """Send nothing through a synchronous client either, while LiteLLM only writes a request."""
+    desk = DESK.get()
+    if desk is not None and desk.open:
+        raise httpx.ReadError("a request before it was not sent")

@@ -65,6 +65,7 @@ HOSTS = {  # hosts that they do not name in the usual form
     "huggingface": ("router.huggingface.co",),
 }
 BASES = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"), "azure": ("AZURE_API_BASE",)}
+PLACEHOLDER = "none"  # what LiteLLM sends where there is no key
 
 
 def key_of(config: ModelConfig) -> str | None:
@@ -77,6 +78,17 @@ def key_of(config: ModelConfig) -> str | None:
     if config.api_base or not lends_openai(provider):  # LiteLLM finds the keys of the others
         return None
     return next((os.environ[name] for name in sorted(variables(provider)) if os.environ.get(name)), None)
+
+
+def known_keys(given: str | None, provider: str) -> list[str]:
+    """The keys that a request to a provider may carry.
+
+    Args:
+        given: the key that LiteLLM is given, if there is one.
+        provider: the provider, whose other keys are in the environment.
+    """
+    of_environment = (os.environ.get(name) for name in sorted(variables(provider)))
+    return [key for key in (given, *of_environment, PLACEHOLDER) if key]
 
 
 def is_set(variable: str | None) -> bool:

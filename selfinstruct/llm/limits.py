@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -243,7 +244,10 @@ async def within(seconds: float, answer: Awaitable[Answer]) -> Answer:
         TransientError: if it does not.
     """
     try:
-        return await asyncio.wait_for(answer, seconds + GRACE)
+        if sys.version_info < (3, 11):
+            return await asyncio.wait_for(answer, seconds + GRACE)
+        async with asyncio.timeout(seconds + GRACE):  # `wait_for` makes a task for each reply
+            return await answer
     except (asyncio.TimeoutError, TimeoutError) as error:
         raise TransientError(f"no reply within {seconds:g} s") from error
 

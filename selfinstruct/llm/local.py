@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +94,8 @@ class Local:
         ModelError: if the package that runs it is missing, or the weights cannot be loaded.
     """
 
+    noted: Callable[[str], None] | None = None  # see `Opened`
+
     def __init__(self, config: ModelConfig, weights: Path, context: int, threads: int | None) -> None:
         self._config, self._weights, self._context = config, weights, context
         self._threads = threads or _cores()
@@ -114,6 +116,7 @@ class Local:
         self._server = await asyncio.to_thread(self._started)
         base = f"{self._server.listening_address}/v1"
         self._provider = LiteLLM(self._config.model_copy(update={"api_base": base}))
+        self._provider.noted = self.noted
         await self._provider.prepare()
 
     async def close(self) -> None:

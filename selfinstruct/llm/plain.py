@@ -25,4 +25,4 @@ def shape_of(request: Request) -> str:
 
 def plain(request: Request) -> Request:
     """The same request with a plain prompt; a system message stays, as some models refuse one."""
-    return replace(request, prompt=PLAIN)
+    return replace(request, prompt=PLAIN, fixed=0)

@@ -20,6 +20,7 @@ from selfinstruct.llm import MODELS
 
 PRICES = "model_prices_and_context_window_backup.json"
 MILLION = 1_000_000
+BATCH = 0.5  # of the usual price, where the list has no price for batches
 # Providers with another name in the list: the provider asked for, and the providers with its entries.
 SAME = {"openai": ("text-completion-openai",), "bedrock": ("bedrock_converse",)}
 
@@ -31,14 +32,39 @@ class Price:
     Attributes:
         input: the price of tokens sent.
         output: the price of tokens received.
+        cached: the price of tokens sent that the provider has in its cache of prompts; None: as `input`.
+        cache_write: the price of tokens sent that it stores in this cache; None: as `input`.
+        batch: the prices of requests that are sent as a batch; None for half of these.
     """
 
     input: float
     output: float
+    cached: float | None = None
+    cache_write: float | None = None
+    batch: Price | None = None
 
-    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """The cost of a number of tokens, in US dollars."""
-        return (self.input * prompt_tokens + self.output * completion_tokens) / MILLION
+    def cost(
+        self,
+        prompt_tokens: float,
+        completion_tokens: float,
+        cached_tokens: float = 0,
+        cache_write_tokens: float = 0,
+    ) -> float:
+        """The cost of a number of tokens, in US dollars; the prompt's include those of the cache."""
+        new = prompt_tokens - cached_tokens - cache_write_tokens
+        cost = self.input * new + self.output * completion_tokens
+        cost += (self.input if self.cached is None else self.cached) * cached_tokens
+        cost += (self.input if self.cache_write is None else self.cache_write) * cache_write_tokens
+        return cost / MILLION
+
+    @property
+    def in_batch(self) -> Price:
+        """The price of requests that are sent as a batch."""
+        if self.batch:
+            return self.batch
+        cached = None if self.cached is None else BATCH * self.cached
+        written = None if self.cache_write is None else BATCH * self.cache_write
+        return Price(BATCH * self.input, BATCH * self.output, cached, written)
 
 
 def price_of(config: ModelConfig) -> Price | None:
@@ -47,26 +73,43 @@ def price_of(config: ModelConfig) -> Price | None:
     The user's own server (`api_base`) does not make a model free, since it may be a gateway that charges for
     it. For a free server, set a price of 0 in the recipe.
     """
-    if config.price:
-        return Price(config.price.input, config.price.output)
+    given = config.price
+    if given:
+        return Price(given.input, given.output, given.cached, given.cache_write)
     kind = MODELS.build(config.kind, config.options, "", [])
     if kind and kind.free:
         return Price(0.0, 0.0)
     return _listed(config.name)
 
 
+@lru_cache(maxsize=256)
 def _listed(name: str) -> Price | None:
     """The price in LiteLLM's list; None for a zero, which there means that nobody filled in a price."""
-    entry = _entry(name)
+    entry = entry_of(name)
     tiers = entry.get("tiered_pricing") or [entry]  # the first is for ordinary prompts
-    price = Price(
-        MILLION * (tiers[0].get("input_cost_per_token") or 0.0),
-        MILLION * (tiers[0].get("output_cost_per_token") or 0.0),
+    price = _from(tiers[0], "")
+    if not (price.input or price.output):
+        return None
+    batch = _from(tiers[0], "_batches")
+    return Price(price.input, price.output, price.cached, price.cache_write, batch if batch.input else None)
+
+
+def _from(entry: Mapping[str, Any], way: str) -> Price:
+    """The price in an entry; `way` is the end of the keys for another way to send requests."""
+
+    def listed(key: str) -> float:
+        return round(MILLION * (entry.get(f"{key}{way}") or 0.0), 9)
+
+    return Price(
+        listed("input_cost_per_token"),
+        listed("output_cost_per_token"),
+        listed("cache_read_input_token_cost") or None,
+        listed("cache_creation_input_token_cost") or None,
     )
-    return price if price.input or price.output else None
 
 
-def _entry(name: str) -> Mapping[str, Any]:
+def entry_of(name: str) -> Mapping[str, Any]:
+    """The entry of a model in LiteLLM's price list; empty if it has none."""
     listed = price_list()
     provider, _, bare = name.lower().partition("/")
     if name.lower() in listed:

@@ -8,24 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
-from selfinstruct.llm.answers import headers_in
+from selfinstruct.llm.direct.possible import DIRECT, THROUGH_LITELLM, why_not
+from selfinstruct.llm.direct.texts import CHAT, COMPLETION, VECTORS, Ask, NotDirectError, Texts
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.naming import misplaced_parameters
+from selfinstruct.llm.prompt_cache import form_of, least_marked, messages, texts_of, with_texts
 from selfinstruct.llm.reach import reach
-from selfinstruct.llm.responses import headers_of, replies_of, text_of
+from selfinstruct.llm.responses import COST, cost_of, mapping_of, replies_of, text_of
 from selfinstruct.llm.usage import sane, tokens_of
+from selfinstruct.monitor.collector import set_aside
 from selfinstruct.records import Reply, Request
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.direct.asking import Direct
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Otherwise the first request imports these: later requests would wait, and then be sent all at once.
@@ -49,13 +56,19 @@ def litellm() -> ModelKind:
 class LiteLLM:
     """A model behind LiteLLM; see `Model` and `EmbeddingModel`.
 
+    Attributes:
+        heard: gets the headers of each answer, their names in lower case, if it is set.
+        noted: gets the reason if the model cannot be asked directly although that was expected.
+
     Raises:
         ModelError: if `api_base` names a server that does not answer, or is needed but not set.
     """
 
+    heard: Callable[[Mapping[str, str]], None] | None = None
+    noted: Callable[[str], None] | None = None
+
     def __init__(self, config: ModelConfig) -> None:
         self._config, self.identity = config, config.api_base
-        self.heard: Callable[[Mapping[str, str]], None] | None = None
         provider = config.name.split("/")[0]
         if provider == "hosted_vllm" and not config.api_base:
             raise ModelError(f"{config.name}: {NO_ADDRESS}")
@@ -70,8 +83,12 @@ class LiteLLM:
         if key is None and (config.api_base or lends_openai(provider)):
             key = "none"  # otherwise LiteLLM takes a key from the environment, usually OpenAI's
         self._fixed["api_key"] = key
+        self._least = least_marked(config)
         self._library: Any = None
         self._pooled: Any = None
+        self._direct: Direct | None = None
+        self._reason = ""  # why nothing can be asked directly, although that was expected
+        self._told = {""}  # the reasons that were noted; none is no reason
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
@@ -80,20 +97,10 @@ class LiteLLM:
         if wrong:  # recipes are checked before; this is for requests from a plug-in
             raise ModelError(str(wrong))
         try:
-            if self._config.mode == "chat":
-                response = await self._library.acompletion(
-                    messages=_messages(first), **self._client(), **self._fixed, **first.sampling
-                )
-            else:
-                texts = [text_of(request) for request in requests]
-                response = await self._library.atext_completion(
-                    prompt=texts if several else texts[0], **self._client(), **self._fixed, **first.sampling
-                )
+            response = await self._answer(self._prompts(requests), mapping_of)
         except Exception as error:  # LiteLLM raises the errors of a dozen libraries; all are sorted here
-            self._hear(headers_in(error))
             refused = sort_failure(error, self._config)
             return [None] * len(requests) if several else [refused]  # which one was refused is unknown
-        self._hear(headers_of(response))
         return replies_of(response, self._config, requests)
 
     def space(self, dimensions: int | None) -> Any:
@@ -102,44 +109,111 @@ class LiteLLM:
 
     async def embed(self, texts: Sequence[str], dimensions: int | None) -> Reply:
         """See `EmbeddingModel`."""
-        options = {} if dimensions is None else {"dimensions": dimensions}
-        client = self._client() if self._config.name.split("/")[0] in OPENAI else {}
         try:
-            response = await self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
+            asked = Texts(VECTORS, dimensions, texts, self._embedding(dimensions), listed=True)
+            response = await self._answer(asked, _vectors_of)
         except Exception as error:  # as in `complete`
-            self._hear(headers_in(error))
             return sort_failure(error, self._config)
-        self._hear(headers_of(response))
         try:
-            rows = sorted(response.data, key=lambda row: row["index"])
+            rows = sorted(response["data"], key=lambda row: row["index"])
             vectors = [row["embedding"] for row in rows]
         except (KeyError, TypeError) as error:
             raise TransientError("the server failed: its reply has no vectors") from error
-        hidden, text = getattr(response, "_hidden_params", None) or {}, "\n".join(texts)
-        tokens = sane(getattr(getattr(response, "usage", None), "prompt_tokens", None), text)
+        text = "\n".join(texts)
+        tokens = sane((response.get("usage") or {}).get("prompt_tokens"), text)
         reply = Reply("", model=self._config.name, vectors=vectors, counted=tokens is None)
         if tokens is None:
             return replace(reply, prompt_tokens=tokens_of(text))
-        return replace(reply, prompt_tokens=tokens, cost_usd=hidden.get("response_cost"))
+        return replace(reply, prompt_tokens=tokens, cost_usd=response.get(COST))
 
     async def prepare(self) -> None:
         """See `Model`. LiteLLM's import takes seconds, so it runs in a thread and other work goes on."""
-        if self._config.api_base:
-            await asyncio.to_thread(reach, self._config.api_base)
+        config = self._config
+        if config.api_base:
+            await asyncio.to_thread(reach, config.api_base)
         self._library = await asyncio.to_thread(load)
-        if self._config.name.partition("/")[0] in ADDRESSED:
-            found = self._library.get_llm_provider(self._config.name, api_base=self._config.api_base)
+        if config.name.partition("/")[0] in ADDRESSED:
+            found = self._library.get_llm_provider(config.name, api_base=config.api_base)
             if not found[3]:
-                raise ModelError(f"{self._config.name}: {NO_ADDRESS}")
+                raise ModelError(f"{config.name}: {NO_ADDRESS}")
+        if config.transport != THROUGH_LITELLM and not why_not(config):
+            try:
+                from selfinstruct.llm.direct.asking import Direct
+            except ImportError as error:
+                self._reason = f"LiteLLM has changed ({error})"
+                return
+            self._direct = Direct(self._library, config, self._fixed["api_key"])
 
     async def close(self) -> None:
         """See `Model`."""
+        if self._direct is not None:
+            await self._direct.close()
         if self._library is not None:
             await release(self._library, self._pooled)
 
-    def _hear(self, headers: Mapping[str, str]) -> None:
-        if self.heard and headers:
-            self.heard(headers)
+    async def _answer(self, texts: Texts, mapped: Callable[[Any], dict[str, Any]]) -> Mapping[str, Any]:
+        """The answer, asked for directly if that is possible, and otherwise through LiteLLM's call.
+
+        Args:
+            texts: what is asked.
+            mapped: makes a mapping of LiteLLM's response.
+        """
+        reason = self._reason
+        if self._direct:
+            try:
+                return await self._direct.ask(texts, self.heard)
+            except NotDirectError as error:
+                reason = str(error)
+        if reason and self._config.transport == DIRECT:
+            whole = f"{self._config.name} cannot be asked directly: {reason}; leave model.transport out"
+            raise ModelError(whole)
+        from selfinstruct.llm.guard import HEARD
+
+        token = HEARD.set(self.heard)
+        try:
+            response = await texts.ask(texts.texts, texts.seed)
+        finally:
+            HEARD.reset(token)
+        if self.noted and reason not in self._told:
+            self._told.add(reason)
+            self.noted(reason)
+        return mapped(response)
+
+    def _prompts(self, requests: Sequence[Request]) -> Texts:
+        """What these requests ask."""
+        first, several = requests[0], len(requests) > 1
+        seed, sampling = _without_seed(first.sampling)
+        if self._config.mode == "chat":
+            written = messages(first, self._least)
+            texts = texts_of(written)
+            shape = (form_of(written), *_parameters(first, seed))
+            return Texts(CHAT, shape, texts, self._chat(written, sampling), seed)
+        texts = [text_of(request) for request in requests]
+        of_all = (several, *_parameters(first, seed))
+        return Texts(COMPLETION, of_all, texts, self._completion(sampling, several), seed, several)
+
+    def _chat(self, written: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> Ask:
+        async def ask(texts: Sequence[str], seed: int | None) -> Any:
+            keys = {**self._client(), **self._fixed, **sampling, **_seeded(seed)}
+            return await self._library.acompletion(messages=with_texts(written, texts), **keys)
+
+        return ask
+
+    def _completion(self, sampling: Mapping[str, Any], several: bool) -> Ask:
+        async def ask(texts: Sequence[str], seed: int | None) -> Any:
+            prompt = list(texts) if several else texts[0]
+            keys = {**self._client(), **self._fixed, **sampling, **_seeded(seed)}
+            return await self._library.atext_completion(prompt=prompt, **keys)
+
+        return ask
+
+    def _embedding(self, dimensions: int | None) -> Ask:
+        async def ask(texts: Sequence[str], seed: int | None) -> Any:
+            client = self._client() if self._config.name.split("/")[0] in OPENAI else {}
+            options = {} if dimensions is None else {"dimensions": dimensions}
+            return await self._library.aembedding(input=list(texts), **client, **self._fixed, **options)
+
+        return ask
 
     def _client(self) -> dict[str, Any]:
         """One pooled OpenAI client, if LiteLLM accepts one from us.
@@ -171,11 +245,15 @@ def load() -> Any:
         )  # otherwise it warns about each finish reason that it does not know
     warnings.filterwarnings("ignore", module="pydantic")  # about LiteLLM's response types, not ours
     warnings.filterwarnings("ignore", message=GIVEN_UP, category=RuntimeWarning)
-    import litellm as library
+    with nullcontext() if "litellm" in sys.modules else set_aside():
+        import litellm as library
 
-    for module in NEEDED_FIRST:
-        import_module(module)
-    from selfinstruct.llm import anonymous, guard
+        for module in NEEDED_FIRST:
+            import_module(module)
+        from selfinstruct.llm import anonymous, guard
+
+        with suppress(ImportError):  # then `prepare` finds out
+            from selfinstruct.llm.direct import asking  # noqa: F401  later it would keep requests waiting
 
     guard.install()
     anonymous.install()
@@ -211,6 +289,23 @@ def _openai_client(key: str, base: str | None, timeout: float, anonymous: bool) 
     return kind(api_key=key, base_url=base, http_client=over, timeout=timeout)
 
 
-def _messages(request: Request) -> list[dict[str, str]]:
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return [*system, {"role": "user", "content": request.prompt}]
+def _vectors_of(response: Any) -> dict[str, Any]:
+    """LiteLLM's response to texts as a mapping."""
+    usage = {"prompt_tokens": getattr(getattr(response, "usage", None), "prompt_tokens", None)}
+    return {"data": response.data, "usage": usage, COST: cost_of(response)}
+
+
+def _without_seed(sampling: Mapping[str, Any]) -> tuple[int | None, Mapping[str, Any]]:
+    """The seed, and the other parameters."""
+    if type(sampling.get("seed")) is not int:
+        return None, sampling
+    return sampling["seed"], {key: value for key, value in sampling.items() if key != "seed"}
+
+
+def _parameters(request: Request, seed: int | None) -> tuple[object, ...]:
+    """A key for the parameters except the seed."""
+    return seed is None, request.parameters if seed is None else repr(_without_seed(request.sampling)[1])
+
+
+def _seeded(seed: int | None) -> dict[str, int]:
+    return {} if seed is None else {"seed": seed}

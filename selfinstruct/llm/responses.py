@@ -1,4 +1,7 @@
-"""Turn LiteLLM's response into replies: each choice's text, its thought, why it ended, and its cost.
+"""Turn a response into replies: each choice's text, its thought, why it ended, and its cost.
+
+A response is a mapping in OpenAI's form, as `wire` leaves it, with LiteLLM's finish reasons; `mapping_of`
+makes one of LiteLLM's own response.
 
 If a server returns a thought separately from the text, the thought is put before the text, between `<think>`
 and `</think>`, as models write it themselves, so that a reply has only one form.
@@ -6,8 +9,9 @@ and `</think>`, as models write it themselves, so that a reply has only one form
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +23,8 @@ from selfinstruct.parse.replies import BROKEN_OFF, CONTENT_FILTER, NO_CHOICES
 from selfinstruct.records import Reply, Request
 
 LENGTH = "length"
-OF_PROVIDER = "llm_provider-"  # what LiteLLM puts before the names of a provider's headers
+COST = "cost_usd"  # the key of the cost in a response, if the provider or LiteLLM said it
+FURTHER = "provider_specific_fields"  # where LiteLLM keeps what OpenAI's form does not have
 # Finish reasons of providers that LiteLLM takes for a normal end, or drops.
 MEANT = {
     BROKEN_OFF: "error network_error server_error insufficient_system_resource engine_overloaded failed"
@@ -53,7 +58,24 @@ class Choice:
     error: str | None = None
 
 
-def replies_of(response: Any, config: ModelConfig, requests: Sequence[Request]) -> list[Reply | None]:
+def mapping_of(response: Any) -> dict[str, Any]:
+    """LiteLLM's response to prompts as a mapping."""
+    found: dict[str, Any] = response.model_dump()
+    for choice in found.get("choices") or []:
+        for part in (choice, choice.get("message") or {}):
+            part.update({key: value for key, value in (part.get(FURTHER) or {}).items() if value})
+    return {**found, COST: cost_of(response)}
+
+
+def cost_of(response: Any) -> float | None:
+    """The cost of LiteLLM's response in US dollars."""
+    cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost")
+    return None if cost is None else float(cost)
+
+
+def replies_of(
+    response: Mapping[str, Any], config: ModelConfig, requests: Sequence[Request]
+) -> list[Reply | None]:
     """One reply for each request; None for one of several without a choice. Usage is divided by length.
 
     Raises:
@@ -85,43 +107,34 @@ def text_of(request: Request) -> str:
     return f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
 
 
-def _choices(response: Any, config: ModelConfig) -> Iterator[Choice]:
-    for place, one in enumerate(getattr(response, "choices", None) or []):
-        holder = getattr(one, "message", None) if config.mode == "chat" else one
-        content = (
-            None if holder is None else getattr(holder, "content" if config.mode == "chat" else "text", None)
-        )
+def _choices(response: Mapping[str, Any], config: ModelConfig) -> Iterator[Choice]:
+    for place, one in enumerate(response.get("choices") or []):
+        holder = one.get("message") if config.mode == "chat" else one
+        content = None if holder is None else holder.get("content" if config.mode == "chat" else "text")
         if holder is None or (content is None and config.mode == "completion"):
             continue  # there was none; LiteLLM makes one up in completion mode
-        said = _native(one)
-        reason = MEANING.get(said.lower(), one.finish_reason or "stop")
-        index = getattr(one, "index", None)
-        refusal = _field(holder, "refusal")
+        said = str(one.get(NATIVE) or one.get("finish_reason") or "stop")
+        reason = MEANING.get(said.lower(), one.get("finish_reason") or "stop")
+        index = one.get("index")
+        refusal = _text(holder, "refusal")
         text = _with_thought(_thought(holder), content or _arguments(holder), reason)
         if refusal and not content:
             reason = CONTENT_FILTER
         yield Choice(place if index is None else index, text, reason, said, refusal if not content else None)
 
 
-def _native(choice: Any) -> str:
-    """Why a choice ended, in the provider's own words."""
-    own = getattr(choice, NATIVE, None) or _field(choice, NATIVE)
-    return str(own or choice.finish_reason or "stop")
-
-
-def _field(holder: Any, name: str) -> str | None:
-    """A text of the provider in a field that OpenAI's form does not have."""
-    found = (getattr(holder, "provider_specific_fields", None) or {}).get(name) or getattr(holder, name, None)
+def _text(holder: Mapping[str, Any], name: str) -> str | None:
+    """A text of the provider in a field that may be missing, or of another type."""
+    found = holder.get(name)
     return found if isinstance(found, str) and found else None
 
 
-def _thought(holder: Any) -> str:
+def _thought(holder: Mapping[str, Any]) -> str:
     """The model's thought before its answer, as text."""
-    for name in ("reasoning_content", "reasoning"):
-        found = _field(holder, name)
-        if found:
-            return found
-    blocks = getattr(holder, "thinking_blocks", None) or []
+    found = _text(holder, "reasoning_content") or _text(holder, "reasoning")
+    if found:
+        return found
+    blocks = holder.get("thinking_blocks") or []
     return "\n".join(str(block.get("thinking") or "") for block in blocks if isinstance(block, dict)).strip()
 
 
@@ -134,11 +147,12 @@ def _with_thought(thought: str, content: str, reason: str) -> str:
     return begin if reason == LENGTH else f"{begin}</think>"
 
 
-def _arguments(holder: Any) -> str:
+def _arguments(holder: Mapping[str, Any]) -> str:
     """The arguments of a model's tool calls; some models write all JSON there, as their answer."""
-    calls: list[Any] = [getattr(call, "function", None) for call in getattr(holder, "tool_calls", None) or []]
-    calls.append(getattr(holder, "function_call", None))
-    return "\n".join(str(call.arguments) for call in calls if getattr(call, "arguments", None))
+    calls = [call.get("function") for call in holder.get("tool_calls") or []]
+    calls.append(holder.get("function_call"))
+    given = [call.get("arguments") for call in calls if isinstance(call, Mapping)]
+    return "\n".join(one if isinstance(one, str) else json.dumps(one) for one in given if one)
 
 
 def _failed(choices: list[Choice], usage: Usage, config: ModelConfig) -> TransientError:
@@ -152,12 +166,16 @@ def _failed(choices: list[Choice], usage: Usage, config: ModelConfig) -> Transie
 
 
 def _reply(
-    response: Any, config: ModelConfig, choices: list[Choice], usage: Usage, sent: float, said: float
+    response: Mapping[str, Any],
+    config: ModelConfig,
+    choices: list[Choice],
+    usage: Usage,
+    sent: float,
+    said: float,
 ) -> Reply:
     """A reply with these choices, and with its share of the tokens sent and received."""
-    hidden = getattr(response, "_hidden_params", None) or {}
-    cost = None if usage.counted else hidden.get("response_cost")
-    name = getattr(response, "model", None) or config.name
+    cost = None if usage.counted else response.get(COST)
+    name = response.get("model") or config.name
     provider = config.name.split("/")[0]
     return Reply(
         text=choices[0].text,
@@ -169,6 +187,8 @@ def _reply(
         error=choices[0].error if len(choices) == 1 else None,  # otherwise it would count for all
         others=tuple((choice.text, choice.finish_reason) for choice in choices[1:]),
         counted=usage.counted,
+        cached_tokens=round(usage.cached * sent),
+        cache_write_tokens=round(usage.written * sent),
     )
 
 
@@ -176,18 +196,3 @@ def _shares(lengths: list[int]) -> list[float]:
     """Each length's share of the sum; equal shares if the sum is zero."""
     whole = sum(lengths)
     return [length / whole if whole else 1 / len(lengths) for length in lengths]
-
-
-def headers_of(response: Any) -> dict[str, str]:
-    """The provider's headers as LiteLLM passes them on, their names in lower case; empty if it does not.
-
-    LiteLLM 1.106 has none of a text completion, of Gemini, and of `hosted_vllm` embeddings.
-    """
-    hidden = getattr(response, "_hidden_params", None) or {}
-    passed_on = hidden.get("additional_headers") if isinstance(hidden, dict) else None
-    before = len(OF_PROVIDER)
-    return {
-        str(name)[before:].lower(): str(value)
-        for name, value in (passed_on or {}).items()
-        if str(name).startswith(OF_PROVIDER)
-    }

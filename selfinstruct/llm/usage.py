@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,11 @@ from selfinstruct.llm.tokens import count
 # A provider's number may be larger than the text's own: it includes templates and hidden thinking.
 MOST_A_CHARACTER, SENT_BESIDES, THOUGHT_BESIDES = 100, 10_000, 300_000
 MOST_COUNTED = 20_000  # characters; the rest of a longer text is assumed to be like its beginning
+# Where providers put the tokens that they read from their cache of prompts, and those that they stored there.
+# The first name that is there counts. OpenAI, and LiteLLM for others; Anthropic; DeepSeek; Gemini.
+DETAILS = "prompt_tokens_details"
+READ = ("cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens", "cachedContentTokenCount")
+WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
 
 
 @dataclass(frozen=True)
@@ -20,28 +26,33 @@ class Usage:
         sent: the tokens of the prompt.
         said: the tokens of the reply, including its thinking.
         counted: whether we counted one of the two ourselves.
+        cached: those of `sent` that the provider had in its cache of prompts.
+        written: those of `sent` that it stored there, if it says so; some providers bill them separately.
     """
 
     sent: int
     said: int
     counted: bool
+    cached: int = 0
+    written: int = 0
 
 
-def usage_of(response: Any, asked: str, answered: str) -> Usage:
+def usage_of(response: Mapping[str, Any], asked: str, answered: str) -> Usage:
     """The tokens of a response.
 
     Args:
-        response: LiteLLM's response.
+        response: the response; see `responses`.
         asked: the text that was sent.
         answered: the text of all choices together.
     """
-    given = getattr(response, "usage", None)
-    sent = sane(getattr(given, "prompt_tokens", None), asked, SENT_BESIDES)
-    said = sane(getattr(given, "completion_tokens", None), answered, THOUGHT_BESIDES)
-    counted = sent is None or said is None
-    return Usage(
-        tokens_of(asked) if sent is None else sent, tokens_of(answered) if said is None else said, counted
-    )
+    given = response.get("usage") or {}
+    sent = sane(given.get("prompt_tokens"), asked, SENT_BESIDES)
+    said = sane(given.get("completion_tokens"), answered, THOUGHT_BESIDES)
+    if sent is None or said is None:
+        sent = tokens_of(asked) if sent is None else sent
+        return Usage(sent, tokens_of(answered) if said is None else said, True)
+    cached = min(_first(given, READ), sent)
+    return Usage(sent, said, False, cached, min(_first(given, WRITTEN), sent - cached))
 
 
 def sane(number: Any, text: str, besides: int = 0) -> int | None:
@@ -58,3 +69,13 @@ def tokens_of(text: str) -> int:
     if len(text) <= MOST_COUNTED:
         return count(text)
     return round(count(text[:MOST_COUNTED]) * len(text) / MOST_COUNTED)
+
+
+def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The first positive number with one of these names, in the details of a usage or in the usage itself."""
+    for holder in (usage.get(DETAILS) or {}, usage):
+        for name in names:
+            number = holder.get(name)
+            if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+                return number
+    return 0

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from selfinstruct.llm.bodies import cut_error, named, parsed
+from selfinstruct.llm.bodies import LONGEST_NAME, cut_error, named, parsed
 
 OPENAI, ANTHROPIC = ("/completions", "/embeddings"), "/messages"  # the ends of their paths
 TUNING = ("/files", "/fine_tuning/")  # parts of the paths of tuning jobs, whose answers need no repair
@@ -20,12 +21,12 @@ TEXTS = ("text", "output_text")  # types of a part that is text
 NATIVE = "native_finish_reason"  # LiteLLM keeps the provider's own reason here in chat mode
 FAILED = 502
 CUT = ("model_context_window_exceeded", "pause_turn")  # Anthropic's, which LiteLLM takes for a normal end
+MOST_KINDS = 100  # of tokens
 MOST = 10**15  # a larger number is not a number of tokens, a time or an index
 # The keys that are kept, with their types.
 ANSWER: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "object", "model", "service_tier", "system_fingerprint"), str),
     "created": int,
-    "usage": dict,
     "error": object,
 }
 CHOICE: Mapping[str, type | tuple[type, ...]] = {
@@ -40,7 +41,7 @@ MESSAGE: Mapping[str, type | tuple[type, ...]] = {
     "thinking_blocks": list,
 }
 # The model's own text, which is kept whole; everything else is cut, so that no reader gets stuck.
-CONTENT = ("message", "text", "content", "refusal", "reasoning_content", "reasoning", "thinking_blocks")
+CONTENT = {"message", "text", "content", "refusal", "reasoning_content", "reasoning", "thinking_blocks"}
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -52,26 +53,34 @@ class RedirectError(UnusableError):
     """An answer points to another address."""
 
 
-def mended(path: str, status: int, content: bytes, charset: str | None = None) -> tuple[int, bytes]:
-    """The status and the body of an answer; an error is cut, a good one is repaired if its form is known.
+def mended(path: str, status: int, content: bytes, kind: str | None = None) -> tuple[int, bytes]:
+    """The status and the body of an answer, as LiteLLM gets them; see `read`."""
+    status, body = read(path, status, content, kind)
+    return status, body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def read(
+    path: str, status: int, content: bytes, kind: str | None = None
+) -> tuple[int, bytes | dict[str, Any]]:
+    """The status and the body of an answer: an error is cut, a good one is repaired if its form is known.
 
     Args:
         path: the path of the request, which shows the form.
         status: the status of the answer.
         content: its body.
-        charset: the encoding of the body, if the answer names one.
+        kind: its content type.
 
     Raises:
         UnusableError: if it cannot be read.
     """
     if status >= 400:
-        return status, cut_error(content, charset)
+        return status, cut_error(content, kind)
     if 200 <= status < 300 and any(part in path for part in TUNING):
-        _read(content, charset)  # LiteLLM would take an HTML page for an answer
+        json_object(content, kind)  # LiteLLM would take an HTML page for an answer
         return status, content
     if not 200 <= status < 300 or not path.endswith((*OPENAI, ANTHROPIC)):
         return status, content
-    body = _read(content, charset)
+    body = json_object(content, kind)
     if path.endswith(ANTHROPIC):
         if body.get("stop_reason") in CUT:
             body["stop_reason"] = "max_tokens"
@@ -82,14 +91,14 @@ def mended(path: str, status: int, content: bytes, charset: str | None = None) -
     else:
         body = mend(body)
         if body.get("error") and not body["choices"]:
-            return _status(body["error"]), cut_error(json.dumps(body).encode())
-    return status, json.dumps(body).encode()
+            return status_of(body["error"]), cut_error(json.dumps(body).encode())
+    return status, body
 
 
 def mend(body: Mapping[str, Any]) -> dict[str, Any]:
     """An answer in OpenAI's form, with only the values that are read."""
     kept = _kept(body, ANSWER)
-    kept["usage"] = _usage(kept.get("usage"))
+    kept["usage"] = _usage(body.get("usage"))
     choices = enumerate(_dicts(body.get("choices")))
     kept["choices"] = [mended for place, choice in choices if (mended := _choice(choice, place))]
     if body.get("error") and not kept["choices"]:
@@ -97,22 +106,28 @@ def mend(body: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _read(content: bytes, charset: str | None) -> dict[str, Any]:
+def json_object(content: bytes, kind: str | None = None) -> dict[str, Any]:
+    """The JSON object that a body is.
+
+    Raises:
+        UnusableError: if it is something else.
+    """
     try:
-        body = parsed(content, charset)
+        body = parsed(content, kind)
     except (ValueError, RecursionError) as error:
         why = "it nests too deeply" if isinstance(error, RecursionError) else "it is not valid JSON"
-        raise UnusableError(_unreadable(why if content.strip() else "it is empty")) from error
+        raise UnusableError(unreadable(why if content.strip() else "it is empty")) from error
     if not isinstance(body, dict):
-        raise UnusableError(_unreadable("it is not a JSON object"))
+        raise UnusableError(unreadable("it is not a JSON object"))
     return body
 
 
-def _unreadable(why: str) -> str:
+def unreadable(why: str) -> str:
+    """The message about a reply that cannot be read."""
     return f"its reply cannot be read; is model.api_base right? ({why})"
 
 
-def _status(error: Any) -> int:
+def status_of(error: Any) -> int:
     """The status that an error with status 200 should have."""
     code = error.get("code") if isinstance(error, dict) else None
     return code if type(code) is int and 400 <= code < 600 else FAILED
@@ -120,11 +135,13 @@ def _status(error: Any) -> int:
 
 def _kept(given: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
     """The values of a part of an answer that have known keys and the right types."""
-    return {
-        key: given[key] if key in CONTENT else named(given[key])
-        for key, kind in types.items()
-        if given.get(key) is not None and isinstance(given[key], kind) and _sane(given[key], kind)
-    }
+    kept = {}
+    for key, value in given.items():
+        kind = types.get(key)
+        if kind is None or value is None or not isinstance(value, kind) or not _sane(value, kind):
+            continue
+        kept[key] = value if key in CONTENT else named(value)
+    return kept
 
 
 def _sane(value: Any, kind: object) -> bool:
@@ -135,15 +152,16 @@ def _usage(usage: Any) -> dict[str, Any] | None:
     """A usage with only its numbers; None if they are not possible, and the tokens are counted instead."""
     if not isinstance(usage, dict):
         return None
-    numbers = {key: value for key, value in usage.items() if _is_number(value)}
-    if any(usage.get(key) is not None and type(numbers.get(key)) is not int for key in COUNTS):
+    kept: dict[str, Any] = {}
+    for key, value in islice(usage.items(), MOST_KINDS):
+        if _is_number(value):
+            kept[key[:LONGEST_NAME]] = value
+        elif isinstance(value, dict):
+            numbers = islice(value.items(), MOST_KINDS)
+            kept[key[:LONGEST_NAME]] = {name[:LONGEST_NAME]: one for name, one in numbers if _is_number(one)}
+    if any(usage.get(key) is not None and type(kept.get(key)) is not int for key in COUNTS):
         return None
-    details = {
-        key: {name: number for name, number in value.items() if _is_number(number)}
-        for key, value in usage.items()
-        if isinstance(value, dict)
-    }
-    return {**numbers, **details}
+    return kept
 
 
 def _is_number(value: Any) -> bool:

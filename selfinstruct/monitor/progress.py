@@ -33,6 +33,8 @@ class Tally:
     candidates: int
     tokens: int
     cost_usd: float | None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0  # those of the prompts that the provider had in its cache
     in_flight: int = 0
     slowed: str = ""
     began: float = field(default_factory=time.monotonic)
@@ -48,13 +50,10 @@ class Tally:
             f"{self.accepted / self.candidates:.0%} of {self.candidates} accepted" if self.candidates else ""
         )
         cost = "" if not self.cost_usd else f"${self.cost_usd:.4f}"
-        parts = [
-            _time_left(self),
-            rate,
-            cost,
-            f"{_short(self.tokens)} tokens",
-            f"{self.in_flight} in flight{self.slowed}",
-        ]
+        cached = f", {self.cached_tokens / self.prompt_tokens:.0%} cached" if self.cached_tokens else ""
+        tokens = f"{_short(self.tokens)} tokens{cached and f' ({_short(self.prompt_tokens)} sent{cached})'}"
+        flying = f"{self.in_flight} in flight{self.slowed}"
+        parts = [_time_left(self), rate, cost, tokens, flying]
         return _fitting(parts, room)
 
 
@@ -127,6 +126,8 @@ class Progress:
             stats.candidates,
             stats.paid_tokens,
             stats.paid_usd,
+            stats.prompt_tokens,
+            stats.cached_tokens,
             done_before=done,
         )
         with self._showing(self._tally):
@@ -167,6 +168,8 @@ class Progress:
         self._tally.in_flight += sent
         if reply and reply.attempts:
             self._tally.tokens += reply.prompt_tokens + reply.completion_tokens
+            self._tally.prompt_tokens += reply.prompt_tokens
+            self._tally.cached_tokens += reply.cached_tokens
             self._tally.cost_usd = (self._tally.cost_usd or 0.0) + (reply.cost_usd or 0.0)
         self._refresh()
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from selfinstruct.records import Reply
+from selfinstruct.safety.screens import screen_of
 
 # Regular expressions for the marks that open and close a thought; upper and lower case are the same.
 MARKS = (
@@ -55,6 +56,7 @@ _CLOSINGS = [re.compile(closing, re.IGNORECASE) for _, closing in MARKS]
 _CLOSING = re.compile("|".join(f"({closing})" for _, closing in MARKS), re.IGNORECASE)
 _OPENINGS = [re.compile(opening, re.IGNORECASE) for opening, _ in MARKS]
 _LINES = [re.compile(rf"^[ \t]*{opening}", re.IGNORECASE | re.MULTILINE) for opening, _ in MARKS]
+_ANY = screen_of("|".join(mark for marks in MARKS for mark in marks))
 _JSON = re.compile(r"[\[{]\s*[\"\[{]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*("?)', re.DOTALL)
 _QUOTE = re.compile(rf"(?:\A|[\s(（])[{QUOTES}]\Z|`\Z")  # a quotation mark that opens a quotation
@@ -94,6 +96,8 @@ def said_in(reply: Reply, prose: bool = True) -> Said:
 
 def parted(text: str, prose: bool = True) -> tuple[str, bool, bool]:
     """The answer, whether there is a thought, and whether the text ends within one."""
+    if _ANY.excludes(text):
+        return text, False, False
     place, thinks = 0, False
     for _ in range(MOST):
         opening = _OPENING.match(text, place)

@@ -18,8 +18,9 @@ from selfinstruct.journal.stage_stats import StageStats
 from selfinstruct.journal.store import Journal
 from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import Price, price_of
+from selfinstruct.plan.cached import Saving, saving
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.recipe.size import REPLY, SAMPLES, UNBOUNDED, size
+from selfinstruct.recipe.size import REPLY, SAMPLES, UNBOUNDED, Size, size
 from selfinstruct.records import ACCEPTED, OTHERWISE
 from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import JOURNAL, in_use
@@ -67,12 +68,14 @@ class Estimate:
         spent: what the run has spent so far.
         assumed: the assumptions where the run has shown nothing yet, in words.
         shown: what the run in the folder has shown, in words.
+        savings: what the providers' caches of prompts are expected to save; not taken off the costs.
     """
 
     stages: list[StageEstimate]
     spent: Spent
     assumed: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+    savings: list[Saving] = field(default_factory=list)
 
     @property
     def requests(self) -> Range:
@@ -137,6 +140,7 @@ class _Estimator:
         self._yields: list[str] = []
         self._thirds: list[str] = []
         self._unbounded: list[str] = []
+        self._savings: list[Saving] = []
         self._counted = self._tried = False
 
     def estimate(self) -> Estimate:
@@ -147,7 +151,7 @@ class _Estimator:
             if stage.prompts:
                 stages.append(self._priced(stage, ahead, shown))
                 stages += self._of_filters(stage, ahead, bool(shown))
-        return Estimate(stages, self._spent(), self._assumed(), self._shown)
+        return Estimate(stages, self._spent(), self._assumed(), self._shown, self._savings)
 
     def _ahead(self, stage: Stage, shown: _Shown | None) -> Forecast:
         """The work that a stage has left; also notes how many records there will be."""
@@ -183,7 +187,11 @@ class _Estimator:
 
     def _priced(self, stage: Stage, ahead: Forecast, shown: _Shown | None) -> StageEstimate:
         requests = ahead.requests
-        prompt, completion = self._tokens(stage, shown)
+        recipe = self._recipe
+        one = size(recipe.config, recipe.stages, stage, recipe.seeds)
+        if saved := saving(stage, one, requests):
+            self._savings.append(saved)
+        prompt, completion = self._tokens(stage, shown, one)
         if shown:
             length = f"{shown.prompt:,.0f} tokens per prompt and {shown.completion:,.0f} per reply"
             self._shown.append(f"{stage.name}: {ahead.pace}{length}, in its last {shown.replies} replies")
@@ -219,12 +227,10 @@ class _Estimator:
             yield StageEstimate(f"{stage.name}.{name}", requests, sent, Range(), cost)
             self._tried |= not (before and shown)
 
-    def _tokens(self, stage: Stage, shown: _Shown | None) -> tuple[Range, Range]:
+    def _tokens(self, stage: Stage, shown: _Shown | None, one: Size) -> tuple[Range, Range]:
         """The tokens of a prompt and of a reply."""
         if shown and shown.prompt and shown.completion:
             return around(shown.prompt, SHOWN), around(shown.completion, SHOWN)
-        recipe = self._recipe
-        one = size(recipe.config, recipe.stages, stage, recipe.seeds)
         self._counted = True
         (self._thirds if one.bounded else self._unbounded).append(stage.name)
         return exactly(one.prompt), around(one.reply, REPLY)

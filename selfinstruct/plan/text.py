@@ -7,8 +7,9 @@ from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm import MODELS
+from selfinstruct.llm.direct.possible import LITELLM, way
 from selfinstruct.llm.prices import price_of
-from selfinstruct.plan import seed_lint
+from selfinstruct.plan import cached, seed_lint
 from selfinstruct.plan.estimate import Estimate, estimate
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.size import unpriced
@@ -59,7 +60,7 @@ def plan(recipe: Recipe, path: Path) -> str:
         lines.append(f"           dataset/{export.file} ({name}, {seeded})")
     if recipe.wanting:
         lines += ["", *(f"  before a run  {fault}" for fault in recipe.wanting)]
-    noted = [*recipe.warnings, *seed_lint.notes(recipe)]
+    noted = [*recipe.warnings, *seed_lint.notes(recipe), *cached.notes(recipe)]
     if noted:
         lines += ["", *(f"  note: {note}" for note in noted)]
     return "\n".join(lines)
@@ -103,6 +104,7 @@ def _asked(stage: Stage) -> list[str]:
     return [
         f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
         *([f"  then     {', '.join(other.name for other in stage.fallbacks)}"] if stage.fallbacks else []),
+        *([f"  sent     {way(model)}"] if model.kind == LITELLM else []),
         *_terms(model),
         f"  sampling {shown}",
     ]
@@ -112,7 +114,9 @@ def _terms(model: ModelConfig) -> list[str]:
     """The price of a model, and its limits per minute; empty if it is free and has no limits."""
     lines, price = [], price_of(model)
     if price and (price.input or price.output):
-        lines.append(f"  price    ${price.input:,.2f} sent, ${price.output:,.2f} received per million tokens")
+        again = "" if price.cached is None else f" (${price.cached:,.3g} from its cache)"
+        words = f"${price.input:,.2f} sent{again}, ${price.output:,.2f} received per million tokens"
+        lines.append(f"  price    {words}")
     limits = {"requests": model.requests_per_minute, "tokens": model.tokens_per_minute}
     known = [f"{limit:,.15g} {what}" for what, limit in limits.items() if limit is not None]
     return [*lines, f"  limits   {', '.join(known)} per minute"] if known else lines
@@ -149,7 +153,8 @@ def _spending(recipe: Recipe, ahead: Estimate) -> list[str]:
     lines += _budget(recipe, ahead)
     for name, remedy in unpriced(recipe.config, recipe.stages).items():
         lines.append(f"  cost     no price is known for {name}: {remedy}")
-    for label, notes in (("shown", ahead.shown), ("assumed", ahead.assumed)):
+    saved = cached.lines(ahead.savings)
+    for label, notes in (("cache", saved), ("shown", ahead.shown), ("assumed", ahead.assumed)):
         lines += [f"  {'' if row else label:<8} {note}" for row, note in enumerate(notes)]
     return lines
 

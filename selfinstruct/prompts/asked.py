@@ -51,12 +51,20 @@ class FilledPrompt:
     @cached_property
     def parts(self) -> list[Part]:
         """The parts drawn for this request; `fixed_parts` has those that all requests share."""
+        return _said(_variables(self._names))
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The texts of these parts, which are found in less time than their places."""
+        return [text for text in _texts(self._names) if _WORD.search(text)]
+
+    @cached_property
+    def _names(self) -> dict[str, Any]:
         shown = fields_named(self.prompt)
-        names = {
+        return {
             name: [_shown(item, shown) for item in value] if isinstance(value, list) else value
             for name, value in self._drawn().items()
         }
-        return _said(_variables(names))
 
 
 def _shown(example: Mapping[str, Any], named: frozenset[str]) -> Mapping[str, Any]:
@@ -156,6 +164,15 @@ def _walk(value: Any, path: tuple[str | int, ...], counts: tuple[int, ...]) -> I
         items, counts = enumerate(value, 1), (*counts, len(value))
     for key, inner in items:
         yield from _walk(inner, (*path, key), counts)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value, in the order of `_walk`."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
 
 
 def _place(path: tuple[str | int, ...], counts: tuple[int, ...]) -> str:

@@ -28,6 +28,7 @@ from selfinstruct.prompts.meter import CALL, meter
 LENGTH = 1_000_000  # the most characters of a template
 TOKENS = 20_000  # the most words and signs inside its {{ }} and {% %}
 LEFT_OUT = ("random", "urlize", "xmlattr", "pprint")
+AT_ONCE = ("length", "count")  # filters that take no longer for a large value, which is then not counted
 METHODS = {  # the methods of texts and collections that a template may call
     str: "capitalize casefold center count endswith expandtabs find index isalnum isalpha isascii isdecimal"
     " isdigit islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix"
@@ -55,7 +56,10 @@ def environment(filters: Mapping[str, Callable[..., Any]]) -> BoundedEnvironment
     del made.globals["lipsum"]
     for name in LEFT_OUT:
         del made.filters[name]
-    made.filters = {name: _bounded(one, FILTERS_GROW.get(name)) for name, one in made.filters.items()}
+    made.filters = {
+        name: _stepping(one) if name in AT_ONCE else _bounded(one, FILTERS_GROW.get(name))
+        for name, one in made.filters.items()
+    }
     made.tests = {name: _bounded(one, None) for name, one in made.tests.items()}
     made.filters.update({_COST: _cost, _TAKE: _take, _STEPS: _steps})
     return made
@@ -222,6 +226,17 @@ def _shown(value: Any) -> Any:
     """Count a value that is written into the text."""
     meter().take(value)
     return value
+
+
+def _stepping(function: Any) -> Callable[..., Any]:
+    """A filter of which only the call counts."""
+
+    @wraps(function)
+    def stepping(value: Any) -> Any:
+        meter().step()
+        return function(value)
+
+    return stepping
 
 
 def _bounded(function: Any, grows: Callable[..., int] | None) -> Callable[..., Any]:

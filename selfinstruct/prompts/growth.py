@@ -8,12 +8,13 @@ from typing import Any
 
 from selfinstruct.prompts.meter import DIGITS, TooMuch, weight
 
+NUMBERS = (int, float)
 _PRINTF = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(\*|\d*)(?:\.(\*|\d*))?")
 
 
 def after(operator: str, left: Any, right: Any) -> int:
     """The largest possible size of an operator's result."""
-    if isinstance(left, int | float) and isinstance(right, int | float):
+    if isinstance(left, NUMBERS) and isinstance(right, NUMBERS):
         return _number(operator, left, right)
     if operator == "%" and isinstance(left, str):
         return _printf(left, right)
@@ -26,7 +27,9 @@ def after(operator: str, left: Any, right: Any) -> int:
 def _number(operator: str, left: float, right: float) -> int:
     if isinstance(left, int) and isinstance(right, int):
         one, other = left.bit_length(), right.bit_length()
-        bits = {"*": one + other, "**": one * max(0, right)}.get(operator, max(one, other))
+        bits = max(one, other)
+        if operator in ("*", "**"):
+            bits = one + other if operator == "*" else one * max(0, right)
         if bits * 0.302 > DIGITS:  # log10(2)
             raise TooMuch(f"makes an integer of more than {DIGITS:,} digits; make it smaller")
     return 0

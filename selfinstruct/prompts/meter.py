@@ -80,6 +80,8 @@ def weight(value: Any) -> int:
     """The approximate number of characters of a value as text; counting stops at the limit."""
     if type(value) is str:
         return len(value)
+    if type(value) is int:
+        return value.bit_length() // 3 + 1
     total, todo = 0, [value]
     while todo and total <= CHARACTERS:
         one = todo.pop()

@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault, UserError
 from selfinstruct.parse import PARSERS, Parser
+from selfinstruct.prompts.beginning import Fixed, fixed_text
 from selfinstruct.prompts.constrain import response_format
 from selfinstruct.where import Where
 
@@ -91,6 +92,26 @@ class Prompt:
     def fits(self, data: Mapping[str, Any]) -> bool:
         """Whether the record fits the conditions of this variant."""
         return self.where.fits(data)
+
+    @cached_property
+    def fixed(self) -> Fixed:
+        """What all requests have in common in their text."""
+        return fixed_text(_environment(), self.template, self.variables)
+
+    @cached_property
+    def fixed_system(self) -> Fixed:
+        """What all requests have in common in their system message."""
+        return fixed_text(_environment(), self.system or "", self.variables)
+
+    def beginning(self, system: str | None, text: str) -> int:
+        """How many characters at the beginning of a request are the same in all requests of this prompt.
+
+        Args:
+            system: the system message, filled in.
+            text: the text, filled in; it comes after the system message.
+        """
+        first = self.fixed_system.shared(system or "")
+        return first + self.fixed.shared(text) if self.fixed_system.whole else first
 
     def fill(self, names: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
         """The system message, the text and the sampling for these names.

@@ -11,6 +11,7 @@ from typing import Any
 from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.llm import MODELS
+from selfinstruct.llm.direct.possible import transport_faults
 from selfinstruct.llm.keys import is_set
 from selfinstruct.llm.naming import full_names, misplaced_parameters, name_faults, sampling_faults
 from selfinstruct.llm.trust import Model, trust_of
@@ -132,6 +133,7 @@ class Models:
             found += kind.check(self.project, f"{where}.options")
         if model.kind == LITELLM:
             found += name_faults(model, where)
+            found += transport_faults(model, where)
         if model.kind in SENT_AS_THEY_ARE:
             shared = {} if where == "model" else self.config.model.sampling
             own = {key: value for key, value in model.sampling.items() if key not in shared}

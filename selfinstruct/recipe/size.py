@@ -38,12 +38,14 @@ class Size:
         reply: the average of the longest allowed reply; `UNBOUNDED` if nothing limits it.
         most: the largest sum of a prompt and the longest reply that it asks for.
         bounded: whether requests have max_tokens.
+        fixed: for each sample, the size of the beginning that all requests of its prompt share.
     """
 
     prompt: float
     reply: float
     most: int
     bounded: bool
+    fixed: tuple[int, ...] = ()
 
 
 def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Size:
@@ -53,15 +55,29 @@ def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: See
         TemplateFault: if its prompt cannot be filled in.
         ValueError: if there are fewer seeds than examples.
     """
-    requests = list(_requests(config, stages, stage, seeds))
+    requests = list(samples(config, stages, stage, seeds))
     prompts = [tokens.count(f"{request.system or ''}{request.prompt}") for request in requests]
     limits = [_limit(request.sampling) for request in requests]
+    beginnings = [f"{request.system or ''}{request.prompt}"[: request.fixed] for request in requests]
+    counts = {text: tokens.count(text) for text in set(beginnings)}
     return Size(
         prompt=mean(prompts),
         reply=mean(limit or UNBOUNDED for limit in limits),
         most=max(prompt + limit for prompt, limit in zip(prompts, limits, strict=True)),
         bounded=all(limits),
+        fixed=tuple(counts[text] for text in beginnings),
     )
+
+
+def samples(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Iterator[Request]:
+    """A few requests of a stage, filled in.
+
+    Raises:
+        TemplateFault: if its prompt cannot be filled in.
+        ValueError: if there are fewer seeds than examples.
+    """
+    rows = _material(stages, stage) or [task.data for task in seeds.tasks]
+    return stage.kind.trials(stage, Trial(config, seeds, rows, _fields(stages, stage), SAMPLES))
 
 
 def check(
@@ -203,11 +219,6 @@ def _too_small(config: RecipeConfig, stage: Stage, one: Size) -> Iterator[tuple[
     if budget.usd is not None and budget.usd < cost:
         what = f"is {budget.usd:g}, but one request of {stage.name} is expected to cost {cost:.2g}"
         yield cost, Fault("budget.usd", what, "set it higher, or take a cheaper model")
-
-
-def _requests(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: Seeds) -> Iterator[Request]:
-    rows = _material(stages, stage) or [task.data for task in seeds.tasks]
-    return stage.kind.trials(stage, Trial(config, seeds, rows, _fields(stages, stage), SAMPLES))
 
 
 def _material(stages: Sequence[Stage], stage: Stage) -> list[dict[str, Any]]:

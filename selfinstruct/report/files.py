@@ -17,7 +17,7 @@ from selfinstruct.dataset.make import dataset_of
 from selfinstruct.dataset.rejected import REJECTED, all_rejected
 from selfinstruct.dataset.source import of_recipe
 from selfinstruct.journal.repair import SUMMARY
-from selfinstruct.journal.store import REPLAYED, SUMMED_UP
+from selfinstruct.journal.store import REPLAYED, SUMMED_UP, THROUGH_LITELLM
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import ending
@@ -79,10 +79,9 @@ def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, i
         stages[name]["left"] = count
     how = ending(recipe, folder.journal, stages, finished)
     facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
-    replayed = folder.journal.meta(REPLAYED)
-    limits = limits_of(folder.journal)
-    found = {**({"limits": limits} if limits else {}), **({"replay": replayed} if replayed else {})}
-    return {**facts, **found, "versions": versions()}
+    noted: dict[str, Any] = {key: folder.journal.meta(key) for key in (REPLAYED, THROUGH_LITELLM)}
+    noted["limits"] = limits_of(folder.journal)
+    return {**facts, **{key: value for key, value in noted.items() if value}, "versions": versions()}
 
 
 def versions() -> dict[str, str]:

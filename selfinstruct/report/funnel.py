@@ -37,6 +37,9 @@ def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Consol
             main = stats["main_reason"]  # its share of the candidates is shown below
             share = f"{main['share']:.0%}" if check == main["check"] else ""
             table.add_row(f"  {check}", "", share, f"{count:,}")
+        if stats.get("cached_tokens"):
+            share = f"{stats['cached_tokens'] / stats['prompt_tokens']:.0%}"
+            table.add_row("  sent, cached", "", "", "", share, f"{stats['cached_tokens']:,}")
         if "embeddings" in stats:
             table.add_row("  texts embedded", *_embedded(stats["embeddings"], paid))
         if stats.get("left", stats["accepted"]) != stats["accepted"]:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from selfinstruct.errors import UserError
+from selfinstruct.safety.screens import screen_of
 
 SECONDS = 1.0  # processor time for one search in one text
 TRIAL_SECONDS, TRIAL_LENGTH = 0.2, 2_000  # limits of the trial search that finds a slow expression at once
@@ -48,19 +49,28 @@ def made_for(where: str) -> Iterator[None]:
 
 
 class Expression:
-    """A regular expression, ready to search.
+    """A regular expression, ready to search; a text that its screen excludes is not searched.
 
     Attributes:
         pattern: the text of the expression in the recipe.
+        screen: what every match needs.
     """
 
-    __slots__ = ("_compiled", "_limit", "_where", "pattern")
+    __slots__ = ("_limit", "_made", "_where", "pattern", "screen")
 
     def __init__(self, pattern: str) -> None:
         self.pattern, self._where = pattern, _WHERE.get()
         fixed = _is_fixed(pattern)
-        self._compiled: Any = re.compile(pattern) if fixed else _compile(pattern)
+        self._made: Any = re.compile(pattern) if fixed else _unless_later(pattern)
         self._limit = {} if fixed else {"timeout": SECONDS}
+        self.screen = screen_of(pattern)
+
+    @property
+    def _compiled(self) -> Any:
+        """The expression in its engine; `regex` takes long to make it, so that is done at the first use."""
+        if self._made is None:
+            self._made = _compile(self.pattern)
+        return self._made
 
     def search(self, text: str, start: int = 0) -> re.Match[str] | None:
         """The first match.
@@ -68,6 +78,8 @@ class Expression:
         Raises:
             SlowExpression: if that takes too long; the other methods raise it too.
         """
+        if self.screen.excludes(text):
+            return None
         try:
             return self._compiled.search(text, start, **self._limit)  # type: ignore[no-any-return]
         except TimeoutError as error:
@@ -75,6 +87,8 @@ class Expression:
 
     def match(self, text: str, start: int = 0) -> re.Match[str] | None:
         """A match that begins exactly at `start`."""
+        if self.screen.excludes_at(text, start):
+            return None
         try:
             return self._compiled.match(text, start, **self._limit)  # type: ignore[no-any-return]
         except TimeoutError as error:
@@ -82,6 +96,8 @@ class Expression:
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
         """A match of the whole text."""
+        if self.screen.excludes_at(text):
+            return None
         try:
             return self._compiled.fullmatch(text, **self._limit)  # type: ignore[no-any-return]
         except TimeoutError as error:
@@ -89,6 +105,8 @@ class Expression:
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """All matches that do not overlap."""
+        if self.screen.excludes(text):
+            return
         try:
             yield from self._compiled.finditer(text, **self._limit)
         except TimeoutError as error:
@@ -96,6 +114,8 @@ class Expression:
 
     def sub(self, new: str, text: str) -> str:
         """The text with its matches replaced."""
+        if self.screen.excludes(text):
+            return text
         try:
             return str(self._compiled.sub(new, text, **self._limit))
         except TimeoutError as error:
@@ -148,6 +168,15 @@ def _is_fixed(pattern: str) -> bool:
     bare = re.sub(repeated, "", bare)
     ways *= 2 ** min(20, bare.count("?") + bare.count("|"))
     return not re.search(r"[*+{]", bare) and ways <= WAYS
+
+
+def _unless_later(pattern: str) -> Any:
+    """None if Python's engine shows, in a quarter of the time, that the expression is valid."""
+    try:
+        re.compile(pattern)
+    except re.error:  # as for `(?s)` inside it, which `regex` accepts
+        return _compile(pattern)
+    return None
 
 
 @lru_cache(maxsize=4096)

@@ -228,6 +228,8 @@ def _amounts(reply: Reply) -> dict[str, Any]:
     return {
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
+        "cached_tokens": reply.cached_tokens,
+        "cache_write_tokens": reply.cache_write_tokens,
         "tokens_counted_here": reply.counted,
         "cost_usd": reply.cost_usd,
         "seconds": reply.seconds,

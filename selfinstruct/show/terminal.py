@@ -196,7 +196,8 @@ def _paid(reply: Told) -> str:
     cost = "" if reply["cost_usd"] is None else f", ${reply['cost_usd']:.6f}"
     time = "from the cache" if reply["cached"] else f"{reply['seconds']:.1f} s"
     again = f", {reply['attempts']} attempts" if reply["attempts"] > 1 else ""
-    return f"{reply['prompt_tokens']:,} + {reply['completion_tokens']:,} tokens{cost}, {time}{again}"
+    known = f" ({reply['cached_tokens']:,} cached)" if reply["cached_tokens"] else ""
+    return f"{reply['prompt_tokens']:,}{known} + {reply['completion_tokens']:,} tokens{cost}, {time}{again}"
 
 
 SECTIONS: dict[str, Callable[[Told, Console], Iterable[RenderableType]]] = {

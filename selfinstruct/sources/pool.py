@@ -10,6 +10,7 @@ import hashlib
 import json
 import random
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -40,34 +41,40 @@ class Pool:
 
     Attributes:
         seeds: the seed tasks.
-        made: the accepted records, in order.
+        made: the ids and fields of the accepted records as JSON, a quarter of their size as objects.
     """
 
     seeds: Sequence[Record]
-    made: list[Record] = field(default_factory=list)
-    _sizes: dict[int, int] = field(default_factory=dict)
+    made: list[bytes] = field(default_factory=list)
+    _sizes: array[int] = field(default_factory=lambda: array("L", [0]))  # by reply
 
     def add(self, record: Record) -> None:
         """Add an accepted record."""
-        self.made.append(record)
+        text = json.dumps([record.id, record.data], ensure_ascii=False, separators=(",", ":"))
+        self.made.append(text.encode("utf-8", "surrogatepass"))
 
     def close(self, number: int) -> None:
         """Remember the size of the pool after reply `number`."""
+        self._sizes.extend([0] * (number + 1 - len(self._sizes)))
         self._sizes[number] = len(self.made)
 
     def draw(self, mix: MixConfig, after: int, rng: random.Random) -> list[Record]:
-        """Draw the few-shot examples of a prompt and shuffle them.
+        """Draw the few-shot examples of a prompt and shuffle them; of accepted ones, only ids and fields.
 
         Args:
             mix: how many examples, and how many of them machine-made.
             after: records of replies up to this number may be shown; 0 before the first reply.
             rng: the request's own random stream.
         """
-        size = self._sizes[after] if after > 0 else 0
-        machine = [self.made[place] for place in rng.sample(range(size), min(mix.generated, size))]
+        size = self._sizes[after]
+        machine = [self._record(place) for place in rng.sample(range(size), min(mix.generated, size))]
         drawn = machine + rng.sample(self.seeds, mix.examples - len(machine))
         rng.shuffle(drawn)
         return drawn
+
+    def _record(self, place: int) -> Record:
+        id, data = json.loads(self.made[place].decode("utf-8", "surrogatepass"))
+        return Record(id, "", 0, 0, data, fate=ACCEPTED)
 
 
 @dataclass(frozen=True)

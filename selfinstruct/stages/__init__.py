@@ -171,6 +171,7 @@ class Stage:
             parent=parent.id if parent else None,
             variant=prompt.name,
             may_shorten=prompt.may_shorten,
+            fixed=prompt.beginning(system, text),
         )
 
     def drawn(self, number: int, seed: int) -> dict[str, str]:
@@ -227,7 +228,8 @@ class Stage:
                 if piece.otherwise is not None and self.labels:
                     self._label_otherwise(record, {**base, **piece.otherwise})
             records.append(record)
-        self.judge.sift(records, stream(seed, self.name, number, "sift"))
+        if self.judge.sifts:
+            self.judge.sift(records, stream(seed, self.name, number, "sift"))
         return records
 
     def _label_otherwise(self, record: Record, data: dict[str, Any]) -> None:

@@ -167,6 +167,7 @@ class Bootstrap:
         self._unused = Patience(stage, run.journal, patience)
         self._window, self._batched, self._patience = window, batched, patience
         self._pool = Pool(run.seeds)
+        self._composed: dict[int, list[Record]] = {}  # by request not yet taken in: the examples drawn for it
         self._idle = 0
         stage.judge.learn_all(run.seeds)
         self._rebuild()
@@ -194,7 +195,7 @@ class Bootstrap:
         if after >= self._turn:
             return None
         self._next += 1
-        drawn = self._draw(number)
+        drawn = self._composed[number] = self._draw(number)
         lines = self.stage.drawn(number, self.run.seed)
         names = {"examples": [record.data for record in drawn], **lines}
         return self.stage.request(self.stage.prompts[0], number, names, self.run.seed, examples=drawn)
@@ -222,11 +223,13 @@ class Bootstrap:
                 self._pool.add(record)
         if all(record.fate != WAITING for record in records):
             self._unused.see(number, records)
+            self._composed.pop(number, None)
             self._close(number, any(record.fate == ACCEPTED for record in records))
         return new
 
     def skip(self, number: int) -> None:
         """See `StageRun`."""
+        self._composed.pop(number, None)
         self._pool.close(number)
         self._turn = number + 1
 
@@ -248,10 +251,10 @@ class Bootstrap:
 
         In a replay with other settings they differ from those that would be drawn now.
         """
-        sent = self.run.journal.request(self.stage.name, number)
-        drawn = self._draw(number)
-        if sent and sent.examples != tuple(record.id for record in drawn):
-            found = (self._find(id) for id in sent.examples)
+        sent = self.run.journal.examples(self.stage.name, number)
+        drawn = self._composed.get(number) or self._draw(number)
+        if sent is not None and sent != tuple(record.id for record in drawn):
+            found = (self._find(id) for id in sent)
             drawn = [record for record in found if record]
         return {"examples": [record.data for record in drawn]}
 

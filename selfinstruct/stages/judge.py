@@ -34,6 +34,7 @@ class Judge:
 
     Attributes:
         checks: the filters with their names, in order.
+        sifts: whether any of them sees all the candidates of a reply, so that `sift` does something.
         prepares: whether any of them has to prepare for a reply.
     """
 
@@ -41,9 +42,10 @@ class Judge:
         checks = list(filters.items())
         last = max((place for place, (_, check) in enumerate(checks) if check.together), default=-1)
         self._whole, self._single = checks[: last + 1], checks[last + 1 :]
-        self.checks = checks
+        self.checks, self.sifts = checks, bool(self._whole)
         self._validate = validate
         self.prepares = any(check.prepare for _, check in checks)
+        self._steps = [(name, check.mend, check.each) for name, check in self._single]
         self._learners = [check.learn for _, check in self._single if check.learn]
 
     def learn(self, record: Record) -> None:
@@ -91,12 +93,24 @@ class Judge:
 
     def admit(self, record: Record) -> bool:
         """Run the rest of the chain for one candidate, and return whether it is accepted."""
-        rejected = any(_apply(name, check, record) for name, check in self._single)  # until one does
+        rejected = self._rejected(record)
         record.asked = None  # not kept, to save memory in a pool of many records
         if rejected or not self.approve(record):
             return False
         self.learn(record)
         return True
+
+    def _rejected(self, record: Record) -> bool:
+        """Whether a check rejects the record, the first that does so."""
+        for name, mend, each in self._steps:
+            fields = mend(record) if mend else None
+            if fields:
+                record.mend(fields)
+            rejection = each(record) if each else None
+            if rejection:
+                record.reject(name, rejection)
+                return True
+        return False
 
     def approve(self, record: Record) -> bool:
         """Run only the schema, the last check, for a record that passed the other checks in another stage."""
@@ -138,15 +152,8 @@ def _mend(check: Filter, record: Record) -> None:
         record.mend(fields)
 
 
-def _apply(name: str, check: Filter, record: Record) -> bool:
-    """Mend a record, then check it; returns whether the check rejects it."""
-    _mend(check, record)
-    return _look(name, check, record)
-
-
-def _look(name: str, check: Filter, record: Record) -> bool:
-    """Whether the check rejects the record."""
+def _look(name: str, check: Filter, record: Record) -> None:
+    """Let a check reject the record."""
     rejection = check.each(record) if check.each else None
     if rejection:
         record.reject(name, rejection)
-    return rejection is not None

@@ -12,7 +12,8 @@ the same length is right for a text in any language. Case, punctuation and spaci
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import or_
 
 from selfinstruct.text.tokenizers import tokenizer, unspaced
 
@@ -38,9 +39,11 @@ class Words:
 
     def __init__(self, text: str) -> None:
         self.tokens = tuple(_tokens(text))
-        self.halves = [2] * len(self.tokens)
-        if not text.isascii():
-            self.halves = [_half_words(token[0]) for token in self.tokens]
+        if text.isascii():
+            self.halves = [2] * len(self.tokens)
+            self.length = 2 * len(self.tokens)
+            return
+        self.halves = [_half_words(token[0]) for token in self.tokens]
         self.length = sum(self.halves)
 
     @cached_property
@@ -51,13 +54,16 @@ class Words:
         """The length of the words in a mask, in half words."""
         return mask.bit_count() + (mask & self._whole_words).bit_count()
 
-    def runs(self, least: int) -> Iterator[tuple[int, tuple[str, ...]]]:
+    def runs(self, least: int) -> list[tuple[str, ...]]:
         """From each place in the text, the shortest run of words with at least `least` half words."""
-        tokens, halves = self.tokens, self.halves
+        tokens = self.tokens
         if self.length == 2 * len(tokens) or self.length == len(tokens):  # all words equally long: fast
             size = -(-least // 2) if self.length == 2 * len(tokens) else least
-            yield from enumerate(zip(*(tokens[place:] for place in range(size)), strict=False))
-            return
+            return list(zip(*(tokens[place:] for place in range(size)), strict=False))
+        return list(self._runs(least))
+
+    def _runs(self, least: int) -> Iterator[tuple[str, ...]]:
+        tokens, halves = self.tokens, self.halves
         end = long = 0
         for start, first in enumerate(halves):
             while long < least and end < len(tokens):
@@ -65,7 +71,7 @@ class Words:
                 end += 1
             if long < least:
                 return
-            yield start, tokens[start:end]
+            yield tokens[start:end]
             long -= first
 
 
@@ -84,7 +90,7 @@ class Copies:
         self._equal: dict[tuple[str, ...], int] = {}
         for number, words in enumerate(self.texts):
             self._equal.setdefault(words.tokens, number)
-            for key in {key: None for _, key in words.runs(self._run)}:
+            for key in dict.fromkeys(words.runs(self._run)):
                 self._runs.setdefault(key, []).append(number)
 
     def equal(self, words: Words) -> int | None:
@@ -94,11 +100,53 @@ class Copies:
     def masks(self, words: Words) -> dict[int, int]:
         """By number of each text that shares a run with the words: a mask, a bit for each shared word."""
         found: dict[int, int] = {}
-        get = self._runs.get
-        for place, key in words.runs(self._run):
+        runs, get = words.runs(self._run), self._runs.get
+        for place, key in () if self._runs.keys().isdisjoint(runs) else enumerate(runs):
             for number in get(key, ()):
                 found[number] = found.get(number, 0) | ((1 << len(key)) - 1) << place
         same = self.equal(words)
         if same is not None and words.tokens:  # even if it is shorter than a run
             found[same] = (1 << len(words.tokens)) - 1
         return found
+
+
+class Few:
+    """A few texts, to find their words in other texts, as `Copies` does.
+
+    It is made in no time if its texts were among those of another one a moment ago, as those of a prompt are.
+
+    Args:
+        texts: the texts.
+        run: see `Copies`.
+    """
+
+    def __init__(self, texts: Sequence[str], run: int) -> None:
+        self._run = 2 * run
+        self._known = [_known(text, self._run) for text in texts]
+
+    @property
+    def texts(self) -> list[Words]:
+        """The texts, in words."""
+        return [words for words, _ in self._known]
+
+    def masks(self, words: Words) -> dict[int, int]:
+        """See `Copies`."""
+        runs = words.runs(self._run)
+        keys = set(runs)
+        found: dict[int, int] = {}
+        for number, (_, its) in enumerate(self._known):
+            if not its.isdisjoint(keys):
+                places = (((1 << len(key)) - 1) << place for place, key in enumerate(runs) if key in its)
+                found[number] = reduce(or_, places)
+        for number, (own, _) in enumerate(self._known if words.tokens else ()):
+            if own.tokens == words.tokens:  # even if it is shorter than a run
+                found[number] = (1 << len(words.tokens)) - 1
+                break
+        return found
+
+
+@lru_cache(maxsize=4096)
+def _known(text: str, least: int) -> tuple[Words, frozenset[tuple[str, ...]]]:
+    """The words of a text, and its runs."""
+    words = Words(text)
+    return words, frozenset(words.runs(least))

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from math import fsum, log2
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.text.lcs import coded
 from selfinstruct.text.ngrams import Words, distinct, self_bleu
-from selfinstruct.text.novelty import coded
 from selfinstruct.text.tokenizers import comparing, counting, tokenizer
 from selfinstruct.text.vendi import vendi
 

@@ -130,4 +130,4 @@ def joined(tokens: Sequence[str]) -> str:
 
 def _codes(words: Words, run: int) -> Iterator[int]:
     """The hash of each run of words, in order; another one in each process, so it is never stored."""
-    return (hash(tokens) for _, tokens in words.runs(2 * run))
+    return map(hash, words.runs(2 * run))

@@ -76,13 +76,15 @@ class FastServer:
         self._process.stdin.close()
         self._process.wait()
 
-    def reset(self, candidates: int = 1) -> None:
+    def reset(self, candidates: int = 1, letters: int = 0, last: int = 0) -> None:
         """Start counting anew.
 
         Args:
             candidates: instructions in a reply from now on.
+            letters: the length of one more instruction, after those.
+            last: the first request is answered after so many others.
         """
-        self._ask("/reset", {"candidates": candidates})
+        self._ask("/reset", {"candidates": candidates, "letters": letters, "last": last})
 
     def report(self) -> Report:
         """What it saw."""
@@ -107,9 +109,10 @@ class Answers:
         self._rng = rng
         self.reset(1)
 
-    def reset(self, candidates: int) -> None:
+    def reset(self, candidates: int, letters: int = 0, last: int = 0) -> None:
         """See `FastServer`."""
-        self._candidates, self._in_hand = candidates, 0
+        self._candidates, self._in_hand, self._last = candidates, 0, last
+        self._long = "lorem ipsum " * (letters // 12)
         self.seen = Report()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -124,7 +127,10 @@ class Answers:
             return web.Response(body=b"{}")
         body = json.loads(content)
         self._begin(body)
+        first = self.seen.requests == 1
         await asyncio.sleep(LATENCY)
+        while first and len(self.seen.answered) < self._last:
+            await asyncio.sleep(LATENCY)
         reply = self._reply(body, chat=request.path.endswith("/chat/completions"))
         self._in_hand -= 1
         self.seen.cpu = time.process_time() - self._cpu
@@ -165,6 +171,7 @@ class Answers:
         for _ in range(self._candidates):
             words = self._rng.choices(self._words, cum_weights=self._weights, k=WORDS_EACH)
             texts.append(" ".join(words).capitalize() + ".")
+        texts += [self._long] if self._long else []
         return " " + "".join(
             f"\n{place}. {text}" if place > 9 else text for place, text in enumerate(texts, 9)
         )

@@ -72,9 +72,9 @@ ideas:
 class Limited(Answers):
     """A server with limits; `reset` says which."""
 
-    def reset(self, candidates: int = 1, **limits: Any) -> None:
+    def reset(self, candidates: int = 1, letters: int = 0, last: int = 0, **limits: Any) -> None:
         """See `FastServer.reset`; `limits` are seconds, refuses, rate, retry_after, window."""
-        super().reset(candidates)
+        super().reset(candidates, letters, last)
         self._limits = {"seconds": 0.2, "refuses": 0.0, "rate": 0, "retry_after": None, "window": 0, **limits}
         self.refused: list[float] = []
         self._left, self._at, self._period, self._used = 1.0, 0.0, 0, 0

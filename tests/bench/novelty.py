@@ -3,11 +3,14 @@
     python tests/bench/novelty.py                      # all parts, about ten minutes
     python tests/bench/novelty.py pairwise chinese     # some
     python tests/bench/novelty.py growth --sizes 10000 50000
+    python tests/bench/novelty.py ways --before ../earlier
 
 Times are CPU seconds of one core, tokenizing counted; a part that takes seconds is repeated and its median
-printed. More instructions than the 10,000 there are come from them: instruction i is the one at i modulo
-10,000, each of its words replaced with probability 1/2 by a word drawn from all words of all of them (so a
-frequent word comes more often), with Python's generator seeded 0.
+printed. `ways` adds texts one by one and together (`add_novel`), and with `--before` by the index of another
+checkout, in turns of 512 texts; of each turn the median of the rounds counts. `parts` divides both ways into
+their steps, on the last 1,024 texts. More instructions than the 10,000 there are come from them: instruction
+i is the one at i modulo 10,000, each of its words replaced with probability 1/2 by a word drawn from all
+words of all of them (so a frequent word comes more often), with Python's generator seeded 0.
 """
 
 from __future__ import annotations
@@ -22,12 +25,16 @@ import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from importlib.metadata import version
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
+from selfinstruct.text.blocks import Block
+from selfinstruct.text.lcs import coded
 from selfinstruct.text.novelty import RougeLIndex
+from selfinstruct.text.postings import Postings
 from selfinstruct.text.tokenizers import tokenizer
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -76,6 +83,12 @@ def sift(texts: list[str], index: RougeLIndex) -> list[int]:
         else:
             index.add(text, str(place))
     return dropped
+
+
+def sift_together(texts: list[str], index: RougeLIndex) -> list[int]:
+    """What `sift` does, with all texts at once."""
+    found = index.add_novel((text, str(place)) for place, text in enumerate(texts))
+    return [place for place, match in enumerate(found) if match]
 
 
 def say(text: str, *figures: Any) -> None:
@@ -172,6 +185,118 @@ def long_texts() -> None:
     say("ours {:.2f} s ({:.0f} us a text), cdist {:.2f} s, ratio {:.1f}", mine, each, theirs, theirs / mine)
 
 
+def ways(before: Path | None) -> None:
+    """The real instructions, and as many as Alpaca has: one by one, together, and by another checkout."""
+    contenders: dict[str, tuple[Any, Callable[[list[str], Any], list[int]]]] = {
+        "one by one": (RougeLIndex, sift),
+        "together": (RougeLIndex, sift_together),
+    }
+    if before:
+        contenders = {"before": (earlier(before), sift), **contenders}
+    for name, texts in (
+        ("Alpaca's first 10,000", instructions("alpaca_instructions_10k")),
+        ("52,002 made from them", list(islice(made(), 52_002))),
+    ):
+        turns = [texts[start : start + 512] for start in range(0, len(texts), 512)]
+        times: dict[tuple[str, int], list[float]] = {}
+        for _ in range(3):
+            indexes = {way: index(THRESHOLD) for way, (index, _) in contenders.items()}
+            for turn, some in enumerate(turns):
+                found = set()
+                for way, (_, run) in contenders.items():
+                    start = time.process_time()
+                    found.add(tuple(run(some, indexes[way])))
+                    times.setdefault((way, turn), []).append(time.process_time() - start)
+                assert len(found) == 1, "different decisions"
+        spent = {way: sum(median(times[way, turn]) for turn in range(len(turns))) for way in contenders}
+        first = next(iter(spent.values()))
+        for way, each in spent.items():
+            say(
+                "{}, {}: {:.2f} s, {:.1f} us each, x{:.2f}",
+                name,
+                way,
+                each,
+                each / len(texts) * 1e6,
+                first / each,
+            )
+
+
+def earlier(checkout: Path) -> Any:
+    """The index of another checkout; of its other modules, those of this one are used."""
+    spec = spec_from_file_location("earlier_novelty", checkout / "selfinstruct" / "text" / "novelty.py")
+    assert spec and spec.loader
+    module = sys.modules["earlier_novelty"] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.RougeLIndex
+
+
+def parts() -> None:
+    """The steps of looking up and adding a text, for the last 1,024 of some; the least of 20 repeats."""
+    for name, texts in (
+        ("Alpaca's first 10,000", instructions("alpaca_instructions_10k")),
+        ("52,002 made from them", list(islice(made(), 52_002))),
+    ):
+        index = RougeLIndex(THRESHOLD)
+        index.add_all((text, str(place)) for place, text in enumerate(texts[:-1024]))
+        for way, steps in (("one by one", steps_alone), ("together", steps_together)):
+            least: dict[str, float] = {}
+            for _ in range(20):
+                for step, spent in steps(texts[-1024:], index):
+                    least[step] = min(least.get(step, spent), spent)
+            listed = ", ".join(f"{step} {spent / 1024 * 1e6:.1f}" for step, spent in least.items())
+            say("{}, {}, us a text: {}; {:.1f} in all", name, way, listed, sum(least.values()) / 1024 * 1e6)
+
+
+def clocked(call: Callable[[], T]) -> tuple[T, float]:
+    """What a call gives, and its CPU seconds."""
+    start = time.process_time()
+    result = call()
+    return result, time.process_time() - start
+
+
+def steps_alone(texts: list[str], index: RougeLIndex) -> Iterator[tuple[str, float]]:
+    """The steps for one text after the other; they are added to other lists."""
+    lists, added = index._postings, Postings(THRESHOLD)
+    added.learn(len(index._numbers) + 1)
+    codes, spent = clocked(lambda: [index._known(text) for text in texts])
+    yield "tokens", spent
+    asked, spent = clocked(lambda: [lists.ask(each) for each in codes])
+    yield "signatures", spent
+    places, spent = clocked(lambda: [lists.search(each) for each in asked])
+    yield "candidates", spent
+    _, spent = clocked(
+        lambda: [index._nearest(coded(each), near) for each, near in zip(codes, places, strict=True) if near]
+    )
+    yield "LCS", spent
+    _, spent = clocked(lambda: list(map(added.insert, asked)))
+    yield "insert", spent
+
+
+def steps_together(texts: list[str], index: RougeLIndex) -> Iterator[tuple[str, float]]:
+    """The steps for blocks of texts."""
+    lists, added = index._postings, Postings(THRESHOLD)
+    added.learn(len(index._numbers) + 1)
+    codes, spent = clocked(lambda: [index._known(text) for text in texts])
+    yield "tokens", spent
+    starts = range(0, len(texts), 256)
+    blocks, spent = clocked(lambda: [Block(codes[start : start + 256], THRESHOLD) for start in starts])
+    yield "signatures", spent
+    found, spent = clocked(lambda: [list(lists.search_all(block)) for block in blocks])
+    yield "candidates", spent
+    _, spent = clocked(lambda: [block.pairs() for block in blocks])
+    yield "pairs inside", spent
+    _, spent = clocked(
+        lambda: [
+            index._nearest(block.texts[number], near)
+            for block, each in zip(blocks, found, strict=True)
+            for number, near in each
+        ]
+    )
+    yield "LCS", spent
+    _, spent = clocked(lambda: list(map(added.insert_some, blocks, [range(256)] * len(blocks))))
+    yield "insert", spent
+
+
 def resident() -> int:
     """Bytes of memory that the process holds now; where that cannot be read, the most it ever held."""
     status = Path("/proc/self/statm")
@@ -180,11 +305,13 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def growth(sizes: list[int]) -> None:
+def growth(sizes: list[int], together: bool) -> None:
     """One index that grows to the largest size: its cost so far, its cost there, its memory.
 
     The cost there is that of the last tenth of the instructions up to there.
     """
+    add = sift_together if together else sift
+    say("together:" if together else "one by one:")
     index, source = RougeLIndex(THRESHOLD), made()
     index.nearest(next(source))
     before, spent, done = resident(), 0.0, 0
@@ -195,7 +322,7 @@ def growth(sizes: list[int]) -> None:
             while done < upto:
                 texts = list(islice(source, min(1000, upto - done)))
                 start = time.process_time()
-                sift(texts, index)
+                add(texts, index)
                 part += time.process_time() - start
                 done += len(texts)
             parts.append(part)
@@ -291,17 +418,23 @@ def similar() -> None:
 def main() -> None:
     """The parts named on the command line, or all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    names = ["pairwise", "cdist", "long", "growth", "chain", "chinese", "similar"]
+    names = ["pairwise", "ways", "parts", "cdist", "long", "growth", "chain", "chinese", "similar"]
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(names))
     parser.add_argument("--sizes", nargs="+", type=int, help="of cdist and growth")
+    parser.add_argument(
+        "--before", type=Path, help="of ways: another checkout, such as of an earlier version"
+    )
+    parser.add_argument("--together", action="store_true", help="of growth: add many texts at once")
     given = parser.parse_args()
     if set(given.parts) - set(names):
         parser.error(f"parts are: {', '.join(names)}")
-    parts: dict[str, Callable[[], None]] = {
+    runs: dict[str, Callable[[], None]] = {
         "pairwise": pairwise,
+        "ways": lambda: ways(given.before),
+        "parts": parts,
         "cdist": lambda: against_cdist(given.sizes or [10_000, 20_000, 50_000]),
         "long": long_texts,
-        "growth": lambda: growth(given.sizes or [10_000, 50_000, 200_000, 1_000_000]),
+        "growth": lambda: growth(given.sizes or [10_000, 50_000, 200_000, 1_000_000], given.together),
         "chain": chain,
         "chinese": chinese,
         "similar": similar,
@@ -310,7 +443,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {packages}")
     for name in given.parts or names:
         print(f"{name}:", flush=True)
-        parts[name]()
+        runs[name]()
 
 
 if __name__ == "__main__":

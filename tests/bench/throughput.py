@@ -2,6 +2,7 @@
 
     python tests/bench/throughput.py                                  # all, about ten minutes
     python tests/bench/throughput.py rows --requests 1024 --rounds 1  # a look
+    python tests/bench/throughput.py own --profile
     python tests/bench/throughput.py start
     python tests/bench/throughput.py rows --only bare --python 1.84=/path/to/python --python 1.106=...
 
@@ -14,9 +15,10 @@ what ours takes beyond that; `by CPU` is the ratio to bare of what one second of
 where other work shares the machine. A process's CPU is read from /proc while it runs: this runs on Linux.
 
 `own`: our CPU again, by a run whose model is nothing but a reply, without LiteLLM and server; what other work
-on the machine does to LiteLLM's milliseconds does not blur it.
+on the machine does to LiteLLM's milliseconds does not blur it. Prompts are composed from the pool, replies
+stored, cached and judged as ever. With --profile it also prints which part the CPU goes to (`parts`).
 
-`start`: from the command to the first request on the wire, beside `import litellm` alone.
+`start`: from the command to the first request on the wire, `check`, `--help`, beside `import litellm` alone.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from statistics import median
 from typing import Any
 
 from fast_server import FastServer
+from parts import ALL, END, Parts
 
 IN_FLIGHT = 256
 WINDOW = 1000
@@ -48,7 +51,9 @@ TIMEOUT = 60
 FEW = 2 * IN_FLIGHT  # requests of a run that shows what starting and ending cost
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
+FILTERS = {"none": "nothing", "paper": "throughput", "short": "short"}  # the files that `write_recipe` makes
 NEW_KEY = "prompts_per_request"
+FIRST, ALONE = "from the command to the first request", "python -c 'import litellm'"
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Row:
         provider: LiteLLM's name for it.
         mode: chat or completion.
         together: prompts in a request.
-        filters: the filters of ours: none, or paper.
+        filters: the filters of ours: none, paper, or short (no long texts).
         candidates: instructions in a reply.
     """
 
@@ -156,6 +161,13 @@ class Bench:
         )
         return (whole.seconds - few.seconds) / (requests - FEW) * 1e3
 
+    def parts(self, row: Row, requests: int) -> str:
+        """A table of the parts that this CPU goes to."""
+        words = [*self.words(row, requests), "model.kind=canned", "--profile"]
+        run([sys.executable, __file__, "alone", str(row.candidates), *words], self._folder)
+        log = (self._folder / "log.txt").read_text()
+        return log[log.index(ALL) : log.index(END)].rstrip()
+
     def _process(self, row: Row, prompts: int, python: str) -> Spent:
         """The CPU of a row's process that sends so many prompts."""
         self._server.reset(candidates=row.candidates)
@@ -169,7 +181,7 @@ class Bench:
         self._runs += 1
         words = [
             "recipe=throughput",
-            f"filters={'throughput' if row.filters == 'paper' else 'nothing'}",
+            f"filters={FILTERS[row.filters]}",
             f"model.name={row.provider}/bench",
             f"model.mode={row.mode}",
             f"model.api_base={self._server.base}",
@@ -201,11 +213,13 @@ class Spent:
         return least + (most - least) * (moment - before) / (after - before)
 
 
-def run(command: list[str], folder: Path) -> Spent:
-    """Run a command to its end."""
+def run(command: list[str], folder: Path, more: dict[str, str] | None = None) -> Spent:
+    """Run a command to its end; `more` is added to its environment."""
     course: list[tuple[float, float]] = []
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **(more or {})}
+        )
         stat, ticks = Path(f"/proc/{process.pid}/stat"), os.sysconf("SC_CLK_TCK")
         while process.returncode is None:
             fields = stat.read_text().rsplit(")", 1)[1].split()
@@ -223,23 +237,23 @@ def write_recipe(folder: Path) -> None:
     """The paper's first stage alone as the recipe `throughput`, its filters as filters=throughput."""
     from omegaconf import OmegaConf
 
-    from selfinstruct.project.layout import packaged
+    from selfinstruct.recipe.compose import compose
 
+    config: Any = compose(["recipe=completion"], folder).config
     sections = {
-        "pipeline": ("paper", ["instructions"]),
-        "prompts": ("paper_en", ["instructions"]),
-        "schema": ("paper", ["seeds", "instructions"]),
-        "filters": ("default_en", ["instructions"]),
+        "pipeline": ["instructions"],
+        "prompts": ["instructions"],
+        "schema": ["seeds", "instructions"],
+        "filters": ["instructions"],
     }
     (folder / "recipes").mkdir(exist_ok=True)
-    for group, (name, keys) in sections.items():
+    for group, keys in sections.items():
         (folder / "conf" / group).mkdir(parents=True, exist_ok=True)
-        config: Any = OmegaConf.load(packaged() / "conf" / group / f"{name}.yaml")
-        part = {key: config[key] for key in keys}
-        if listed := [entry for entry in config.get("defaults", []) if entry.partition("@")[2] in keys]:
-            part = {"defaults": [*listed, "_self_"], **part}
+        part = {key: OmegaConf.to_container(config[group][key]) for key in keys}
         (folder / "conf" / group / "throughput.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(part)))
     (folder / "conf/filters/nothing.yaml").write_text("instructions: {}\n")
+    short = "{short: {kind: word_count, field: instruction, minimum: 1, maximum: 150}}"
+    (folder / "conf/filters/short.yaml").write_text(f"instructions: {short}\n")
     (folder / "conf/export").mkdir(exist_ok=True)
     (folder / "conf/export/nothing.yaml").write_text("{}\n")
     chosen = {**dict.fromkeys(sections, "throughput"), "model": "vllm", "export": "nothing"}
@@ -438,17 +452,21 @@ def knows_new_key() -> bool:
 
 def own(server: FastServer, given: argparse.Namespace) -> None:
     """Our CPU without LiteLLM."""
-    variants = (Row("ours"), Row("ours", filters="paper"), Row("ours", filters="paper", candidates=8))
+    variants = {Row("ours"): 0.5, Row("ours", filters="paper"): None, Row("ours", candidates=8): None}
+    variants[Row("ours", filters="paper", candidates=8)] = 1.5
     found: dict[Row, list[float]] = {row: [] for row in variants}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(server, Path(folder))
         for _ in range(given.rounds):
             for row in variants:
                 found[row].append(bench.own(row, given.requests))
-    for row, figures in found.items():
-        many = f"{row.candidates} candidate{'s' * (row.candidates > 1)} a reply"
-        every = " ".join(f"{one:.2f}" for one in figures)
-        print(f"  {row.filters} filters, {many}: {median(figures):.2f} ms a request (mark 0.3) of {every}")
+        for row, figures in found.items():
+            many = f"{row.candidates} candidate{'s' * (row.candidates > 1)} a reply"
+            every, mark = " ".join(f"{one:.2f}" for one in figures), variants[row]
+            marked = f" (mark {mark:g})" if mark else ""
+            print(f"  {row.filters} filters, {many}: {median(figures):.2f} ms a request{marked} of {every}")
+            if given.profile:
+                print(bench.parts(row, given.requests), flush=True)
 
 
 def alone(arguments: list[str]) -> None:
@@ -459,8 +477,12 @@ def alone(arguments: list[str]) -> None:
     from selfinstruct.llm import MODELS, ModelKind
     from selfinstruct.records import Reply, Request
 
-    answers = Answers()
+    answers, parts = Answers(), Parts()
     answers.reset(int(arguments[0]))
+    words = [word for word in arguments[1:] if word != "--profile"]
+    target = next(int(word.partition("=")[2]) for word in words if word.startswith("target="))
+    begin, end = WINDOW + FEW, target // int(arguments[0])  # while a reply is taken in for each one composed
+    calls = count(1)
 
     class Canned:
         identity = "canned"
@@ -469,6 +491,12 @@ def alone(arguments: list[str]) -> None:
             pass
 
         async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
+            call = next(calls) if len(words) < len(arguments) - 1 else 0
+            if call == begin:
+                parts.__enter__()
+            elif call == end:
+                parts.__exit__(None, None, None)
+                print(parts.table(end - begin))
             await asyncio.sleep(0)
             return [Reply(answers.list(), "stop", "canned", 300, 12) for _ in requests]
 
@@ -480,29 +508,44 @@ def alone(arguments: list[str]) -> None:
         return ModelKind(lambda config, project: Canned())
 
     MODELS.register(canned)
-    sys.exit(command(arguments[1:]))
+    sys.exit(command(words))
 
 
 def start(server: FastServer, given: argparse.Namespace) -> None:
-    """Seconds from the command to the first request, and those of importing LiteLLM."""
-    alone = [sys.executable, "-c", "import litellm"]
-    waits, imports = [], []
+    """From the command to the first request, `check` and `--help`, beside the import of LiteLLM alone."""
+    ours = [sys.executable, "-m", "selfinstruct"]
+    commands = {
+        ALONE: ([sys.executable, "-c", "import litellm"], None),
+        "check": ([*ours, "check", "recipe=chat"], 0.6),
+        "--help": ([*ours, "--help"], 0.25),
+    }
+    found: dict[str, list[tuple[float, float]]] = {FIRST: [], **{name: [] for name in commands}}
+    row = Row("ours", mode="completion")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(server, Path(folder))
+        bench, place = Bench(server, Path(folder)), Path(folder)
         for _ in range(2 * given.rounds - 1):
-            server.reset()
-            began = time.monotonic()
-            words = bench.words(Row("ours", mode="completion"), IN_FLIGHT)
-            run([sys.executable, "-m", "selfinstruct", *words], Path(folder))
-            waits.append(server.report().first - began)
-            began = time.monotonic()
-            subprocess.run(alone, check=True, env={**os.environ, **QUIET}, cwd=folder)
-            imports.append(time.monotonic() - began)
-    every = " ".join(f"{wait:.2f}" for wait in waits)
-    print(f"  from the command to the first request: {median(waits):.2f} s (mark 4) of {every}")
-    every = " ".join(f"{wait:.2f}" for wait in imports)
-    print(f"  python -c 'import litellm': {median(imports):.2f} s of {every}")
-    print(f"  the rest: {median(waits) - median(imports):.2f} s")
+            found[FIRST].append(_to_the_first(server, [*ours, *bench.words(row, IN_FLIGHT)], place))
+            for name, (command, _) in commands.items():
+                began = time.monotonic()
+                spent = run(command, place, QUIET)
+                found[name].append((time.monotonic() - began, spent.seconds))
+    marks = {FIRST: 2.6, **{name: mark for name, (_, mark) in commands.items()}}
+    for name, both in found.items():
+        wall, cpu = (median(one[place] for one in both) for place in (0, 1))
+        mark = f" (mark {marks[name]})" if marks[name] else ""
+        least = min(one[0] for one in both)
+        print(f"  {name}: {wall:.2f} s{mark}, the shortest {least:.2f}; {cpu:.2f} s of CPU")
+    rest = median(one[1] for one in found[FIRST]) - median(one[1] for one in found[ALONE])
+    print(f"  from the command to the first request, without the import alone: {rest:.2f} s of CPU")
+
+
+def _to_the_first(server: FastServer, command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds, and seconds of CPU, from a command to its first request."""
+    server.reset()
+    began = time.monotonic()
+    spent = run(command, folder)
+    first = server.report().first
+    return first - began, spent.at(first)
 
 
 def main() -> None:
@@ -511,6 +554,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help="rows, own, start")
     parser.add_argument("--requests", type=int, default=3000, help="prompts a row; 4 times as many in eights")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="own: also the parts that the CPU goes to")
     parser.add_argument("--only", choices=("bare", "vllm"), help="leave rows out: ours, or openai")
     parser.add_argument(
         "--python",
@@ -520,8 +564,9 @@ def main() -> None:
         help="do the bare rows with this interpreter; may be given more than once",
     )
     given = parser.parse_args()
-    if given.requests < 2 * FEW:
-        parser.error(f"--requests is at least {2 * FEW}")
+    least = 2 * (WINDOW + FEW) if given.profile else 2 * FEW
+    if given.requests < least:
+        parser.error(f"--requests is at least {least}")
     parts = {"rows": rows, "own": own, "start": start}
     if set(given.parts) - set(parts):
         parser.error(f"parts are: {', '.join(parts)}")

@@ -201,8 +201,8 @@ def _overlap(one: str, other: str, run: int, share: float) -> bool:
         return False
     if its.length < 2 * run:
         return mine.tokens == its.tokens
-    runs = {tokens for _, tokens in mine.runs(2 * run)}
-    places = [(start, len(tokens)) for start, tokens in its.runs(2 * run) if tokens in runs]
+    runs = set(mine.runs(2 * run))
+    places = [(start, len(tokens)) for start, tokens in enumerate(its.runs(2 * run)) if tokens in runs]
     covered = {at for start, size in places for at in range(start, start + size)}
     return bool(covered) and sum(its.halves[at] for at in covered) >= share * its.length
 

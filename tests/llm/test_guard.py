@@ -35,6 +35,7 @@ EMBEDDING = [
     *("openai/m", "hosted_vllm/m", "azure/m", "gemini/m", "mistral/m", "cohere/m", "voyage/m", "ollama/m"),
     *("together_ai/m", "jina_ai/m", "litellm_proxy/m"),
 ]
+TRANSPORTS = [None, "litellm"]  # directly, where that is possible
 WAYS = [
     *((name, "chat") for name in CHAT),
     *((name, "completion") for name in COMPLETION),
@@ -50,11 +51,14 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_API_VERSION", "2024-10-21")
 
 
-def asked_once(name: str, mode: str, base: str, timeout: float = 20) -> Reply | Exception:
+def asked_once(
+    name: str, mode: str, base: str, timeout: float = 20, transport: str | None = None
+) -> Reply | Exception:
     """What one request comes to."""
 
     async def one() -> Reply | Exception:
         keys = {"name": name, "api_base": base, "api_key_env": "TINY_KEY", "timeout": timeout}
+        keys["transport"] = transport
         model = LiteLLM(
             ModelConfig.model_validate({**keys, "mode": "completion" if mode == "completion" else "chat"})
         )
@@ -73,7 +77,8 @@ def asked_once(name: str, mode: str, base: str, timeout: float = 20) -> Reply | 
     return asyncio.run(one())
 
 
-def test_nothing_goes_to_where_a_server_points() -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_nothing_goes_to_where_a_server_points(transport: str | None) -> None:
     """Neither key nor prompt, whichever client asks: that where it points gets nothing at all."""
     wrong = {}
     with ModelServer([text("stolen")], anywhere=True) as other:
@@ -82,7 +87,7 @@ def test_nothing_goes_to_where_a_server_points() -> None:
         with ModelServer(script, anywhere=True) as server:
             for name, mode in WAYS:
                 before = len(server.asked)
-                outcome = asked_once(name, mode, server.base)
+                outcome = asked_once(name, mode, server.base, transport=transport)
                 sent = len(server.asked) - before
                 if not isinstance(outcome, TransientError) or f"points to {target}" not in str(outcome):
                     wrong[name, mode] = repr(outcome)
@@ -121,12 +126,13 @@ def without_end(sent: list[int]) -> Callable[[socket.socket, bytes], None]:
     return send
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("way", [("openai/m", "chat"), ("hosted_vllm/m", "chat"), ("openai/m", "embedding")])
-def test_an_answer_without_end_is_left_at_64_mb(way: tuple[str, str]) -> None:
+def test_an_answer_without_end_is_left_at_64_mb(way: tuple[str, str], transport: str | None) -> None:
     """Where it would have been 1 GB."""
     sent: list[int] = []
     with ModelServer([Answer("A reply", wire=without_end(sent))]) as server:
-        outcome = asked_once(*way, server.base, timeout=60)
+        outcome = asked_once(*way, server.base, timeout=60, transport=transport)
     assert isinstance(outcome, TransientError)
     assert "its reply is larger than 64 MB" in str(outcome)
     assert 60 < sent[0] < 90, "MB; a few are in the buffers of the system"
@@ -149,8 +155,8 @@ def test_answers_together_have_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> N
 
     async def all_of_them() -> list[bytes | BaseException]:
         room = guard.Room()
-        answers = [httpx.Response(200, stream=_Slow(large)) for _ in range(4)]
-        answers.append(httpx.Response(200, stream=_Slow(b"small")))
+        answers = [_Slow(large) for _ in range(4)]
+        answers.append(_Slow(b"small"))
         return await asyncio.gather(*map(room.read, answers), return_exceptions=True)
 
     *outcomes, small = asyncio.run(all_of_them())
@@ -172,11 +178,12 @@ class _Slow(httpx.AsyncByteStream):
             yield self._body[start : start + 100_000]
 
 
-def test_a_request_whose_connection_is_reset_is_sent_once() -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_request_whose_connection_is_reset_is_sent_once(transport: str | None) -> None:
     """LiteLLM would send it again by itself, and nobody would count it."""
     for name in ("hosted_vllm/m", "anthropic/claude-haiku-4-5", "openai/m", "nvidia_nim/m"):
         with ModelServer([Answer("A reply", wire=reset_before_a_byte)], anywhere=True) as server:
-            outcome = asked_once(name, "chat", server.base)
+            outcome = asked_once(name, "chat", server.base, transport=transport)
         assert isinstance(outcome, TransientError), outcome
         assert len(server.asked) == 1, name
 

@@ -400,8 +400,9 @@ def test_a_server_that_fails_twice_is_asked_three_times(ask: Ask) -> None:
     ids=["429", "502", "503", "504", "dropped", "no JSON", "no choices", "no body", "no reply"],
 )
 def test_what_may_pass_is_tried_again(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: Answer) -> None:
-    """A second attempt, after our own wait, gets the reply."""
-    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.2)  # for so many cases
+    """A second attempt, after our own wait, gets the reply; the wait is short after a single 429."""
+    for name in ("FIRST_WAIT", "FIRST_WAIT_IN_CALM"):
+        monkeypatch.setattr(f"selfinstruct.llm.endpoint.{name}", 0.2)  # for so many cases
     for way, outcome in ask([wrong, text("At last")], retries=1).items():
         assert len(outcome.asked) == 2, way
         assert outcome.asked[1].at - outcome.asked[0].at >= 0.09, way

@@ -98,13 +98,13 @@ def test_check_shows_both_models(typed: Typed, project: Path) -> None:
     assert status == 0, err
     assert out.count("openai/gpt-4o-mini, chat mode, 16 at once") == 2
     assert out.count("openai/gpt-4.1, chat mode, 8 at once") == 1
-    assert out.count("price    $0.15 sent, $0.60 received per million tokens") == 2
-    assert out.count("price    $2.00 sent, $8.00 received per million tokens") == 1
+    assert out.count("price    $0.15 sent ($0.075 from its cache), $0.60 received per million tokens") == 2
+    assert out.count("price    $2.00 sent ($0.5 from its cache), $8.00 received per million tokens") == 1
     assert out.count("limits   500 requests, 30,000 tokens per minute") == 1
     dollars = {name: row(out, name)[3] for name in ("instructions", "instances", "together")}
     assert dollars["instructions"].startswith("$0.10 ")
-    assert dollars["instances"].startswith("$12.00 ")
-    assert dollars["together"].startswith("$12.24 ")
+    assert dollars["instances"].startswith("$12.03 ")
+    assert dollars["together"].startswith("$12.28 ")
 
 
 def test_a_price_given_for_the_teacher(typed: Typed, project: Path) -> None:

@@ -68,8 +68,11 @@ def write(project: Path, more: str = "", name: str = "mine") -> None:
     """The recipe, with more keys over it."""
     rules = {
         "again": {"match": "^Once more", "reply": says(TEXT, LOW, OFF)},
-        "judges": {"match": "(?s)^(Second|Third).*of the scale}$", "reply": says(GOOD, TEXT, LOW, OFF)},
-        "judge": {"match": "of the scale}$", "reply": says(*SCORES)},
+        "judges": {
+            "match": "(?s)^(Second|Third).*Now judge this example, as JSON\\.$",
+            "reply": says(GOOD, TEXT, LOW, OFF),
+        },
+        "judge": {"match": "Now judge this example, as JSON\\.$", "reply": says(*SCORES)},
     }
     keys: dict[str, Any] = {
         "defaults": [
@@ -143,7 +146,7 @@ def test_the_second_asking_is_the_same_question(typed: Typed, project: Path) -> 
     """Really asked, not taken from the cache; what a recipe changes in the rubric holds for both."""
     more = "prompts: {judge: {variables: {criteria: {fit: null, polite: It is polite.}}}}"
     write(project, f"{more}\nmodel: {{options: {{replies: all.jsonl}}}}")
-    reply = {"match": "of the scale}$", "reply": OFF}
+    reply = {"match": "Now judge this example, as JSON\\.$", "reply": OFF}
     (project / "all.jsonl").write_text(json.dumps(reply) + "\n", encoding="utf-8")
     scripted = yaml.safe_load((project / "recipes/mine.yaml").read_text(encoding="utf-8"))
     scripted["model"]["options"] = {"replies": "all.jsonl"}
@@ -222,7 +225,7 @@ def test_a_refusal_to_judge_is_undecided(typed: Typed, project: Path) -> None:
 def test_several_judges_and_a_rule(typed: Typed, project: Path, rule: str) -> None:
     """The verdict is what the rule makes of those that gave a score."""
     write(project, PANEL.replace("rule: mean", f"rule: {rule}"))
-    done(typed, "recipe=mine", "~filters.verdict.low_score")
+    done(typed, "recipe=mine", "target=36", "~filters.verdict.low_score")
     rows = lines(project / "runs/mine/instances.jsonl")
     seen = set()
     for row in rows:

@@ -159,16 +159,16 @@ def test_a_line_that_no_template_shows_is_told(typed: Typed, project: Path, peop
 
 
 def test_the_shipped_recipe_asks_as_sixty_people(typed: Typed, project: Path) -> None:
-    """The system message has one of them; the rest is the recipe chat's."""
+    """Each prompt has one of them after what never changes; the rest is the recipe chat's."""
     replies = f"model.options.replies={Path(__file__).parents[1] / 'replies/en.jsonl'}"
     ran(typed, "recipe=personas", "model=scripted", "model.mode=chat", replies, "target=10", "run_dir=run")
     text = (packaged() / "seeds/personas_en.txt").read_text(encoding="utf-8")
     people = [line for line in text.splitlines() if not line.startswith("#")]
     assert len(people) == len(set(people)) == 60
     with closing(sqlite3.connect(project / "run/run.sqlite")) as journal:
-        systems = [
-            row[0] for row in journal.execute("SELECT system FROM request WHERE stage = 'instructions'")
-        ]
-    assert all(system.split(": ")[-1] in people for system in systems)
+        asked = journal.execute("SELECT system, prompt FROM request WHERE stage = 'instructions'").fetchall()
+    shown = [prompt.split("brings to an assistant: ")[1].split("\n")[0] for _, prompt in asked]
+    assert asked and set(shown) <= set(people)
+    assert len({system for system, _ in asked}) == 1
     assert {row["persona"] for row in lines(project / "run/instructions.jsonl")} <= set(people)
     assert all("persona" not in row for row in lines(project / "run/instances.jsonl"))

@@ -31,7 +31,7 @@ model: {mode: chat, options: {replies: replies.jsonl}}
 mix: {examples: 1, machine: 0}
 target: 10
 pipeline:
-  tasks: {kind: bootstrap, patience: 3}
+  tasks: {kind: bootstrap, patience: 3, window: 1}
   answers: {kind: expand}
   marks: {kind: label}
   drawn: {kind: sample, best: score, count: 4}

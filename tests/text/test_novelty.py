@@ -10,6 +10,7 @@ from itertools import product
 from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from conftest import lines
@@ -17,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
-from selfinstruct.text.novelty import Bounds, Match, RougeLIndex, bounds
+from selfinstruct.text import novelty
+from selfinstruct.text.novelty import Match, RougeLIndex
 from selfinstruct.text.tokenizers import tokenizer
 
 SCORER = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
@@ -248,27 +250,6 @@ def test_seeds_are_found(shared: Path) -> None:
     assert all(index.nearest(one) == Match(id, 1.0) for id, one in seeds.items())
 
 
-@pytest.mark.parametrize("threshold", ["0.01", "0.3", "0.5", "0.6", "0.7", "0.75", "0.9", "0.99"])
-def test_bounds(threshold: str) -> None:
-    """The bounds are the tightest that lose nothing: found here by trying every length."""
-    exact = Fraction(threshold)
-    for count in range(1, 140):
-        equal = next(c for c in range(1, count + 1) if Fraction(2 * c, 2 * count) >= exact)
-        fewest = next(m for m in range(1, count + 1) if Fraction(2 * m, count + m) >= exact)
-        shared = max(1, min(count // 16, fewest))
-        want = Bounds(shared, count - equal + shared, count - fewest + shared)
-        assert bounds(count, count, float(threshold)) == want
-
-
-def test_bounds_of_repeated_words() -> None:
-    """A text of few different words is not asked to share more of them than it must have in common."""
-    assert bounds(100, 100, 0.7).shared == 6
-    assert bounds(100, 49, 0.7).shared == 3, "54 common tokens, of which 51 may be repetitions"
-    assert bounds(100, 1, 0.7).shared == 1
-    assert bounds(31, 31, 0.7).shared == 1
-    assert bounds(100_000, 100_000, 0.7).shared == 255
-
-
 @pytest.mark.parametrize("threshold", ["0.3", "0.5", "0.6", "0.7", "0.75", "0.8", "0.9"])
 def test_the_closest_calls(threshold: str) -> None:
     """Texts of every two lengths with just enough in common, and just too little, however badly it lies.
@@ -286,30 +267,6 @@ def test_the_closest_calls(threshold: str) -> None:
             index = filled(float(threshold), entry, rest)
             score = rouge_l(asked, entry)
             assert index.nearest(asked) == (Match("0", score) if score > float(threshold) else None)
-
-
-def left(index: RougeLIndex, entries: list[str], asked: str) -> list[int]:
-    """The entries that the prefixes and the signatures leave, by their definition."""
-    numbers: dict[str, int] = {}
-    for word in " ".join(entries).split():
-        numbers.setdefault(word, len(numbers))
-
-    def parts(text: str) -> tuple[int, list[int], Bounds]:
-        order = sorted({numbers.get(word, len(numbers)) for word in text.split()}, reverse=True)
-        count = len(text.split())
-        return count, order, bounds(count, len(order), index.threshold)
-
-    count, order, mine = parts(asked)
-    places = []
-    for place, entry in enumerate(entries):
-        size, other, its = parts(entry)
-        common = set(order[: mine.long]) & set(other[: its.short])
-        common |= set(order[: mine.short]) & set(other[: its.long])
-        differing = {code % 64 for code in order} ^ {code % 64 for code in other}
-        enough = len(common) >= max(1, min(mine.shared, its.shared))
-        if enough and len(differing) < (1 - index.threshold) * (count + size) + 1e-6:
-            places.append(place)
-    return places
 
 
 def mixed(rng: random.Random) -> str:
@@ -355,18 +312,6 @@ def test_excluding(seed: int, threshold: float) -> None:
     best = expected(threshold, asked, [entries[place] for place in others])
     wanted = Match(str(others[int(best.id)]), best.score) if best else None
     assert index.nearest(asked, excluding=excluded) == wanted
-
-
-@settings(many, max_examples=500)
-@given(seed=st.integers(0, 2**32), threshold=st.sampled_from(THRESHOLDS))
-def test_what_is_compared(seed: int, threshold: float) -> None:
-    """No more entries are compared than the bounds leave, and no fewer."""
-    rng = random.Random(seed)
-    entries = [mixed(rng) for _ in range(4)]
-    entries += [edited(rng, entry) for entry in entries]
-    index = filled(threshold, *entries)
-    for asked in (edited(rng, entries[0]), edited(rng, entries[1]), mixed(rng)):
-        assert index._candidates(index._known(asked)) == left(index, entries, asked)
 
 
 @many
@@ -419,6 +364,102 @@ def test_top_of_any(seed: int, k: int) -> None:
         assert average == pytest.approx(mean, abs=1e-12)
 
 
+def one_by_one(index: RougeLIndex, entries: list[tuple[str, str]]) -> list[Match | None]:
+    """What `add_novel` stands for."""
+    found = []
+    for text, id in entries:
+        found.append(index.nearest(text))
+        if found[-1] is None:
+            index.add(text, id)
+    return found
+
+
+@settings(many, max_examples=250)
+@given(
+    seed=st.integers(0, 2**32),
+    threshold=ANY_THRESHOLD,
+    by=st.sampled_from(["rouge", "characters"]),
+    size=st.sampled_from([1, 2, 3, 5, 64]),
+)
+def test_novel_as_rouge_score(seed: int, threshold: float, by: str, size: int) -> None:
+    """Texts added many at once, in blocks of any size, get rouge-score's decisions one after the other."""
+    rng = random.Random(seed)
+    texts = [mixed(rng) for _ in range(rng.randint(1, 4))]
+    texts += [edited(rng, rng.choice(texts)) for _ in range(rng.randint(1, 8))]
+    texts = [text[:60] for text in texts] if by == "characters" else texts
+    kept: list[int] = []
+    wanted: list[Match | None] = []
+    for place, text in enumerate(texts):
+        best = expected(threshold, text, [texts[other] for other in kept], by)
+        wanted.append(Match(str(kept[int(best.id)]), best.score) if best else None)
+        kept += [place] if best is None else []
+    with patch.object(novelty, "_BLOCK", size):
+        index = RougeLIndex(threshold, by)
+        assert index.add_novel((text, str(place)) for place, text in enumerate(texts)) == wanted
+        assert len(index) == len(kept)
+        again = [expected(threshold, text, [texts[other] for other in kept], by) for text in texts]
+        assert index.nearest_all(texts) == [
+            Match(str(kept[int(best.id)]), best.score) if best else None for best in again
+        ]
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "threshold", "most"),
+    [
+        ("alpaca_instructions_10k", "rouge", 0.7, 10_000),
+        ("alpaca_instructions_10k", "rouge", 0.5, 3000),
+        ("alpaca_instructions_10k", "spaces", 0.3, 1000),
+        ("alpaca_zh_instructions_3k", "unicode", 0.7, 3000),
+        ("alpaca_zh_instructions_3k", "characters", 0.5, 1500),
+        ("user_oriented_instructions", "unicode", 0.2, 252),
+    ],
+)
+def test_real_novel(shared: Path, name: str, by: str, threshold: float, most: int) -> None:
+    """Real instructions get the same matches with the same scores one by one, together, and in turns."""
+    entries = [(row["instruction"], str(place)) for place, row in enumerate(lines(shared / f"{name}.jsonl"))]
+    entries = entries[:most]
+    indexes = [RougeLIndex(threshold, by) for _ in range(3)]
+    wanted = one_by_one(indexes[0], entries)
+    assert indexes[1].add_novel(entries) == wanted
+    mixed_up: list[Match | None] = []
+    for start in range(0, len(entries), 100):
+        some = entries[start : start + 100]
+        mixed_up += indexes[2].add_novel(some) if start % 300 else one_by_one(indexes[2], some)
+    assert mixed_up == wanted
+    texts = [text for text, _ in entries[-200:]]
+    later = [index.nearest_all(texts) for index in indexes]
+    assert later[0] == later[1] == later[2] == [indexes[0].nearest(text) for text in texts]
+
+
+@settings(many, max_examples=120)
+@given(seed=st.integers(0, 2**32), threshold=st.sampled_from(THRESHOLDS))
+def test_waiting(seed: int, threshold: float) -> None:
+    """However many texts are added before the next question, it is compared with all of them."""
+    rng = random.Random(seed)
+    texts: list[str] = []
+    index = RougeLIndex(threshold)
+    with patch.object(novelty, "_BLOCK", rng.choice([2, 9, 40])):
+        for _ in range(4):
+            more = [edited(rng, mixed(rng)) for _ in range(rng.choice([0, 1, 2, 7, 8, 20]))]
+            for text in more:
+                index.add(text, str(len(texts)))
+                texts.append(text)
+            assert len(index) == len(texts)
+            asked = edited(rng, rng.choice(texts)) if texts else "w1"
+            assert index.nearest(asked) == expected(threshold, asked, texts)
+
+
+def test_looked_up_before_others_are_added() -> None:
+    """A text that was looked up can be added later, when other texts have brought its words."""
+    index = RougeLIndex(0.5)
+    index.add("a b", "0")
+    assert index.nearest("x y z") is None
+    index.add("q x w", "1")
+    index.add("x y z", "2")
+    assert index.nearest("x y z") == Match("2", 1.0)
+    assert index.nearest("q x w") == Match("1", 1.0)
+
+
 def test_batches() -> None:
     """A batch gives what one call after the other gives; texts asked about are not added."""
     index, texts = RougeLIndex(0.5), ["a b c", "a b d", "", "x y z"]
@@ -427,6 +468,7 @@ def test_batches() -> None:
     assert index.nearest_all(["a b d", "q"]) == [Match("1", 1.0), None]
     assert index.top_all(["x y", "a"] * 9, 1) == [index.top("x y", 1), index.top("a", 1)] * 9
     assert index.nearest_all([]) == []
+    assert index.add_novel([]) == []
     assert index.top_all([], 3) == []
     assert len(index) == 4
 
@@ -470,13 +512,16 @@ def test_more_than_a_million_words() -> None:
     """Words beyond as many as there are characters are told apart, and found among the others."""
     index = RougeLIndex(0.6, "spaces")
     index.add("early one two three", "0")
-    for start in range(0, 1_200_000, 50_000):
-        index.add(" ".join(map(str, range(start, start + 50_000))), f"many-{start}")
+    index.add_all(
+        (" ".join(map(str, range(start, start + 50_000))), f"many-{start}")
+        for start in range(0, 1_200_000, 50_000)
+    )
     index.add("early one late words", "1")
     index.add("late words other", "2")
     assert index.nearest("early one late words too") == Match("1", 2 * 1.0 * 0.8 / 1.8)
     assert index.nearest("early one two three") == Match("0", 1.0)
     assert index.nearest("other words late") is None
+    assert index.nearest_all(["early one late words too"] * 9) == [Match("1", 2 * 1.0 * 0.8 / 1.8)] * 9
     assert [match.id for match in index.top("late words unheard", 2)] == ["2", "1"]
     assert index.top("early one late", 3)[0] == Match("1", 2 * 1.0 * 0.75 / 1.75)
     # "late" is word 1,200,004: its number less as many as there are characters is that of "85888".

@@ -7,7 +7,7 @@ from typing import Any
 from selfinstruct.run_folder.opened import OpenedRun
 
 EMBEDDINGS = "embeddings"
-_COUNTS = ("requests", "cached", "prompt_tokens", "completion_tokens")
+_COUNTS = ("requests", "cached", "prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens")
 
 
 def spending(run: OpenedRun) -> list[dict[str, Any]]:
@@ -40,6 +40,8 @@ def _embeddings(figures: dict[str, Any]) -> dict[str, Any]:
         "requests": figures["requests"],
         "cached": figures["cached"],
         "prompt_tokens": figures["tokens"],
+        "cached_tokens": 0,
+        "cache_write_tokens": 0,
         "completion_tokens": 0,
         "cost_usd": figures["cost_usd"],
     }

@@ -80,9 +80,11 @@ def _tiles(stats: Stats) -> list[dict[str, str]]:
     if total := stats.get("total"):
         found.append(("requests", formats.number(total["requests"]), f"{total['cached']:,} from the cache"))
         tokens = total["prompt_tokens"] + total["completion_tokens"]
-        found.append(
-            ("tokens", formats.short(tokens), f"{formats.short(total['completion_tokens'])} in replies")
-        )
+        words = f"{formats.short(total['completion_tokens'])} in replies"
+        if total.get("cached_tokens"):
+            share = formats.percent(total["cached_tokens"] / total["prompt_tokens"])
+            words += f", {share} of the rest from the provider's cache"
+        found.append(("tokens", formats.short(tokens), words))
         if total["cost_usd"] is not None:
             found.append(("cost", formats.money(total["cost_usd"]), "in US dollars"))
         found.append(("time", formats.duration(total["seconds"]), "at work, all stages together"))

@@ -47,11 +47,12 @@ def spending(stats: Stats) -> Iterator[Figure]:
     rows = [row for row in stats.get("spending", []) if row["prompt_tokens"] or row["completion_tokens"]]
     if not rows:
         return
-    kinds = {"prompt_tokens": "in prompts", "completion_tokens": "in replies"}
+    cached = any(row.get("cached_tokens") for row in rows)  # reports of earlier versions have no such number
+    parts = [_tokens(row, cached) for row in rows]
     values = [
-        {"stage": row["stage"], "part": words, "tokens": row[key]}
-        for row in rows
-        for key, words in kinds.items()
+        {"stage": row["stage"], "part": words, "tokens": tokens}
+        for row, part in zip(rows, parts, strict=True)
+        for words, tokens in part.items()
     ]
     color = {"field": "part", "type": "nominal", "sort": None}
     encoding = {
@@ -64,15 +65,24 @@ def spending(stats: Stats) -> Iterator[Figure]:
         "spending",
         "tokens",
         "Tokens by stage",
-        "Long prompts beside short replies mean that examples cost more than answers; a cache of prompts at "
-        "the provider helps then.",
+        "Long prompts beside short replies mean that examples cost more than answers. Tokens that the "
+        "provider has in its cache of prompts cost a tenth to a half.",
         chart(
             values, [{"mark": mark("bar", height={"band": 0.7}), "encoding": encoding}], tall(len(rows), 90)
         ),
-        ("stage", "in prompts", "in replies"),
-        [[row["stage"], row["prompt_tokens"], row["completion_tokens"]] for row in rows],
+        ("stage", *parts[0]),
+        [[row["stage"], *part.values()] for row, part in zip(rows, parts, strict=True)],
         wide=True,
     )
+
+
+def _tokens(row: Stats, cached: bool) -> dict[str, int]:
+    """The tokens of a stage by where they were."""
+    sent, said = row["prompt_tokens"], row["completion_tokens"]
+    if not cached:
+        return {"in prompts": sent, "in replies": said}
+    known = row.get("cached_tokens", 0)
+    return {"in prompts": sent - known, "in prompts, from the provider's cache": known, "in replies": said}
 
 
 def _funnel(rows: list[Spec]) -> Spec:
