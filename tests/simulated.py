@@ -10,9 +10,10 @@ The client is `llm.limits` itself, used as an endpoint uses it; the provider and
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -146,11 +147,13 @@ class Course:
         limits: the changes that it told of, with their times.
         most_attempts: the most attempts of one request.
         facts: what a summary would say.
+        answered: when its requests were answered.
     """
 
     limits: list[tuple[float, Limit]] = field(default_factory=list)
     most_attempts: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    answered: list[float] = field(default_factory=list)
 
 
 class Asked:
@@ -172,12 +175,30 @@ def simulate(
             each other.
         tokens: tokens of a reply, and as many of its prompt.
     """
+    (course,) = simulate_several(1, provider, concurrency, seconds, window, tokens)
+    return course
+
+
+def simulate_several(
+    clients: int,
+    provider: Provider,
+    concurrency: int,
+    seconds: float,
+    window: int | None = None,
+    tokens: int = 100,
+) -> list[Course]:
+    """The same with several clients that know nothing of each other."""
     random.seed(1)
     loop = SimulatedLoop()
     try:
-        return loop.run_until_complete(_ask_for(provider, concurrency, seconds, window, tokens))
+        asked = [_ask_for(provider, concurrency, seconds, window, tokens) for _ in range(clients)]
+        return loop.run_until_complete(_together(asked))
     finally:
         loop.close()
+
+
+async def _together(clients: Sequence[Coroutine[Any, Any, Course]]) -> list[Course]:
+    return list(await asyncio.gather(*clients))
 
 
 async def _ask_for(
@@ -189,6 +210,7 @@ async def _ask_for(
 
     async def one() -> None:
         course.most_attempts = max(course.most_attempts, await _one(limits, provider, closing, tokens))
+        course.answered.append(_since())
 
     async def independent() -> None:
         while not closing.is_set():
@@ -198,17 +220,20 @@ async def _ask_for(
         flying: deque[asyncio.Task[None]] = deque()
         while not closing.is_set():
             while len(flying) < many:
-                flying.append(asyncio.create_task(one()))
+                task = asyncio.create_task(one())
+                started.add(task)
+                task.add_done_callback(started.discard)
+                flying.append(task)
             await flying.popleft()
 
+    started: set[asyncio.Task[None]] = set()
     asked = [in_order(window)] if window else [independent() for _ in range(max(64, 4 * concurrency))]
     tasks = [asyncio.create_task(work) for work in asked]
     await asyncio.sleep(seconds)
     closing.set()
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
+    for task in {*tasks, *started}:
         task.cancel()
-    await asyncio.gather(*tasks, *left, return_exceptions=True)
+    await asyncio.gather(*tasks, *started, return_exceptions=True)
     course.facts = limits.facts()
     return course
 
@@ -218,8 +243,10 @@ async def _one(limits: Limits, provider: Provider, closing: asyncio.Event, token
     call, place = cast(Call, Asked()), limits.place()
     await place.take()
     try:
-        for attempt in range(1, 1000):
+        for attempt in itertools.count(1):
             await limits.turn(call)
+            if closing.is_set():
+                return 0
             sent = limits.sent()
             good, wait, headers = await provider.ask()
             limits.heard(headers)
@@ -234,7 +261,7 @@ async def _one(limits: Limits, provider: Provider, closing: asyncio.Event, token
             await pause(0, closing)
     finally:
         place.leave()
-    raise AssertionError("it was refused a thousand times")
+    raise AssertionError("unreachable")
 
 
 def _since() -> float:

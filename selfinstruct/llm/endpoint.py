@@ -10,19 +10,20 @@ import json
 import random
 import time
 import warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
-from selfinstruct.journal.store import LIMITS, THROUGH_LITELLM, Journal
+from selfinstruct.journal.store import THROUGH_LITELLM, Journal
 from selfinstruct.llm import MODELS, DoubtedError, EndingError, Hears, Opened, RefusedError, TransientError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.llm.calls import Call
 from selfinstruct.llm.gate import Place, pause
-from selfinstruct.llm.limits import Limit, Limits, within
+from selfinstruct.llm.limits import Limits, within
 from selfinstruct.llm.prices import price_of
+from selfinstruct.llm.told_limits import Teller
 from selfinstruct.monitor.events import Events
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.parse.replies import REFUSED
@@ -78,8 +79,8 @@ class Endpoint:
         self._identity: str | None = None
         self.prepared = asyncio.Event()
         self._opening = asyncio.Lock()
-        self._limits = Limits(config, closing, self._limit_changed)
-        self._held_back = False
+        self._told = Teller(config.name, context.events, context.progress)
+        self._limits = Limits(config, closing, self._told.changed)
         self._stages: set[str] = set()  # the stages that asked; there is one
         self._resting_until = 0.0
         self._silent_since: float | None = None  # set while no server has answered
@@ -115,7 +116,7 @@ class Endpoint:
 
     async def close(self) -> None:
         """Release the model's resources."""
-        self._note_limits()
+        self._told.note(self._context.journal, self._stages, self._limits.facts())
         if self._model is not None:
             await self._model.close()
 
@@ -349,29 +350,6 @@ class Endpoint:
             context.journal.set_meta(THROUGH_LITELLM, {**known, name: why})
             context.events.tell(THROUGH_LITELLM, model=name, why=why)
             context.progress.say(f"{name}: its requests go through LiteLLM, which is slower, since {why}")
-
-    def _limit_changed(self, limit: Limit) -> None:
-        self._context.events.tell("limit", model=self.config.name, **asdict(limit))
-        held = limit.per_second is not None or limit.concurrency < limit.of
-        rate = "" if limit.per_second is None else f", {limit.per_second:g} a second"
-        words = f"at most {limit.concurrency} of {limit.of}{rate}" if held else ""
-        self._context.progress.slowed(words)
-        if held != self._held_back:
-            self._held_back = held
-            now = f"{words} from now on; it goes up again by itself" if held else "no limit any more"
-            self._context.progress.trouble("limit", f"{self.config.name}: {limit.why}: {now}")
-
-    def _note_limits(self) -> None:
-        """Store what held the model back, for the summary; requests of earlier starts count too."""
-        facts = self._limits.facts()
-        if not facts:
-            return
-        journal = self._context.journal
-        for stage in self._stages:
-            key = f"{LIMITS}{stage}/{self.config.name}"
-            before = journal.meta(key, {})
-            counts = {name: facts[name] + before.get(name, 0) for name in ("sent", "refused")}
-            journal.set_meta(key, {**facts, **counts})
 
 
 def given_up(names: str, call: Call, error: TransientError, retries: int) -> ModelError:

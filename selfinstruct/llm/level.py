@@ -26,6 +26,7 @@ NO_MATTER = 0.01  # a share of refusals that is not worth a change
 WORTH_A_TEST, TEST_EVERY = 0.03, 15  # a usual share that is tested again after so many rounds
 MOST_USUAL = 0.5  # a larger share of refusals is never taken for usual
 FEWEST = 0.2  # requests a second, if everything is refused
+STEP = 0.5  # requests a second, the least that is tried beyond a level
 LONGEST_PATIENCE = 4  # rounds between two attempts at more
 LAST = 64  # answers that count in the mean of their seconds
 MEMORY = 0.8  # how much of the earlier tests counts in the usual share
@@ -243,7 +244,8 @@ class Level:
             self._next(STEADY, self.now, at)
             return
         self._calm, self.why = 0, "no more requests than usual were refused"
-        self._step = 2 * self._step if self._step else min(1.0, self.now / 8)
+        first = min(1.0, max(self.now / 8, STEP * (self.seconds or 0.0)))
+        self._step = 2 * self._step if self._step else first
         self._next(MORE, self.now + (self.now if self._fast else self._step), at)
 
     def _test(self, at: float) -> None:

@@ -10,7 +10,7 @@ from email.utils import formatdate
 import pytest
 from conftest import Typed
 from server import Answer, Asked, ModelServer, text
-from simulated import BEGIN, Provider, simulate
+from simulated import BEGIN, Provider, simulate, simulate_several
 from tiny_recipe import at
 
 from selfinstruct.llm.quotas import RECEIVED, REQUESTS, SENT, TOKENS, Quota, quotas, seconds_until
@@ -192,6 +192,16 @@ def test_a_window_is_used_whole_and_nothing_is_refused() -> None:
     without = Provider(seconds=0.5, window=(500, 60))
     simulate(without, 64, 240)
     assert len(without.bad) > 50
+
+
+def test_runs_side_by_side_share_a_limit_evenly() -> None:
+    """Three that know nothing of each other read the same headers: each gets a third, and none is refused."""
+    provider = Provider(seconds=1.0, rate=lambda at: 500 / 60, burst=500, headers=bucket)
+    courses = simulate_several(3, provider, 64, 180)
+    assert not provider.bad
+    shares = [provider.rate_of(course.answered, 60, 180) for course in courses]
+    assert sum(shares) == pytest.approx(500 / 60, rel=0.05)
+    assert min(shares) > 0.8 * max(shares)
 
 
 def test_tokens_are_limited_too() -> None:
