@@ -10,6 +10,7 @@ rule: a name has `remaining` or `reset`, and the other words say of what.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ def quotas(headers: Mapping[str, str], now: float) -> list[Quota]:
             rest += [word for word in words if word not in OWN_WORDS]
             found.setdefault(" ".join(rest), {})[kind] = str(value)
     left = [_quota(name, given, now) for name, given in found.items()]
-    return [*filter(None, left), *_structured(str(headers.get("ratelimit", "")))]
+    every = [*filter(None, left), *_structured(str(headers.get("ratelimit", "")))]
+    return [one for one in every if math.isfinite(one.remaining) and math.isfinite(one.seconds)]
 
 
 def _quota(name: str, given: Mapping[str, str], now: float) -> Quota | None:
@@ -76,7 +78,7 @@ def _quota(name: str, given: Mapping[str, str], now: float) -> Quota | None:
     try:
         remaining = float(given["remaining"])
         seconds = seconds_until(given["reset"], now) if "reset" in given else window
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return Quota(name or REQUESTS, unit, remaining, seconds) if unit and remaining >= 0 else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from datetime import datetime, timezone
 from email.utils import formatdate
@@ -120,6 +121,34 @@ def test_the_headers_of_a_provider(name: str) -> None:
     headers, expected = CASES[name]
     found = quotas(headers, NOW)
     assert [replace(one, seconds=round(one.seconds, 3)) for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "nan",
+        "inf",
+        "-inf",
+        "1e999",
+        "9" * 5000,
+        "0001-01-01T00:00:00Z",
+        "\x00",
+        "d" * 5000,
+        "1" + "s" * 5000,
+        "²",
+    ],
+)
+def test_no_value_of_a_header_breaks_a_request(value: str) -> None:
+    """Whatever a server sends, there is a finite number or nothing."""
+    names = ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "ratelimit", "date")
+    for name in names:
+        for other in ("7", value):
+            headers = {**dict.fromkeys(names[:2], other), name: value}
+            for found in quotas(headers, NOW):
+                assert math.isfinite(found.remaining)
+                assert math.isfinite(found.seconds)
+    for one in (f'"default";r={value};t=7', f'"default";r=7;t={value}', f"remaining={value}, reset={value}"):
+        quotas({"ratelimit": one}, NOW)
 
 
 def test_a_time_is_counted_from_the_server_s_clock() -> None:
