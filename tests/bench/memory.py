@@ -8,7 +8,7 @@
 instructions a reply: the most memory the process held before it wrote its files, before it wrote its report,
 and ever; and the files, asyncio tasks and threads that there are when it is done beyond those before it.
 
-`replies`: 256 in flight and replies of 0.9 MB, with and without a first reply that comes last, so that all
+`replies`: 256 in flight and replies of 1 MB, with and without a first reply that comes last, so that all
 others wait for their turn; beside the same run with short replies.
 """
 
@@ -34,7 +34,7 @@ from throughput import Bench, Row
 
 IN_FLIGHT = 64
 CANDIDATES = 40
-LARGE = 900_000  # characters; a reply of over a million is not read
+LARGE = 1_000_000  # characters; so long a reply is rejected, but kept
 MARK_MB = 400
 
 
@@ -109,8 +109,8 @@ def measure(server: FastServer, row: Row, target: int, *more: str) -> dict[str, 
         command = [sys.executable, __file__, "child", *words[1:], *more]
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         run_dir = next(Path(folder, word.removeprefix("run_dir=")) for word in words if "run_dir" in word)
-        with (run_dir / "instructions.jsonl").open(encoding="utf-8") as lines:
-            assert sum(1 for _ in lines) == target * row.candidates
+        stage = json.loads((run_dir / "summary.json").read_text())["stages"]["instructions"]
+        assert stage["candidates"] >= target * row.candidates
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -131,17 +131,18 @@ def records(server: FastServer, given: argparse.Namespace) -> None:
 
 def replies(server: FastServer, given: argparse.Namespace) -> None:
     """Runs with large replies."""
-    row = Row("ours", mode="completion", filters="short")
+    row, count = Row("ours", mode="completion"), given.replies
+    more = (f"pipeline.instructions.patience={2 * count}", f"pipeline.instructions.window={count}")
     cases = {
         "short replies": (0, 0),
-        "replies of 0.9 MB": (LARGE, 0),
-        "replies of 0.9 MB, the first one last": (LARGE, given.replies - 1),
+        "replies of 1 MB": (LARGE, 0),
+        "replies of 1 MB, the first one last": (LARGE, count - 1),
     }
     for name, (letters, last) in cases.items():
         server.reset(letters=letters, last=last)
-        found = measure(server, row, given.replies, "report=null")
+        found = measure(server, row, count, *more, "model.timeout=600", "report=null")
         print(
-            f"{given.replies} {name}: {found['before_files_mb']:.0f} MB at most before the files, "
+            f"{count} {name}: {found['before_files_mb']:.0f} MB at most before the files, "
             f"{found['peak_mb']:.0f} in all; {found['cpu']:.0f} s of CPU",
             flush=True,
         )

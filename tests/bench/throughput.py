@@ -51,7 +51,6 @@ TIMEOUT = 60
 FEW = 2 * IN_FLIGHT  # requests of a run that shows what starting and ending cost
 QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
-FILTERS = {"none": "nothing", "paper": "throughput", "short": "short"}  # the files that `write_recipe` makes
 NEW_KEY = "prompts_per_request"
 FIRST, ALONE = "from the command to the first request", "python -c 'import litellm'"
 
@@ -65,7 +64,7 @@ class Row:
         provider: LiteLLM's name for it.
         mode: chat or completion.
         together: prompts in a request.
-        filters: the filters of ours: none, paper, or short (no long texts).
+        filters: the filters of ours: none, or paper.
         candidates: instructions in a reply.
     """
 
@@ -181,7 +180,7 @@ class Bench:
         self._runs += 1
         words = [
             "recipe=throughput",
-            f"filters={FILTERS[row.filters]}",
+            f"filters={'throughput' if row.filters == 'paper' else 'nothing'}",
             f"model.name={row.provider}/bench",
             f"model.mode={row.mode}",
             f"model.api_base={self._server.base}",
@@ -252,8 +251,6 @@ def write_recipe(folder: Path) -> None:
         part = {key: OmegaConf.to_container(config[group][key]) for key in keys}
         (folder / "conf" / group / "throughput.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(part)))
     (folder / "conf/filters/nothing.yaml").write_text("instructions: {}\n")
-    short = "{short: {kind: word_count, field: instruction, minimum: 1, maximum: 150}}"
-    (folder / "conf/filters/short.yaml").write_text(f"instructions: {short}\n")
     (folder / "conf/export").mkdir(exist_ok=True)
     (folder / "conf/export/nothing.yaml").write_text("{}\n")
     chosen = {**dict.fromkeys(sections, "throughput"), "model": "vllm", "export": "nothing"}

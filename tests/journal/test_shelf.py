@@ -16,7 +16,7 @@ from tiny_recipe import at
 from selfinstruct.journal.shelf import MOST
 from selfinstruct.records import Reply
 
-COUNT, LARGE = 50, 800_000  # replies, and characters of each
+COUNT, LARGE = 50, 500_000  # replies, and characters of each
 IN_FLIGHT = 2
 
 
