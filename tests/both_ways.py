@@ -226,7 +226,7 @@ class Bench:
         self.notes: list[str] = []
         self.server = ModelServer(self._script, anywhere=True)
         aside = SimpleNamespace(paid=lambda reply: None, traffic=lambda count, reply: None)
-        context = SimpleNamespace(budget=aside, progress=aside, closing=asyncio.Event())
+        context = SimpleNamespace(budget=aside, progress=aside, events=aside, closing=asyncio.Event())
         self._endpoint = Endpoint(config_of(provider, self.server.base, None), cast(RunContext, context))
 
     def run(self, tries: Sequence[Try]) -> dict[str, tuple[Seen, Seen]]:
