@@ -20,7 +20,7 @@ t (n + m) / 2 tokens. From this follow three filters. Each is cheaper than the n
    both filters, and `text.postings` the lists.
 3. The subsequence itself, by rapidfuzz, for the few texts that are left.
 
-Many texts at once take less than half the time of the same texts one by one (`text.blocks`), with the same
+Up to some 200,000 entries, many texts at once take less time than one by one (`text.blocks`), with the same
 result. So added texts wait until the next question. docs/novelty.md has the costs.
 """
 
@@ -103,7 +103,7 @@ class RougeLIndex:
     def add_novel(self, entries: Iterable[tuple[str, str]]) -> list[Match | None]:
         """Look up each text, each with its name, and add it if no entry is above the threshold.
 
-        It is the same as `nearest` and `add` for each after the other, in half the time.
+        It is the same as `nearest` and `add` for each after the other, and mostly faster.
 
         Returns:
             What `nearest` gives for each; None for those that were added.
@@ -131,7 +131,7 @@ class RougeLIndex:
         return self._match(self._nearest(coded(asked.codes), places)) if places else None
 
     def nearest_all(self, texts: Iterable[str]) -> list[Match | None]:
-        """`nearest` for each of several texts, which are not compared with each other, in half the time."""
+        """`nearest` for each of several texts, which are not compared with each other."""
         self._settle()
         found: list[Match | None] = []
         for block in _cut(texts, _BLOCK):
