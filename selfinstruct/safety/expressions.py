@@ -19,7 +19,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from selfinstruct.errors import UserError
-from selfinstruct.safety.screens import screen_of
+from selfinstruct.safety.screens import Screen, screen_of
 
 SECONDS = 1.0  # processor time for one search in one text
 TRIAL_SECONDS, TRIAL_LENGTH = 0.2, 2_000  # limits of the trial search that finds a slow expression at once
@@ -57,13 +57,20 @@ class Expression:
     """
 
     __slots__ = ("_limit", "_made", "_where", "pattern", "screen")
+    screen: Screen
 
     def __init__(self, pattern: str) -> None:
         self.pattern, self._where = pattern, _WHERE.get()
         fixed = _is_fixed(pattern)
         self._made: Any = re.compile(pattern) if fixed else _unless_later(pattern)
         self._limit = {} if fixed else {"timeout": SECONDS}
-        self.screen = screen_of(pattern)
+
+    def __getattr__(self, name: str) -> Any:
+        """The screen, made at the first use, since `check` uses few of them; later it is a plain attribute."""
+        if name != "screen":
+            raise AttributeError(name)
+        self.screen = screen_of(self.pattern)
+        return self.screen
 
     @property
     def _compiled(self) -> Any:

@@ -189,6 +189,7 @@ class Bench:
             f"target={prompts * row.candidates}",
             f"run_dir=run-{self._runs}",
             f"cache.path={self._folder}/replies-{self._runs}.sqlite",
+            "report=off",  # `report.py` measures it
         ]
         return [*words, f"model.{NEW_KEY}={row.together}"] if row.together > 1 else words
 
