@@ -66,7 +66,7 @@ class Expression:
         self._limit = {} if fixed else {"timeout": SECONDS}
 
     def __getattr__(self, name: str) -> Any:
-        """The screen, made at the first use, since `check` uses few of them; later it is a plain attribute."""
+        """The screen, made at the first use, since `check` uses few of them; then a plain attribute."""
         if name != "screen":
             raise AttributeError(name)
         self.screen = screen_of(self.pattern)
