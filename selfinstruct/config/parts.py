@@ -94,13 +94,13 @@ class ModelConfig(Strict):
         None,
         ge=1,
         le=1_000_000,
-        description="room for the model's thought: added to each stage's max_tokens, and its budget where the "
-        "provider takes one (Claude, Gemini)",
+        description="room for the model's thought: added to each stage's max_tokens, and its budget where "
+        "the provider takes one (Claude, Gemini)",
     )
     unsupported: Annotated[Literal["drop", "refuse"], Machine] = Field(
         "drop",
-        description="what to do with a parameter that the model does not take: drop it, with a note by check, "
-        "or refuse the recipe",
+        description="what to do with a parameter that the model does not take: drop it, with a note by "
+        "check, or refuse the recipe",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options that only this kind has")
     _clearance: tuple[object, ...] = PrivateAttr(())

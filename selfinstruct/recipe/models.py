@@ -186,6 +186,12 @@ class Models:
         if thinks(sampling) and model.thinking_tokens is None and EFFORT not in found:
             room = f"{where}.thinking_tokens gives it room beside max_tokens"
             self.note(f"{stage}: {model.name} thinks within max_tokens, which may cut its answer; {room}")
+        own_server = model.mode == "completion" or model.api_base is not None
+        breaks = [text for text in sampling.get("stop") or () if "\n" in str(text)]
+        if breaks and own_server and (thinks(sampling) or model.thinking_tokens):
+            key = _place_of("stop", prompt, model, where)
+            what = f"the stop string {breaks[0]!r} ends a thought too, if the server applies it there"
+            self.note(f"{stage}: {what}; {key}=null sends none")
         return replace(prompt, left_out=prompt.left_out.union(found))
 
     def note(self, words: str) -> None:
