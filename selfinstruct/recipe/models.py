@@ -172,6 +172,8 @@ class Models:
             where: the model's place in the recipe.
         """
         sampling = with_thinking({**prompt.sampling, **model.sampling}, model)
+        if model.seeded:
+            sampling.setdefault("seed", 1)
         if model.kind == LITELLM and next(name_faults(model, where), None):
             return prompt
         found = untaken(sampling, model)
@@ -211,7 +213,7 @@ def _place_of(parameter: str, prompt: Prompt, model: ModelConfig, where: str) ->
         return f"{where}.sampling.{parameter}"
     if parameter in prompt.sampling:
         return prompt.key(parameter)
-    own = {EFFORT: "reasoning_effort", THINKING: "thinking_tokens"}
+    own = {EFFORT: "reasoning_effort", THINKING: "thinking_tokens", "seed": "seeded"}
     return f"{where}.{own.get(parameter, 'sampling')}"
 
 

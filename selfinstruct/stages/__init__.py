@@ -221,7 +221,8 @@ class Stage:
         pieces = [
             piece for choice in reply.choices for piece in candidates(prompt.parse, choice, shown, keys)
         ]
-        wanted = {**prompt.sampling, **self.model.sampling}.get("n") or 1
+        asked_n = None if "n" in prompt.left_out else {**prompt.sampling, **self.model.sampling}.get("n")
+        wanted = asked_n or 1
         if reply.error is None:
             missing = wanted - len(reply.choices)
             pieces += [Parsed({}, MISSING, f"{missing} of {wanted} choices did not come back")] * missing
