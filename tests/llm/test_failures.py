@@ -389,7 +389,7 @@ def test_anthropic_s_and_gemini_s_refusals_and_replies() -> None:
     assert (reason(found["refusal"]), reason(found["window"])) == ("content_filter", "length")
     thought = found["thought"]
     assert isinstance(thought, Reply)
-    assert thought.text == "<think>Hm.</think>\nSo."
+    assert (thought.text, thought.thought) == ("So.", "Hm.")
 
     def gemini(reason: str, said: str | None = "Half") -> Answer:
         candidate: dict[str, Any] = {"finishReason": reason, "index": 0}
