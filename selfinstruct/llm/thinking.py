@@ -72,7 +72,8 @@ def fixed_by_thinking(sampling: Mapping[str, Any], config: ModelConfig) -> list[
     found = {"temperature": 1, "top_k": None, "top_p": 1}
     unlike = [name for name, own in found.items() if sampling.get(name) not in (None, own)]
     top_p = sampling.get("top_p")
-    return [name for name in unlike if name != "top_p" or not (_is_number(top_p) and 0.95 <= top_p <= 1)]
+    near = isinstance(top_p, int | float) and 0.95 <= top_p <= 1
+    return [name for name in unlike if name != "top_p" or not near]
 
 
 def thinking_faults(config: ModelConfig, where: str) -> Iterator[Fault]:

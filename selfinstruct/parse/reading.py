@@ -76,8 +76,8 @@ def _settled(parse: Parser, piece: Parsed, refused: bool = False) -> Parsed:
     if piece.check == THINKING_CUT:
         if parse.unthought is None:
             return piece
-        fields = dict(parse.unthought)
-        return Parsed(fields) if parse.decides else replace(piece, otherwise=fields)
+        settled = dict(parse.unthought)
+        return Parsed(settled) if parse.decides else replace(piece, otherwise=settled)
     unanswered = piece.check in NO_ANSWER and not refused
     fields = parse.unreadable if unanswered else parse.refused
     if parse.decides:
