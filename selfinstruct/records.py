@@ -164,7 +164,7 @@ class Reply:
     """A model's reply to one request.
 
     Attributes:
-        text: the model's text; empty if the request was refused.
+        text: the model's answer; empty if the request was refused, or if the reply has only a thought.
         finish_reason: `stop`, `length`, `content_filter`; `context` if the prompt is too long for the model;
             `unreadable` if the provider says so; `refused` if the provider's reason is not one we know;
             `no_choices` if every attempt came back empty; `broken_off` if every attempt failed in the middle.
@@ -180,6 +180,10 @@ class Reply:
         attempts: requests sent for it; 0 if it came from the cache, at no cost.
         error: the provider's words if it refused this one request.
         others: text and finish reason of each choice after the first, if `n` asked for several.
+        thought: what the model thought before its answer, without the marks around it; empty if nothing of it
+            came back.
+        other_thoughts: the thought of each choice after the first; empty if none of these has one.
+        thinking_tokens: those of the completion that were spent on thinking, if the provider says so.
         vectors: for a request that embeds texts, one vector for each; not stored with the reply.
     """
 
@@ -197,12 +201,22 @@ class Reply:
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     doubtful: bool = False
+    thought: str = ""
+    other_thoughts: tuple[str, ...] = ()
+    thinking_tokens: int = 0
     vectors: Sequence[Any] = field(default=(), compare=False, repr=False)
 
     @property
     def choices(self) -> list[Reply]:
         """Each choice as a reply."""
-        return [self, *(replace(self, text=text, finish_reason=why) for text, why in self.others)]
+        thoughts = self.other_thoughts or ("",) * len(self.others)
+        return [
+            self,
+            *(
+                replace(self, text=text, finish_reason=why, thought=thought)
+                for (text, why), thought in zip(self.others, thoughts, strict=True)
+            ),
+        ]
 
     @property
     def cut(self) -> bool:

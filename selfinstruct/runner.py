@@ -238,8 +238,8 @@ def _spread(task: asyncio.Task[Any], stop: Stop) -> None:
 async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIterator[Client]:
     """The stage's model and its fallbacks, open for as long as the stage runs."""
     endpoints = [
-        Endpoint(config, context, takes_over=place > 0)
-        for place, config in enumerate([stage.model, *stage.fallbacks])
+        Endpoint(stage.model, context),
+        *(Endpoint(config, context, first=stage.model) for config in stage.fallbacks),
     ]
     names = [other.name for other in recipe.stages]
     before = names[: names.index(stage.name) + 1]

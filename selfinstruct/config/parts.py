@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 from selfinstruct.config.keys import Component, Machine, OnDisk, Sampling, SinceSet, Strict, switch
 from selfinstruct.where import Conditions
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]  # LiteLLM's reasoning_effort
+
 
 class PriceConfig(Strict):
     """The price of a model, in US dollars for a million tokens."""
@@ -84,6 +86,22 @@ class ModelConfig(Strict):
         description="overrides each stage's own sampling; null leaves a parameter out",
     )
     seeded: bool = Field(False, description="send a different seed with each request")
+    reasoning_effort: Annotated[Effort | None, SinceSet] = Field(
+        None,
+        description="how much the model thinks before it answers, where it takes that; null: its own default",
+    )
+    thinking_tokens: Annotated[int | None, SinceSet] = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="room for the model's thought: added to each stage's max_tokens, and its budget where "
+        "the provider takes one (Claude, Gemini)",
+    )
+    unsupported: Annotated[Literal["drop", "refuse"], Machine] = Field(
+        "drop",
+        description="what to do with a parameter that the model does not take: drop it, with a note by "
+        "check, or refuse the recipe",
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="options that only this kind has")
     _clearance: tuple[object, ...] = PrivateAttr(())
 
@@ -156,6 +174,14 @@ class PlacedConfig(Component):
     )
 
 
+class ParseConfig(Component):
+    """How a reply is read; all keys not named here are options of the parser of this kind."""
+
+    reasoning: Annotated[str | None, SinceSet] = Field(
+        None, description="the field of the record for the model's thought; by default it is in no field"
+    )
+
+
 class FilterConfig(PlacedConfig):
     """One check; all keys not named here are options of its kind."""
 
@@ -182,7 +208,7 @@ class PromptConfig(Strict):
     sampling: Sampling = Field(
         default_factory=dict, description="max_tokens, temperature, stop …; stop strings are templates too"
     )
-    parse: Component | None = Field(None, description="how the reply is read")
+    parse: ParseConfig | None = Field(None, description="how the reply is read")
     when_too_long: Literal["reject", "shorten"] = Field(
         "reject",
         description="what to do if prompt and reply together are too long for the model: reject the "

@@ -51,7 +51,8 @@ selfinstruct export: write the dataset of a run again, in other formats, without
   selfinstruct export runs/chat 'export.chat.where={review: ok}' export.chat.provenance=true license=cc-by-4.0
 
   export=…        the files: alpaca, chat, trl, sharegpt, prompt_completion, csv, or several of them
-  export.NAME.…   format, split, provenance, where, columns, system, max_tokens and tokenizer, seed_tasks
+  export.NAME.…   format, split, provenance, where, columns, system, reasoning, max_tokens and tokenizer,
+                  seed_tasks
   license=NAME    the licence, for the header of README.md
   to=DIR          write to another folder, which must be new or empty; also while a process uses the run
 """

@@ -43,6 +43,7 @@ SECTIONS: dict[str, type[BaseModel]] = {  # by their place in a recipe
     "filters.STAGE.NAME": config.FilterConfig,
     "prompts.STAGE": config.PromptConfig,
     "prompts.STAGE.variants.VARIANT": config.VariantConfig,
+    "prompts.STAGE.parse": config.ParseConfig,
     "export.NAME": config.ExportConfig,
     "budget": config.BudgetConfig,
     "cache": config.CacheConfig,
@@ -91,6 +92,7 @@ REGISTRIES = (
         "Parsers",
         "`prompts.STAGE.parse.kind`; its options are beside `kind`.",
         word="Parser",
+        section="prompts.STAGE.parse",
     ),
     Offer(
         FILTERS,

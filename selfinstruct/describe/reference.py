@@ -133,6 +133,7 @@ def reply_checks() -> dict[str, str]:
         replies.NO_CHOICES: "the provider answered without a reply, at every attempt",
         replies.BROKEN_OFF: "the provider cut off the reply, at every attempt",
         replies.EMPTY: "the reply is empty",
+        replies.THINKING_CUT: "the reply has a thought but no answer: its tokens were spent on thinking",
         replies.MISSING: "one of the `n` replies that a request asked for did not come back",
         "oversized": f"the reply has more than {replies.LARGEST:,} characters",
         "repeated_line": f"the reply repeats one line more than {replies.MOST_IN_A_ROW} times in a row",

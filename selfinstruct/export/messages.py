@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export
+from selfinstruct.export.reasoning import FIELD, KEY, InText, Reasoning, read_fields, thought_of, with_tags
 from selfinstruct.prompts.templates import TemplateFault, render
 
 FILLED = {"type": "string", "pattern": r"\S"}
@@ -35,11 +37,11 @@ class Turns:
         who, what, pairs = self.who, self.what, zip(self.roles, texts, strict=False)
         return [{who: role, what: text} for role, text in pairs if text is not None]
 
-    def schema(self, *needed: str) -> dict[str, Any]:
-        """The schema of a list with at least one turn of each of these roles."""
+    def schema(self, *needed: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The schema of a list with at least one turn of each of these roles; turns may have `more` keys."""
         turn = {
             "type": "object",
-            "properties": {self.who: {"enum": list(self.roles)}, self.what: FILLED},
+            "properties": {self.who: {"enum": list(self.roles)}, self.what: FILLED, **(more or {})},
             "required": [self.who, self.what],
             "additionalProperties": False,
         }
@@ -49,71 +51,143 @@ class Turns:
         return {"type": "array", "description": about, "items": turn, "allOf": there}
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The assistant's turn, and what becomes of the model's thought; see `reasoning`.
+
+    Attributes:
+        output: the record field for the turn's text.
+        reasoning: where the thought goes.
+        field: the record field for the thought.
+    """
+
+    output: str
+    reasoning: Reasoning
+    field: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The record fields that it reads."""
+        return read_fields(self.reasoning, self.field, self.output)
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The schemas of the keys that it adds to a turn."""
+        kept = {**FILLED, "description": "what the model thought before its answer"}
+        return {KEY: kept} if self.reasoning == "keep" else {}
+
+    def text(self, data: dict[str, Any]) -> Any:
+        """The turn's text."""
+        answer = data.get(self.output)
+        return with_tags(thought_of(data, self.field), answer) if self.reasoning == "tags" else answer
+
+    def added(self, turns: list[dict[str, str]], data: dict[str, Any]) -> list[dict[str, str]]:
+        """The turns, the last one with the thought in a key of its own if it is kept and there is one."""
+        thought = thought_of(data, self.field) if self.reasoning == "keep" else ""
+        if thought and data.get(self.output) is not None:
+            turns[-1][KEY] = thought
+        return turns
+
+
 MESSAGES = Turns("role", "content", ("system", "user", "assistant"))
 CONVERSATIONS = Turns("from", "value", ("system", "human", "gpt"))
 
 
 @EXPORTS.register
-def chat(*, user: str = USER, output: str = "output", system: str = "") -> Export:
+def chat(
+    *,
+    user: str = USER,
+    output: str = "output",
+    system: str = "",
+    reasoning: Reasoning = "drop",
+    reasoning_field: str = FIELD,
+) -> Export:
     """Rows of messages with role and content, as OpenAI, TRL and most trainers read them.
 
     Args:
         user: Jinja template for the user's message; `input` is empty for a record that has none.
         output: the record field for the assistant's message.
         system: Jinja template for the system message; if empty, there is none.
+        reasoning: the model's thought: `keep` it as `reasoning_content` of the assistant's message, as TRL
+            and Qwen read it; put it before the answer between think `tags`; or `drop` it.
+        reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
     """
-    return _conversation("messages", MESSAGES, user, output, system)
+    return _conversation("messages", MESSAGES, user, Answer(output, reasoning, reasoning_field), system)
 
 
 @EXPORTS.register
-def sharegpt(*, user: str = USER, output: str = "output", system: str = "") -> Export:
+def sharegpt(
+    *,
+    user: str = USER,
+    output: str = "output",
+    system: str = "",
+    reasoning: InText = "drop",
+    reasoning_field: str = FIELD,
+) -> Export:
     """Rows of conversations with from and value; LLaMA-Factory's and axolotl's entries are written beside it.
 
     Args:
         user: Jinja template for the user's turn; `input` is empty for a record that has none.
         output: the record field for the assistant's turn.
         system: Jinja template for the system turn; if empty, there is none.
+        reasoning: the model's thought: put it before the answer between think `tags`, or `drop` it.
+        reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
     """
-    return replace(_conversation("conversations", CONVERSATIONS, user, output, system), beside=True)
+    answer = Answer(output, reasoning, reasoning_field)
+    return replace(_conversation("conversations", CONVERSATIONS, user, answer, system), beside=True)
 
 
 @EXPORTS.register
-def trl(*, user: str = USER, output: str = "output", system: str = "") -> Export:
+def trl(
+    *,
+    user: str = USER,
+    output: str = "output",
+    system: str = "",
+    reasoning: Reasoning = "drop",
+    reasoning_field: str = FIELD,
+) -> Export:
     """Rows of prompt and completion, both lists of messages: TRL then trains on the completion only.
 
     Args:
         user: Jinja template for the message in the prompt; `input` is empty for a record that has none.
         output: the record field for the assistant's message.
         system: Jinja template for the system message; if empty, there is none.
+        reasoning: the model's thought: `keep` it as `reasoning_content` of the assistant's message, as TRL
+            and Qwen read it; put it before the answer between think `tags`; or `drop` it.
+        reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
     """
+    last = Answer(output, reasoning, reasoning_field)
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-        asked, answer = _asked(user, data), data.get(output)
-        prompt = MESSAGES.list(_filled(system, data), asked)
-        return {"prompt": prompt, "completion": MESSAGES.list(None, None, answer)}
+        prompt = MESSAGES.list(_filled(system, data), _asked(user, data))
+        return {"prompt": prompt, "completion": last.added(MESSAGES.list(None, None, last.text(data)), data)}
 
     *_, asks, answers = MESSAGES.roles
     schema = {
         "type": "object",
-        "properties": {"prompt": MESSAGES.schema(asks), "completion": MESSAGES.schema(answers)},
+        "properties": {
+            "prompt": MESSAGES.schema(asks),
+            "completion": MESSAGES.schema(answers, more=last.keys),
+        },
         "required": ["prompt", "completion"],
         "additionalProperties": False,
     }
-    return Export(convert, schema, (output,), _templates(user, system), draws=False)
+    return Export(convert, schema, last.fields, _templates(user, system), draws=False)
 
 
-def _conversation(name: str, turns: Turns, user: str, output: str, system: str) -> Export:
+def _conversation(name: str, turns: Turns, user: str, answer: Answer, system: str) -> Export:
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-        return {name: turns.list(_filled(system, data), _asked(user, data), data.get(output))}
+        found = turns.list(_filled(system, data), _asked(user, data), answer.text(data))
+        return {name: answer.added(found, data)}
 
     schema = {
         "type": "object",
-        "properties": {name: turns.schema(*turns.roles[1:])},
+        "properties": {name: turns.schema(*turns.roles[1:], more=answer.keys)},
         "required": [name],
         "additionalProperties": False,
     }
     templates = _templates(user, system)
-    return Export(convert, schema, (output,), templates, draws=False, trainers=trainers(name, turns))
+    return Export(convert, schema, answer.fields, templates, draws=False, trainers=trainers(name, turns))
 
 
 def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:

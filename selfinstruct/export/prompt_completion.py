@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from selfinstruct.export import EXPORTS, Export
+from selfinstruct.export.reasoning import FIELD, InText, read_fields, thought_of, with_tags
 from selfinstruct.prompts.templates import TemplateFault, render
 
 FILLED = {"type": "string", "pattern": r"\S"}
@@ -49,6 +50,8 @@ def prompt_completion(
     instruction: str = "instruction",
     input: str = "input",
     output: str = "output",
+    reasoning: InText = "drop",
+    reasoning_field: str = FIELD,
 ) -> Export:
     """Rows of prompt and completion in a layout drawn at random.
 
@@ -69,6 +72,8 @@ def prompt_completion(
         instruction: the record field for the instruction.
         input: the field for the input; it is empty for a record without the field.
         output: the field for the output.
+        reasoning: the model's thought: put it before the output between think `tags`, or `drop` it.
+        reasoning_field: the field for the thought (`parse.reasoning` of the prompt).
     """
     if not with_input or not without_input:
         raise ValueError("with_input and without_input need at least one layout each")
@@ -84,10 +89,11 @@ def prompt_completion(
         asked, answer = (str(data.get(field) or "").strip() for field in (instruction, output))
         if not asked or not answer:
             return {"prompt": asked, "completion": answer}  # the schema reports which is missing
-        names = {"instruction": asked, "input": given, "output": answer}
+        thought = thought_of(data, reasoning_field) if reasoning == "tags" else ""
+        names = {"instruction": asked, "input": given, "output": with_tags(thought, answer)}
         return {"prompt": render(layout.prompt, names), "completion": render(layout.completion, names) + end}
 
-    return Export(convert, SCHEMA, (instruction, output))
+    return Export(convert, SCHEMA, read_fields(reasoning, reasoning_field, instruction, output))
 
 
 def _unnamed(text: str, keep_url_scheme: bool, name_first: bool) -> str:

@@ -38,6 +38,9 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS prompt_cache (
     stage TEXT, number INTEGER, cached_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,
     sum INTEGER, PRIMARY KEY (stage, number)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS thinking (
+    stage TEXT, number INTEGER, thought TEXT NOT NULL, others TEXT, tokens INTEGER NOT NULL, sum INTEGER,
+    PRIMARY KEY (stage, number)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS tally (
     name TEXT, stage TEXT, rows INTEGER NOT NULL, sums INTEGER NOT NULL, sum INTEGER,
     PRIMARY KEY (name, stage)) WITHOUT ROWID""",

@@ -22,6 +22,7 @@ from selfinstruct.journal.file import look_at
 
 Place = tuple[str, str]  # a table and a stage
 BY_PEOPLE = ("review/", "reviewing/")  # how the keys of notes about reviews begin
+BESIDE_REPLIES = ("prompt_cache", "thinking")  # tables with more about some of the replies
 MOST_STEPS = 10_000  # look-ups between two breaks; a break is a few pages, each of a few rows
 _ABSENT: dict[str, Value] = {"sends": 1, "counted": 0}  # values of columns that an older format lacks
 
@@ -69,8 +70,8 @@ class Saved:
             return {"vector": self.rows["vector"], "meta": said}
         asked = {row[:2] for row in self.rows["request"]}
         answered = {row[:2] for row in self.rows["reply"]}
-        cached = [row for row in self.rows["prompt_cache"] if row[:2] in answered]
-        rows = {**self.rows, "prompt_cache": cached}
+        beside = {table: [row for row in self.rows[table] if row[:2] in answered] for table in BESIDE_REPLIES}
+        rows = {**self.rows, **beside}
         if self.whole("reply") and self.whole("record") and answered <= asked:
             return rows
         taken = COLUMNS["reply"].index("taken")

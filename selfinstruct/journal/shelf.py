@@ -47,4 +47,5 @@ class Shelf:
 
 
 def _size(reply: Reply) -> int:
-    return len(reply.text) + sum(len(text) for text, _ in reply.others)
+    texts = (reply.text, reply.thought, *reply.other_thoughts, *(text for text, _ in reply.others))
+    return sum(map(len, texts))

@@ -183,6 +183,8 @@ class Journal:
         if reply.attempts and (reply.cached_tokens or reply.cache_write_tokens):
             tokens = (reply.cached_tokens, reply.cache_write_tokens)
             self._rows.put("prompt_cache", (request.stage, request.number, *tokens))
+        if reply.thought or reply.other_thoughts or reply.thinking_tokens:
+            self._rows.put("thinking", _thinking(request, reply))
         if len(reply.text) <= LONGEST_HELD and not reply.others:
             self._arrived[request.stage, request.number] = row
 
@@ -222,6 +224,11 @@ class Journal:
         cached = next(self._rows.read("prompt_cache", _HERE, (stage, number)), None)
         if cached:
             values.update(zip(_CACHED, cached[2:], strict=True))
+        thinking = next(self._rows.read("thinking", _HERE, (stage, number)), None)
+        if thinking:
+            _, _, thought, others, tokens = thinking
+            values["other_thoughts"] = tuple(json.loads(str(others or "[]")))
+            values.update(thought=thought, thinking_tokens=tokens)
         return Reply(**values)
 
     def asked(self, stages: Iterable[str]) -> dict[bytes, int]:
@@ -449,6 +456,11 @@ def _replied(request: Request, reply: Reply) -> Values:
         _json(reply.others) if reply.others else None,
         reply.counted,
     )
+
+
+def _thinking(request: Request, reply: Reply) -> Values:
+    others = _json(reply.other_thoughts) if reply.other_thoughts else None
+    return (request.stage, request.number, _text(reply.thought), others, reply.thinking_tokens)
 
 
 def _row(record: Record) -> Values:

@@ -134,10 +134,12 @@ class Cache:
 
     def put(self, key: bytes, reply: Reply) -> None:
         """Store a reply, unless it is a failure."""
-        if self._db is None or reply.error or reply.finish_reason not in KEPT or not reply.text.strip():
+        nothing = not (reply.text.strip() or reply.thought)
+        if self._db is None or reply.error or reply.finish_reason not in KEPT or nothing:
             return
         try:
             values = {name: getattr(reply, name) for name in _FIELDS}
+            values |= {name: value for name in _OF_THOUGHT if (value := getattr(reply, name))}
             self._keep(self._db, key, blotted(json.dumps(values)))
         except sqlite3.Error as error:
             self._give_up(error)
@@ -287,10 +289,12 @@ class Cache:
 
 def _reply(values: dict[str, Any]) -> Reply:
     others = tuple((said, why) for said, why in values.pop("others", ()))
-    return Reply(**values, others=others, attempts=0)
+    thoughts = tuple(values.pop("other_thoughts", ()))
+    return Reply(**values, others=others, other_thoughts=thoughts, attempts=0)
 
 
 _FIELDS = ("text", "finish_reason", "model", "prompt_tokens", "completion_tokens", "cost_usd", "others")
+_OF_THOUGHT = ("thought", "other_thoughts", "thinking_tokens")  # an earlier version's replies lack them
 
 
 def _on_local_disk(path: Path, say: Callable[[str], None]) -> Path:

@@ -15,6 +15,7 @@ from selfinstruct.llm import TransientError
 from selfinstruct.llm.calls import Prompts
 from selfinstruct.llm.endpoint import Endpoint, RunContext, given_up
 from selfinstruct.parse.replies import CONTEXT
+from selfinstruct.parse.thought import apart
 from selfinstruct.records import Reply, Request, storable
 from selfinstruct.safety.blot import blotted
 
@@ -270,7 +271,11 @@ def _call(endpoint: Endpoint, requests: Sequence[Request]) -> Prompts:
 
 
 def _as_stored(reply: Reply) -> Reply:
-    """A reply as the journal and the cache store it, so that it is the same now and when it is read later."""
+    """A reply as the journal and the cache store it, so that it is the same now and when it is read later.
+
+    Its thought is divided from its text here, wherever the reply comes from.
+    """
+    reply = apart(reply)
 
     def stored(text: str) -> str:
         return blotted(storable(text))
@@ -282,4 +287,6 @@ def _as_stored(reply: Reply) -> Reply:
         model=stored(reply.model),
         error=None if reply.error is None else stored(reply.error),
         others=tuple((stored(text), stored(why)) for text, why in reply.others),
+        thought=stored(reply.thought),
+        other_thoughts=tuple(map(stored, reply.other_thoughts)),
     )

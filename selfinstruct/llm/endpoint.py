@@ -23,6 +23,8 @@ from selfinstruct.llm.calls import Call
 from selfinstruct.llm.gate import Place, pause
 from selfinstruct.llm.limits import Limits, within
 from selfinstruct.llm.prices import price_of
+from selfinstruct.llm.taken import untaken
+from selfinstruct.llm.thinking import with_thinking, without_thinking
 from selfinstruct.llm.told_limits import Teller
 from selfinstruct.monitor.events import Events
 from selfinstruct.monitor.progress import Progress
@@ -65,14 +67,14 @@ class Endpoint:
     Args:
         config: its keys.
         context: the objects of the run.
-        takes_over: whether it is a fallback of another model.
+        first: the model whose requests it takes over; None if it is the stage's own.
 
     Attributes:
         prepared: set when the model is ready to be asked.
     """
 
-    def __init__(self, config: ModelConfig, context: RunContext, takes_over: bool = False) -> None:
-        self.config, self._context, self._takes_over = config, context, takes_over
+    def __init__(self, config: ModelConfig, context: RunContext, first: ModelConfig | None = None) -> None:
+        self.config, self._context, self._first = config, context, first
         self._closing = closing = context.closing
         self._price = price_of(config)
         self._model: Opened | None = None
@@ -126,12 +128,15 @@ class Endpoint:
 
     def adapt(self, request: Request) -> Request:
         """The request for this model; it was composed with the first model's sampling."""
-        if not self._takes_over:
+        if self._first is None:
             return request
-        sampling = {**request.sampling, **self.config.sampling}
+        sampling = {**without_thinking(request.sampling, self._first), **self.config.sampling}
         if self.config.mode == "completion":
             sampling.pop("response_format", None)  # the first model's mode was chat
-        return replace(request, sampling={key: value for key, value in sampling.items() if value is not None})
+        sampling = with_thinking(sampling, self.config)
+        out = untaken(sampling, self.config)
+        kept = {key: value for key, value in sampling.items() if value is not None and key not in out}
+        return replace(request, sampling=kept)
 
     async def ask(self, call: Call, spare: bool = False) -> list[Reply | None] | None:
         """The replies to the parts of one request; None if the run is stopping.
@@ -243,7 +248,8 @@ class Endpoint:
         """
         paid = await self._sound(model, call, refusal, always=refusal.access)
         paid = paid or Reply("", model=self.config.name)
-        return replace(paid, text="", others=(), vectors=(), finish_reason=REFUSED, error=refusal.words)
+        nothing = replace(paid, text="", others=(), thought="", other_thoughts=(), thinking_tokens=0)
+        return replace(nothing, vectors=(), finish_reason=REFUSED, error=refusal.words)
 
     async def _sound(
         self, model: Opened, call: Call, refusal: RefusedError, always: bool = False

@@ -3,16 +3,15 @@
 A response is a mapping in OpenAI's form, as `wire` leaves it, with LiteLLM's finish reasons; `mapping_of`
 makes one of LiteLLM's own response.
 
-If a server returns a thought separately from the text, the thought is put before the text, between `<think>`
-and `</think>`, as models write it themselves, so that a reply has only one form.
+If a server returns a thought beside the text, the reply has it in its own field. A thought that the model
+wrote into the text is divided from it where the reply arrives (`client`), by `parse.thought`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfinstruct.config import ModelConfig
@@ -36,7 +35,6 @@ MEANT = {
     " spii refusal guardrail_intervened error_toxic risk moderation",
 }
 MEANING = {reason: meaning for meaning, reasons in MEANT.items() for reason in reasons.split()}
-TAG = re.compile(r"<(/?\s*(?:think|thought|reason)\w*\s*)>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,11 @@ class Choice:
 
     Attributes:
         place: its index among all choices.
-        text: its text, after its thought.
+        text: its text.
         finish_reason: why it ended, in OpenAI's words or ours.
         said: why it ended, in the provider's words.
         error: the model's refusal, if it refused.
+        thought: the model's thought, if the server returned it beside the text.
     """
 
     place: int
@@ -56,6 +55,7 @@ class Choice:
     finish_reason: str
     said: str
     error: str | None = None
+    thought: str = ""
 
 
 def mapping_of(response: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def replies_of(
     choices = sorted(_choices(response, config), key=lambda choice: choice.place)
     whole = [choice for choice in choices if choice.finish_reason != BROKEN_OFF]
     asked = "".join(text_of(request) for request in requests)
-    usage = usage_of(response, asked, "".join(choice.text for choice in choices))
+    usage = usage_of(response, asked, "".join(choice.thought + choice.text for choice in choices))
     if len(requests) == 1:
         if not whole:
             raise _failed(choices, usage, config)
@@ -93,7 +93,7 @@ def replies_of(
     sent = _shares([len(text_of(request)) for request in requests])
     lengths = [0] * len(requests)
     for choice in whole:
-        lengths[min(choice.place // each, len(requests) - 1)] += len(choice.text)
+        lengths[min(choice.place // each, len(requests) - 1)] += len(choice.thought) + len(choice.text)
     said = _shares(lengths)
     replies: list[Reply | None] = []
     for place in range(len(requests)):
@@ -117,10 +117,13 @@ def _choices(response: Mapping[str, Any], config: ModelConfig) -> Iterator[Choic
         reason = MEANING.get(said.lower(), one.get("finish_reason") or "stop")
         index = one.get("index")
         refusal = _text(holder, "refusal")
-        text = _with_thought(_thought(holder), content or _arguments(holder), reason)
+        text, thought = content or _arguments(holder), _thought(holder)
+        if thought:  # some servers leave the line breaks between the two in the text
+            text = text.lstrip("\r\n")
         if refusal and not content:
             reason = CONTENT_FILTER
-        yield Choice(place if index is None else index, text, reason, said, refusal if not content else None)
+        error = refusal if not content else None
+        yield Choice(place if index is None else index, text, reason, said, error, thought)
 
 
 def _text(holder: Mapping[str, Any], name: str) -> str | None:
@@ -130,21 +133,12 @@ def _text(holder: Mapping[str, Any], name: str) -> str | None:
 
 
 def _thought(holder: Mapping[str, Any]) -> str:
-    """The model's thought before its answer, as text."""
+    """The model's thought before its answer, as text; a block that its provider has encrypted has none."""
     found = _text(holder, "reasoning_content") or _text(holder, "reasoning")
     if found:
-        return found
+        return found.strip()
     blocks = holder.get("thinking_blocks") or []
     return "\n".join(str(block.get("thinking") or "") for block in blocks if isinstance(block, dict)).strip()
-
-
-def _with_thought(thought: str, content: str, reason: str) -> str:
-    if not thought.strip():
-        return content
-    begin = "<think>" + TAG.sub(r"(\1)", thought)  # without tags in it, which could end it early
-    if content.strip():
-        return f"{begin}</think>\n{content}"
-    return begin if reason == LENGTH else f"{begin}</think>"
 
 
 def _arguments(holder: Mapping[str, Any]) -> str:
@@ -160,8 +154,10 @@ def _failed(choices: list[Choice], usage: Usage, config: ModelConfig) -> Transie
     if not choices:
         last = Reply("", NO_CHOICES, config.name, error="the reply has no choices")
         return TransientError("the reply has no choices", last=last)
-    words = f"the server broke the reply off (finish reason {choices[0].said!r})"
-    last = Reply(choices[0].text, BROKEN_OFF, config.name, usage.sent, usage.said, error=words)
+    first = choices[0]
+    words = f"the server broke the reply off (finish reason {first.said!r})"
+    last = Reply(first.text, BROKEN_OFF, config.name, usage.sent, usage.said, error=words)
+    last = replace(last, thought=first.thought, thinking_tokens=usage.thought)
     return TransientError(words, last=last)
 
 
@@ -177,6 +173,7 @@ def _reply(
     cost = None if usage.counted else response.get(COST)
     name = response.get("model") or config.name
     provider = config.name.split("/")[0]
+    thoughts = tuple(choice.thought for choice in choices[1:])
     return Reply(
         text=choices[0].text,
         finish_reason=choices[0].finish_reason,
@@ -189,6 +186,9 @@ def _reply(
         counted=usage.counted,
         cached_tokens=round(usage.cached * sent),
         cache_write_tokens=round(usage.written * sent),
+        thought=choices[0].thought,
+        other_thoughts=thoughts if any(thoughts) else (),
+        thinking_tokens=round(usage.thought * said),
     )
 
 

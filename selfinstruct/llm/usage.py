@@ -15,6 +15,9 @@ MOST_COUNTED = 20_000  # characters; the rest of a longer text is assumed to be 
 # The first name that is there counts. OpenAI, and LiteLLM for others; Anthropic; DeepSeek; Gemini.
 DETAILS = "prompt_tokens_details"
 READ = ("cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens", "cachedContentTokenCount")
+# Where they put the tokens that were spent on thinking: OpenAI, DeepSeek, and LiteLLM for others; Gemini.
+OF_REPLY = "completion_tokens_details"
+THOUGHT = ("reasoning_tokens", "thoughtsTokenCount")
 WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
 
 
@@ -28,6 +31,7 @@ class Usage:
         counted: whether we counted one of the two ourselves.
         cached: those of `sent` that the provider had in its cache of prompts.
         written: those of `sent` that it stored there, if it says so; some providers bill them separately.
+        thought: those of `said` that were spent on thinking, if the provider says so.
     """
 
     sent: int
@@ -35,6 +39,7 @@ class Usage:
     counted: bool
     cached: int = 0
     written: int = 0
+    thought: int = 0
 
 
 def usage_of(response: Mapping[str, Any], asked: str, answered: str) -> Usage:
@@ -51,8 +56,8 @@ def usage_of(response: Mapping[str, Any], asked: str, answered: str) -> Usage:
     if sent is None or said is None:
         sent = tokens_of(asked) if sent is None else sent
         return Usage(sent, tokens_of(answered) if said is None else said, True)
-    cached = min(_first(given, READ), sent)
-    return Usage(sent, said, False, cached, min(_first(given, WRITTEN), sent - cached))
+    cached, thought = min(_first(given, READ), sent), min(_first(given, THOUGHT, OF_REPLY), said)
+    return Usage(sent, said, False, cached, min(_first(given, WRITTEN), sent - cached), thought)
 
 
 def sane(number: Any, text: str, besides: int = 0) -> int | None:
@@ -71,9 +76,9 @@ def tokens_of(text: str) -> int:
     return round(count(text[:MOST_COUNTED]) * len(text) / MOST_COUNTED)
 
 
-def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
+def _first(usage: Mapping[str, Any], names: tuple[str, ...], details: str = DETAILS) -> int:
     """The first positive number with one of these names, in the details of a usage or in the usage itself."""
-    for holder in (usage.get(DETAILS) or {}, usage):
+    for holder in (usage.get(details) or {}, usage):
         for name in names:
             number = holder.get(name)
             if isinstance(number, int) and not isinstance(number, bool) and number > 0:

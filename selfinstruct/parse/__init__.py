@@ -64,6 +64,8 @@ class Parser:
         outline: the JSON that it expects, if that is known beforehand.
         refused: the fields to set if the provider refuses to answer; None to reject the record.
         unreadable: the fields to set if the reply is empty, cut or unreadable; None to reject the record.
+        unthought: the fields to set if the reply ended while the model thought; None to reject the record.
+        reasoning: the field for the model's thought, which the recipe names; None to leave it out.
         decides: whether it reads an answer from a closed set; a record without such an answer is undecided.
         prose: whether any line of a reply may be free text.
     """
@@ -76,6 +78,8 @@ class Parser:
     unreadable: Mapping[str, Any] | None = None
     decides: bool = False
     prose: bool = True
+    unthought: Mapping[str, Any] | None = None
+    reasoning: str | None = None
 
 
 MODULES = ("numbered", "numbered_fields", "original", "labels", "blocks", "structured", "plain")

@@ -123,10 +123,11 @@ def choice(
     Args:
         field: the field to set.
         choices: label: {answers: [...], value: ...}; both may be left out and are then the label itself.
-        otherwise: the label for any other answer, as in the original; without it, such a record is rejected
-            as undecided.
-        when_refused: if the provider refuses to answer, `reject` the record, or give it the label of
-            `otherwise` as the original does.
+        otherwise: the label for any other answer that is whole; without it, such a record is rejected as
+            undecided.
+        when_refused: if the provider refuses to answer, or the answer is empty or cut, `reject` the record,
+            or give it the label of `otherwise` as the original does. A model that was cut while it thought
+            never gets the label.
         match: `words`: an answer counts in any case and with the usual additions, such as "Yes.", "**yes**",
             "Yes, because" or "Answer: Yes". `exact`: the whole stripped answer must be equal.
     """
@@ -142,7 +143,7 @@ def choice(
             return [Parsed({field: table[answer]})]
         for value in known.find(answer) if known else ():
             return [Parsed({field: value})]
-        if otherwise is not None:
+        if otherwise is not None and (settled or not reply.cut):
             return [Parsed({field: values[otherwise]})]
         return [Parsed({"reply": reply.text}, UNDECIDED, unanswered(answer, table, reply.cut))]
 

@@ -16,7 +16,7 @@ from selfinstruct.records import Reply
 # Finish reasons, and checks.
 CONTENT_FILTER, CONTEXT, NO_CHOICES = "content_filter", "context", "no_choices"
 REFUSED, BROKEN_OFF = "refused", "broken_off"
-EMPTY, MISSING, CUT = "empty_reply", "missing_choice", "cut"
+EMPTY, MISSING, THINKING_CUT = "empty_reply", "missing_choice", "thinking_cut"
 LARGEST = 262_144  # characters; about as many as in a reply of 64,000 tokens
 MOST_IN_A_ROW = 20
 
@@ -61,10 +61,12 @@ class Keys:
     Attributes:
         longest: the key for the longest reply.
         stop: the key for the stop strings; None if there are none.
+        room: the key for the tokens that a model may think; None if the model has no such key.
     """
 
     longest: str = "max_tokens"
     stop: str | None = None
+    room: str | None = None
 
 
 def fault_of(said: Said, keys: Keys) -> tuple[str, str] | None:
@@ -78,7 +80,7 @@ def fault_of(said: Said, keys: Keys) -> tuple[str, str] | None:
     if reply.error is not None:
         return reply.finish_reason, reply.error
     if said.thinks and reply.finish_reason != CONTENT_FILTER and not reply.text.strip():
-        return _only_thought(said, keys)
+        return THINKING_CUT, _only_thought(said, keys)
     for name, check in CHECKS.items():
         reason = check(reply)
         if reason:
@@ -86,14 +88,13 @@ def fault_of(said: Said, keys: Keys) -> tuple[str, str] | None:
     return None
 
 
-def _only_thought(said: Said, keys: Keys) -> tuple[str, str]:
-    """The check and the reason for a reply that has only a thought."""
-    what = (
-        "the reply ends within its thought, before any answer"
-        if said.open
-        else "no answer follows the thought"
-    )
-    help = f"the tokens were spent on thinking; raise {keys.longest}, or make the model think less"
+def _only_thought(said: Said, keys: Keys) -> str:
+    """The reason for rejecting a reply that has only a thought."""
+    what = "no answer follows the thought"
+    if said.open or said.reached:
+        what = "the reply ends within its thought, before any answer"
+    room = f"{keys.longest} or {keys.room}" if keys.room else keys.longest
+    help = f"the tokens were spent on thinking; raise {room}, or make the model think less"
     if keys.stop and not said.reached:
         help += f"; if a stop string ended it, remove that from {keys.stop}"
-    return CUT if said.open else EMPTY, f"{what}: {help}"
+    return f"{what}: {help}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Outline, Parsed, Parser, answer, lost
@@ -76,7 +77,13 @@ def json(
         unreadable=unreadable,
         decides=all(field.choices for field in fields.values()),
         prose=False,
+        unthought=unreadable if unreadable and _answers_nothing(fields, unreadable) else None,
     )
+
+
+def _answers_nothing(fields: Mapping[str, JsonField], values: Mapping[str, Any]) -> bool:
+    """Whether none of these values is an answer that a model can give."""
+    return not any(repr(value) in map(repr, fields[name].asked) for name, value in values.items())
 
 
 def _settled(fields: dict[str, JsonField]) -> dict[str, Any] | None:

@@ -1,10 +1,14 @@
 """Separate a model's answer from its thought, the text that it writes before the answer.
 
-This happens only here, before a reply is checked or read, in chat and in completion mode, so that no draft in
-a thought becomes a record. A thought is at the beginning of a reply: after an opening mark, or before a
-closing mark. An answer that only mentions such marks, within a line, a JSON string or a code block, stays
-whole. If a reply begins with a thought, others may follow, each at the start of a line. To add the marks of
-another model, add a line to `MARKS`.
+This happens only here, in chat and in completion mode, so that no draft in a thought becomes a record: once
+when a reply arrives (`apart`), so that the journal has both in their own places, and again before a reply is
+checked or read (`said_in`), for the replies of older journals, and for lines that only a parser knows not to
+be free text. A server may also return the thought beside the text; then it is in `Reply.thought` already.
+
+A thought is at the beginning of a reply: after an opening mark, or before a closing mark. An answer that only
+mentions such marks, within a line, a JSON string or a code block, stays whole. If a reply begins with a
+thought, others may follow, each at the start of a line. To add the marks of another model, add a line to
+`MARKS`.
 """
 
 from __future__ import annotations
@@ -68,9 +72,10 @@ class Said:
     """A reply without its thought.
 
     Attributes:
-        reply: the reply with only the answer as its text; marked as cut if the thought never ends.
-        thinks: whether there is a thought.
-        open: whether the reply ends within the thought.
+        reply: the reply with only the answer as its text, and the whole thought as its thought; marked as cut
+            if the thought never ends.
+        thinks: whether there is a thought, or the provider has counted tokens of one that it keeps to itself.
+        open: whether the text ends within a thought.
         reached: whether the original reply reached max_tokens.
     """
 
@@ -80,6 +85,23 @@ class Said:
     reached: bool = False
 
 
+@dataclass(frozen=True)
+class Split:
+    """A text, divided.
+
+    Attributes:
+        answer: the text without the thoughts.
+        thought: the thoughts without their marks, a blank line between two.
+        thinks: whether there is a thought, which may be empty.
+        open: whether the text ends within a thought.
+    """
+
+    answer: str
+    thought: str = ""
+    thinks: bool = False
+    open: bool = False
+
+
 def said_in(reply: Reply, prose: bool = True) -> Said:
     """The answer of a reply.
 
@@ -87,50 +109,97 @@ def said_in(reply: Reply, prose: bool = True) -> Said:
         reply: the reply.
         prose: whether a line of the answer may be free text, so that a mark there may be part of the answer.
     """
-    answer, thinks, open = parted(reply.text, prose)
-    if not thinks:
-        return Said(reply)
-    why = "length" if open and reply.finish_reason == "stop" else reply.finish_reason
-    return Said(replace(reply, text=answer, finish_reason=why), True, open, reply.cut)
+    split = split_of(reply.text, prose, bool(reply.thought))
+    hidden = bool(reply.thinking_tokens) and not reply.text.strip()
+    if not split.thinks:
+        return Said(reply, hidden, reached=reply.cut)
+    why = "length" if split.open and reply.finish_reason == "stop" else reply.finish_reason
+    thought = joined(reply.thought, split.thought)
+    answer = replace(reply, text=split.answer, thought=thought, finish_reason=why)
+    return Said(answer, True, split.open, reply.cut)
+
+
+def apart(reply: Reply) -> Reply:
+    """A reply with the thoughts of each of its choices in their own places, and only answers as its texts.
+
+    It is the same whether a server returned a thought beside the text, or the model wrote it into the text.
+    """
+    texts = [(choice.text, choice.thought) for choice in reply.choices]
+    if not any(thought for _, thought in texts) and all(_ANY.excludes(text) for text, _ in texts):
+        return reply
+    splits = [split_of(text, True, bool(thought)) for text, thought in texts]
+    thoughts = [joined(thought, split.thought) for split, (_, thought) in zip(splits, texts, strict=True)]
+    (answer, why), *others = [
+        # Without an answer it is `thinking_cut` either way, and the provider's reason helps to say why.
+        (split.answer, "length" if split.open and split.answer.strip() and why == "stop" else why)
+        for split, why in zip(splits, (choice.finish_reason for choice in reply.choices), strict=True)
+    ]
+    return replace(
+        reply,
+        text=answer,
+        finish_reason=why,
+        thought=thoughts[0],
+        others=tuple(others),
+        other_thoughts=tuple(thoughts[1:]) if any(thoughts[1:]) else (),
+    )
+
+
+def joined(*thoughts: str) -> str:
+    """Several thoughts as one text."""
+    return "\n\n".join(found for thought in thoughts if (found := thought.strip()))
 
 
 def parted(text: str, prose: bool = True) -> tuple[str, bool, bool]:
     """The answer, whether there is a thought, and whether the text ends within one."""
+    split = split_of(text, prose)
+    return split.answer, split.thinks, split.open
+
+
+def split_of(text: str, prose: bool = True, thinks: bool = False) -> Split:
+    """The answer and the thought in a text.
+
+    Args:
+        text: the text.
+        prose: whether a line of the answer may be free text, so that a mark there may be part of the answer.
+        thinks: whether a thought came before this text.
+    """
     if _ANY.excludes(text):
-        return text, False, False
-    place, thinks = 0, False
+        return Split(_unwrapped(text) if thinks else text, thinks=thinks)
+    place, thoughts = 0, list[str]()
     for _ in range(MOST):
         opening = _OPENING.match(text, place)
         if opening:
             closing = _end_of(text, opening)
             if closing is None:
-                return "", True, True
+                return Split("", joined(*thoughts, text[opening.end() :]), True, True)
         else:
             closing = _bare_closing(text, place, thinks)
             if closing is None:
                 break
+        thoughts.append(text[opening.end() if opening else place : closing.start()])
         place, thinks = closing.end(), True
     if not thinks and (prose or not _LINE.search(text)):
-        return text, False, False
-    answer, found, open = _without_later(text, place)
-    if not thinks and not found:
-        return text, False, False
-    return _unwrapped(answer) if thinks else answer, True, open
+        return Split(text)
+    answer, later, open = _without_later(text, place)
+    if not thinks and not later:
+        return Split(text)
+    return Split(_unwrapped(answer) if thinks else answer, joined(*thoughts, *later), True, open)
 
 
-def _without_later(text: str, place: int) -> tuple[str, bool, bool]:
-    """An answer without the thoughts that begin its lines; whether it had any, and whether one is open."""
+def _without_later(text: str, place: int) -> tuple[str, list[str], bool]:
+    """An answer without the thoughts that begin its lines; these thoughts, and whether the last is open."""
     kept: list[str] = []
-    shielded, found = _Shielded(text, place), False
+    found: list[str] = []
+    shielded = _Shielded(text, place)
     start = place
     for opening in _LINE.finditer(text, place):
         if opening.start() < place or shielded.covers(opening.end()):
             continue
         closing = _end_of(text, opening)
         kept.append(text[start : opening.start()])
-        found = True
         if closing is None:
-            return "".join(kept), True, True
+            return "".join(kept), [*found, text[opening.end() :]], True
+        found.append(text[opening.end() : closing.start()])
         start = place = closing.end()
     kept.append(text[start:])
     return "".join(kept), found, False

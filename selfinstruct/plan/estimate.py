@@ -140,6 +140,7 @@ class _Estimator:
         self._yields: list[str] = []
         self._thirds: list[str] = []
         self._unbounded: list[str] = []
+        self._thinking: list[str] = []  # the stages with room for a thought
         self._savings: list[Saving] = []
         self._counted = self._tried = False
 
@@ -232,6 +233,8 @@ class _Estimator:
         if shown and shown.prompt and shown.completion:
             return around(shown.prompt, SHOWN), around(shown.completion, SHOWN)
         self._counted = True
+        if stage.model.thinking_tokens:
+            self._thinking.append(stage.name)
         (self._thirds if one.bounded else self._unbounded).append(stage.name)
         return exactly(one.prompt), around(one.reply, REPLY)
 
@@ -277,6 +280,8 @@ class _Estimator:
         if self._unbounded:
             names = ", ".join(self._unbounded)
             lines.append(f"replies: no max_tokens is set, so a third of {UNBOUNDED:,} tokens: {names}")
+        if thinking := [name for name in self._thirds if name in self._thinking]:
+            lines.append(f"replies: max_tokens includes model.thinking_tokens: {', '.join(thinking)}")
         return lines
 
 

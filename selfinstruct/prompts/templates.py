@@ -71,6 +71,7 @@ class Prompt:
         where: the conditions that a record must fit, if variants are drawn.
         may_shorten: whether a prompt that is too long is sent again with fewer tokens for the reply.
         keys: parameter of the sampling: its key in the recipe, for messages.
+        left_out: parameters that are not sent, since the model does not take them.
     """
 
     name: str | None
@@ -84,6 +85,7 @@ class Prompt:
     where: Where = field(default_factory=Where)
     may_shorten: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
 
     def key(self, parameter: str) -> str:
         """The key of a sampling parameter; the model's key if the prompt has none."""
@@ -306,6 +308,15 @@ def build(
     return prompts
 
 
+def _with_reasoning(parse: Parser, field: str | None, where: str, faults: list[Fault]) -> Parser:
+    """The parser with the field for the model's thought."""
+    if field in parse.fields:
+        faults.append(Fault(where, f"the parser already sets {field!r}", "give the thought another name"))
+    if field is None or field in parse.fields:
+        return parse
+    return replace(parse, fields=(*parse.fields, field), reasoning=field)
+
+
 def _build_one(
     config: PromptConfig, name: str | None, where: str, faults: list[Fault], schema: dict[str, Any] | None
 ) -> Prompt | None:
@@ -330,6 +341,7 @@ def _build_one(
         faults.append(Fault(f"{where}.parse", "is missing", f"known: {', '.join(PARSERS.known())}"))
         return None
     parse = PARSERS.build(config.parse.kind, config.parse.options, f"{where}.parse", faults)
+    parse = parse and _with_reasoning(parse, config.parse.reasoning, f"{where}.parse.reasoning", faults)
     if parse is None or config.template is None:
         return None
     if config.constrain and parse.outline is None:

@@ -19,7 +19,10 @@ from selfinstruct.recipe.models import Models, moved, places_of
 from selfinstruct.registry import Registry
 
 # Keys that an embedding model cannot use: it writes no text, and other models' vectors are not comparable.
-NOT_OF_VECTORS = ("mode", "sampling", "seeded", "prompts_per_request", "fallbacks")
+NOT_OF_VECTORS = (
+    *("mode", "sampling", "seeded", "prompts_per_request", "fallbacks", "reasoning_effort"),
+    "thinking_tokens",
+)
 # Options of 0.1.0, which were written beside the model's name.
 BEFORE = ("api_base", "api_key_env", "price", "concurrency", "timeout", "retries")
 BEFORE_DEFAULTS = {"concurrency": 4, "timeout": 60}

@@ -42,8 +42,10 @@ def crosscheck(
         for prompt in stage.prompts:
             _try(stage.name, prompt, names, faults)
         where = f"prompts.{stage.name}.parse" if stage.prompts else f"pipeline.{stage.name}"
+        thoughts = {prompt.parse.reasoning for prompt in stage.prompts}
         for own in stage.kind.ways(stage):
-            known_fields(config, own, stage.name, where, faults)
+            _known_thought(config, [name for name in own if name in thoughts], stage.name, faults)
+            known_fields(config, [name for name in own if name not in thoughts], stage.name, where, faults)
             if not unsure:
                 _fits(config, stage, own, stage.kind.inherited(stage, rest.fields), faults)
         stage.kind.enter(stage, stages[:place], records)
@@ -58,6 +60,17 @@ def known_fields(
     for name in fields if known else ():
         if name not in known:
             faults.append(Fault(where, *unknown("field", name, known)))
+
+
+def _known_thought(config: RecipeConfig, fields: Sequence[str], stage: str, faults: list[Fault]) -> None:
+    """Add a fault if the schema of a stage's records does not name the field for the model's thought."""
+    known = fields_of(config.schemas.get(stage, {}))
+    for name in fields if known else ():
+        what = f"schema.{stage} does not name the field {name!r}"
+        remedy = f"add it: schema.{stage}.properties.{name}: {{type: string}}"
+        fault = Fault(f"prompts.{stage}.parse.reasoning", what, remedy)
+        if name not in known and fault not in faults:
+            faults.append(fault)
 
 
 def _of_unbuilt(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, Any]:

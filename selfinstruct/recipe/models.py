@@ -14,8 +14,11 @@ from selfinstruct.llm import MODELS
 from selfinstruct.llm.direct.possible import transport_faults
 from selfinstruct.llm.keys import is_set
 from selfinstruct.llm.naming import full_names, misplaced_parameters, name_faults, sampling_faults
+from selfinstruct.llm.taken import untaken
+from selfinstruct.llm.thinking import EFFORT, THINKING, thinking_faults, thinks, with_thinking
 from selfinstruct.llm.trust import Model, trust_of
 from selfinstruct.project.layout import listing, model_config
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe import size as spending
 from selfinstruct.recipe.said import Said
 from selfinstruct.registry import validate
@@ -134,6 +137,7 @@ class Models:
         if model.kind == LITELLM:
             found += name_faults(model, where)
             found += transport_faults(model, where)
+        found += thinking_faults(model, where)
         if model.kind in SENT_AS_THEY_ARE:
             shared = {} if where == "model" else self.config.model.sampling
             own = {key: value for key, value in model.sampling.items() if key not in shared}
@@ -157,6 +161,60 @@ class Models:
         for name, variant in prompt.variants.items():
             found += check(variant.sampling, f"{where}.variants.{name}.sampling")
         self.tell(found)
+
+    def fitted(self, stage: str, prompt: Prompt, model: ModelConfig, where: str) -> Prompt:
+        """The prompt without the parameters that the model does not take; each is a fault or a note.
+
+        Args:
+            stage: the stage.
+            prompt: its prompt, or a variant of it.
+            model: its model, or a fallback of it.
+            where: the model's place in the recipe.
+        """
+        sampling = with_thinking({**prompt.sampling, **model.sampling}, model)
+        if model.seeded:
+            sampling.setdefault("seed", 1)
+        if model.kind == LITELLM and next(name_faults(model, where), None):
+            return prompt
+        found = untaken(sampling, model)
+        if found and model.unsupported == "refuse":
+            for name in found:
+                what = f"{model.name} does not take {name}={_shown(sampling[name])}"
+                remedy = f"leave it out, or set {where}.unsupported=drop to have it left out"
+                self.tell([Fault(_place_of(name, prompt, model, where), what, remedy)])
+        elif found:
+            named = ", ".join(f"{name}={_shown(sampling[name])}" for name in found)
+            self.note(f"{stage}: {model.name} does not take {named}, so its requests go without")
+        if thinks(sampling) and model.thinking_tokens is None and EFFORT not in found:
+            room = f"{where}.thinking_tokens gives it room beside max_tokens"
+            self.note(f"{stage}: {model.name} thinks within max_tokens, which may cut its answer; {room}")
+        own_server = model.mode == "completion" or model.api_base is not None
+        breaks = [text for text in sampling.get("stop") or () if "\n" in str(text)]
+        if breaks and own_server and (thinks(sampling) or model.thinking_tokens):
+            key = _place_of("stop", prompt, model, where)
+            what = f"the stop string {breaks[0]!r} ends a thought too, if the server applies it there"
+            self.note(f"{stage}: {what}; {key}=null sends none")
+        return replace(prompt, left_out=prompt.left_out.union(found))
+
+    def note(self, words: str) -> None:
+        """Add a note, once."""
+        if words not in self.notes:
+            self.notes.append(words)
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _place_of(parameter: str, prompt: Prompt, model: ModelConfig, where: str) -> str:
+    """The key in the recipe that sets a parameter of a request."""
+    if parameter in model.sampling:
+        return f"{where}.sampling.{parameter}"
+    if parameter in prompt.sampling:
+        return prompt.key(parameter)
+    own = {EFFORT: "reasoning_effort", THINKING: "thinking_tokens", "seed": "seeded"}
+    return f"{where}.{own.get(parameter, 'sampling')}"
 
 
 def places_of(*path: str) -> dict[str, Sequence[str]]:

@@ -29,7 +29,8 @@ OPEN = re.compile(
     r"([\w.]+\.)?(sampling|variables|where)(\.[\w.]+)?="
     r"|pipeline\.[\w-]+\.(model\.[\w.]+|patience)=|prompts\.[\w-]+\.constrain=|model\.(price\.)?\w+="
     r"|seeds\.columns(\.[\w-]+)?=|eval\.judge(\.[\w.-]+)?="
-    r"|export\.[\w-]+\.(file|of|shuffle|format|split(\.\w+)?|provenance|max_tokens|tokenizer|system)="
+    r"|export\.[\w-]+\.(file|of|shuffle|format|split(\.\w+)?|provenance|max_tokens|tokenizer|system"
+    r"|reasoning(_field)?)=|prompts\.[\w-]+\.(variants\.[\w-]+\.)?parse\.reasoning="
 )
 # The choice of a recipe, or of a file of conf/, by a name without quotes.
 CHOICE = re.compile(rf"(\+{{0,2}}(?:recipe|hydra/\w+|{'|'.join(FOLDERS)})(?:@[\w.]+)?)=([\w.+,-]+)")

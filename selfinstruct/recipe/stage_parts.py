@@ -17,6 +17,7 @@ from selfinstruct.errors import Fault, unknown
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.prompts import templates as prompting
 from selfinstruct.prompts.templates import Prompt
+from selfinstruct.recipe import size as spending
 from selfinstruct.recipe.asked import with_models
 from selfinstruct.recipe.crosscheck import known_fields
 from selfinstruct.recipe.models import Models
@@ -92,6 +93,7 @@ class StageParts:
             return None
         for asked in (model, *fallbacks):
             self._styles(prompts, asked)
+        prompts = self._fitted(prompts, model, fallbacks)
         for key, known in prompting.unused(prompts).items():
             where, near = f"prompts.{self.name}.variables.{key}", unknown("variable", key, known)[1]
             self.warnings.append(f"{where}: no template uses this variable; {near}")
@@ -161,6 +163,17 @@ class StageParts:
                 known_fields(self.config, check.fields, self.name, where, self.faults)
                 made[key] = replace(check, kind=kind)
         return made
+
+    def _fitted(
+        self, prompts: list[Prompt], model: ModelConfig, fallbacks: Sequence[ModelConfig]
+    ) -> list[Prompt]:
+        """The prompts without the parameters that the model does not take; also checks its fallbacks."""
+        own = spending.place(self.config, self.name, "sampling")
+        holder = spending.place(self.config, self.name, "fallbacks")
+        for number, other in enumerate(fallbacks):
+            for prompt in prompts:
+                self.models.fitted(self.name, prompt, other, f"{holder}.fallbacks.{number}")
+        return [self.models.fitted(self.name, prompt, model, own) for prompt in prompts]
 
     def _styles(self, prompts: list[Prompt], model: ModelConfig) -> None:
         for style in sorted({prompt.style for prompt in prompts} - {model.mode}):

@@ -62,6 +62,15 @@ HELP: dict[str, Help] = {
     "empty_reply": Help(
         "were empty", ("{more_tokens} (now {tokens}), where a model thinks before it answers", ANOTHER, WORDS)
     ),
+    "thinking_cut": Help(
+        "had a thought but no answer",
+        (
+            "more room to think ({more_thinking})",
+            "less thinking (model.reasoning_effort=low), where the model takes that",
+            "no stop strings that a thought may contain ({stops}=null)",
+            "a model that does not think ({model})",
+        ),
+    ),
     "content_filter": Help(
         "were withheld by the provider's content filter",
         ("another model or provider ({model})", "{draws}other seeds (seeds.path)", WORDS),
@@ -164,8 +173,11 @@ def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) 
 
 
 def _sampling(config: RecipeConfig, stage: Stage, prompt: Prompt) -> dict[str, Any]:
-    names: dict[str, Any] = {}
+    room = stage.model.thinking_tokens
+    names: dict[str, Any] = {"more_thinking": f"model.thinking_tokens={2 * room if room else 4096}"}
     sampling = {**prompt.sampling, **stage.model.sampling}
+    if sampling.get("stop") and (stops := _key(config, stage, prompt, "stop")):
+        names["stops"] = stops
     tokens, temperature = sampling.get("max_tokens"), sampling.get("temperature")
     key = _key(config, stage, prompt, "max_tokens")
     if key and isinstance(tokens, int) and tokens > 1:

@@ -216,7 +216,10 @@ def _reply(run: OpenedRun, record: Record, stage: StageOutline) -> dict[str, Any
         return None
     return {
         "model": reply.model or stage.model,
-        "choices": [{"text": one.text, "finish_reason": one.finish_reason} for one in reply.choices],
+        "choices": [
+            {"text": one.text, "thought": one.thought, "finish_reason": one.finish_reason}
+            for one in reply.choices
+        ],
         "error": reply.error,
         **_amounts(reply),
         "attempts": reply.attempts,
@@ -228,6 +231,7 @@ def _amounts(reply: Reply) -> dict[str, Any]:
     return {
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
+        "thinking_tokens": reply.thinking_tokens,
         "cached_tokens": reply.cached_tokens,
         "cache_write_tokens": reply.cache_write_tokens,
         "tokens_counted_here": reply.counted,

@@ -170,7 +170,12 @@ def _reply(story: Told, console: Console) -> Iterator[RenderableType]:
     for place, choice in enumerate(reply["choices"], 1):
         name = f"choice {place}, " if len(reply["choices"]) > 1 else ""
         yield piece(f"{name}finish reason {choice['finish_reason']}", "dim")
-        yield piece(clipped(choice["text"]))
+        if choice["thought"]:
+            yield piece("thought", "dim")
+            yield piece(clipped(choice["thought"]), "dim")
+            yield piece("answer" if choice["text"] else "no answer", "dim")
+        if choice["text"] or not choice["thought"]:
+            yield piece(clipped(choice["text"]))
 
 
 def _candidates(story: Told, console: Console) -> Iterator[RenderableType]:
@@ -197,7 +202,9 @@ def _paid(reply: Told) -> str:
     time = "from the cache" if reply["cached"] else f"{reply['seconds']:.1f} s"
     again = f", {reply['attempts']} attempts" if reply["attempts"] > 1 else ""
     known = f" ({reply['cached_tokens']:,} cached)" if reply["cached_tokens"] else ""
-    return f"{reply['prompt_tokens']:,}{known} + {reply['completion_tokens']:,} tokens{cost}, {time}{again}"
+    thought = f" ({reply['thinking_tokens']:,} of thinking)" if reply["thinking_tokens"] else ""
+    said = f"{reply['completion_tokens']:,} tokens{thought}"
+    return f"{reply['prompt_tokens']:,}{known} + {said}{cost}, {time}{again}"
 
 
 SECTIONS: dict[str, Callable[[Told, Console], Iterable[RenderableType]]] = {

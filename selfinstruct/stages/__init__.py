@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from selfinstruct.llm.thinking import with_thinking
 from selfinstruct.parse import Parsed
 from selfinstruct.parse.reading import candidates
 from selfinstruct.parse.replies import MISSING, Keys
@@ -161,12 +162,17 @@ class Stage:
         sampling.update(self.model.sampling)
         if self.model.seeded:
             sampling.setdefault("seed", stream(seed, self.name, number, "sampling").getrandbits(31))
+        sampling = with_thinking(sampling, self.model)
         return Request(
             stage=self.name,
             number=number,
             prompt=text,
             system=system,
-            sampling={key: value for key, value in sampling.items() if value is not None},
+            sampling={
+                key: value
+                for key, value in sampling.items()
+                if value is not None and key not in prompt.left_out
+            },
             examples=tuple(record.id for record in examples),
             parent=parent.id if parent else None,
             variant=prompt.name,
@@ -215,7 +221,8 @@ class Stage:
         pieces = [
             piece for choice in reply.choices for piece in candidates(prompt.parse, choice, shown, keys)
         ]
-        wanted = {**prompt.sampling, **self.model.sampling}.get("n") or 1
+        asked_n = None if "n" in prompt.left_out else {**prompt.sampling, **self.model.sampling}.get("n")
+        wanted = asked_n or 1
         if reply.error is None:
             missing = wanted - len(reply.choices)
             pieces += [Parsed({}, MISSING, f"{missing} of {wanted} choices did not come back")] * missing
@@ -242,7 +249,7 @@ class Stage:
         own = {key: f"model.sampling.{key}" for key in self.model.sampling}
         longest, stop = (own.get(key, prompt.key(key)) for key in ("max_tokens", "stop"))
         stops = {**prompt.sampling, **self.model.sampling}.get("stop")
-        return Keys(longest, stop if stops else None)
+        return Keys(longest, stop if stops else None, "model.thinking_tokens")
 
     def kept(self, number: int, position: int, parent: Record) -> Record:
         """A copy of a record that goes on unchanged because none of its children was accepted."""

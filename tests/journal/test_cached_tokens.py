@@ -39,8 +39,9 @@ def former(path: Path) -> Path:
     """The same without the table, as the format before had it."""
     filled(path)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE prompt_cache")
-        db.execute("DELETE FROM tally WHERE name = 'prompt_cache'")
+        for table in ("prompt_cache", "thinking"):
+            db.execute(f"DROP TABLE {table}")
+            db.execute("DELETE FROM tally WHERE name = ?", (table,))
         old = db.execute("SELECT sum FROM meta WHERE key = 'format'").fetchone()[0]
         new = checksum("meta", ("format", "4"))
         db.execute("UPDATE meta SET value = '4', sum = ? WHERE key = 'format'", (new,))

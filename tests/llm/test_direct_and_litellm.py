@@ -119,12 +119,13 @@ DIFFERENCES = [
 Check = Callable[[Mapping[str, Any]], bool]
 
 
-def replied(written: str, reason: str = "stop") -> Check:
-    """A reply with this text and this finish reason."""
+def replied(written: str, reason: str = "stop", thought: str = "") -> Check:
+    """A reply with this text, this finish reason and this thought."""
 
     def check(outcome: Mapping[str, Any]) -> bool:
         (reply,) = outcome.get("replies", [{}])
-        return bool(reply.get("text") == written and reply.get("finish_reason") == reason)
+        found = (reply.get("text"), reply.get("finish_reason"), reply.get("thought"))
+        return found == (written, reason, thought)
 
     return check
 
@@ -138,11 +139,10 @@ def failed(kind: type[Exception], **facts: Any) -> Check:
     return check
 
 
-THINKING = f"<think>{THOUGHT}</think>\n{TEXT}"
 MEANT: Mapping[str, tuple[Check, Sequence[str]]] = {
     "text": (replied(TEXT), ["* embedding"]),
     "length": (replied("The harbour is", "length"), ["ollama/*", "cohere_chat/*"]),
-    "reasoning": (replied(THINKING), []),
+    "reasoning": (replied(TEXT, thought=THOUGHT), []),
     "several texts": (replied("The harbour is quiet."), []),
     "JSON by a tool": (replied(json.dumps(ARGUMENTS)), []),
     "text and tool call": (replied("So.", "tool_calls"), []),

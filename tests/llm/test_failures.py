@@ -389,7 +389,7 @@ def test_anthropic_s_and_gemini_s_refusals_and_replies() -> None:
     assert (reason(found["refusal"]), reason(found["window"])) == ("content_filter", "length")
     thought = found["thought"]
     assert isinstance(thought, Reply)
-    assert thought.text == "<think>Hm.</think>\nSo."
+    assert (thought.text, thought.thought) == ("So.", "Hm.")
 
     def gemini(reason: str, said: str | None = "Half") -> Answer:
         candidate: dict[str, Any] = {"finishReason": reason, "index": 0}
@@ -593,7 +593,7 @@ def test_a_finish_reason_is_the_provider_s(way: str, capfd: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("name", ["openai/tiny", "hosted_vllm/tiny"])
 def test_thoughts_parts_and_calls_are_read(name: str) -> None:
-    """A thought comes before the text in one form; parts of a text are joined; a call is text."""
+    """A thought is beside the text; parts of a text are joined; a call is text."""
     call = {"id": "a", "type": "function", "function": {"name": "json", "arguments": '{"a": 1}'}}
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
@@ -603,24 +603,25 @@ def test_thoughts_parts_and_calls_are_read(name: str) -> None:
         "content": (
             {"reasoning_content": "One. </think> two <THINK>"},
             {},
-            "<think>One. (/think) two (THINK)</think>\nHalf an idea",
+            "Half an idea",
+            "One. </think> two <THINK>",
         ),
-        "reasoning": ({"reasoning": "Hm."}, {}, "<think>Hm.</think>\nHalf an idea"),
-        "own": ({"content": "<think>Hm.</think>So."}, {}, "<think>Hm.</think>\nSo."),
-        "cut": ({"content": None, "reasoning_content": "Hm"}, {"finish_reason": "length"}, "<think>Hm"),
-        "only": ({"content": "", "reasoning_content": "Hm."}, {}, "<think>Hm.</think>"),
-        "parts": ({"content": parts}, {}, "<think>Hm.</think>\nSo."),
-        "text parts": ({"content": ["So", {"type": "text", "text": "."}]}, {}, "So."),
-        "call": ({"content": None, "tool_calls": [call]}, {"finish_reason": "tool_calls"}, '{"a": 1}'),
-        "both": ({"content": "So.", "tool_calls": [call]}, {}, "So."),
+        "reasoning": ({"reasoning": "Hm."}, {}, "Half an idea", "Hm."),
+        "own": ({"content": "<think>Hm.</think>So."}, {}, "So.", "Hm."),
+        "cut": ({"content": None, "reasoning_content": "Hm"}, {"finish_reason": "length"}, "", "Hm"),
+        "only": ({"content": "", "reasoning_content": "Hm."}, {}, "", "Hm."),
+        "parts": ({"content": parts}, {}, "So.", "Hm."),
+        "text parts": ({"content": ["So", {"type": "text", "text": "."}]}, {}, "So.", ""),
+        "call": ({"content": None, "tool_calls": [call]}, {"finish_reason": "tool_calls"}, '{"a": 1}', ""),
+        "both": ({"content": "So.", "tool_calls": [call]}, {}, "So.", ""),
     }
     found = ask(
-        {case: choice(message=message, **keys) for case, (message, keys, _) in cases.items()}, name, "chat"
+        {case: choice(message=message, **keys) for case, (message, keys, *_) in cases.items()}, name, "chat"
     )
-    for case, (_, _, wanted) in cases.items():
+    for case, (_, _, wanted, thought) in cases.items():
         outcome = found[case]
         assert isinstance(outcome, Reply), outcome
-        assert outcome.text == wanted, case
+        assert (outcome.text, outcome.thought) == (wanted, thought), case
     (refusal,) = ask({"r": choice(message={"content": None, "refusal": "I cannot."})}, name, "chat").values()
     assert isinstance(refusal, Reply)
     assert (refusal.finish_reason, refusal.error) == ("content_filter", "I cannot.")
@@ -844,6 +845,7 @@ def test_a_journal_of_before_opens(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("DROP TABLE tally")
         db.execute("DROP TABLE prompt_cache")  # since format 5
+        db.execute("DROP TABLE thinking")  # since format 6
         for table in ("meta", "request", "reply", "record", "vector"):
             db.execute(f"ALTER TABLE {table} DROP COLUMN sum")
         db.execute("ALTER TABLE reply DROP COLUMN counted")

@@ -561,7 +561,7 @@ def a_thought_before_the_answer(place: Path) -> None:
     (record,) = candidates(recipe, "instructions", 1, Reply(f"<think>\n1. A draft.\n</think>\n{TASK}"))
     assert "draft" not in record.data["instruction"].lower()
     (record,) = candidates(recipe, "instructions", 2, Reply(f"<think>\n1. A draft. {TASK}"))
-    assert record.check == "cut"
+    assert record.check == "thinking_cut"
 
 
 def tokens_for_the_five_of_a_batch(place: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfinstruct.errors import Fault
-from selfinstruct.parse import CUT, PARSERS, UNDECIDED, UNREADABLE, Parsed, Parser
+from selfinstruct.parse import PARSERS, UNDECIDED, UNREADABLE, Parsed, Parser
 from selfinstruct.parse.reading import candidates
-from selfinstruct.parse.replies import CONTENT_FILTER, EMPTY
-from selfinstruct.parse.thought import parted
+from selfinstruct.parse.replies import CONTENT_FILTER, THINKING_CUT
+from selfinstruct.parse.thought import apart, parted
 from selfinstruct.records import Reply
 
 DRAFT = '{"tasks": [{"instruction": "A draft that nobody wanted."}]}'
@@ -110,19 +111,19 @@ class TestEveryParser:
 
     @pytest.mark.parametrize("finish_reason", ["stop", "length"])
     def test_unclosed(self, kind: str, pair: tuple[str, str], finish_reason: str) -> None:
-        """A reply that ends in its thought is cut, whatever the provider says; a label is undecided."""
+        """A reply that ends in its thought has no answer, whatever the provider says; nor has a label."""
         (piece,) = read(kind, f"{pair[0]}{THOUGHT}", finish_reason)
-        assert piece.check == (UNDECIDED if kind == "choice" else CUT)
+        assert piece.check == THINKING_CUT
         assert "max_tokens" in (piece.reason or "")
         assert "were spent on thinking" in (piece.reason or "")
 
     def test_nothing_after(self, kind: str, pair: tuple[str, str]) -> None:
-        """A thought without an answer is an empty reply; the reply is kept with it."""
+        """A thought without an answer is not just an empty reply; the thought is kept with it."""
         text = f"{pair[0]}{THOUGHT}{pair[1]}\n"
         (piece,) = read(kind, text)
-        assert piece.check == (UNDECIDED if kind == "choice" else EMPTY)
+        assert piece.check == THINKING_CUT
         assert "were spent on thinking" in (piece.reason or "")
-        assert piece.data == {"reply": text}
+        assert piece.data == {"thought": THOUGHT}
 
 
 @pytest.mark.parametrize(
@@ -268,11 +269,92 @@ def test_a_run_of_a_model_that_thinks(typed: Typed, project: Path) -> None:
     made = [row["instruction"] for row in lines(project / "run/instructions.jsonl")]
     rejected = {(row["stage"], row["check"]): row["reason"] for row in lines(project / "run/rejected.jsonl")}
     assert made == ["Name two big lakes."]
-    assert "prompts.classification.sampling.max_tokens" in rejected["classification", UNDECIDED]
+    assert "prompts.classification.sampling.max_tokens" in rejected["classification", THINKING_CUT]
     key = "prompts.instances.variants.input_first.sampling.max_tokens"
-    assert key in rejected["instances", CUT]
+    assert key in rejected["instances", THINKING_CUT]
     assert "draft" not in (project / "run/instances.jsonl").read_text()
     again = [f"{key}=900", "model.sampling.max_tokens=800", "fresh=true"]
     typed("recipe=plain", "model=scripted", "model.options.replies=said.jsonl", "run_dir=run", *again)
     rejected = {(row["stage"], row["check"]): row["reason"] for row in lines(project / "run/rejected.jsonl")}
-    assert "raise model.sampling.max_tokens" in rejected["instances", CUT]
+    assert "raise model.sampling.max_tokens or model" in rejected["instances", THINKING_CUT]
+
+
+@pytest.mark.parametrize("kind", PARSERS_AND_REPLIES)
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair[0].strip())
+def test_what_is_stored_apart_is_read_alike(kind: str, pair: tuple[str, str]) -> None:
+    """The journal's answer and thought give the same candidates as the text with both."""
+    options, said, _ = PARSERS_AND_REPLIES[kind]
+    parse = replace(build(kind, **options), reasoning="why")
+    texts = [
+        f"{pair[0]}{THOUGHT}{pair[1]}{said}",
+        f"{pair[0]}{THOUGHT}",
+        f"{pair[0]}{THOUGHT}{pair[1]}",
+        said,
+    ]
+    texts += [f"{THOUGHT}\n{pair[1]}\n{said}", f"{pair[0]}a{pair[1]}<answer>{said}</answer>"]
+    for reply in [Reply(text, why) for text in texts for why in ("stop", "length")]:
+        stored = apart(reply)
+        assert [one.data for one in candidates(parse, stored, 8)] == [
+            one.data for one in candidates(parse, reply, 8)
+        ]
+        assert [one.check for one in candidates(parse, stored, 8)] == [
+            one.check for one in candidates(parse, reply, 8)
+        ]
+        assert apart(stored) == stored
+    (first, *_) = candidates(parse, apart(Reply(texts[0])), 8)
+    assert first.data["why"] == THOUGHT
+
+
+def test_each_choice_has_its_own_thought() -> None:
+    """Several choices of one reply, and several candidates of one choice."""
+    others = (("<think>Two.</think>9. Sort it.", "stop"), ("<think>Three", "stop"))
+    reply = apart(Reply("<think>One.</think>9. Name it.\n10. Draw it.", others=others))
+    assert [(one.text, one.thought) for one in reply.choices] == [
+        ("9. Name it.\n10. Draw it.", "One."),
+        ("9. Sort it.", "Two."),
+        ("", "Three"),
+    ]
+    parse = replace(build("numbered_list"), reasoning="why")
+    found = [piece.data for piece in candidates(parse, reply.choices[0], 8)]
+    assert found == [
+        {"instruction": "Name it.", "why": "One."},
+        {"instruction": "Draw it.", "why": "One."},
+    ]
+
+
+CLASSES: dict[str, Any] = {
+    "field": "is_classification",
+    "choices": {"yes": {"answers": ["Yes"], "value": True}, "no": {"answers": ["No"], "value": False}},
+    "otherwise": "no",
+}
+LOST = {
+    "empty": Reply(""),
+    "cut": Reply("Well, this could", "length"),
+    "thought": Reply("", "length", thought="Hm"),
+    "hidden thought": Reply("", "length", thinking_tokens=3),
+    "open thought": Reply("<think>Is it", "length"),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_a_lost_answer_is_not_a_no(case: str) -> None:
+    """Neither an empty nor a cut one; the original counts these two as a no, but it knows no thoughts."""
+    (piece,) = candidates(build("choice", **CLASSES), LOST[case])
+    thinks = "thought" in case
+    assert piece.check == (THINKING_CUT if thinks else UNDECIDED)
+    (piece,) = candidates(build("choice", **CLASSES, when_refused="otherwise"), LOST[case])
+    assert (piece.check, piece.data.get("is_classification")) == (
+        (THINKING_CUT, None) if thinks else (None, False)
+    )
+    (piece,) = candidates(build("choice", **CLASSES), Reply("Well, this could be"))
+    assert piece.data == {"is_classification": False}
+
+
+@pytest.mark.parametrize("otherwise", ["undecided", "no"])
+def test_a_value_that_is_no_answer_may_be_set_after_a_thought(otherwise: str) -> None:
+    """So that a judge is asked again; a value that a model could have answered is not."""
+    field = {"choices": {"yes": {}, "no": {}}, "otherwise": otherwise}
+    parse = build("json", fields={"good": field}, single=True, when_unreadable="otherwise")
+    (piece,) = candidates(parse, LOST["thought"])
+    assert piece.check == (THINKING_CUT if otherwise == "no" else None)
+    assert piece.data.get("good") == (None if otherwise == "no" else "undecided")

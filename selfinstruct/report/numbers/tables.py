@@ -87,7 +87,7 @@ def _rejected(run: OpenedRun, stage: StageOutline, record: Record) -> list[Any]:
 def _reply(run: OpenedRun, record: Record) -> str:
     """The whole reply, where nothing could be read from it."""
     reply = run.journal.reply(record.stage, record.request)
-    return reply.text if reply else ""
+    return (reply.text or reply.thought) if reply else ""
 
 
 def _nearest_text(run: OpenedRun, id: str, stage: StageOutline) -> str | None:
