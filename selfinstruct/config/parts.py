@@ -84,6 +84,13 @@ class ModelConfig(Strict):
         description="overrides each stage's own sampling; null leaves a parameter out",
     )
     seeded: bool = Field(False, description="send a different seed with each request")
+    chat_template: Annotated[str | None, SinceSet, OnDisk] = Field(
+        None,
+        min_length=1,
+        description="in completion mode: the Jinja template that makes one text of a prompt's messages: "
+        "server, for the one of the running server; a file: tokenizer_config.json, or the template; or "
+        "the template itself",
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="options that only this kind has")
     _clearance: tuple[object, ...] = PrivateAttr(())
 
@@ -134,7 +141,7 @@ class SeedsConfig(Strict):
 class MixConfig(Strict):
     """How many examples a prompt shows, and from where."""
 
-    examples: int = Field(8, ge=1, le=1_000, description="few-shot examples in a prompt")
+    examples: int = Field(8, ge=0, le=1_000, description="few-shot examples in a prompt")
     generated: int = Field(
         2, ge=0, le=1_000, description="how many of these the model wrote, as soon as there are enough"
     )
@@ -168,6 +175,27 @@ class StageConfig(PlacedConfig):
     )
 
 
+class ExampleConfig(Strict):
+    """The two turns that show one few-shot example; templates name its fields as `example.FIELD`."""
+
+    user: str = Field(description="template of the user's message")
+    assistant: str = Field(description="template of the assistant's message")
+
+
+class MessageConfig(Strict):
+    """One message of a prompt, or the place of its few-shot examples."""
+
+    role: Literal["system", "user", "assistant"] | None = Field(
+        None,
+        description="who writes it; an assistant's message at the end is the start of the answer, which the "
+        "model continues",
+    )
+    content: str | None = Field(None, description="Jinja template of its text")
+    examples: ExampleConfig | None = Field(
+        None, description="instead of role and content: two messages for each few-shot example"
+    )
+
+
 class PromptConfig(Strict):
     """A stage's prompt, and how its reply is read."""
 
@@ -176,6 +204,14 @@ class PromptConfig(Strict):
     )
     system: str | None = Field(None, description="template of the system message")
     template: str | None = Field(None, description="Jinja template of the text or the user's message")
+    messages: Annotated[list[MessageConfig] | None, SinceSet] = Field(
+        None, min_length=1, max_length=1_000, description="the messages, in order, instead of template"
+    )
+    opens: Annotated[Literal["user"] | None, SinceSet] = Field(
+        None,
+        description="instead of template: the prompt ends with the opening of a user's turn, so that the "
+        "model writes what a user would (model.chat_template makes it)",
+    )
     variables: dict[str, Any] = Field(
         default_factory=dict, description="names for use in the templates, with their values"
     )

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from selfinstruct.journal.checksums import COLUMNS, Value, checksum, name_of, quoted, shown, stage_of
 from selfinstruct.journal.plain_tables import is_plain, strange
 
-FORMAT = 5
+FORMAT = 6
 SUMMED = 4  # the first format with a checksum in each row
-SINCE = {"prompt_cache": 5}  # the formats in which tables were added
+SINCE = {"prompt_cache": 5, "turns": 6}  # the formats in which tables were added
 SCHEMA = "schema"  # the entry of the tally with the checksum of the tables' definitions
 NAMES = (*COLUMNS, "tally", "record_order")  # the names of its tables and its index
 PLURAL = {
@@ -26,12 +26,14 @@ PLURAL = {
     "record": "records",
     "vector": "vectors",
     "prompt_cache": "counts of cached tokens",
+    "turns": "lists of messages",
 }
 JSON = {
     "meta": ("value",),
     "request": ("sampling", "examples"),
     "reply": ("others",),
     "record": ("data", "detail"),
+    "turns": ("texts",),
 }
 _NUMBERS = {  # the other columns hold texts, or bytes
     *("number", "sends", "prompt_tokens", "completion_tokens", "cost_usd", "seconds", "attempts", "taken"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageConfig
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.llm import MODELS
+from selfinstruct.llm import MODELS, chat_template
 from selfinstruct.llm.direct.possible import transport_faults
 from selfinstruct.llm.keys import is_set
 from selfinstruct.llm.naming import full_names, misplaced_parameters, name_faults, sampling_faults
@@ -131,6 +131,7 @@ class Models:
         kind = MODELS.build(model.kind, model.options, f"{where}.options", found)
         if kind:
             found += kind.check(self.project, f"{where}.options")
+            found += chat_template.faults_of(model, self.project, where)
         if model.kind == LITELLM:
             found += name_faults(model, where)
             found += transport_faults(model, where)

@@ -15,6 +15,7 @@ from typing import Any
 from selfinstruct.config import ModelConfig, RecipeConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.llm.prefill import turn_faults
 from selfinstruct.prompts import templates as prompting
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe.asked import with_models
@@ -92,6 +93,7 @@ class StageParts:
             return None
         for asked in (model, *fallbacks):
             self._styles(prompts, asked)
+            self.models.tell(list(turn_faults(prompts, asked, f"prompts.{self.name}")))
         for key, known in prompting.unused(prompts).items():
             where, near = f"prompts.{self.name}.variables.{key}", unknown("variable", key, known)[1]
             self.warnings.append(f"{where}: no template uses this variable; {near}")
@@ -163,8 +165,9 @@ class StageParts:
         return made
 
     def _styles(self, prompts: list[Prompt], model: ModelConfig) -> None:
-        for style in sorted({prompt.style for prompt in prompts} - {model.mode}):
-            how = "goes as one user message" if model.mode == "chat" else "goes as one text"
+        mode = "chat" if model.chat_template else model.mode
+        for style in sorted({prompt.style for prompt in prompts} - {mode}):
+            how = "goes as one user message" if mode == "chat" else "goes as one text"
             warning = (
                 f"prompts.{self.name} is written for {style} models and {model.name} is asked in "
                 f"{model.mode} mode: it {how}"

@@ -155,9 +155,11 @@ class Stage:
         """
         try:
             system, text, sampling = prompt.fill(names)
+            before, start = prompt.turns(names)
         except TemplateFault as error:  # which the sample values of the check did not cause
             key = f"prompts.{self.name}" + (f".variants.{prompt.name}" if prompt.name else "")
-            raise TemplateFault(f"{key}.template, request {number}: {error}") from error
+            place = error.place or prompt.place
+            raise TemplateFault(f"{key}.{place}, request {number}: {error}") from error
         sampling.update(self.model.sampling)
         if self.model.seeded:
             sampling.setdefault("seed", stream(seed, self.name, number, "sampling").getrandbits(31))
@@ -171,7 +173,10 @@ class Stage:
             parent=parent.id if parent else None,
             variant=prompt.name,
             may_shorten=prompt.may_shorten,
-            fixed=prompt.beginning(system, text),
+            fixed=prompt.beginning(system, text, before),
+            before=before,
+            start=start,
+            opens=prompt.opens,
         )
 
     def drawn(self, number: int, seed: int) -> dict[str, str]:
