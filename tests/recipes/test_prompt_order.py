@@ -13,7 +13,8 @@ from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.size import samples
 from selfinstruct.stages import Stage
 
-RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
+NO_PROMPT = {"magpie"}  # nothing but the opening of a turn, and the task as it is
+RECIPES = sorted({path.stem for path in (packaged() / "recipes").glob("*.yaml")} - NO_PROMPT)
 SCRIPTED = ("model=scripted", "model.mode=chat")
 LAST = 130  # characters of fixed text that may come after what is drawn: the question, or a closing line
 # Prompts that begin with what is drawn, with the reason.
@@ -32,7 +33,7 @@ def stages(recipe: str) -> list[tuple[Stage, list[tuple[str, int]]]]:
     for stage in built.stages:
         if stage.prompts:
             asked = samples(built.config, built.stages, stage, built.seeds)
-            texts = [((one.system or "") + one.prompt, one.fixed, one.variant) for one in asked]
+            texts = [("".join(part.text for part in one.messages), one.fixed, one.variant) for one in asked]
             texts.sort(key=lambda text: text[2] or "")
             found.append((stage, [(text, fixed) for text, fixed, _ in texts]))
     return found
