@@ -194,6 +194,11 @@ class MessageConfig(Strict):
     examples: ExampleConfig | None = Field(
         None, description="instead of role and content: two messages for each few-shot example"
     )
+    turns: Literal["same", "swapped"] | None = Field(
+        None,
+        description="instead of role and content, at the end, in a stage of kind converse: the conversation "
+        "so far; swapped makes the assistant's messages the user's, for a model that plays the user",
+    )
 
 
 class PromptConfig(Strict):
@@ -239,6 +244,10 @@ class VariantConfig(PromptConfig):
 
     when: str | int | bool | None = Field(
         None, description="the value of the field in `by` that picks this variant"
+    )
+    model: Annotated[str | dict[str, Any] | None, SinceSet] = Field(
+        None,
+        description="a model of its own: a name from conf/model, or the keys that differ from the stage's",
     )
     where: Conditions = Field(
         default_factory=dict,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +31,15 @@ class Turns:
     what: str
     roles: tuple[str, str, str]
 
+    def of(self, messages: Any, system: str | None) -> list[dict[str, Any]]:
+        """The turns of a record's list of messages, after a system message; empty if it has no such list."""
+        names = dict(zip(MESSAGES.roles, self.roles, strict=True))
+        turns = messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ()
+        found = [one for one in turns if isinstance(one, Mapping)]
+        first = self.list(system) if found else []
+        rest = ({self.who: names.get(one.get("role", "")), self.what: one.get("content")} for one in found)
+        return [*first, *rest]
+
     def list(self, *texts: str | None) -> list[dict[str, str]]:
         """The turns of the system, the user and the assistant; None for a turn that is missing."""
         who, what, pairs = self.who, self.what, zip(self.roles, texts, strict=False)
@@ -54,40 +64,51 @@ CONVERSATIONS = Turns("from", "value", ("system", "human", "gpt"))
 
 
 @EXPORTS.register
-def chat(*, user: str = USER, output: str = "output", system: str = "") -> Export:
+def chat(
+    *, user: str = USER, output: str = "output", system: str = "", messages: str | None = None
+) -> Export:
     """Rows of messages with role and content, as OpenAI, TRL and most trainers read them.
 
     Args:
         user: Jinja template for the user's message; `input` is empty for a record that has none.
         output: the record field for the assistant's message.
         system: Jinja template for the system message; if empty, there is none.
+        messages: the record field with all turns of a conversation, instead of user and output.
     """
-    return _conversation("messages", MESSAGES, user, output, system)
+    return _conversation("messages", MESSAGES, user, output, system, messages)
 
 
 @EXPORTS.register
-def sharegpt(*, user: str = USER, output: str = "output", system: str = "") -> Export:
+def sharegpt(
+    *, user: str = USER, output: str = "output", system: str = "", messages: str | None = None
+) -> Export:
     """Rows of conversations with from and value; LLaMA-Factory's and axolotl's entries are written beside it.
 
     Args:
         user: Jinja template for the user's turn; `input` is empty for a record that has none.
         output: the record field for the assistant's turn.
         system: Jinja template for the system turn; if empty, there is none.
+        messages: the record field with all turns of a conversation, instead of user and output.
     """
-    return replace(_conversation("conversations", CONVERSATIONS, user, output, system), beside=True)
+    export = _conversation("conversations", CONVERSATIONS, user, output, system, messages)
+    return replace(export, beside=True)
 
 
 @EXPORTS.register
-def trl(*, user: str = USER, output: str = "output", system: str = "") -> Export:
+def trl(*, user: str = USER, output: str = "output", system: str = "", messages: str | None = None) -> Export:
     """Rows of prompt and completion, both lists of messages: TRL then trains on the completion only.
 
     Args:
         user: Jinja template for the message in the prompt; `input` is empty for a record that has none.
         output: the record field for the assistant's message.
         system: Jinja template for the system message; if empty, there is none.
+        messages: the record field with all turns of a conversation, instead of user and output.
     """
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        if messages:
+            *before, last = MESSAGES.of(data.get(messages), _filled(system, data)) or [{}]
+            return {"prompt": before, "completion": [last] if last else []}
         asked, answer = _asked(user, data), data.get(output)
         prompt = MESSAGES.list(_filled(system, data), asked)
         return {"prompt": prompt, "completion": MESSAGES.list(None, None, answer)}
@@ -99,11 +120,15 @@ def trl(*, user: str = USER, output: str = "output", system: str = "") -> Export
         "required": ["prompt", "completion"],
         "additionalProperties": False,
     }
-    return Export(convert, schema, (output,), _templates(user, system), draws=False)
+    return Export(convert, schema, (messages or output,), _templates(user, system, messages), draws=False)
 
 
-def _conversation(name: str, turns: Turns, user: str, output: str, system: str) -> Export:
+def _conversation(
+    name: str, turns: Turns, user: str, output: str, system: str, messages: str | None
+) -> Export:
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        if messages:
+            return {name: turns.of(data.get(messages), _filled(system, data))}
         return {name: turns.list(_filled(system, data), _asked(user, data), data.get(output))}
 
     schema = {
@@ -112,8 +137,8 @@ def _conversation(name: str, turns: Turns, user: str, output: str, system: str) 
         "required": [name],
         "additionalProperties": False,
     }
-    templates = _templates(user, system)
-    return Export(convert, schema, (output,), templates, draws=False, trainers=trainers(name, turns))
+    fields, templates = (messages or output,), _templates(user, system, messages)
+    return Export(convert, schema, fields, templates, draws=False, trainers=trainers(name, turns))
 
 
 def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
@@ -137,8 +162,8 @@ def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
     }
 
 
-def _templates(user: str, system: str) -> tuple[str, ...]:
-    return (user, system) if system else (user,)
+def _templates(user: str, system: str, messages: str | None) -> tuple[str, ...]:
+    return (*(() if messages else (user,)), *((system,) if system else ()))
 
 
 def _filled(system: str, data: dict[str, Any]) -> str | None:

@@ -104,6 +104,7 @@ def _asked(stage: Stage) -> list[str]:
     return [
         f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
         *([f"  then     {', '.join(other.name for other in stage.fallbacks)}"] if stage.fallbacks else []),
+        *(f"  {variant:<8} {other.name}, {other.mode} mode" for variant, (other, _) in stage.others.items()),
         *([f"  sent     {way(model)}"] if model.kind == LITELLM else []),
         *_terms(model),
         f"  sampling {shown}",

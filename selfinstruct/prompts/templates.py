@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
@@ -112,6 +112,11 @@ class Prompt:
         """Whether it has messages that are few-shot examples."""
         return any(turn.number is not None for turn in self.before)
 
+    @property
+    def talks(self) -> bool:
+        """Whether it ends with the conversation so far."""
+        return bool(self.before) and self.before[-1].talk
+
     def key(self, parameter: str) -> str:
         """The key of a sampling parameter; the model's key if the prompt has none."""
         return self.keys.get(parameter, f"model.sampling.{parameter}")
@@ -134,7 +139,9 @@ class Prompt:
     def fixed_texts(self) -> list[Fixed]:
         """What all requests have in common in each of its messages, in order, up to the text."""
         middle = [
-            Fixed() if turn.number is not None else fixed_text(_environment(), turn.template, self.variables)
+            Fixed()
+            if turn.talk or turn.number is not None
+            else fixed_text(_environment(), turn.template, self.variables)
             for turn in self.before
         ]
         return [self.fixed_system, *middle, self.fixed]
@@ -191,10 +198,21 @@ class Prompt:
         groups = groupby(self.before, lambda turn: turn.number)
         for number, group in groups:
             turns = list(group)
+            if turns[-1].talk:
+                found += (Message(turn.role, _placed(turn, known)) for turn in turns[:-1])
+                found += _talk(known.get("messages", ()), swapped=turns[-1].role == "swapped")
+                continue
             shown = [known] if number is None else _one_by_one(known)
             found += [Message(turn.role, _placed(turn, each)) for each in shown for turn in turns]
         last = Turn("assistant", self.start, self.start_place)
         return tuple(found), _placed(last, known).rstrip()
+
+
+def _talk(messages: Iterable[Mapping[str, str]], swapped: bool) -> Iterator[Message]:
+    """The messages of a conversation so far."""
+    for one in messages:
+        role = one["role"] if not swapped else "user" if one["role"] == "assistant" else "assistant"
+        yield Message(role, one["content"])
 
 
 def _one_by_one(names: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -230,6 +248,8 @@ def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
                 named |= meta.find_undeclared_variables(_environment().parse(text))
             except TemplateError:
                 return None
+        if prompt.talks:
+            named.add("messages")
         if prompt.shows_examples:
             named = (named - {EXAMPLE}) | {"examples"}
     return named
@@ -460,4 +480,4 @@ def _texts(layout: Layout) -> Iterator[tuple[str, str]]:
     """The templates of a prompt, each with its key."""
     texts = {layout.place: layout.template, "system": layout.system, layout.start_place: layout.start}
     yield from ((key, text) for key, text in texts.items() if text)
-    yield from ((turn.place, turn.template) for turn in layout.before)
+    yield from ((turn.place, turn.template) for turn in layout.before if not turn.talk)

@@ -28,12 +28,14 @@ class Turn:
         template: its text.
         place: its place in the prompt's section, for messages.
         number: the same for both turns of an example, which are repeated together; None if it is not one.
+        talk: whether it is the conversation so far; then `role` says whether the roles are `swapped`.
     """
 
     role: str
     template: str
     place: str
     number: int | None = None
+    talk: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def _listed(
         if one.examples is not None:
             pair = {"user": one.examples.user, "assistant": one.examples.assistant}
             turns += [Turn(role, text, f"{place}.examples.{role}", number) for role, text in pair.items()]
+        elif one.turns is not None:
+            turns.append(Turn(one.turns, "", place, talk=True))
         elif one.role == "system":
             system = one.content
         elif one.role and one.content is not None:
@@ -92,7 +96,7 @@ def _listed(
     if last and last.role == "assistant" and not config.opens:
         start, start_place = last.template, last.place
         turns.pop()
-    if config.opens:
+    if config.opens or (turns and turns[-1].talk):
         return Layout("", system, tuple(turns), place="messages")
     if not turns or turns[-1].role != "user":
         return Layout(None, system)
@@ -105,8 +109,12 @@ def _wrong(config: PromptConfig, messages: Sequence[MessageConfig], where: str) 
     before = ""
     for number, one in enumerate(messages):
         key, last = f"{where}.{number}", number == len(messages) - 1
-        if one.examples is not None and (one.role or one.content is not None):
-            yield Fault(key, "has examples and a message of its own", "make two entries of it")
+        kinds = [one.examples is not None, one.turns is not None, bool(one.role or one.content is not None)]
+        if sum(kinds) > 1:
+            yield Fault(key, "has examples or turns and a message of its own", "make two entries of it")
+        elif one.turns is not None:
+            if not last or config.opens:
+                yield Fault(f"{key}.turns", "is not the end of the prompt", "put it at the end of the list")
         elif one.examples is None and (one.role is None or one.content is None):
             lacking = "role" if one.role is None else "content"
             yield Fault(f"{key}.{lacking}", "is missing", "a message has role and content, or examples")
@@ -122,6 +130,8 @@ def _wrong(config: PromptConfig, messages: Sequence[MessageConfig], where: str) 
             yield Fault(f"{key}.examples", "follow a user's message without an answer", "move them up")
         before = "assistant" if one.examples is not None else "" if one.role == "system" else one.role or ""
     roles = [one.role for one in messages if one.examples is None]
+    if messages[-1].turns is not None:
+        return
     if config.opens:
         if before == "user":
             what = "ends with a user's message, but the model writes one next (opens: user)"

@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import ModelConfig, RecipeConfig
+from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.filters.each_turn import over_turns
 from selfinstruct.llm.prefill import turn_faults
 from selfinstruct.prompts import templates as prompting
 from selfinstruct.prompts.templates import Prompt
@@ -26,6 +27,7 @@ from selfinstruct.sources.lines import Lines, load_lines
 from selfinstruct.stages import Material, Stage, StageKind
 from selfinstruct.stages.judge import Judge
 
+ModelAndFallbacks = tuple[ModelConfig, list[ModelConfig]]
 CLOSING = ("additionalProperties", "unevaluatedProperties")  # keywords that forbid other fields
 
 
@@ -91,14 +93,36 @@ class StageParts:
         judge = self.judge
         if not prompts or kind is None:
             return None
-        for asked in (model, *fallbacks):
-            self._styles(prompts, asked)
-            self.models.tell(list(turn_faults(prompts, asked, f"prompts.{self.name}")))
+        others = self._others(section, model) if section else {}
+        for prompt in prompts:
+            for asked in self._asked([prompt], (model, fallbacks), others):
+                self._styles([prompt], asked)
+                self.models.tell(list(turn_faults([prompt], asked, f"prompts.{self.name}")))
         for key, known in prompting.unused(prompts).items():
             where, near = f"prompts.{self.name}.variables.{key}", unknown("variable", key, known)[1]
             self.warnings.append(f"{where}: no template uses this variable; {near}")
         drawn = self._lines(lines or {}, prompts)
-        return Stage(self.name, kind, of, prompts, judge, model, self._fields, fallbacks, lines=drawn)
+        return Stage(
+            self.name, kind, of, prompts, judge, model, self._fields, fallbacks, lines=drawn, others=others
+        )
+
+    def _others(self, section: PromptConfig, model: ModelConfig) -> dict[str, ModelAndFallbacks]:
+        """The models of the variants that have their own."""
+        found = {}
+        for name, variant in section.variants.items():
+            where = f"prompts.{self.name}.variants.{name}.model"
+            own = None if variant.model is None else self.models.of_variant(variant.model, model, where)
+            if own:
+                found[name] = own
+        return found
+
+    @staticmethod
+    def _asked(
+        prompts: list[Prompt], usual: ModelAndFallbacks, others: Mapping[str, ModelAndFallbacks]
+    ) -> list[ModelConfig]:
+        """The models that may get these prompts."""
+        pairs = [others.get(prompt.name or "", usual) for prompt in prompts]
+        return [one for first, rest in pairs for one in (first, *rest)]
 
     def unasked(
         self, kind: StageKind, of: str | None = None, material: Material | None = None
@@ -159,6 +183,8 @@ class StageParts:
             check = None if options is None else FILTERS.build(kind, options, where, self.faults, implied)
             if check and check.load:
                 check = check.load(self.project, where, self.faults)
+            if check:
+                check = over_turns(check, where, self.faults)
             if check:
                 known_fields(self.config, check.fields, self.name, where, self.faults)
                 made[key] = replace(check, kind=kind)
