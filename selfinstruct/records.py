@@ -190,9 +190,9 @@ class Request:
     def with_turns(self, turns: Iterable[Sequence[str]]) -> Request:
         """The request with these `turns`."""
         listed = [Message(role, text) for role, text in turns]
-        named = {one.role: one.text for one in listed if one.role in ("start", "opens")}
+        named = {one.role: one.text for one in listed}
         before = tuple(one for one in listed if one.role not in ("start", "opens"))
-        return replace(self, before=before, **named)
+        return replace(self, before=before, start=named.get("start", ""), opens=named.get("opens", ""))
 
     @cached_property
     def parameters(self) -> str:

@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Interrupted
 from selfinstruct.journal.shelf import Shelf
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
@@ -239,7 +240,9 @@ def _spread(task: asyncio.Task[Any], stop: Stop) -> None:
 @asynccontextmanager
 async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIterator[Client | ByVariant]:
     """The stage's model and its fallbacks, open for as long as the stage runs."""
-    asked = {None: (stage.model, stage.fallbacks), **stage.others}
+    asked: dict[str | None, tuple[ModelConfig, list[ModelConfig]]] = {None: (stage.model, stage.fallbacks)}
+    for variant, pair in stage.others.items():
+        asked[variant] = pair
     if stage.others.keys() >= {prompt.name for prompt in stage.prompts}:  # nothing is asked of its own model
         del asked[None]
     endpoints = {

@@ -334,7 +334,8 @@ def _metered(template: Template, names: Mapping[str, Any]) -> str:
 def _compile_chat(template: str) -> Template:
     from selfinstruct.prompts.environment import chat_environment
 
-    return chat_environment().from_string(template)
+    compiled: Template = chat_environment().from_string(template)
+    return compiled
 
 
 @lru_cache(maxsize=1024)

@@ -137,7 +137,7 @@ class Stage:
 
     def model_of(self, prompt: Prompt) -> ModelConfig:
         """The model that gets a prompt."""
-        return self.others[prompt.name][0] if prompt.name in self.others else self.model
+        return self.others[prompt.name][0] if prompt.name and prompt.name in self.others else self.model
 
     @property
     def own(self) -> list[str]:

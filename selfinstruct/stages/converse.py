@@ -153,8 +153,8 @@ class Converse(StageKind):
         """See `StageKind`."""
         found, where = super().faults(stage, rest), f"prompts.{stage.name}.variants"
         by_name = {prompt.name: prompt for prompt in stage.prompts}
-        for name in [name or "" for name in by_name if name not in ROLES]:
-            what = "the prompt has no variants" if not name else unknown("variant", name, ROLES)[0]
+        for other in [name or "" for name in by_name if name not in ROLES]:
+            what = "the prompt has no variants" if not other else unknown("variant", other, ROLES)[0]
             found.append(Fault(where, what, f"give it the variants {USER} and {ASSISTANT}"))
         for role in [role for role in ROLES if role not in by_name] if None not in by_name else ():
             found.append(Fault(f"{where}.{role}", "is missing", f"it writes the messages of the {role}"))
