@@ -30,8 +30,12 @@ SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
-OTHERS |= {"magpie", "paper", "paper_classification"}
-BY_RULES = {"grounded", "magpie"}  # answered by the rules of conf/model/scripted.yaml
+OTHERS |= {"conversations", "grounded_conversations", "magpie", "paper", "paper_classification"}
+BY_RULES = {
+    "grounded",
+    "grounded_conversations",
+    "magpie",
+}  # answered by the rules of conf/model/scripted.yaml
 COMPLETES = {"magpie"}  # it has a chat template of its own
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
