@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -37,6 +37,19 @@ class Part:
     """
 
     place: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a conversation.
+
+    Attributes:
+        role: `system`, `user` or `assistant`.
+        text: its text.
+    """
+
+    role: str
     text: str
 
 
@@ -130,8 +143,11 @@ class Request:
         variant: name of the prompt variant, if the prompt has variants.
         nth: how often the run has sent the same request before.
         may_shorten: whether the request is sent again with a smaller max_tokens if it is too long.
-        fixed: how many characters of the system message and the prompt, which follow each other, are the same
-            in all requests of its prompt; not stored, and no part of its content.
+        fixed: how many characters of its texts, which follow each other, are the same in all requests of its
+            prompt; not stored, and no part of its content.
+        before: the messages between the system message and the prompt: few-shot examples, earlier turns.
+        start: the text after the prompt that the answer continues; the reply has it too.
+        opens: `user` if the model writes a user's message next; the prompt is then empty.
     """
 
     stage: str
@@ -145,6 +161,38 @@ class Request:
     nth: int = 0
     may_shorten: bool = False
     fixed: int = field(default=0, compare=False)
+    before: tuple[Message, ...] = ()
+    start: str = ""
+    opens: str = ""
+
+    @property
+    def messages(self) -> list[Message]:
+        """All its messages, in order, as a chat model gets them."""
+        first = [Message("system", self.system)] if self.system else []
+        own = [] if self.opens else [Message("user", self.prompt)]
+        last = [Message("assistant", self.start)] if self.start else []
+        return [*first, *self.before, *own, *last]
+
+    @property
+    def text(self) -> str:
+        """All its texts as one."""
+        return "\n\n".join(one.text for one in self.messages)
+
+    @cached_property
+    def turns(self) -> list[list[str]]:
+        """What it has besides a system message and a prompt, as JSON; empty for most requests."""
+        further = {"start": self.start, "opens": self.opens}
+        return [
+            *([one.role, one.text] for one in self.before),
+            *([name, text] for name, text in further.items() if text),
+        ]
+
+    def with_turns(self, turns: Iterable[Sequence[str]]) -> Request:
+        """The request with these `turns`."""
+        listed = [Message(role, text) for role, text in turns]
+        named = {one.role: one.text for one in listed}
+        before = tuple(one for one in listed if one.role not in ("start", "opens"))
+        return replace(self, before=before, start=named.get("start", ""), opens=named.get("opens", ""))
 
     @cached_property
     def parameters(self) -> str:
@@ -156,6 +204,8 @@ class Request:
         """A digest of the request's text and sampling, without the model's name."""
         system = "" if self.system is None else f"{len(self.system)}:{self.system}"
         asked = f"{self.parameters}\n{system}\n{self.prompt}"
+        if turns := self.turns:  # without them, the digest is that of earlier versions
+            asked += f"\n\0{json.dumps(turns)}"
         return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

@@ -21,13 +21,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Interrupted
 from selfinstruct.journal.shelf import Shelf
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.llm import NotSentError
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
-from selfinstruct.llm.client import Client
+from selfinstruct.llm.client import ByVariant, Client
 from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.monitor.events import EVENTS, Events
 from selfinstruct.monitor.outside import stopping
@@ -166,7 +167,9 @@ def _asked_about(recipe: Recipe, stage: Stage, journal: Journal) -> list[str]:
     return [other.name for other in recipe.descending(stage.name) if journal.replied(other.name)]
 
 
-async def drive(name: str, work: StageRun, client: Client, context: RunContext, stop: Stop) -> None:
+async def drive(
+    name: str, work: StageRun, client: Client | ByVariant, context: RunContext, stop: Stop
+) -> None:
     """Send a stage's requests, store the replies as they come, and take them in by number.
 
     Replies that arrived before an interruption are taken from the journal, so nothing is paid for twice. As
@@ -200,7 +203,7 @@ async def drive(name: str, work: StageRun, client: Client, context: RunContext, 
 
 
 async def _answer(
-    work: StageRun, client: Client, request: Request, context: RunContext, waiting: Shelf
+    work: StageRun, client: Client | ByVariant, request: Request, context: RunContext, waiting: Shelf
 ) -> bool:
     """Put the reply to a request where it waits to be judged; returns False if the run stops before that.
 
@@ -235,19 +238,29 @@ def _spread(task: asyncio.Task[Any], stop: Stop) -> None:
 
 
 @asynccontextmanager
-async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIterator[Client]:
+async def _client(recipe: Recipe, stage: Stage, context: RunContext) -> AsyncIterator[Client | ByVariant]:
     """The stage's model and its fallbacks, open for as long as the stage runs."""
-    endpoints = [
-        Endpoint(stage.model, context),
-        *(Endpoint(config, context, first=stage.model) for config in stage.fallbacks),
-    ]
+    asked: dict[str | None, tuple[ModelConfig, list[ModelConfig]]] = {None: (stage.model, stage.fallbacks)}
+    for variant, pair in stage.others.items():
+        asked[variant] = pair
+    if stage.others.keys() >= {prompt.name for prompt in stage.prompts}:  # nothing is asked of its own model
+        del asked[None]
+    endpoints = {
+        variant: [
+            Endpoint(model, context),
+            *(Endpoint(config, context, first=model) for config in fallbacks),
+        ]
+        for variant, (model, fallbacks) in asked.items()
+    }
     names = [other.name for other in recipe.stages]
     before = names[: names.index(stage.name) + 1]
     try:
-        await endpoints[0].open()
-        yield Client(endpoints, context, before)
+        for first, *_ in endpoints.values():
+            await first.open()
+        clients = {variant: Client(those, context, before) for variant, those in endpoints.items()}
+        yield ByVariant(clients) if len(clients) > 1 else next(iter(clients.values()))
     finally:
-        for endpoint in endpoints:
+        for endpoint in (one for those in endpoints.values() for one in those):
             await endpoint.close()
 
 

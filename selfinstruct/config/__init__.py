@@ -33,7 +33,9 @@ from selfinstruct.config.output import (
     ReviewConfig,
 )
 from selfinstruct.config.parts import (
+    ExampleConfig,
     FilterConfig,
+    MessageConfig,
     MixConfig,
     ModelConfig,
     ParseConfig,
@@ -57,11 +59,13 @@ __all__ = [
     "ChoiceConfig",
     "Component",
     "EvalConfig",
+    "ExampleConfig",
     "ExportConfig",
     "FilterConfig",
     "FinetuneConfig",
     "JudgeConfig",
     "Machine",
+    "MessageConfig",
     "MixConfig",
     "ModelConfig",
     "OnDisk",
@@ -213,5 +217,7 @@ def _flatten(value: Any, prefix: str, into: dict[str, Any]) -> None:
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             _flatten(inner, f"{prefix}.{key}" if prefix else str(key), into)
+    elif isinstance(value, list):
+        into[prefix] = [item.model_dump() if isinstance(item, BaseModel) else item for item in value]
     else:
         into[prefix] = value

@@ -102,6 +102,13 @@ class ModelConfig(Strict):
         description="what to do with a parameter that the model does not take: drop it, with a note by "
         "check, or refuse the recipe",
     )
+    chat_template: Annotated[str | None, SinceSet, OnDisk] = Field(
+        None,
+        min_length=1,
+        description="in completion mode: the Jinja template that makes one text of a prompt's messages: "
+        "server, for the one of the running server; a file: tokenizer_config.json, or the template; or "
+        "the template itself",
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="options that only this kind has")
     _clearance: tuple[object, ...] = PrivateAttr(())
 
@@ -152,7 +159,7 @@ class SeedsConfig(Strict):
 class MixConfig(Strict):
     """How many examples a prompt shows, and from where."""
 
-    examples: int = Field(8, ge=1, le=1_000, description="few-shot examples in a prompt")
+    examples: int = Field(8, ge=0, le=1_000, description="few-shot examples in a prompt")
     generated: int = Field(
         2, ge=0, le=1_000, description="how many of these the model wrote, as soon as there are enough"
     )
@@ -194,6 +201,32 @@ class StageConfig(PlacedConfig):
     )
 
 
+class ExampleConfig(Strict):
+    """The two turns that show one few-shot example; templates name its fields as `example.FIELD`."""
+
+    user: str = Field(description="template of the user's message")
+    assistant: str = Field(description="template of the assistant's message")
+
+
+class MessageConfig(Strict):
+    """One message of a prompt, or the place of its few-shot examples."""
+
+    role: Literal["system", "user", "assistant"] | None = Field(
+        None,
+        description="who writes it; an assistant's message at the end is the start of the answer, which the "
+        "model continues",
+    )
+    content: str | None = Field(None, description="Jinja template of its text")
+    examples: ExampleConfig | None = Field(
+        None, description="instead of role and content: two messages for each few-shot example"
+    )
+    turns: Literal["same", "swapped"] | None = Field(
+        None,
+        description="instead of role and content, at the end, in a stage of kind converse: the conversation "
+        "so far; swapped makes the assistant's messages the user's, for a model that plays the user",
+    )
+
+
 class PromptConfig(Strict):
     """A stage's prompt, and how its reply is read."""
 
@@ -202,6 +235,14 @@ class PromptConfig(Strict):
     )
     system: str | None = Field(None, description="template of the system message")
     template: str | None = Field(None, description="Jinja template of the text or the user's message")
+    messages: Annotated[list[MessageConfig] | None, SinceSet] = Field(
+        None, min_length=1, max_length=1_000, description="the messages, in order, instead of template"
+    )
+    opens: Annotated[Literal["user"] | None, SinceSet] = Field(
+        None,
+        description="instead of template: the prompt ends with the opening of a user's turn, so that the "
+        "model writes what a user would (model.chat_template makes it)",
+    )
     variables: dict[str, Any] = Field(
         default_factory=dict, description="names for use in the templates, with their values"
     )
@@ -229,6 +270,10 @@ class VariantConfig(PromptConfig):
 
     when: str | int | bool | None = Field(
         None, description="the value of the field in `by` that picks this variant"
+    )
+    model: Annotated[str | dict[str, Any] | None, SinceSet] = Field(
+        None,
+        description="a model of its own: a name from conf/model, or the keys that differ from the stage's",
     )
     where: Conditions = Field(
         default_factory=dict,

@@ -42,6 +42,8 @@ SECTIONS: dict[str, type[BaseModel]] = {  # by their place in a recipe
     "pipeline.STAGE": config.StageConfig,
     "filters.STAGE.NAME": config.FilterConfig,
     "prompts.STAGE": config.PromptConfig,
+    "prompts.STAGE.messages.N": config.MessageConfig,
+    "prompts.STAGE.messages.N.examples": config.ExampleConfig,
     "prompts.STAGE.variants.VARIANT": config.VariantConfig,
     "prompts.STAGE.parse": config.ParseConfig,
     "export.NAME": config.ExportConfig,

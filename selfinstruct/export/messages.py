@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,15 @@ class Turns:
     who: str
     what: str
     roles: tuple[str, str, str]
+
+    def of(self, messages: Any, system: str | None) -> list[dict[str, Any]]:
+        """The turns of a record's list of messages, after a system message; empty if it has no such list."""
+        names = dict(zip(MESSAGES.roles, self.roles, strict=True))
+        turns = messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ()
+        found = [one for one in turns if isinstance(one, Mapping)]
+        first = self.list(system) if found else []
+        rest = ({self.who: names.get(one.get("role", "")), self.what: one.get("content")} for one in found)
+        return [*first, *rest]
 
     def list(self, *texts: str | None) -> list[dict[str, str]]:
         """The turns of the system, the user and the assistant; None for a turn that is missing."""
@@ -99,6 +108,7 @@ def chat(
     user: str = USER,
     output: str = "output",
     system: str = "",
+    messages: str | None = None,
     reasoning: Reasoning = "drop",
     reasoning_field: str = FIELD,
 ) -> Export:
@@ -108,11 +118,13 @@ def chat(
         user: Jinja template for the user's message; `input` is empty for a record that has none.
         output: the record field for the assistant's message.
         system: Jinja template for the system message; if empty, there is none.
+        messages: the record field with all turns of a conversation, instead of user and output.
         reasoning: the model's thought: `keep` it as `reasoning_content` of the assistant's message, as TRL
             and Qwen read it; put it before the answer between think `tags`; or `drop` it.
         reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
     """
-    return _conversation("messages", MESSAGES, user, Answer(output, reasoning, reasoning_field), system)
+    answer = Answer(output, reasoning, reasoning_field)
+    return _conversation("messages", MESSAGES, user, answer, system, messages)
 
 
 @EXPORTS.register
@@ -121,6 +133,7 @@ def sharegpt(
     user: str = USER,
     output: str = "output",
     system: str = "",
+    messages: str | None = None,
     reasoning: InText = "drop",
     reasoning_field: str = FIELD,
 ) -> Export:
@@ -130,11 +143,12 @@ def sharegpt(
         user: Jinja template for the user's turn; `input` is empty for a record that has none.
         output: the record field for the assistant's turn.
         system: Jinja template for the system turn; if empty, there is none.
+        messages: the record field with all turns of a conversation, instead of user and output.
         reasoning: the model's thought: put it before the answer between think `tags`, or `drop` it.
         reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
     """
     answer = Answer(output, reasoning, reasoning_field)
-    return replace(_conversation("conversations", CONVERSATIONS, user, answer, system), beside=True)
+    return replace(_conversation("conversations", CONVERSATIONS, user, answer, system, messages), beside=True)
 
 
 @EXPORTS.register
@@ -143,6 +157,7 @@ def trl(
     user: str = USER,
     output: str = "output",
     system: str = "",
+    messages: str | None = None,
     reasoning: Reasoning = "drop",
     reasoning_field: str = FIELD,
 ) -> Export:
@@ -152,6 +167,7 @@ def trl(
         user: Jinja template for the message in the prompt; `input` is empty for a record that has none.
         output: the record field for the assistant's message.
         system: Jinja template for the system message; if empty, there is none.
+        messages: the record field with all turns of a conversation, instead of user and output.
         reasoning: the model's thought: `keep` it as `reasoning_content` of the assistant's message, as TRL
             and Qwen read it; put it before the answer between think `tags`; or `drop` it.
         reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
@@ -159,6 +175,9 @@ def trl(
     last = Answer(output, reasoning, reasoning_field)
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        if messages:
+            *before, final = MESSAGES.of(data.get(messages), _filled(system, data)) or [{}]
+            return {"prompt": before, "completion": [final] if final else []}
         prompt = MESSAGES.list(_filled(system, data), _asked(user, data))
         return {"prompt": prompt, "completion": last.added(MESSAGES.list(None, None, last.text(data)), data)}
 
@@ -172,11 +191,16 @@ def trl(
         "required": ["prompt", "completion"],
         "additionalProperties": False,
     }
-    return Export(convert, schema, last.fields, _templates(user, system), draws=False)
+    fields = (messages,) if messages else last.fields
+    return Export(convert, schema, fields, _templates(user, system, messages), draws=False)
 
 
-def _conversation(name: str, turns: Turns, user: str, answer: Answer, system: str) -> Export:
+def _conversation(
+    name: str, turns: Turns, user: str, answer: Answer, system: str, messages: str | None
+) -> Export:
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+        if messages:
+            return {name: turns.of(data.get(messages), _filled(system, data))}
         found = turns.list(_filled(system, data), _asked(user, data), answer.text(data))
         return {name: answer.added(found, data)}
 
@@ -186,8 +210,9 @@ def _conversation(name: str, turns: Turns, user: str, answer: Answer, system: st
         "required": [name],
         "additionalProperties": False,
     }
-    templates = _templates(user, system)
-    return Export(convert, schema, answer.fields, templates, draws=False, trainers=trainers(name, turns))
+    fields = (messages,) if messages else answer.fields
+    templates = _templates(user, system, messages)
+    return Export(convert, schema, fields, templates, draws=False, trainers=trainers(name, turns))
 
 
 def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
@@ -211,8 +236,8 @@ def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
     }
 
 
-def _templates(user: str, system: str) -> tuple[str, ...]:
-    return (user, system) if system else (user,)
+def _templates(user: str, system: str, messages: str | None) -> tuple[str, ...]:
+    return (*(() if messages else (user,)), *((system,) if system else ()))
 
 
 def _filled(system: str, data: dict[str, Any]) -> str | None:

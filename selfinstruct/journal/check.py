@@ -16,7 +16,7 @@ from selfinstruct.journal.plain_tables import is_plain, strange
 
 FORMAT = 6
 SUMMED = 4  # the first format with a checksum in each row
-SINCE = {"prompt_cache": 5, "thinking": 6}  # the formats in which tables were added
+SINCE = {"prompt_cache": 5, "thinking": 6, "turns": 6}  # the formats in which tables were added
 SCHEMA = "schema"  # the entry of the tally with the checksum of the tables' definitions
 NAMES = (*COLUMNS, "tally", "record_order")  # the names of its tables and its index
 PLURAL = {
@@ -27,6 +27,7 @@ PLURAL = {
     "vector": "vectors",
     "prompt_cache": "counts of cached tokens",
     "thinking": "thoughts",
+    "turns": "lists of messages",
 }
 JSON = {
     "meta": ("value",),
@@ -34,6 +35,7 @@ JSON = {
     "reply": ("others",),
     "record": ("data", "detail"),
     "thinking": ("others",),
+    "turns": ("texts",),
 }
 _NUMBERS = {  # the other columns hold texts, or bytes
     *("number", "sends", "prompt_tokens", "completion_tokens", "cost_usd", "seconds", "attempts", "taken"),

@@ -35,9 +35,19 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "vector": ("key", "stage", "vector", "tokens", "cost_usd", "paid"),
     "prompt_cache": ("stage", "number", "cached_tokens", "cache_write_tokens"),
     "thinking": ("stage", "number", "thought", "others", "tokens"),
+    "turns": ("stage", "number", "texts"),
 }
 # How many columns the key has.
-KEYS = {"meta": 1, "request": 2, "reply": 2, "record": 1, "vector": 1, "prompt_cache": 2, "thinking": 2}
+KEYS = {
+    "meta": 1,
+    "request": 2,
+    "reply": 2,
+    "record": 1,
+    "vector": 1,
+    "prompt_cache": 2,
+    "thinking": 2,
+    "turns": 2,
+}
 
 _KEY = {
     table: " AND ".join(f"{name} = ?" for name in columns[: KEYS[table]])
@@ -247,6 +257,8 @@ def name_of(table: str, row: Sequence[Value]) -> str:
         return f"the count of cached tokens of reply {shown(row[1])} of {shown(row[0])}"
     if table == "thinking":
         return f"the thought of reply {shown(row[1])} of {shown(row[0])}"
+    if table == "turns":
+        return f"the list of messages of request {shown(row[1])} of {shown(row[0])}"
     name = {"meta": "the note", "record": "record"}.get(table)
     return f"{name} {shown(row[0])}" if name else f"{table} {shown(row[1])} of {shown(row[0])}"
 

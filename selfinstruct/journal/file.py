@@ -41,6 +41,9 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS thinking (
     stage TEXT, number INTEGER, thought TEXT NOT NULL, others TEXT, tokens INTEGER NOT NULL, sum INTEGER,
     PRIMARY KEY (stage, number)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS turns (
+    stage TEXT, number INTEGER, texts TEXT NOT NULL, sum INTEGER,
+    PRIMARY KEY (stage, number)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS tally (
     name TEXT, stage TEXT, rows INTEGER NOT NULL, sums INTEGER NOT NULL, sum INTEGER,
     PRIMARY KEY (name, stage)) WITHOUT ROWID""",

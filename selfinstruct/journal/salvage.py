@@ -68,15 +68,23 @@ class Saved:
         if not replies:
             said = [row for row in self.rows["meta"] if str(row[0]).startswith(BY_PEOPLE)]
             return {"vector": self.rows["vector"], "meta": said}
-        asked = {row[:2] for row in self.rows["request"]}
+        requests = self.rows["request"] if self.whole("turns") else self._sure_of_turns()
+        asked = {row[:2] for row in requests}
         answered = {row[:2] for row in self.rows["reply"]}
         beside = {table: [row for row in self.rows[table] if row[:2] in answered] for table in BESIDE_REPLIES}
-        rows = {**self.rows, **beside}
+        turns = [row for row in self.rows["turns"] if row[:2] in asked]
+        rows = {**self.rows, **beside, "request": requests, "turns": turns}
         if self.whole("reply") and self.whole("record") and answered <= asked:
             return rows
         taken = COLUMNS["reply"].index("taken")
         untaken: list[Values] = [(*row[:taken], 0, *row[taken + 1 :]) for row in self.rows["reply"]]
         return {**rows, "reply": untaken, "record": []}
+
+    def _sure_of_turns(self) -> list[Values]:
+        """The requests that have all their messages; the run composes the others again."""
+        counted = {stage for (table, stage) in self.counted if table == "turns"}
+        there = {row[:2] for row in self.rows["turns"]}
+        return [row for row in self.rows["request"] if row[0] not in counted or row[:2] in there]
 
     def lost(self) -> dict[str, int]:
         """By stage, how many replies the journal had that cannot be read, as far as that is known."""

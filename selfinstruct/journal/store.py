@@ -170,6 +170,8 @@ class Journal:
         for request in requests:
             self._sent[request.stage, request.number] = request.examples
             row = _asked(request, sends)
+            if turns := request.turns:
+                self._rows.put("turns", (request.stage, request.number, _json(_storable_turns(turns))))
             if not self._rows.add("request", row):
                 key = (request.stage, request.number)
                 before = self._db.execute(f"SELECT sends FROM request WHERE {_HERE}", key).fetchone()
@@ -203,7 +205,7 @@ class Journal:
 
     def forget(self) -> None:
         """Delete all requests and records, in a journal without replies."""
-        for table in ("request", "record"):
+        for table in ("request", "turns", "record"):
             self._rows.empty(table)
         self.commit()
 
@@ -321,11 +323,19 @@ class Journal:
 
     def requests(self, stage: str) -> Iterator[Request]:
         """The requests of a stage, in order."""
-        yield from map(_request, self._rows.read("request", "stage = ? ORDER BY number", (stage,)))
+        has_turns = self._db.execute("SELECT EXISTS (SELECT 1 FROM turns WHERE stage = ?)", (stage,))
+        found = map(_request, self._rows.read("request", "stage = ? ORDER BY number", (stage,)))
+        yield from map(self._with_turns, found) if has_turns.fetchone()[0] else found
 
     def request(self, stage: str, number: int) -> Request | None:
         """A request as it was sent; None if there is none."""
-        return next(map(_request, self._rows.read("request", _HERE, (stage, number))), None)
+        row = next(self._rows.read("request", _HERE, (stage, number)), None)
+        return None if row is None else self._with_turns(_request(row))
+
+    def _with_turns(self, request: Request) -> Request:
+        """A stored request with its messages besides the prompt."""
+        row = next(self._rows.read("turns", _HERE, (request.stage, request.number)), None)
+        return request.with_turns(json.loads(str(row[2]))) if row else request
 
     def taken(self, stage: str) -> set[int]:
         """The numbers of the replies that were taken in."""
@@ -495,6 +505,11 @@ def _request(row: tuple[Any, ...]) -> Request:
 
 def _json(value: Any) -> str:
     return blotted(json.dumps(value))
+
+
+def _storable_turns(turns: list[list[str]]) -> list[list[str]]:
+    """The texts of messages in a form that UTF-8 can hold."""
+    return [[role, storable(text)] for role, text in turns]
 
 
 def _text(value: str | None) -> str | None:

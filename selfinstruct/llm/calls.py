@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.llm import Model
 from selfinstruct.llm.plain import plain, shape_of
+from selfinstruct.llm.prefill import continued
 from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Prompts:
     @property
     def characters(self) -> int:
         """See `Call`."""
-        return sum(len(request.prompt) + len(request.system or "") for request in self.requests)
+        return sum(len(one.text) for request in self.requests for one in request.messages)
 
     @property
     def longest(self) -> float:
@@ -128,4 +129,5 @@ class Prompts:
 
     async def send(self, model: Model) -> list[Reply | None]:
         """See `Call`."""
-        return await model.complete(self.adapted)
+        replies = await model.complete(self.adapted)
+        return [reply and continued(one, reply) for one, reply in zip(self.requests, replies, strict=True)]

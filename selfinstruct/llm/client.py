@@ -6,7 +6,7 @@ Each reply is stored as soon as it arrives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -264,6 +264,37 @@ class Client:
         names = ", ".join(endpoint.config.name for endpoint in self._endpoints)
         last = self._endpoints[-1]
         return given_up(names, _call(last, requests), error, last.config.retries)
+
+
+class ByVariant:
+    """Several clients for a stage whose prompt has variants with models of their own; see `Client`.
+
+    Args:
+        clients: the clients by variant; that of None gets the variants without one.
+    """
+
+    def __init__(self, clients: Mapping[str | None, Client]) -> None:
+        self._clients = clients
+        self._first = next(iter(clients.values()))
+
+    @property
+    def lookahead(self) -> int:
+        """See `Client`."""
+        return max(client.lookahead for client in self._clients.values())
+
+    async def ready(self, first: asyncio.Task[bool]) -> None:
+        """See `Client`."""
+        await self._first.ready(first)
+
+    def wind_down(self) -> None:
+        """See `Client`."""
+        for client in self._clients.values():
+            client.wind_down()
+
+    async def reply_to(self, request: Request) -> Reply | None:
+        """See `Client`."""
+        client = self._clients.get(request.variant) or self._clients[None]
+        return await client.reply_to(request)
 
 
 def _call(endpoint: Endpoint, requests: Sequence[Request]) -> Prompts:

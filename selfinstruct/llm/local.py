@@ -17,6 +17,7 @@ from pydantic import Field
 from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import Fault, ModelError
 from selfinstruct.llm import MODELS, Model, ModelKind
+from selfinstruct.llm.chat_template import SERVER, ChatTemplate, template_of
 from selfinstruct.project.layout import TUNED, path_below
 from selfinstruct.records import Reply, Request
 
@@ -53,7 +54,7 @@ def local(
 
     def open(config: ModelConfig, project: Path) -> Model:
         path = _weights(project, weights, package, hub_repository, hub_file)
-        return Local(config, path, context, threads)
+        return Local(config, path, context, threads, template_of(config, project))
 
     def check(project: Path, where: str) -> Iterator[Fault]:
         path = path_below(project, weights) if weights else None
@@ -96,13 +97,23 @@ class Local:
 
     noted: Callable[[str], None] | None = None  # see `Opened`
 
-    def __init__(self, config: ModelConfig, weights: Path, context: int, threads: int | None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        weights: Path,
+        context: int,
+        threads: int | None,
+        template: ChatTemplate | None = None,
+    ) -> None:
         self._config, self._weights, self._context = config, weights, context
+        self._template = template
         self._threads = threads or _cores()
         self._server: Any = None
         self._provider: LiteLLM | None = None
         about = weights.stat()
         self.identity = [weights.name, about.st_size, about.st_mtime_ns, context]
+        if config.chat_template:
+            self.identity.append([template.text, template.eos] if template else SERVER)
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
@@ -115,7 +126,7 @@ class Local:
 
         self._server = await asyncio.to_thread(self._started)
         base = f"{self._server.listening_address}/v1"
-        self._provider = LiteLLM(self._config.model_copy(update={"api_base": base}))
+        self._provider = LiteLLM(self._config.model_copy(update={"api_base": base}), self._template)
         self._provider.noted = self.noted
         await self._provider.prepare()
 

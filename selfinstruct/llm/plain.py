@@ -20,9 +20,11 @@ OWN = ("seed", "stop")  # parameters that differ from prompt to prompt
 def shape_of(request: Request) -> str:
     """All of a request except its prompt: if one of a shape was answered, its parameters are right."""
     sampling = {key: value for key, value in request.sampling.items() if key not in OWN}
-    return json.dumps([request.stage, bool(request.system), sampling], sort_keys=True, default=str)
+    turns = [len(request.before), bool(request.start), request.opens] if request.turns else []
+    return json.dumps([request.stage, bool(request.system), sampling, *turns], sort_keys=True, default=str)
 
 
 def plain(request: Request) -> Request:
     """The same request with a plain prompt; a system message stays, as some models refuse one."""
-    return replace(request, prompt=PLAIN, fixed=0)
+    before = tuple(replace(one, text=PLAIN) for one in request.before)
+    return replace(request, before=before, prompt=PLAIN, opens="", fixed=0)

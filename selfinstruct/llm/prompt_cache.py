@@ -7,7 +7,7 @@ mark makes a stored object that is billed by the hour, so it gets none: it also 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm.prices import entry_of, price_of
 from selfinstruct.llm.tokens import count
-from selfinstruct.records import Request
+from selfinstruct.records import Message, Request
 
 CLAUDE = "claude"
 MARK = {"type": "ephemeral"}
@@ -84,16 +84,16 @@ def messages(request: Request, least: float | None) -> list[dict[str, Any]]:
         request: the request.
         least: the least tokens of a beginning that gets a mark; None for no mark.
     """
-    system, text = request.system or "", request.prompt
-    whole = {"system": system, "user": text} if system else {"user": text}
+    whole = request.messages
     if least is None:
-        return [_message(name, whole[name], "") for name in whole]
-    first = {"system": _lines(system, request.fixed), "user": _lines(text, request.fixed - len(system))}
-    role = "user" if first["user"] else "system"
-    beginning = system + first["user"] if first["user"] else first["system"]
+        return [_message(one.role, one.text, "") for one in whole]
+    place, first = _last_fixed(whole, request.fixed)
+    beginning = "".join(one.text for one in whole[:place]) + first
     if not beginning or _tokens(beginning) < least:
-        role = ""
-    return [_message(name, whole[name], first[name] if name == role else "") for name in whole]
+        first = ""
+    return [
+        _message(one.role, one.text, first if number == place else "") for number, one in enumerate(whole)
+    ]
 
 
 def texts_of(messages: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -124,6 +124,18 @@ def with_texts(messages: Iterable[Mapping[str, Any]], texts: Iterable[str]) -> l
         }
         for message in messages
     ]
+
+
+def _last_fixed(messages: Sequence[Message], fixed: int) -> tuple[int, str]:
+    """The last message with a part among the first characters of all, and that part, which may be empty."""
+    found = (0, "")
+    for place, one in enumerate(messages):
+        if first := _lines(one.text, fixed):
+            found = (place, first)
+        fixed -= len(one.text)
+        if fixed <= 0:
+            break
+    return found
 
 
 def _lines(text: str, fixed: int) -> str:

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, ModelKind, TransientError
+from selfinstruct.llm.chat_template import SERVER, ChatTemplate, from_server, template_of
 from selfinstruct.llm.direct.possible import DIRECT, THROUGH_LITELLM, why_not
 from selfinstruct.llm.direct.texts import CHAT, COMPLETION, VECTORS, Ask, NotDirectError, Texts
 from selfinstruct.llm.failures import sort_failure
 from selfinstruct.llm.keys import key_of, lends_openai
 from selfinstruct.llm.naming import misplaced_parameters
+from selfinstruct.llm.prefill import AS_IT_IS, prefill_of
 from selfinstruct.llm.prompt_cache import form_of, least_marked, messages, texts_of, with_texts
 from selfinstruct.llm.reach import reach
 from selfinstruct.llm.responses import COST, cost_of, mapping_of, replies_of, text_of
@@ -50,11 +52,15 @@ LONGEST_FLUSH = 5.0  # seconds
 @MODELS.register
 def litellm() -> ModelKind:
     """Any model that LiteLLM knows; the first part of its name is the provider."""
-    return ModelKind(open=lambda config, project: LiteLLM(config), embeds=True)
+    return ModelKind(open=lambda config, project: LiteLLM(config, template_of(config, project)), embeds=True)
 
 
 class LiteLLM:
     """A model behind LiteLLM; see `Model` and `EmbeddingModel`.
+
+    Args:
+        config: its keys.
+        template: its chat template, if it is asked in completion mode with one that is not the server's.
 
     Attributes:
         heard: gets the headers of each answer, their names in lower case, if it is set.
@@ -67,8 +73,11 @@ class LiteLLM:
     heard: Callable[[Mapping[str, str]], None] | None = None
     noted: Callable[[str], None] | None = None
 
-    def __init__(self, config: ModelConfig) -> None:
-        self._config, self.identity = config, config.api_base
+    def __init__(self, config: ModelConfig, template: ChatTemplate | None = None) -> None:
+        self._config, self._template = config, template
+        self.identity: Any = config.api_base
+        if config.chat_template:
+            self.identity = [config.api_base, [template.text, template.eos] if template else SERVER]
         provider = config.name.split("/")[0]
         if provider == "hosted_vllm" and not config.api_base:
             raise ModelError(f"{config.name}: {NO_ADDRESS}")
@@ -92,6 +101,8 @@ class LiteLLM:
 
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
+        if self._template:
+            requests = [self._template.completed(request) for request in requests]
         first, several = requests[0], len(requests) > 1
         wrong = next(misplaced_parameters(first.sampling, "sampling"), None)
         if wrong:  # recipes are checked before; this is for requests from a plug-in
@@ -131,6 +142,8 @@ class LiteLLM:
         config = self._config
         if config.api_base:
             await asyncio.to_thread(reach, config.api_base)
+            if config.chat_template == SERVER:
+                self._template = await asyncio.to_thread(from_server, config.api_base, config.name)
         self._library = await asyncio.to_thread(load)
         if config.name.partition("/")[0] in ADDRESSED:
             found = self._library.get_llm_provider(config.name, api_base=config.api_base)
@@ -185,12 +198,24 @@ class LiteLLM:
         seed, sampling = _without_seed(first.sampling)
         if self._config.mode == "chat":
             written = messages(first, self._least)
+            if first.start:
+                written, sampling = self._continuing(written, sampling)
             texts = texts_of(written)
             shape = (form_of(written), *_parameters(first, seed))
             return Texts(CHAT, shape, texts, self._chat(written, sampling), seed)
         texts = [text_of(request) for request in requests]
         of_all = (several, *_parameters(first, seed))
         return Texts(COMPLETION, of_all, texts, self._completion(sampling, several), seed, several)
+
+    def _continuing(
+        self, written: list[dict[str, Any]], sampling: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
+        """The messages and parameters with which the provider continues the last message."""
+        prefill = prefill_of(self._config) or AS_IT_IS
+        written = [*written[:-1], {**written[-1], **prefill.mark}]
+        if not prefill.body:
+            return written, sampling
+        return written, {**sampling, "extra_body": {**prefill.body, **(sampling.get("extra_body") or {})}}
 
     def _chat(self, written: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> Ask:
         async def ask(texts: Sequence[str], seed: int | None) -> Any:

@@ -103,8 +103,10 @@ def replies_of(
 
 
 def text_of(request: Request) -> str:
-    """A request as one text."""
-    return f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
+    """A request as one text; the start of an answer follows it at once."""
+    if not request.turns:
+        return f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
+    return replace(request, start="").text + request.start
 
 
 def _choices(response: Mapping[str, Any], config: ModelConfig) -> Iterator[Choice]:

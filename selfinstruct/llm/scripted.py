@@ -21,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from selfinstruct.config import Machine, ModelConfig, OnDisk
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import MODELS, Model, ModelKind
+from selfinstruct.llm.chat_template import ChatTemplate, template_of
+from selfinstruct.llm.responses import text_of
 from selfinstruct.project.layout import find
 from selfinstruct.prompts.templates import TemplateFault, render
 from selfinstruct.records import Reply, Request, stream
@@ -33,7 +35,7 @@ class Rule(BaseModel):
     """Answers the prompts in which a regular expression is found, with a Jinja template.
 
     The template has `match` (the groups found), `pick(list)`, `number(from, to)` and `words`. Every draw
-    depends only on the prompt.
+    depends only on the prompt; for a prompt that opens a user's message, also on the seed.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -63,7 +65,8 @@ def scripted(
 
     def open(config: ModelConfig, project: Path) -> Model:
         lines = _read(replies, project) if replies else []
-        return Scripted(config.name, lines, rules or {}, words or {}, delay)
+        template = template_of(config, project)
+        return Scripted(config.name, lines, rules or {}, words or {}, delay, template)
 
     return ModelKind(
         open, note="answers from a script and is not a model: only for tests and examples", free=True
@@ -79,6 +82,7 @@ class Scripted:
     rules: dict[str, Rule]
     words: dict[str, list[str]]
     delay: float
+    template: ChatTemplate | None = None
     identity: None = None  # asking a script again costs nothing
     # Lines with their places. Lines for a single request are stored by its stage and number, so that a script
     # of many thousands of lines is not searched for each request; the others are in a list.
@@ -102,15 +106,16 @@ class Scripted:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Reply:
-        prompt = f"{request.system}\n\n{request.prompt}" if request.system else request.prompt
+        prompt = text_of(self.template.completed(request) if self.template else request)
         for_it = self._numbered.get((request.stage, request.number), [])
         for _, line in merge(for_it, self._others):
             if _fits(line, request, prompt):
                 return self._reply(prompt, line["reply"], line.get("finish_reason", "stop"))
+        seed = str(request.sampling.get("seed", "")) if request.opens else ""
         for rule in self.rules.values():
             found = Expression(rule.match).search(prompt)
             if found:
-                return self._reply(prompt, self._fill(rule, found, prompt), rule.finish_reason)
+                return self._reply(prompt, self._fill(rule, found, prompt + seed), rule.finish_reason)
         raise ModelError(
             f"the scripted model has no answer to {request.stage} request {request.number}; add a reply or a "
             f"rule for it, or choose a real model. The prompt ends in:\n  …{prompt[-200:]!r}"

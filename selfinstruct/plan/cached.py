@@ -87,12 +87,14 @@ def notes(recipe: Recipe) -> Iterator[str]:
             if late >= WORTH:
                 where = f"prompts.{stage.name}" + (f".variants.{prompt.name}" if prompt.name else "")
                 yield (
-                    f"{where}.template: about {late:,} tokens that never change come after the first value "
-                    f"that is drawn; if they come first, providers and servers can cache them ({PAGE})"
+                    f"{where}.{prompt.place}: about {late:,} tokens that never change come after the first "
+                    f"value that is drawn; if they come first, providers and servers can cache them ({PAGE})"
                 )
 
 
 def _late(prompt: Prompt) -> str:
     """The fixed text of a prompt that no cache can recognize."""
-    first, text = prompt.fixed_system, prompt.fixed
-    return text.later if first.whole else f"{first.later}{text.beginning}{text.later}"
+    texts = prompt.fixed_texts
+    first = next((place for place, text in enumerate(texts) if not text.whole), len(texts))
+    after = "".join(f"{text.beginning}{text.later}" for text in texts[first + 1 :])
+    return "".join(text.later for text in texts[first : first + 1]) + after

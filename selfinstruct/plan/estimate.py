@@ -196,8 +196,11 @@ class _Estimator:
         if shown:
             length = f"{shown.prompt:,.0f} tokens per prompt and {shown.completion:,.0f} per reply"
             self._shown.append(f"{stage.name}: {ahead.pace}{length}, in its last {shown.replies} replies")
-        price = price_of(stage.model)
-        cost = _cost(price, prompt, completion) * requests if price else None
+        models = [stage.model_of(one) for one in stage.prompts] if stage.others else [stage.model]
+        prices = [price_of(model) for model in models]
+        costs = [_cost(price, prompt, completion) for price in prices if price]
+        each = sum(costs, Range()) * exactly(1 / len(prices))  # variants are sent equally often
+        cost = each * requests if len(costs) == len(prices) else None
         return StageEstimate(stage.name, requests, prompt * requests, completion * requests, cost)
 
     def _of_filters(self, stage: Stage, ahead: Forecast, shown: bool) -> Iterator[StageEstimate]:

@@ -35,7 +35,7 @@ def plan(recipe: Recipe, path: Path) -> str:
     taken = f"{len(seeds.tasks)} of {seeds.count}" if len(seeds.tasks) != seeds.count else f"{seeds.count}"
     read_as = [seeds.format] if seeds.format != JSON_LINES else []
     mix = f"{config.mix.examples} examples, up to {config.mix.generated} of them machine-made"
-    draws = any(stage.shows_seeds for stage in recipe.stages)
+    draws = config.mix.examples > 0 and any(stage.shows_seeds for stage in recipe.stages)
     known = [] if draws else ["only the filters use them"]
     lines = [
         f"recipe {recipe.name}: no fault found",
@@ -104,6 +104,7 @@ def _asked(stage: Stage) -> list[str]:
     return [
         f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
         *([f"  then     {', '.join(other.name for other in stage.fallbacks)}"] if stage.fallbacks else []),
+        *(f"  {variant:<8} {other.name}, {other.mode} mode" for variant, (other, _) in stage.others.items()),
         *([f"  sent     {way(model)}"] if model.kind == LITELLM else []),
         *_terms(model),
         f"  sampling {shown}",

@@ -85,7 +85,7 @@ def forms(prompt: Prompt) -> list[list[str]]:
     The placeholders of one key are in one list: "the first task", "the second task".
     """
     variables = [value for value in prompt.variables.values() if isinstance(value, str)]
-    texts = [_own_text(text, prompt) for text in (prompt.template, prompt.system or "")]
+    texts = [_own_text(text, prompt) for text in (*_messages(prompt), prompt.system or "")]
     found: dict[str, list[str]] = {}
     for text in (*texts, *variables):
         for key, value in _quoted(_without_examples(text)):
@@ -121,10 +121,16 @@ def _quoted(text: str) -> Iterator[tuple[str, str]]:
     yield from (("<>", value) for value in _BRACKETED.findall(text))
 
 
+def _messages(prompt: Prompt) -> list[str]:
+    """The templates of its messages, without the system message and the start, which the answer has too."""
+    return [prompt.template, *(turn.template for turn in prompt.before)]
+
+
 def _lines(prompt: Prompt) -> Iterator[Part]:
-    for line in _own_text(prompt.template, prompt).split("\n"):
-        shown = " ".join(line.replace(GAP, "…").split())
-        yield Part(f"a line of the prompt: {_short(shown)!r}", line)
+    for template in _messages(prompt):
+        for line in _own_text(template, prompt).split("\n"):
+            shown = " ".join(line.replace(GAP, "…").split())
+            yield Part(f"a line of the prompt: {_short(shown)!r}", line)
     for line in _own_text(prompt.system or "", prompt).split("\n"):
         yield Part("the system message", line)
 

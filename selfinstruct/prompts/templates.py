@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault, UserError
 from selfinstruct.parse import PARSERS, Parser
 from selfinstruct.prompts.beginning import Fixed, fixed_text
 from selfinstruct.prompts.constrain import response_format
+from selfinstruct.prompts.turns import EXAMPLE, Layout, Turn, laid_out
+from selfinstruct.records import Message
 from selfinstruct.where import Where
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 
 APART = "\0"
+TEXTS = {"template", "messages", "opens"}  # the keys of a prompt that say its messages
 LONG = 100_000  # characters of a value; a longer one is left to the meter of Jinja's environment
 # Names that mean something else in an expression than the field of that name.
 RESERVED = {"true", "false", "none", "self", "super"}
@@ -39,10 +43,11 @@ class TemplateFault(UserError):
 
     Attributes:
         lacks: whether a name that the template needs is missing.
+        place: the key of the template in the prompt's section, if it is known.
     """
 
-    def __init__(self, what: str, lacks: bool = False) -> None:
-        self.lacks = lacks
+    def __init__(self, what: str, lacks: bool = False, place: str = "") -> None:
+        self.lacks, self.place = lacks, place
         super().__init__(what)
 
 
@@ -64,7 +69,8 @@ class Prompt:
         name: the name of the variant; None if the prompt has no variants.
         when: the value that selects the variant.
         style: the kind of model it is written for, `completion` or `chat`.
-        template, system: the text, and the system message if there is one.
+        template, system: the text, and the system message if there is one; a prompt that `opens` a user's
+            message has an empty text.
         variables: the recipe's own variables for the templates.
         sampling: the parameters of the request; strings in `stop` are templates.
         parse: the parser for the reply.
@@ -72,6 +78,10 @@ class Prompt:
         may_shorten: whether a prompt that is too long is sent again with fewer tokens for the reply.
         keys: parameter of the sampling: its key in the recipe, for messages.
         left_out: parameters that are not sent, since the model does not take them.
+        before: the messages between the system message and the text.
+        start: the template of the start of the answer; empty if there is none.
+        opens: `user` if the model writes the user's message.
+        place, start_place: the keys of the text and of the start in the prompt's section.
     """
 
     name: str | None
@@ -86,6 +96,28 @@ class Prompt:
     may_shorten: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+    before: tuple[Turn, ...] = ()
+    start: str = ""
+    opens: str = ""
+    place: str = "template"
+    start_place: str = ""
+
+    @property
+    def templates(self) -> list[str]:
+        """The templates of all its messages, in the order of the messages."""
+        system = [] if self.system is None else [self.system]
+        texts = [*system, *(turn.template for turn in self.before), self.template, self.start]
+        return [text for text in texts if text]
+
+    @property
+    def shows_examples(self) -> bool:
+        """Whether it has messages that are few-shot examples."""
+        return any(turn.number is not None for turn in self.before)
+
+    @property
+    def talks(self) -> bool:
+        """Whether it ends with the conversation so far."""
+        return bool(self.before) and self.before[-1].talk
 
     def key(self, parameter: str) -> str:
         """The key of a sampling parameter; the model's key if the prompt has none."""
@@ -105,15 +137,31 @@ class Prompt:
         """What all requests have in common in their system message."""
         return fixed_text(_environment(), self.system or "", self.variables)
 
-    def beginning(self, system: str | None, text: str) -> int:
+    @cached_property
+    def fixed_texts(self) -> list[Fixed]:
+        """What all requests have in common in each of its messages, in order, up to the text."""
+        middle = [
+            Fixed()
+            if turn.talk or turn.number is not None
+            else fixed_text(_environment(), turn.template, self.variables)
+            for turn in self.before
+        ]
+        return [self.fixed_system, *middle, self.fixed]
+
+    def beginning(self, system: str | None, text: str, before: Sequence[Message] = ()) -> int:
         """How many characters at the beginning of a request are the same in all requests of this prompt.
 
         Args:
             system: the system message, filled in.
-            text: the text, filled in; it comes after the system message.
+            text: the text, filled in; it comes last.
+            before: the messages between these two, filled in.
         """
-        first = self.fixed_system.shared(system or "")
-        return first + self.fixed.shared(text) if self.fixed_system.whole else first
+        count, texts = 0, [system or "", *(one.text for one in before), text]
+        for fixed, one in zip(self.fixed_texts, texts, strict=False):  # it ends at drawn examples
+            count += fixed.shared(one)
+            if not fixed.whole:
+                break
+        return count
 
     def fill(self, names: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
         """The system message, the text and the sampling for these names.
@@ -136,6 +184,50 @@ class Prompt:
             sampling["stop"] = filled[-len(stops) :]
         return None if self.system is None else filled[1], filled[0], sampling
 
+    def turns(self, names: Mapping[str, Any]) -> tuple[tuple[Message, ...], str]:
+        """The messages between the system message and the text, and the start of the answer.
+
+        Args:
+            names: as in `fill`.
+
+        Raises:
+            TemplateFault: as `fill`, with the place of the template.
+        """
+        if not (self.before or self.start):
+            return (), ""
+        known = {**self.variables, **names}
+        found: list[Message] = []
+        groups = groupby(self.before, lambda turn: turn.number)
+        for number, group in groups:
+            turns = list(group)
+            if turns[-1].talk:
+                found += (Message(turn.role, _placed(turn, known)) for turn in turns[:-1])
+                found += _talk(known.get("messages", ()), swapped=turns[-1].role == "swapped")
+                continue
+            shown = [known] if number is None else _one_by_one(known)
+            found += [Message(turn.role, _placed(turn, each)) for each in shown for turn in turns]
+        last = Turn("assistant", self.start, self.start_place)
+        return tuple(found), _placed(last, known).rstrip()
+
+
+def _talk(messages: Iterable[Mapping[str, str]], swapped: bool) -> Iterator[Message]:
+    """The messages of a conversation so far."""
+    for one in messages:
+        role = one["role"] if not swapped else "user" if one["role"] == "assistant" else "assistant"
+        yield Message(role, one["content"])
+
+
+def _one_by_one(names: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The names for the turns of each example."""
+    return [{**names, EXAMPLE: example} for example in names.get("examples", ())]
+
+
+def _placed(turn: Turn, names: Mapping[str, Any]) -> str:
+    try:
+        return render(turn.template, names)
+    except TemplateFault as error:
+        raise TemplateFault(str(error), error.lacks, turn.place) from error
+
 
 def unused(prompts: Sequence[Prompt]) -> dict[str, list[str]]:
     """The variables of a stage's prompts that no template names, each with the variables that are named."""
@@ -153,17 +245,21 @@ def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
 
     named: set[str] = set()
     for prompt in prompts:
-        for text in (prompt.template, prompt.system or "", *(prompt.sampling.get("stop") or [])):
+        for text in (*prompt.templates, *(prompt.sampling.get("stop") or [])):
             try:
                 named |= meta.find_undeclared_variables(_environment().parse(text))
             except TemplateError:
                 return None
+        if prompt.talks:
+            named.add("messages")
+        if prompt.shows_examples:
+            named = (named - {EXAMPLE}) | {"examples"}
     return named
 
 
 def fields_named(prompt: Prompt) -> frozenset[str]:
     """The fields that a prompt's templates name, such as `instruction` for `example.instruction`."""
-    return _attributes(prompt.template) | _attributes(prompt.system or "")
+    return frozenset().union(*map(_attributes, prompt.templates))
 
 
 @lru_cache(maxsize=256)
@@ -204,21 +300,44 @@ def render(template: str, names: Mapping[str, Any]) -> str:
         return text
     from jinja2 import TemplateError, UndefinedError
 
-    from selfinstruct.prompts.meter import end, start
-
     try:
-        compiled = _compile(template)
-        token = start()
-        try:
-            return compiled.render(names)
-        finally:
-            end(token)
+        return _metered(_compile(template), names)
     except UndefinedError as error:
         raise TemplateFault(_undefined(str(error), names), lacks=True) from error
     except TemplateError as error:
         raise TemplateFault(f"template: {error}") from error
     except Exception as error:  # any error of the recipe's own expressions
         raise TemplateFault(f"template: {error}") from error
+
+
+def fill_in_chat(template: str, names: Mapping[str, Any]) -> str:
+    """Fill in a chat template, such as a tokenizer's; a name without a value counts as nothing.
+
+    Raises:
+        TemplateFault: if it is not valid, or refuses the messages.
+    """
+    try:
+        return _metered(_compile_chat(template), names)
+    except Exception as error:  # any error of the template's own expressions
+        raise TemplateFault(f"the chat template cannot be filled in: {error}") from error
+
+
+def _metered(template: Template, names: Mapping[str, Any]) -> str:
+    from selfinstruct.prompts.meter import end, start
+
+    token = start()
+    try:
+        return template.render(names)
+    finally:
+        end(token)
+
+
+@lru_cache(maxsize=16)
+def _compile_chat(template: str) -> Template:
+    from selfinstruct.prompts.environment import chat_environment
+
+    compiled: Template = chat_environment().from_string(template)
+    return compiled
 
 
 @lru_cache(maxsize=1024)
@@ -293,7 +412,9 @@ def build(
         return [prompt] if prompt else []
     prompts = []
     for name, variant in config.variants.items():
-        given = variant.model_fields_set
+        given = {*variant.model_fields_set}
+        if given & TEXTS:  # one of these keys replaces whichever of them the prompt has
+            given |= TEXTS
         merged = variant.model_copy(
             update={key: getattr(config, key) for key in type(config).model_fields if key not in given}
             | {"variables": {**config.variables, **variant.variables}}
@@ -322,18 +443,15 @@ def _build_one(
 ) -> Prompt | None:
     from jinja2 import TemplateError
 
-    if config.template is None:
-        faults.append(Fault(f"{where}.template", "is missing", "it is the text that is sent to the model"))
+    layout = laid_out(config, where, faults)
     sampling = dict(config.sampling)
     stop = sampling.get("stop")
     if stop is not None and not (isinstance(stop, list) and all(isinstance(text, str) for text in stop)):
         faults.append(Fault(f"{where}.sampling.stop", "is not a list of strings", "put them in quotes"))
         del sampling["stop"]  # so that the templates can still be tried out
-    texts = {"template": config.template, "system": config.system}
-    for key, text in texts.items():
+    for key, text in _texts(layout):
         try:
-            if text is not None:
-                _compile(text)
+            _compile(text)
         except TemplateError as error:
             line = getattr(error, "lineno", None)
             faults.append(Fault(f"{where}.{key}", f"line {line}: {error}" if line else str(error)))
@@ -342,7 +460,7 @@ def _build_one(
         return None
     parse = PARSERS.build(config.parse.kind, config.parse.options, f"{where}.parse", faults)
     parse = parse and _with_reasoning(parse, config.parse.reasoning, f"{where}.parse.reasoning", faults)
-    if parse is None or config.template is None:
+    if parse is None or layout.template is None:
         return None
     if config.constrain and parse.outline is None:
         what = f"the parser {config.parse.kind!r} does not define the JSON that it expects"
@@ -355,12 +473,24 @@ def _build_one(
         name=name,
         when=getattr(config, "when", None),
         style=config.style,
-        template=config.template,
-        system=config.system,
+        template=layout.template,
+        system=layout.system,
         variables=config.variables,
         sampling={**asked, **sampling},
         parse=parse,
         where=Where.of(getattr(config, "where", None)),
         may_shorten=config.when_too_long == "shorten",
         keys={key: f"{where}.sampling.{key}" for key in config.sampling},
+        before=layout.before,
+        start=layout.start,
+        opens=config.opens or "",
+        place=layout.place,
+        start_place=layout.start_place,
     )
+
+
+def _texts(layout: Layout) -> Iterator[tuple[str, str]]:
+    """The templates of a prompt, each with its key."""
+    texts = {layout.place: layout.template, "system": layout.system, layout.start_place: layout.start}
+    yield from ((key, text) for key, text in texts.items() if text)
+    yield from ((turn.place, turn.template) for turn in layout.before if not turn.talk)

@@ -115,6 +115,8 @@ def _try(name: str, prompt: Prompt, names: dict[str, Any], faults: list[Fault]) 
         faults.append(Fault(f"{where}.variables", what, "give it another name"))
     try:
         prompt.fill(names)
+        prompt.turns(names)
     except TemplateFault as error:
-        if f"{where}.template" not in [fault.where for fault in faults]:  # reported already
-            faults.append(Fault(f"{where}.template", str(error)))
+        key = f"{where}.{error.place or prompt.place}"
+        if key not in [fault.where for fault in faults]:  # reported already
+            faults.append(Fault(key, str(error)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageConfig
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.llm import MODELS
+from selfinstruct.llm import MODELS, chat_template
 from selfinstruct.llm.direct.possible import transport_faults
 from selfinstruct.llm.keys import is_set
 from selfinstruct.llm.naming import full_names, misplaced_parameters, name_faults, sampling_faults
@@ -77,6 +77,32 @@ class Models:
                 fallbacks.append(other.model_copy(update={"fallbacks": []}))  # a list, not a tree
         return model, fallbacks
 
+    def of_variant(
+        self, given: str | dict[str, Any], base: ModelConfig, where: str
+    ) -> tuple[ModelConfig, list[ModelConfig]] | None:
+        """The model of a prompt's variant that has its own, and its fallbacks; None after a fault.
+
+        Args:
+            given: its name, or the keys that differ.
+            base: the stage's model.
+            where: its place in the recipe.
+        """
+        path = where.split(".")
+        own = self.named(given, base, where)
+        if own is None:
+            return None
+        self.ready(own, where, moved(places_of("model"), given, *path))
+        self._writes(own, where)
+        fallbacks = []
+        for number, other in enumerate(own.fallbacks):
+            place = f"{where}.fallbacks.{number}"
+            found = self.named(other, own, place)
+            if found:
+                self.ready(found, place, moved({}, other, *path, "fallbacks", str(number)))
+                self._writes(found, place)
+                fallbacks.append(found.model_copy(update={"fallbacks": []}))
+        return own, fallbacks
+
     def named(
         self, given: str | dict[str, Any], base: ModelConfig | None, where: str, group: str = "model"
     ) -> ModelConfig | None:
@@ -134,6 +160,7 @@ class Models:
         kind = MODELS.build(model.kind, model.options, f"{where}.options", found)
         if kind:
             found += kind.check(self.project, f"{where}.options")
+            found += chat_template.faults_of(model, self.project, where)
         if model.kind == LITELLM:
             found += name_faults(model, where)
             found += transport_faults(model, where)

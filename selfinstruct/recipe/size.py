@@ -56,9 +56,10 @@ def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: See
         ValueError: if there are fewer seeds than examples.
     """
     requests = list(samples(config, stages, stage, seeds))
-    prompts = [tokens.count(f"{request.system or ''}{request.prompt}") for request in requests]
+    texts = ["".join(one.text for one in request.messages) for request in requests]
+    prompts = [tokens.count(text) for text in texts]
     limits = [_limit(request.sampling) for request in requests]
-    beginnings = [f"{request.system or ''}{request.prompt}"[: request.fixed] for request in requests]
+    beginnings = [text[: request.fixed] for text, request in zip(texts, requests, strict=True)]
     counts = {text: tokens.count(text) for text in set(beginnings)}
     return Size(
         prompt=mean(prompts),
@@ -134,7 +135,7 @@ def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
     """A warning about a budget that nothing is spent from."""
     if config.budget.usd is None:
         return []
-    models = [model for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
+    models = [model for stage in _asking(stages) for model in _models(stage)]
     models += [check.asks for stage in stages for _, check in stage.judge.checks if check.asks]
     prices = [price_of(model) for model in models]
     if any(price is None or price.input or price.output for price in prices):
@@ -142,8 +143,18 @@ def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
     return [f"budget.usd={config.budget.usd:g} stops nothing: all models that this recipe asks are free"]
 
 
+def _models(stage: Stage) -> list[ModelConfig]:
+    """All models that a stage may ask."""
+    others = [one for model, fallbacks in stage.others.values() for one in (model, *fallbacks)]
+    return [stage.model, *stage.fallbacks, *others]
+
+
 def _asked(config: RecipeConfig, stage: Stage, key: str) -> Iterator[tuple[str, ModelConfig]]:
     """The models that a stage may ask, and the place of a key of each."""
+    for variant, (model, _) in stage.others.items():
+        yield f"prompts.{stage.name}.variants.{variant}.model", model
+    if all(prompt.name in stage.others for prompt in stage.prompts):
+        return
     yield place(config, stage.name, key), stage.model
     where = place(config, stage.name, "fallbacks")
     if len(stage.fallbacks) == len(stage.model.fallbacks):  # otherwise some have faults already
@@ -152,6 +163,8 @@ def _asked(config: RecipeConfig, stage: Stage, key: str) -> Iterator[tuple[str, 
 
 def _remedy(config: RecipeConfig, stage: Stage, where: str) -> str:
     """How to give a price to the model of a stage, or to one of its fallbacks."""
+    if where.startswith("prompts."):
+        return f"give {where}.price.input and {where}.price.output, with the model's other keys"
     number = re.search(r"fallbacks\.(\d+)$", where)
     given = stage.model.fallbacks[int(number[1])] if number else config.pipeline[stage.name].model
     if isinstance(given, str):
@@ -184,7 +197,7 @@ def _together(config: RecipeConfig, stage: Stage) -> Iterator[Fault]:
 
 
 def _limited(config: RecipeConfig, stages: Sequence[Stage]) -> bool:
-    models = [model for stage in _asking(stages) for model in (stage.model, *stage.fallbacks)]
+    models = [model for stage in _asking(stages) for model in _models(stage)]
     budgets = (config.budget.usd, config.budget.tokens)
     return any(budgets) or any(model.tokens_per_minute for model in models)
 

@@ -12,9 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.config import ModelConfig, RecipeConfig
+from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.filters import FILTERS, Filter
+from selfinstruct.filters.each_turn import over_turns
+from selfinstruct.llm.prefill import turn_faults
 from selfinstruct.prompts import templates as prompting
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe import size as spending
@@ -26,6 +28,7 @@ from selfinstruct.sources.lines import Lines, load_lines
 from selfinstruct.stages import Material, Stage, StageKind
 from selfinstruct.stages.judge import Judge
 
+ModelAndFallbacks = tuple[ModelConfig, list[ModelConfig]]
 CLOSING = ("additionalProperties", "unevaluatedProperties")  # keywords that forbid other fields
 
 
@@ -91,14 +94,37 @@ class StageParts:
         judge = self.judge
         if not prompts or kind is None:
             return None
-        for asked in (model, *fallbacks):
-            self._styles(prompts, asked)
-        prompts = self._fitted(prompts, model, fallbacks)
+        others = self._others(section, model) if section else {}
+        for prompt in prompts:
+            for asked in self._asked([prompt], (model, fallbacks), others):
+                self._styles([prompt], asked)
+                self.models.tell(list(turn_faults([prompt], asked, f"prompts.{self.name}")))
+        prompts = [self._fitted(prompt, (model, fallbacks), others) for prompt in prompts]
         for key, known in prompting.unused(prompts).items():
             where, near = f"prompts.{self.name}.variables.{key}", unknown("variable", key, known)[1]
             self.warnings.append(f"{where}: no template uses this variable; {near}")
         drawn = self._lines(lines or {}, prompts)
-        return Stage(self.name, kind, of, prompts, judge, model, self._fields, fallbacks, lines=drawn)
+        return Stage(
+            self.name, kind, of, prompts, judge, model, self._fields, fallbacks, lines=drawn, others=others
+        )
+
+    def _others(self, section: PromptConfig, model: ModelConfig) -> dict[str, ModelAndFallbacks]:
+        """The models of the variants that have their own."""
+        found = {}
+        for name, variant in section.variants.items():
+            where = f"prompts.{self.name}.variants.{name}.model"
+            own = None if variant.model is None else self.models.of_variant(variant.model, model, where)
+            if own:
+                found[name] = own
+        return found
+
+    @staticmethod
+    def _asked(
+        prompts: list[Prompt], usual: ModelAndFallbacks, others: Mapping[str, ModelAndFallbacks]
+    ) -> list[ModelConfig]:
+        """The models that may get these prompts."""
+        pairs = [others.get(prompt.name or "", usual) for prompt in prompts]
+        return [one for first, rest in pairs for one in (first, *rest)]
 
     def unasked(
         self, kind: StageKind, of: str | None = None, material: Material | None = None
@@ -160,24 +186,29 @@ class StageParts:
             if check and check.load:
                 check = check.load(self.project, where, self.faults)
             if check:
+                check = over_turns(check, where, self.faults)
+            if check:
                 known_fields(self.config, check.fields, self.name, where, self.faults)
                 made[key] = replace(check, kind=kind)
         return made
 
     def _fitted(
-        self, prompts: list[Prompt], model: ModelConfig, fallbacks: Sequence[ModelConfig]
-    ) -> list[Prompt]:
-        """The prompts without the parameters that the model does not take; also checks its fallbacks."""
-        own = spending.place(self.config, self.name, "sampling")
-        holder = spending.place(self.config, self.name, "fallbacks")
+        self, prompt: Prompt, usual: ModelAndFallbacks, others: Mapping[str, ModelAndFallbacks]
+    ) -> Prompt:
+        """The prompt without the parameters that its model does not take; also checks the fallbacks."""
+        own, holder = (spending.place(self.config, self.name, key) for key in ("sampling", "fallbacks"))
+        model, fallbacks = usual
+        if prompt.name is not None and prompt.name in others:
+            model, fallbacks = others[prompt.name]
+            own = holder = f"prompts.{self.name}.variants.{prompt.name}.model"
         for number, other in enumerate(fallbacks):
-            for prompt in prompts:
-                self.models.fitted(self.name, prompt, other, f"{holder}.fallbacks.{number}")
-        return [self.models.fitted(self.name, prompt, model, own) for prompt in prompts]
+            self.models.fitted(self.name, prompt, other, f"{holder}.fallbacks.{number}")
+        return self.models.fitted(self.name, prompt, model, own)
 
     def _styles(self, prompts: list[Prompt], model: ModelConfig) -> None:
-        for style in sorted({prompt.style for prompt in prompts} - {model.mode}):
-            how = "goes as one user message" if model.mode == "chat" else "goes as one text"
+        mode = "chat" if model.chat_template else model.mode
+        for style in sorted({prompt.style for prompt in prompts} - {mode}):
+            how = "goes as one user message" if mode == "chat" else "goes as one text"
             warning = (
                 f"prompts.{self.name} is written for {style} models and {model.name} is asked in "
                 f"{model.mode} mode: it {how}"

@@ -56,11 +56,19 @@ def shape_of(recipe: Recipe) -> dict[str, Any]:
     left_out = ["export", "seeds.path", "seeds.columns"]  # which seeds these make, their digest says
     own_models = [stage for stage in recipe.stages if config.pipeline[stage.name].model is not None]
     left_out += [f"pipeline.{stage.name}.model" for stage in own_models]
+    others = {
+        f"prompts.{stage.name}.variants.{name}.model": model
+        for stage in recipe.stages
+        for name, (model, _) in stage.others.items()
+    }
+    left_out += others
     left_out += [f"pipeline.{stage.name}.lines.{name}" for stage in recipe.stages for name in stage.lines]
     shape = {key: value for key, value in shaping(config).items() if not _within(key, left_out)}
     for stage in own_models:  # as it was looked up and completed
         keys = shaping(stage.model).items()
         shape |= {f"pipeline.{stage.name}.model.{key}": value for key, value in keys}
+    for where, model in others.items():
+        shape |= {f"{where}.{key}": value for key, value in shaping(model).items()}
     free = list(_machine(config, recipe.stages))
     shape = {key: value for key, value in shape.items() if not _within(key, free)}
     for stage in recipe.stages:
@@ -114,6 +122,11 @@ def _machine(config: RecipeConfig, stages: Iterable[Stage]) -> Iterator[str]:
     """The paths of the options that change nothing but how and where a run is done."""
     models = {"model": config.model.kind}
     models |= {f"pipeline.{stage.name}.model": stage.model.kind for stage in stages}
+    models |= {
+        f"prompts.{stage.name}.variants.{name}.model": model.kind
+        for stage in stages
+        for name, (model, _) in stage.others.items()
+    }
     for where, kind in models.items():
         yield from (f"{where}.options.{option}" for option in MODELS.marked(Machine, kind))
     for name, part in config.pipeline.items():

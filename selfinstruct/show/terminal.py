@@ -150,9 +150,19 @@ def _prompt(story: Told, console: Console) -> Iterator[RenderableType]:
     if request["system"]:
         yield piece("system message", "dim")
         yield piece(clipped(request["system"]))
+    for one in request["before"]:
+        yield piece(f"message of the {one['role']}", "dim")
+        yield piece(clipped(one["text"]))
+    if request["opens"]:
+        yield piece(f"the chat template opens a message of the {request['opens']} here", "dim")
+        return
+    if request["system"] or request["before"]:
         yield piece("message", "dim")
     spans = sorted(one["span"] for one in request["examples"] if one["span"])
     yield marked(request["prompt"], spans, console.color_system is not None, "cyan")
+    if request["start"]:
+        yield piece("start of the answer", "dim")
+        yield piece(clipped(request["start"]))
 
 
 def _examples(story: Told, console: Console) -> Iterator[RenderableType]:

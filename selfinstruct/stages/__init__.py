@@ -19,7 +19,17 @@ from selfinstruct.parse.reading import candidates
 from selfinstruct.parse.replies import MISSING, Keys
 from selfinstruct.prompts.asked import FilledPrompt
 from selfinstruct.prompts.templates import Prompt, TemplateFault
-from selfinstruct.records import KEPT, OTHERWISE, Asked, Record, Rejection, Reply, Request, stream
+from selfinstruct.records import (
+    KEPT,
+    OTHERWISE,
+    Asked,
+    Message,
+    Record,
+    Rejection,
+    Reply,
+    Request,
+    stream,
+)
 from selfinstruct.registry import Registry
 from selfinstruct.sources.lines import Lines
 from selfinstruct.stages.judge import Judge
@@ -29,6 +39,9 @@ if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, ModelConfig
     from selfinstruct.journal.store import Journal
     from selfinstruct.llm.endpoint import RunContext
+
+
+ASSISTANT = "assistant"  # the role of a model's own messages
 
 
 class StageRun(Protocol):
@@ -84,6 +97,7 @@ STAGES: Registry[StageKind] = Registry(
         "selfinstruct.stages.rows",
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
+        "selfinstruct.stages.converse",
         "selfinstruct.stages.derive",
         "selfinstruct.stages.sample",
     ),
@@ -107,6 +121,7 @@ class Stage:
         fallbacks: the models that get a request that its own model has given up, in order.
         material: the material for its records, if its kind loads some.
         lines: the files from which its kind draws lines, already read.
+        others: by variant of the prompt, its model and the fallbacks, for variants with a model of their own.
     """
 
     name: str
@@ -119,6 +134,11 @@ class Stage:
     fallbacks: list[ModelConfig] = field(default_factory=list)
     material: Material | None = None
     lines: Mapping[str, Lines] = field(default_factory=dict)
+    others: Mapping[str, tuple[ModelConfig, list[ModelConfig]]] = field(default_factory=dict)
+
+    def model_of(self, prompt: Prompt) -> ModelConfig:
+        """The model that gets a prompt."""
+        return self.others[prompt.name][0] if prompt.name and prompt.name in self.others else self.model
 
     @property
     def own(self) -> list[str]:
@@ -156,13 +176,18 @@ class Stage:
         """
         try:
             system, text, sampling = prompt.fill(names)
+            before, start = prompt.turns(names)
         except TemplateFault as error:  # which the sample values of the check did not cause
             key = f"prompts.{self.name}" + (f".variants.{prompt.name}" if prompt.name else "")
-            raise TemplateFault(f"{key}.template, request {number}: {error}") from error
-        sampling.update(self.model.sampling)
-        if self.model.seeded:
+            place = error.place or prompt.place
+            raise TemplateFault(f"{key}.{place}, request {number}: {error}") from error
+        if prompt.talks:
+            before, text = self._last_of(prompt, number, before)
+        model = self.model_of(prompt)
+        sampling.update(model.sampling)
+        if model.seeded:
             sampling.setdefault("seed", stream(seed, self.name, number, "sampling").getrandbits(31))
-        sampling = with_thinking(sampling, self.model)
+        sampling = with_thinking(sampling, model)
         return Request(
             stage=self.name,
             number=number,
@@ -177,8 +202,22 @@ class Stage:
             parent=parent.id if parent else None,
             variant=prompt.name,
             may_shorten=prompt.may_shorten,
-            fixed=prompt.beginning(system, text),
+            fixed=prompt.beginning(system, text, before),
+            before=before,
+            start=start,
+            opens=prompt.opens,
         )
+
+    def _last_of(
+        self, prompt: Prompt, number: int, messages: Sequence[Message]
+    ) -> tuple[tuple[Message, ...], str]:
+        """The messages of a prompt that ends with a conversation: those before the last, and the last."""
+        *earlier, last = messages or [Message(ASSISTANT, "")]
+        if last.role == ASSISTANT:
+            key = f"prompts.{self.name}.variants.{prompt.name}.messages"
+            what = "the conversation so far does not end with a message of the user"
+            raise TemplateFault(f"{key}, request {number}: {what}")
+        return tuple(earlier), last.text
 
     def drawn(self, number: int, seed: int) -> dict[str, str]:
         """The lines drawn for a request, by their names in the templates."""
@@ -217,12 +256,12 @@ class Stage:
             **(parent.data if parent else {}),
             **self.kind.stamp(prompt.name),
         }
-        keys = self._keys(prompt)
+        keys = self.keys(prompt)
         pieces = [
             piece for choice in reply.choices for piece in candidates(prompt.parse, choice, shown, keys)
         ]
-        asked_n = None if "n" in prompt.left_out else {**prompt.sampling, **self.model.sampling}.get("n")
-        wanted = asked_n or 1
+        sampling = {**prompt.sampling, **self.model_of(prompt).sampling}
+        wanted = (None if "n" in prompt.left_out else sampling.get("n")) or 1
         if reply.error is None:
             missing = wanted - len(reply.choices)
             pieces += [Parsed({}, MISSING, f"{missing} of {wanted} choices did not come back")] * missing
@@ -244,11 +283,12 @@ class Stage:
         if self.judge.passes(replace(record, data=data, detail={})):
             record.detail[OTHERWISE] = {key: data[key] for key in self.own if key in data}
 
-    def _keys(self, prompt: Prompt) -> Keys:
+    def keys(self, prompt: Prompt) -> Keys:
         """The config keys that decide where a reply ends; the model's own sampling overrides the prompt's."""
-        own = {key: f"model.sampling.{key}" for key in self.model.sampling}
+        sampling = self.model_of(prompt).sampling
+        own = {key: f"model.sampling.{key}" for key in sampling}
         longest, stop = (own.get(key, prompt.key(key)) for key in ("max_tokens", "stop"))
-        stops = {**prompt.sampling, **self.model.sampling}.get("stop")
+        stops = {**prompt.sampling, **sampling}.get("stop")
         return Keys(longest, stop if stops else None, "model.thinking_tokens")
 
     def kept(self, number: int, position: int, parent: Record) -> Record:

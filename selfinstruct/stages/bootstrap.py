@@ -138,7 +138,7 @@ class FromPool(StageKind):
 
     def levers(self, mix: MixConfig) -> dict[str, str]:
         """See `StageKind`."""
-        names, fewer = {"draws": ""}, mix.examples // 2
+        names, fewer = ({"draws": ""} if mix.examples else {}), mix.examples // 2
         if mix.examples > 1:
             generated = f" mix.generated={fewer}" if mix.generated > fewer else ""
             names["fewer_examples"] = f"mix.examples={fewer}{generated}"

@@ -7,7 +7,7 @@ so a stage stops at the same place at any concurrency.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import KEPT, REJECTED, SCHEMA_CHECK, Record
@@ -25,19 +25,22 @@ class Patience:
         stage: the stage.
         journal: the journal of the run, with all that was done before.
         most: stop after this many in a row.
+        counting: the requests taken in before that count; all, unless given.
 
     Attributes:
         barren: how many there are in a row now.
         last: the number of the last useful reply; 0 if there was none.
     """
 
-    def __init__(self, stage: Stage, journal: Journal, most: int) -> None:
+    def __init__(
+        self, stage: Stage, journal: Journal, most: int, counting: Iterable[int] | None = None
+    ) -> None:
         self._most = most
         kinds = {name: check.kind or name for name, check in stage.judge.checks}
         self._judged = {SCHEMA_CHECK, *(name for name, kind in kinds.items() if kind not in REFUSES)}
         self.barren, self.last = 0, 0
         fruitful = journal.read(stage.name, self._judged)
-        for number in sorted(journal.taken(stage.name)):
+        for number in sorted(journal.taken(stage.name) if counting is None else counting):
             self._count(number, number in fruitful)
 
     @property

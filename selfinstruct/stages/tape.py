@@ -125,5 +125,6 @@ class ByContent:
 def content(request: Request) -> bytes:
     """A digest of the request, without the parts that may differ for the same question."""
     sampling = {key: value for key, value in request.sampling.items() if key not in UNSAID}
-    asked = blotted(json.dumps([sampling, request.system, request.prompt], sort_keys=True))  # as it is stored
+    texts = [request.system, request.prompt, *([request.turns] if request.turns else [])]
+    asked = blotted(json.dumps([sampling, *texts], sort_keys=True))  # as it is stored
     return blake2b(asked.encode(), digest_size=16).digest()

@@ -92,17 +92,18 @@ def only_in_some(stage: Stage, by: str | None, fields: Sample, names: dict[str, 
             where = f"prompts.{stage.name}" + (f".variants.{prompt.name}" if prompt.name else "")
             if _needs(prompt, names, key):
                 instead = f"{remedy}, or write {{% if {key} is defined %}}"
-                yield Fault(f"{where}.template", what, instead)
+                yield Fault(f"{where}.{prompt.place}", what, instead)
 
 
 def _needs(prompt: Prompt, names: dict[str, Any], name: str) -> bool:
     """Whether the templates can be filled in only if the name has a value."""
     try:
-        prompt.fill(names)
+        prompt.fill(names), prompt.turns(names)
     except TemplateFault:  # another fault, which is reported elsewhere
         return False
     try:
-        prompt.fill({key: value for key, value in names.items() if key != name})
+        left = {key: value for key, value in names.items() if key != name}
+        prompt.fill(left), prompt.turns(left)
     except TemplateFault:
         return True
     return False

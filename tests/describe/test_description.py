@@ -32,7 +32,7 @@ def models(hint: Any) -> Iterator[type[BaseModel]]:
 
 def test_every_section_of_a_recipe_is_described() -> None:
     """A model that is added to `config` and not to `SECTIONS` would be missing from the reference."""
-    of_prompts = {config.VariantConfig, config.ParseConfig}
+    of_prompts = {config.VariantConfig, config.ParseConfig, *models(list[config.MessageConfig])}
     there = {*models(config.RecipeConfig), *of_prompts} - {config.Component}
     assert there == set(SECTIONS.values())
 

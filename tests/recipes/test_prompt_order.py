@@ -13,7 +13,8 @@ from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.size import samples
 from selfinstruct.stages import Stage
 
-RECIPES = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
+NO_PROMPT = {"magpie"}  # nothing but the opening of a turn, and the task as it is
+RECIPES = sorted({path.stem for path in (packaged() / "recipes").glob("*.yaml")} - NO_PROMPT)
 SCRIPTED = ("model=scripted", "model.mode=chat")
 LAST = 130  # characters of fixed text that may come after what is drawn: the question, or a closing line
 # Prompts that begin with what is drawn, with the reason.
@@ -32,7 +33,7 @@ def stages(recipe: str) -> list[tuple[Stage, list[tuple[str, int]]]]:
     for stage in built.stages:
         if stage.prompts:
             asked = samples(built.config, built.stages, stage, built.seeds)
-            texts = [((one.system or "") + one.prompt, one.fixed, one.variant) for one in asked]
+            texts = [("".join(part.text for part in one.messages), one.fixed, one.variant) for one in asked]
             texts.sort(key=lambda text: text[2] or "")
             found.append((stage, [(text, fixed) for text, fixed, _ in texts]))
     return found
@@ -42,6 +43,8 @@ def least(recipe: str, stage: str) -> float:
     """The share of a prompt that two requests in a row have to share at least."""
     if (recipe, stage) in DRAWN_FIRST:
         return 0.0
+    if stage == "conversations":
+        return 0.1  # the rest is the conversation; its next request begins with all of it
     if stage in ("instructions", "tasks"):
         if recipe in LISTS:
             return 0.01  # only a line comes before the list
@@ -70,6 +73,9 @@ def test_little_fixed_text_comes_after_what_is_drawn(recipe: str) -> None:
     """Only a question or a closing line does."""
     for stage, _ in stages(recipe):
         for prompt in stage.prompts:
+            if prompt.talks:  # it ends with the conversation so far
+                assert prompt.fixed_system.beginning
+                continue
             late = prompt.fixed.later if prompt.fixed_system.whole else prompt.fixed.beginning
             assert len(late.strip()) <= LAST, (stage.name, prompt.name, late)
             assert prompt.fixed.beginning or (recipe, stage.name) in DRAWN_FIRST

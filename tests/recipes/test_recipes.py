@@ -30,7 +30,13 @@ SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
-OTHERS |= {"paper", "paper_classification"}
+OTHERS |= {"conversations", "grounded_conversations", "magpie", "paper", "paper_classification"}
+BY_RULES = {
+    "grounded",
+    "grounded_conversations",
+    "magpie",
+}  # answered by the rules of conf/model/scripted.yaml
+COMPLETES = {"magpie"}  # it has a chat template of its own
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
 
@@ -40,9 +46,10 @@ every = pytest.mark.parametrize("name", RECIPES)
 @every
 def test_it_runs_to_its_end(typed: Typed, project: Path, name: str) -> None:
     """It reaches its target; its records fit its schema, and every export has rows."""
-    recipe = compose([f"recipe={name}", *SCRIPTED], project).recipe()
-    replies = "null" if name == "grounded" else REPLIES / f"{recipe.config.seeds.language}.jsonl"
-    overrides = (*SCRIPTED, *ONE_MODEL.get(name, ()), f"model.options.replies={replies}", f"target={TARGET}")
+    model = SCRIPTED[:1] if name in COMPLETES else SCRIPTED
+    recipe = compose([f"recipe={name}", *model], project).recipe()
+    replies = "null" if name in BY_RULES else REPLIES / f"{recipe.config.seeds.language}.jsonl"
+    overrides = (*model, *ONE_MODEL.get(name, ()), f"model.options.replies={replies}", f"target={TARGET}")
     status, out, err = typed(f"recipe={name}", *overrides, "run_dir=run")
     assert status == 0, out + err
     summary = json.loads((project / "run/summary.json").read_text())

@@ -1,0 +1,431 @@
+"""`converse`: from each record a conversation, in which two prompts write the messages in turn.
+
+Each turn is a request. The requests of one conversation depend on each other, and those of different ones do
+not: so the first turn of all conversations in a window is asked, then the second turn of all, and so on, and
+replies are taken in in the same order. A conversation becomes a record when it has ended and all those before
+it have: so the filters meet the records in the order of their numbers, at any concurrency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field as Bound
+
+from selfinstruct.config import Machine
+from selfinstruct.errors import Fault, unknown
+from selfinstruct.journal.store import Journal
+from selfinstruct.parse.reading import candidates
+from selfinstruct.prompts.asked import FilledPrompt
+from selfinstruct.prompts.templates import Prompt, TemplateFault
+from selfinstruct.records import ACCEPTED, WAITING, Record, Rejection, Reply, Request, stream
+from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
+from selfinstruct.stages.each import PATIENCE, Endurance, Share
+from selfinstruct.stages.fields import Field, Sample
+from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Known, part_of
+from selfinstruct.stages.kind import Parts, Rest, Trial
+from selfinstruct.stages.patience import Patience
+from selfinstruct.stages.ranges import Range, around
+from selfinstruct.where import Conditions, Where
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import RunContext
+
+USER, ASSISTANT = ROLES = ("user", "assistant")
+MESSAGES, CONTENT = "messages", "content"
+TOO_SHORT = "too_short"  # the check that rejects a conversation with too few turns
+ACCEPTS = (0.5, 1.0, 2.0)
+Talk = list[dict[str, str]]
+
+
+@STAGES.register
+def converse(
+    *,
+    of: str | None = None,
+    where: Conditions | None = None,
+    share: Share = 0.5,
+    turns: Annotated[int, Bound(ge=1, le=100)] = 4,
+    least: Annotated[int, Bound(ge=1, le=100)] = 1,
+    first: str | None = None,
+    stop: Annotated[str, Bound(min_length=1)] = "[END]",
+    window: Annotated[int, Bound(ge=1, le=100_000)] = 64,
+    usual: Annotated[float | None, Bound(ge=1, le=100), Machine] = None,
+    expected: Annotated[float, Bound(gt=0, le=1), Machine] = 1.0,
+    patience: Endurance = PATIENCE,
+) -> Converse:
+    """Makes a conversation of each record: its `messages`, which two prompts write in turn.
+
+    The prompt has the variants `user` and `assistant`, each of which may name its own model. Their templates
+    have the record's fields, `messages` (the conversation so far), `turn` and `turns`.
+
+    Args:
+        of: the stage whose records to talk about; by default the nearest one before it that makes records.
+        where: field: condition; only the records that fit get a conversation. A condition is a value, a list
+            of values, or {not: …}, {at_least: …}, {at_most: …}, {above: …}, {below: …}.
+        share: the share of the records that `where` is expected to pick, in the plan that check prints.
+        turns: the most turns of a conversation; a turn is a message of the user and the assistant's answer.
+        least: the fewest turns; a conversation that ends before is rejected (`too_short`).
+        first: the field that is the user's first message; without it, the user's prompt writes that too.
+        stop: the word with which the user's model ends the conversation; a message that has it is left out.
+        window: how many conversations are held at the same time.
+        usual: the turns that a conversation is assumed to have, in the plan; by default `turns`.
+        expected: the share of the conversations that is assumed to be accepted, in the plan.
+        patience: stop after this many conversations in a row that were not usable, or after half as many if
+            none was usable from the start; may change when a run continues.
+    """
+    if least > turns:
+        raise ValueError(f"least ({least}) is more than turns ({turns})")
+    if usual is not None and usual > turns:
+        raise ValueError(f"usual ({usual:g}) is more than turns ({turns})")
+    allowed = Where.of(where)
+    return Converse(
+        of=of,
+        where=allowed,
+        share=share if allowed else 1.0,
+        turns=turns,
+        least=least,
+        first=first,
+        stop=stop,
+        window=window,
+        usual=usual or turns,
+        expected=expected,
+        patience=patience,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converse(StageKind):
+    """The kind `converse`; see the factory for its options."""
+
+    share: float = 1.0
+    turns: int = 4
+    least: int = 1
+    first: str | None = None
+    stop: str = "[END]"
+    window: int = 64
+    usual: float = 4
+    expected: float = 1.0
+    patience: int = PATIENCE
+
+    @property
+    def given(self) -> int:
+        """How many messages of a conversation are given: the first one, or none."""
+        return 1 if self.first else 0
+
+    def build(self, parts: Parts) -> Stage | None:
+        """See `StageKind`."""
+        of = parts.source(self.of)
+        stage = parts.asking(self, of)
+        return stage if of else None
+
+    def prompt(self, stage: Stage, place: int) -> Prompt:
+        """The prompt for the message at a place in a conversation, from 1."""
+        role = ROLES[(place - 1) % 2]
+        return next(one for one in stage.prompts if one.name == role)
+
+    def variant(self, stage: Stage, data: Mapping[str, Any], number: int, seed: int) -> Prompt:
+        """See `StageKind`."""
+        return self.prompt(stage, (number - 1) % (2 * self.turns) + 1)
+
+    # Fields and faults
+
+    def gives(self, stage: Stage | None = None) -> Sample:
+        """See `StageKind`."""
+        sample = [{"role": role, CONTENT: "text"} for role in ROLES]
+        return {MESSAGES: Field(sample, stage.name if stage else "")}
+
+    def needs(self) -> Sequence[str]:
+        """See `StageKind`."""
+        return [self.first] if self.first else []
+
+    def names(self, stage: Stage, rest: Rest) -> dict[str, Any]:
+        """See `StageKind`."""
+        return self.named(super().names(stage, rest), self.gives()[MESSAGES].value)
+
+    def named(self, data: Mapping[str, Any], messages: Talk) -> dict[str, Any]:
+        """The names that a template can use after some messages."""
+        return {**data, MESSAGES: messages, "turn": len(messages) // 2 + 1, "turns": self.turns}
+
+    def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
+        """See `StageKind`."""
+        found, where = super().faults(stage, rest), f"prompts.{stage.name}.variants"
+        by_name = {prompt.name: prompt for prompt in stage.prompts}
+        for other in [name or "" for name in by_name if name not in ROLES]:
+            what = "the prompt has no variants" if not other else unknown("variant", other, ROLES)[0]
+            found.append(Fault(where, what, f"give it the variants {USER} and {ASSISTANT}"))
+        for role in [role for role in ROLES if role not in by_name] if None not in by_name else ():
+            found.append(Fault(f"{where}.{role}", "is missing", f"it writes the messages of the {role}"))
+        for name, prompt in by_name.items():
+            if tuple(prompt.parse.fields) != (CONTENT,):
+                what = f"reads {', '.join(prompt.parse.fields)}; a turn is read into one field, {CONTENT}"
+                found.append(Fault(f"{where}.{name}.parse", what, f"write {{kind: text, field: {CONTENT}}}"))
+            if name in ROLES:
+                found += self._at_its_beginning(stage, prompt, self.names(stage, rest), f"{where}.{name}")
+        return found
+
+    def _at_its_beginning(
+        self, stage: Stage, prompt: Prompt, names: Mapping[str, Any], where: str
+    ) -> Iterator[Fault]:
+        """The fault of a prompt that cannot be filled in for its first message."""
+        opening = [{"role": USER, CONTENT: "text"}] if prompt.name == ASSISTANT else []
+        if prompt.name == USER and self.first:
+            opening = self.gives()[MESSAGES].value
+        try:
+            prompt.fill(names)  # otherwise the fault is reported already
+            prompt.turns(names)
+            stage.request(prompt, 1, self.named(names, opening), 0)
+        except TemplateFault as error:
+            if str(error).startswith("prompts."):
+                what = f"cannot be filled in for its first message: {str(error).partition(': ')[2]}"
+                yield Fault(f"{where}.{prompt.place}", what, "messages is empty then, if first is not set")
+
+    # Planning
+
+    def does(self, stage: Stage, target: int) -> str:
+        """See `StageKind`."""
+        which = f"those of {stage.of} whose {self.where}" if self.where else f"each of {stage.of}"
+        return f"makes a conversation of up to {self.turns} turns from {which}, one request per message"
+
+    def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
+        """See `StageKind`; with earlier messages of the length that replies are assumed to have."""
+        rows, seed = trial.rows, trial.config.seed
+        rng = stream(seed, stage.name, "plan")
+        sample = rng.sample(rows, min(trial.count, len(rows)))
+        lengths = {prompt.name: _assumed(stage, prompt) for prompt in stage.prompts}
+        for number, row in enumerate(sample, 1):
+            data = {**trial.fields, **{key: value for key, value in row.items() if key in trial.fields}}
+            place = rng.randint(self.given + 1, round(2 * self.usual))
+            earlier = [ROLES[before % 2] for before in range(place - 1)]
+            talk = [{"role": role, CONTENT: " text" * lengths.get(role, 1)} for role in earlier]
+            if self.first and talk:
+                talk[0][CONTENT] = str(data.get(self.first, ""))
+            yield stage.request(self.prompt(stage, place), number, self.named(data, talk), seed)
+
+    def forecast(self, stage: Stage, known: Known) -> Forecast:
+        """See `StageKind`."""
+        part = part_of(stage.name, stage.of, known, self.share, self.where)
+        enough = known.candidates >= ENOUGH
+        rate = known.accepted / known.candidates if enough else self.expected
+        accepted = around(rate, SHOWN if enough else ACCEPTS).at_most(1.0)
+        messages = self._messages(known)
+        requests = (part.requests * messages).less(known.taken).whole()
+        made = part.requests * accepted
+        assumed = () if enough else (
+            f"{stage.name}: {messages.expected:g} requests a conversation, pipeline.{stage.name}.usual",
+            f"{stage.name}: {rate:g} of its conversations accepted, pipeline.{stage.name}.expected",
+        )  # fmt: skip
+        return Forecast(requests, made.expected, made, assumed=(*assumed, *part.assumed), shown=part.shown)
+
+    def _messages(self, known: Known) -> Range:
+        """How many requests a conversation takes."""
+        low, most = (max(1, 2 * turns - self.given) for turns in (self.least, self.turns))
+        if known.candidates >= ENOUGH:
+            return around(known.taken / known.candidates, SHOWN).at_most(most)
+        return Range(low, 2 * self.usual - self.given, most)
+
+    # Running
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
+        return Conversations(stage, self, run)
+
+    def progress(self, stage: Stage, journal: Journal) -> int | None:
+        """See `StageKind`; accepted conversations count."""
+        return None
+
+
+@dataclass
+class Held:
+    """A conversation that is held.
+
+    Attributes:
+        row: the record that it is about.
+        messages: its messages so far.
+        last: the number of the last reply that was taken in.
+        over: whether it has ended.
+        lost: whether it has no record, because a replay lacks a reply.
+        wrong: the check and the reason that end it, if its last reply is no message.
+    """
+
+    row: Record
+    messages: Talk = field(default_factory=list)
+    last: int = 0
+    over: bool = False
+    lost: bool = False
+    wrong: tuple[str, str] | None = None
+
+
+class Conversations:
+    """A stage of kind `converse` during a run; see `StageRun`.
+
+    The message at place p of the conversation about record r has the number (r - 1) * 2 * turns + p, so the
+    numbers stay the same when the target grows.
+    """
+
+    def __init__(self, stage: Stage, kind: Converse, run: StageContext) -> None:
+        self.stage, self.run, self.note = stage, run, ""
+        self.gave_up: int | None = None
+        self._kind, self._size = kind, 2 * kind.turns
+        rows = {number: row for number, row in run.rows().items() if kind.where.fits(row.data)}
+        self.goal = len(rows)
+        self._held = {number: Held(row, self._given(row)) for number, row in sorted(rows.items())}
+        done = list(run.journal.records(stage.name))
+        self._judged = {record.parent for record in done}
+        self.patience = Patience(stage, run.journal, kind.patience, [one.request for one in done])
+        stage.judge.learn_all(run.seeds)
+        stage.judge.learn_all(record for record in done if record.fate == ACCEPTED)
+        self._continue()
+        self._unjudged = [number for number, one in self._held.items() if one.row.id not in self._judged]
+        self._unjudged.reverse()
+        self._to_take, self._to_send = self._places(), self._places()
+        self._taking, self._sending = next(self._to_take, None), next(self._to_send, None)
+
+    def turn(self) -> int | None:
+        """See `StageRun`."""
+        if self._taking and self.patience.over:
+            self.gave_up, self.note = self.patience.last, self.patience.note(self.stage.name)
+            return None
+        while self._taking and self._passed(*self._taking):
+            self._taking = next(self._to_take, None)
+        return self._number(*self._taking) if self._taking else None
+
+    def compose(self) -> Request | None:
+        """See `StageRun`."""
+        while self._sending and self._passed(*self._sending):
+            self._sending = next(self._to_send, None)
+        if self._sending is None:
+            return None
+        row, place = self._sending
+        one = self._held[row]
+        if len(one.messages) < place - 1:  # the message before has not been taken in
+            return None
+        self._sending = next(self._to_send, None)
+        names = self._kind.named(one.row.data, [*one.messages])
+        prompt = self._kind.prompt(self.stage, place)
+        number = self._number(row, place)
+        return self.stage.request(prompt, number, names, self.run.seed, parent=one.row)
+
+    async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
+        """See `StageRun`; only the last reply of a conversation makes a record."""
+        if not self.stage.judge.prepares:
+            return
+        row = self._row(number)
+        now = self._held[row]
+        after = Held(now.row, [*now.messages], now.last)
+        self._read(after, number, reply)
+        if after.over:
+            await self.stage.judge.prepare([self._record(after)], context, self.stage.name)
+
+    def take(self, number: int, reply: Reply) -> list[Record]:
+        """See `StageRun`; the conversations that have ended, as far as all before them have."""
+        self._read(self._held[self._row(number)], number, reply)
+        return self._ended()
+
+    def skip(self, number: int) -> None:
+        """See `StageRun`; its conversation gets no record."""
+        one = self._held[self._row(number)]
+        one.over = one.lost = True
+        records = self._ended()  # those that waited for it
+        if records:
+            self.run.journal.take(self.stage.name, records[-1].request, records)
+
+    def _read(self, one: Held, number: int, reply: Reply) -> None:
+        """Add the message of a reply to its conversation, or end it."""
+        place = (number - 1) % self._size + 1
+        prompt, one.last = self._kind.prompt(self.stage, place), number
+        piece = candidates(prompt.parse, reply, 0, self.stage.keys(prompt))[0]
+        role = ROLES[(place - 1) % 2]
+        text = str(piece.data.get(CONTENT, "")).strip()
+        if piece.check is None and not text:
+            piece = type(piece)(piece.data, "empty_reply", "the message is empty")
+        if role == USER and piece.check is None and self._kind.stop in text:
+            one.over = True
+        elif piece.check is not None:
+            one.over, one.wrong = True, (piece.check, f"message {place}, {role}: {piece.reason}")
+        else:
+            one.messages.append({"role": role, CONTENT: text})
+            one.over = place == self._size
+
+    def _ended(self) -> list[Record]:
+        """Judge the conversations that have ended, in order, up to the first that has not."""
+        found = []
+        while self._unjudged and (one := self._held[self._unjudged[-1]]).over:
+            self._unjudged.pop()
+            if not one.lost:
+                record = self._record(one)
+                self._judge(record)
+                self.patience.see(record.request, [record])
+                found.append(record)
+            one.messages = []  # not kept, to save memory
+        return found
+
+    def _judge(self, record: Record) -> None:
+        if self.stage.judge.sifts and record.fate == WAITING:
+            self.stage.judge.sift([record], stream(self.run.seed, self.stage.name, record.request, "sift"))
+        if record.fate == WAITING:
+            self.stage.judge.admit(record)
+        record.asked = None
+
+    def _record(self, one: Held) -> Record:
+        """The record of a conversation that has ended."""
+        messages = [*one.messages]
+        record = self.stage.record(one.last, 0, {**one.row.data, MESSAGES: messages}, one.row)
+        record.asked = FilledPrompt(self._kind.prompt(self.stage, 2), one.row.data)
+        if one.wrong:
+            check, reason = one.wrong
+            record.reject(check, Rejection(reason))
+            return record
+        if messages and messages[-1]["role"] == USER:  # a first message that got no answer
+            messages.pop()
+        turns = len(messages) // 2
+        if turns < self._kind.least:
+            reason = f"the user ended the conversation after {turns} turns, and {self._kind.least} are needed"
+            record.reject(TOO_SHORT, Rejection(reason, {"turns": turns}))
+        return record
+
+    def _given(self, row: Record) -> Talk:
+        """The messages that a conversation begins with."""
+        first = self._kind.first
+        return [{"role": USER, CONTENT: str(row.data.get(first, ""))}] if first else []
+
+    def _places(self) -> Iterator[tuple[int, int]]:
+        """Each record and place of a message, in the order in which they are asked and taken in."""
+        windows: dict[int, list[int]] = {}
+        for number, one in self._held.items():
+            if one.row.id not in self._judged:
+                windows.setdefault((number - 1) // self._kind.window, []).append(number)
+        places = range(self._kind.given + 1, self._size + 1)
+        return chain.from_iterable(
+            ((row, place) for place in places for row in rows) for rows in windows.values()
+        )
+
+    def _passed(self, row: int, place: int) -> bool:
+        """Whether the reply at a place was taken in, or never will be."""
+        one = self._held[row]
+        return one.over or len(one.messages) >= place
+
+    def _number(self, row: int, place: int) -> int:
+        return (row - 1) * self._size + place
+
+    def _row(self, number: int) -> int:
+        return (number - 1) // self._size + 1
+
+    def _continue(self) -> None:
+        """Restore the conversations that were held before an interruption."""
+        journal, name = self.run.journal, self.stage.name
+        for number in sorted(journal.taken(name)):
+            one = self._held.get(self._row(number))
+            if one is None or one.row.id in self._judged or one.over:
+                continue
+            reply = journal.reply(name, number)
+            if reply is not None:
+                self._read(one, number, reply)
+
+
+def _assumed(stage: Stage, prompt: Prompt) -> int:
+    """How many tokens a message is assumed to have: a third of the most that are allowed."""
+    most = {**prompt.sampling, **stage.model_of(prompt).sampling}.get("max_tokens")
+    return max(1, most // 3) if isinstance(most, int) else 100

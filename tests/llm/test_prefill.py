@@ -1,0 +1,106 @@
+"""The start of an answer, which the model continues: how each provider gets it, and the reply with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Typed, lines
+from server import Asked, ModelServer, text
+from tiny_recipe import at, write_tiny
+
+from selfinstruct.config import ModelConfig
+from selfinstruct.llm.prefill import AS_IT_IS, MARKED, OF_VLLM, continued, prefill_of
+from selfinstruct.records import Reply, Request
+
+PROMPTS = """
+ideas:
+  style: chat
+  messages:
+    - {role: system, content: "Be brief."}
+    - examples: {user: "One more, please.", assistant: "1. {{ example.instruction }}"}
+    - {role: user, content: "One more, please."}
+    - {role: assistant, content: "1. Write"}
+  sampling: {max_tokens: 50}
+  parse: {kind: numbered_list}
+"""
+
+
+def model(name: str, **keys: Any) -> ModelConfig:
+    """A model's keys."""
+    return ModelConfig.model_validate({"name": name, **keys})
+
+
+def test_who_takes_a_start() -> None:
+    """DeepSeek and Mistral with a mark, vLLM with two parameters, Claude unless LiteLLM's list denies it."""
+    assert prefill_of(model("deepseek/deepseek-chat")) is MARKED
+    assert prefill_of(model("mistral/mistral-small-latest")) is MARKED
+    assert prefill_of(model("hosted_vllm/any")) is OF_VLLM
+    assert prefill_of(model("anthropic/claude-3-haiku-20240307")) is AS_IT_IS
+    assert prefill_of(model("local", kind="local")) is AS_IT_IS
+    for name in ("openai/gpt-4o-mini", "gemini/gemini-2.5-flash", "groq/unknown"):
+        assert prefill_of(model(name)) is None, name
+
+
+def test_a_reply_has_the_start_once() -> None:
+    """Also each further choice; an empty reply stays empty."""
+    asked = Request("ideas", 1, "Go on.", start="1. Write")
+    reply = continued(asked, Reply(" a poem.", others=(("1. Write a song.", "stop"), (" it.", "length"))))
+    assert reply.text == "1. Write a poem."
+    assert reply.others == (("1. Write a song.", "stop"), ("1. Write it.", "length"))
+    assert continued(asked, Reply("")).text == ""
+    assert continued(Request("ideas", 1, "Go on."), Reply("Yes.")).text == "Yes."
+
+
+@pytest.fixture
+def written(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The recipe `tiny` with a list of messages."""
+    monkeypatch.setenv("TINY_KEY", "sk-tiny-0123456789-secret")
+    write_tiny(project)
+    (project / "conf/prompts/tiny.yaml").write_text(PROMPTS)
+    return project
+
+
+@pytest.mark.parametrize("transport", ["direct", "litellm"])
+@pytest.mark.parametrize(
+    ("name", "mark", "body"),
+    [
+        ("hosted_vllm/tiny", {}, {"continue_final_message": True, "add_generation_prompt": False}),
+        ("mistral/mistral-tiny", {"prefix": True}, {}),
+        ("deepseek/deepseek-chat", {"prefix": True}, {}),
+    ],
+)
+def test_what_the_provider_gets(
+    written: Path, typed: Typed, transport: str, name: str, mark: dict[str, Any], body: dict[str, Any]
+) -> None:
+    """All messages in order, the few-shot example as two turns, and the start last, with its mark."""
+    with ModelServer(lambda asked: text(f" about case {asked.number}.")) as server:
+        words = at(
+            server, f"model.name={name}", f"model.transport={transport}", "target=2", "model.concurrency=1"
+        )
+        status, out, err = typed(*words)
+        assert status == 0, out + err
+        asked: Asked = server.asked[0]
+    *before, last = asked.body["messages"]
+    assert [one["role"] for one in before] == ["system", "user", "assistant", "user"]
+    assert before[2]["content"].startswith("1. ")
+    assert {key: last[key] for key in ("role", "content", *mark)} == {
+        "role": "assistant",
+        "content": "1. Write",
+        **mark,
+    }
+    assert {key: asked.body.get(key) for key in body} == body
+    made = [row["instruction"] for row in lines(written / "run/ideas.jsonl")]
+    assert made == ["Write about case 1.", "Write about case 2."]
+    status, out, _ = typed("show", "run", "ideas-000001-0")
+    assert status == 0
+    assert "start of the answer" in out
+    assert "message of the assistant" in out
+
+
+def test_a_model_that_takes_none_is_a_fault(written: Path, typed: Typed) -> None:
+    """Named with its place before any request."""
+    status, _, err = typed("check", "recipe=tiny", "model.name=openai/gpt-4o-mini")
+    assert status == 1
+    assert "prompts.ideas.messages.3.content: openai/gpt-4o-mini is not known to continue" in err
