@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any
 
 from selfinstruct.errors import Interrupted
+from selfinstruct.journal import labelled_records as view
 from selfinstruct.journal.shelf import Shelf
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.llm import NotSentError
@@ -37,7 +38,6 @@ from selfinstruct.records import Record, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.report.reasons import Reasons
-from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.stages import Stage, StageContext, StageRun
 

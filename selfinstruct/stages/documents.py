@@ -10,7 +10,6 @@ from pydantic import Field
 
 from selfinstruct.config import Machine, OnDisk
 from selfinstruct.errors import Fault
-from selfinstruct.records import stream
 from selfinstruct.sources import documents as library
 from selfinstruct.sources.passages import Cutting, Format
 from selfinstruct.stages import STAGES, Material, Stage, StageContext, StageKind, StageRun
@@ -18,7 +17,7 @@ from selfinstruct.stages.fields import Sample
 from selfinstruct.stages.forecast import Known
 from selfinstruct.stages.kind import Parts, counted, samples
 from selfinstruct.stages.ranges import Range
-from selfinstruct.stages.unasked import Unasked, takes, up_to_target
+from selfinstruct.stages.unasked import taken, takes, up_to_target
 
 FORMATS: dict[str, Format | None] = {
     "txt": "text",
@@ -98,17 +97,7 @@ class Documents(StageKind):
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
-        rows = list(stage.material.rows) if stage.material else []
-        if self.shuffle:  # not dependent on the target, so that the first ones stay the same when it grows
-            stream(run.seed, stage.name, "order").shuffle(rows)
-        candidates = (stage.record(number, 0, row) for number, row in enumerate(rows, 1))
-        work = Unasked(stage, run, candidates, run.target)
-        left = len(rows) - run.journal.stats(stage.name).candidates
-        if not left and work.accepted < run.target:
-            work.note = f"all {len(rows)} passages were taken, but target={run.target} asks for more"
-        elif left:
-            work.note = f"{left} of {len(rows)} passages are left; a larger target takes more"
-        return work
+        return taken(stage, run, self.shuffle, "passages")
 
     def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
         """See `StageKind`; fewer passages than the target are as asked, since there are no more."""
