@@ -1,4 +1,4 @@
-"""The filter of translations that have lost a part which must stay as it is: a number, code, a placeholder."""
+"""The filter of translations that have lost a part which must stay: a number, code, a placeholder."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def parts_kept(
 
 def _lost(before: str, after: str, patterns: Compiled, digits: int) -> str | None:
     """What a translation has lost, in words; None if it has lost nothing."""
-    if bool(before.strip()) != bool(after.strip()):
-        return (
-            "has a text, but its original is empty" if after.strip() else "is empty, but its original is not"
-        )
+    if not before.strip():
+        return "has a text, but its original is empty" if after.strip() else None
+    if not after.strip():
+        return "is empty, but its original is not"
     plain = _plain(after)
     for name, pattern in patterns:
         for found in pattern.finditer(before):

@@ -98,7 +98,8 @@ def read_run(
         with _opened(path) as journal:
             found = _records(path, journal, stage, asked, faults, unfinished)
     except DamagedJournal as error:
-        faults.append(Fault(asked.run, f"{error.path} is damaged: {error.damage[0]}", error.remedy or OTHER))
+        what = f"{path / JOURNAL} is damaged: {error.damage[0]}"  # which may have been found in a copy
+        faults.append(Fault(asked.run, what, error.remedy or OTHER))
     except RunFolderError as error:
         faults.append(Fault(asked.run, str(error)))
     if len(faults) > before:

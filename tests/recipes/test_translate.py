@@ -56,7 +56,7 @@ REPLIES = {
         "instruction": "Write a short greeting for the guests.",
         "output": "Willkommen, wir freuen uns sehr auf Sie.",
     },
-    "rhyme": {"instruction": "", "input": "", "output": ""},
+    "word moon": {"instruction": "", "input": "", "output": ""},
     "kettle": {
         "instruction": "Erkläre, wofür ein Wasserkessel gut ist.",
         "output": "Un hervidor sirve para calentar el agua y preparar el té.",
@@ -105,7 +105,8 @@ def test_the_language_is_one_override(typed: Typed, project: Path) -> None:
     match = f"model.options.rules.translate.match='(?s)into Portuguese.*{parts}'"
     status, out, err = typed(*SCRIPTED, "seeds.language=pt", "target=2", match)
     rejected = lines(project / "runs/translate/rejected.jsonl")
-    assert {one["check"] for one in rejected} == {"instruction_language"}, out + err
+    assert {one["check"] for one in rejected} <= {"instruction_language", "input_language"}, out + err
+    assert len(rejected) == 2
     assert status == 4
 
 

@@ -16,6 +16,8 @@ import pytest
 from conftest import Typed, lines, seed_file
 from results import refused, row, summary
 
+from selfinstruct.journal.checksums import checksum
+
 FIRST = """\
 defaults:
   - override /model: scripted
@@ -72,6 +74,7 @@ export: {alpaca: {columns: [source, source_id]}}
 SCORES = [5, 3, "none", 4, 2, 5]  # by the number of the task; the third reply is rejected, and so is the task
 LEFT = [1, 2, 4, 5, 6]
 FROM = "pipeline.originals.run"
+NEWER = checksum("meta", ("format", "99"))
 
 
 @pytest.fixture
@@ -148,7 +151,7 @@ def test_which_records_and_fields(typed: Typed, made: Path) -> None:
     done(typed, "recipe=second", "run_dir=c", "+pipeline.originals.shuffle=true")
     assert sorted(texts(made / "c")) == tasks(*LEFT)
     assert texts(made / "c") != tasks(*LEFT)
-    open_schema = "schema.originals.additionalProperties=true"
+    open_schema = "+schema.originals.properties.was={type: string}"
     done(typed, "recipe=second", "run_dir=d", "+pipeline.originals.id_field=was", open_schema)
     assert lines(made / "d/answers.jsonl")[0]["was"] == "tasks-000001-0"
 
@@ -190,7 +193,7 @@ def test_the_run_may_move_but_not_change(typed: Typed, made: Path) -> None:
             ["originals.where.score: 'score' is never 1", "there are: 5, 3"],
         ),
         ("+pipeline.originals.columns={instruction: task}", ["columns.instruction: unknown field 'task'"]),
-        ("~schema.originals.properties.score", ["does not allow 'score'", "unknown field 'score'"]),
+        ("~schema.originals.properties.score", ["pipeline.originals: unknown field 'score'"]),
         ("prompts.answers.template='{{ topic }}'", ["prompts.answers.template", "topic"]),
     ],
 )
@@ -217,26 +220,38 @@ def test_an_unfinished_run_is_a_fault_until_allowed(typed: Typed, made: Path) ->
         f"{FROM}=half",
         allowed,
         "prompts.answers.template='{{ instruction }}'",
-        "schema.originals={type: object}",
+        "schema.originals.required=[instruction]",
     )
     assert "records of tasks in half" in out
 
 
-def test_a_damaged_run_and_one_of_a_newer_format(typed: Typed, made: Path) -> None:
-    """Both are faults with the file; nothing in the other run's folder changes."""
-    path = made / "runs/first/run.sqlite"
-    whole = path.read_bytes()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE record SET data = '{\"instruction\": \"Another.\"}' WHERE id = 'tasks-000002-0'")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "UPDATE record SET data = '{}' WHERE id = 'tasks-000002-0'",
+            ["run.sqlite is damaged", "repair=true"],
+        ),
+        (f"UPDATE meta SET value = '99', sum = {NEWER} WHERE key = 'format'", ["is a journal of format 99"]),
+        (
+            "DELETE FROM meta WHERE key = 'outline'",
+            ["of an earlier version", "run its own command once more"],
+        ),
+    ],
+)
+def test_a_journal_that_cannot_be_used(typed: Typed, made: Path, change: str, words: list[str]) -> None:
+    """A changed row, a newer format and an older one are faults of the key that names the run."""
+    with closing(sqlite3.connect(made / "runs/first/run.sqlite")) as db:
+        db.execute(change)
         db.commit()
-    refused(typed("check", "recipe=second"), f"{FROM}: ", "run.sqlite is damaged", "repair=true")
-    path.write_bytes(whole)
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
-        db.commit()
-    refused(typed("check", "recipe=second"), f"{FROM}: ", "is a journal of format 99")
-    path.write_bytes(b"not SQLite at all" * 99)
-    refused(typed("check", "recipe=second"), f"{FROM}: ", "run.sqlite")
+    refused(typed("check", "recipe=second"), f"{FROM}: ", *words)
+
+
+def test_a_file_that_is_not_a_journal(typed: Typed, made: Path) -> None:
+    """It is called damaged, with its path."""
+    (made / "broken").mkdir()
+    (made / "broken/run.sqlite").write_bytes(b"not SQLite at all" * 99)
+    refused(typed("check", "recipe=second", f"{FROM}=broken"), f"{FROM}: ", "broken/run.sqlite")
 
 
 def test_a_dataset_file_as_the_source(typed: Typed, made: Path) -> None:
@@ -273,7 +288,7 @@ def test_a_bootstrap_takes_its_records_from_a_run(typed: Typed, made: Path) -> N
     out = done(typed, "check", *mine)
     assert "takes all 5 records of tasks in runs/first, without a model" in out
     done(typed, *mine)
-    assert texts(made / "second", "tasks") == tasks(*LEFT)
+    assert texts(made / "second", "tasks") == tasks(1, 2, 5, 6), "the third one's new mark cannot be read"
     with closing(sqlite3.connect(made / "second/run.sqlite")) as journal:
         asked = {stage for (stage,) in journal.execute("SELECT DISTINCT stage FROM request")}
     assert asked == {"marks", "again"}
