@@ -190,9 +190,9 @@ def _with_headings(text: str, marks: Sequence[tuple[int, str]]) -> str:
         known.setdefault(_NUMBERED.sub("", words), place)
     for level, title in marks:
         heading = f"{'#' * level} {title}"
-        place = known.get(title.casefold())
-        if place is None:
+        found = known.get(title.casefold())
+        if found is None:
             above += [heading, ""]
         else:
-            lines[place] = f"\n{heading}\n"
+            lines[found] = f"\n{heading}\n"
     return "\n".join([*above, *lines]).strip("\n")

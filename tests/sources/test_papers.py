@@ -234,7 +234,8 @@ def test_a_broken_file_is_one_fault_beside_good_ones(
 ) -> None:
     """The fault names it; where the recipe skips such files, the others are read."""
     good = pdf_of([page(FROST)])
-    write(project / "mine", **{name: data, "z_pdf": good, "b_md": "Never use soap."})
+    files: dict[str, str | bytes] = {name: data, "z_pdf": good, "b_md": "Never use soap."}
+    write(project / "mine", **files)
     result = typed("check", *MINE)
     refused(result, words, "1 fault")
     out = typed("check", *MINE, "pipeline.passages.unreadable=skip")[1]
