@@ -85,6 +85,15 @@ def test_pages_and_headings_of_a_pdf(typed: Typed, project: Path) -> None:
     assert places(together) == [("pump.pdf", "1 Cleaning", "pages 1-3")]
 
 
+def test_a_sentence_over_two_pages(typed: Typed, project: Path) -> None:
+    """It goes on, as over two lines; a page that ends with a sentence ends a paragraph."""
+    pages = [page("The pump stands frost while"), page("it runs."), page("Never use soap.")]
+    write(project / "mine", pump_pdf=pdf_of(pages))
+    (one,) = passages(typed)
+    assert one["passage"] == "The pump stands frost while\nit runs.\n\nNever use soap."
+    assert one["place"] == "pages 1-3"
+
+
 def test_a_table_of_a_pdf(typed: Typed, project: Path) -> None:
     """Columns become cells; columns of prose, and what is at the edge of all pages, do not."""
     table = [(72, 650, "Model"), (250, 650, "Price"), (72, 636, "P20"), (250, 636, "149"), (72, 622, "P30")]

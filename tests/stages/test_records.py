@@ -192,6 +192,7 @@ def test_the_run_may_move_but_not_change(typed: Typed, made: Path) -> None:
             "+pipeline.originals.where.score=1",
             ["originals.where.score: 'score' is never 1", "there are: 5, 3"],
         ),
+        ("+pipeline.answers.where.score=1", ["answers.where.score: 'score' is never 1", "there are: 5, 3"]),
         ("+pipeline.originals.columns={instruction: task}", ["columns.instruction: unknown field 'task'"]),
         ("~schema.originals.properties.score", ["pipeline.originals: unknown field 'score'"]),
         ("prompts.answers.template='{{ topic }}'", ["prompts.answers.template", "topic"]),
