@@ -23,6 +23,7 @@ from typing import Any
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Interrupted
+from selfinstruct.journal import labelled_records as view
 from selfinstruct.journal.shelf import Shelf
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.llm import NotSentError
@@ -38,7 +39,6 @@ from selfinstruct.records import Record, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.report.reasons import Reasons
-from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.stages import Stage, StageContext, StageRun
 

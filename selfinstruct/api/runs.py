@@ -176,7 +176,7 @@ class Run:
         return page(self.folder.name, self.summary, draw_samples(self.records(), 0))
 
     def _records_so_far(self, stage: str | None) -> list[dict[str, Any]]:
-        from selfinstruct.run_folder.labelled_records import rejected_row, row
+        from selfinstruct.journal.labelled_records import rejected_row, row
 
         with self._opened() as run:
             names = [one.name for one in run.outline.makers]

@@ -136,7 +136,10 @@ class RecipeConfig(Strict):
     )
     export: dict[str, ExportConfig] = Field(default_factory=dict, description="the files to write, by name")
     target: int = Field(
-        100, ge=1, le=100_000_000, description="records to accept in each bootstrap or documents stage"
+        100,
+        ge=1,
+        le=100_000_000,
+        description="records to accept in each bootstrap, documents or records stage",
     )
     seed: int = Field(0, ge=-(2**63), le=2**63 - 1, description="the seed of every random choice")
     budget: Annotated[BudgetConfig, Machine] = Field(

@@ -138,6 +138,14 @@ class SeedsConfig(Strict):
         description="a file (JSONL, JSON, CSV, TSV, Parquet or text; gzipped or not) or a folder (Parquet, "
         "or saved by datasets), in your folder, or else among ours"
     )
+    from_run: Annotated[str | None, Machine, OnDisk] = Field(
+        None,
+        description="the folder of a finished run, whose accepted records are the seeds instead of a file's "
+        "rows; which seeds these are may not change when a run continues",
+    )
+    from_stage: Annotated[str | None, Machine] = Field(
+        None, description="the stage of that run; by default the last one that makes records"
+    )
     columns: dict[str, str | list[str] | None] = Field(
         default_factory=dict,
         description="the column for each field (instruction, input, output, or any other), or several "
@@ -154,6 +162,11 @@ class SeedsConfig(Strict):
         default_factory=dict,
         description="take only the lines whose fields fit: a value, a list, or {not: …}, {at_least: …}",
     )
+
+    @property
+    def source(self) -> str:
+        """The file, or the run, that they are from, as the recipe names it."""
+        return self.from_run or self.path
 
 
 class MixConfig(Strict):

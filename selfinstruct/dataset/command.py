@@ -24,6 +24,7 @@ from selfinstruct.dataset.reviews import REVIEW
 from selfinstruct.dataset.source import Source, of_run
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.export import Export
+from selfinstruct.journal.labelled_records import rejected_row
 from selfinstruct.journal.repair import SUMMARY
 from selfinstruct.journal.store import REVIEWS, SUMMED_UP
 from selfinstruct.monitor.progress import Progress
@@ -34,7 +35,6 @@ from selfinstruct.records import ACCEPTED
 from selfinstruct.registry import validate
 from selfinstruct.run_folder.folder import RunFolder, reopened, write_whole
 from selfinstruct.run_folder.handover import DATASET
-from selfinstruct.run_folder.labelled_records import rejected_row
 from selfinstruct.run_folder.opened import RUNNING, OpenedRun, opened, run_of
 from selfinstruct.schema.validation import fields_of
 

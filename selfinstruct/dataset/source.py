@@ -12,12 +12,12 @@ from typing import Any
 
 from selfinstruct.config import SeedsConfig
 from selfinstruct.dataset.reviews import Reviews
+from selfinstruct.journal.labelled_records import made
 from selfinstruct.journal.store import FINISHED, Journal
 from selfinstruct.project.layout import model_config
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record
 from selfinstruct.registry import validate
-from selfinstruct.run_folder.labelled_records import made
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import Outline, outline_of
 from selfinstruct.run_folder.shape import CONTENTS, SHAPE

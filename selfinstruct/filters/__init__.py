@@ -100,6 +100,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.siblings",
         "selfinstruct.filters.novelty",
         "selfinstruct.filters.lineage",
+        "selfinstruct.filters.translation",
         "selfinstruct.filters.meaning",
         "selfinstruct.filters.refusals",
         "selfinstruct.filters.personal",

@@ -1,1 +1,1 @@
-"""The journal: one SQLite file for each run, and the repair of a damaged one."""
+"""The journal: one SQLite file for each run, its records with their labels, and its repair."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from selfinstruct.journal import labelled_records as view
 from selfinstruct.journal.repair import looked_into
 from selfinstruct.journal.stage_stats import StageStats
 from selfinstruct.journal.store import Journal
@@ -22,7 +23,6 @@ from selfinstruct.plan.cached import Saving, saving
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.size import REPLY, SAMPLES, UNBOUNDED, Size, size
 from selfinstruct.records import ACCEPTED, OTHERWISE
-from selfinstruct.run_folder import labelled_records as view
 from selfinstruct.run_folder.folder import JOURNAL, in_use
 from selfinstruct.stages import Stage
 from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Known

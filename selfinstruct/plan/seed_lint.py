@@ -58,8 +58,8 @@ class SeedSheet:
 
     @property
     def name(self) -> str:
-        """The file, as the recipe names it."""
-        return self.recipe.config.seeds.path
+        """The file or the run, as the recipe names it."""
+        return self.recipe.config.seeds.source
 
     @property
     def unit(self) -> str:
@@ -97,7 +97,7 @@ def overlapping(recipe: Recipe) -> Iterator[str]:
     if found:
         count = f"{len(found)} tasks overlap" if len(found) > 1 else "1 task overlaps"
         yield (
-            f"{recipe.config.seeds.path}: {count} with an evaluation file: {_some(list(found.values()))}. "
+            f"{recipe.config.seeds.source}: {count} with an evaluation file: {_some(list(found.values()))}. "
             "Seeds are never filtered, so prompts show them; leave them out of the seeds"
         )
 

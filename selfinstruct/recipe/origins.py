@@ -35,6 +35,7 @@ def names(stages: Sequence[Stage], of: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for stage in _line(stages, of):
         kept = dict.fromkeys(stage.lines, "the line of a file that the prompt drew")
+        kept |= stage.kind.tells
         for _, check in stage.judge.checks:
             kept |= check.tells
         found = {**kept, **found}

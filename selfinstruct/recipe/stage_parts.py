@@ -127,12 +127,16 @@ class StageParts:
         return [one for first, rest in pairs for one in (first, *rest)]
 
     def unasked(
-        self, kind: StageKind, of: str | None = None, material: Material | None = None
+        self,
+        kind: StageKind,
+        of: str | None = None,
+        material: Material | None = None,
+        instead: bool = False,
     ) -> Stage | None:
         """The stage, which may have no prompts and no model of its own."""
         prompts, model = self.config.prompts.get(self.name), self.config.pipeline[self.name].model
         given = {f"prompts.{self.name}": prompts, f"pipeline.{self.name}.model": model}
-        for key in [key for key, value in given.items() if value is not None]:
+        for key in [key for key, value in given.items() if value is not None and not instead]:
             self.faults.append(Fault(key, f"stage {self.name} asks no model", "leave this out"))
         for key, check in self.judge.checks:
             if check.prepare:

@@ -16,6 +16,7 @@ from selfinstruct.dataset.folder import write_dataset
 from selfinstruct.dataset.make import dataset_of
 from selfinstruct.dataset.rejected import REJECTED, all_rejected
 from selfinstruct.dataset.source import of_recipe
+from selfinstruct.journal.labelled_records import rejected_row, row
 from selfinstruct.journal.repair import SUMMARY
 from selfinstruct.journal.store import REPLAYED, SUMMED_UP, THROUGH_LITELLM
 from selfinstruct.monitor.events import EVENTS
@@ -23,7 +24,6 @@ from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import ending
 from selfinstruct.report.limits import limits_of
 from selfinstruct.run_folder.folder import RunFolder
-from selfinstruct.run_folder.labelled_records import rejected_row, row
 
 VERSIONED = (
     "selfinstruct",

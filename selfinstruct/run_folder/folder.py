@@ -17,19 +17,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
+from selfinstruct.journal.beside import JOURNAL as JOURNAL
+from selfinstruct.journal.beside import LOCK as LOCK
+from selfinstruct.journal.beside import NOTE
+from selfinstruct.journal.beside import REVIEWED as REVIEWED
+from selfinstruct.journal.beside import in_use as in_use
 from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import SETTINGS, Journal
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
-from selfinstruct.run_folder.handover import NOTE, at_hand, hand_over, left_here, place
+from selfinstruct.run_folder.handover import at_hand, hand_over, left_here, place
 from selfinstruct.safety.blot import blotted
 
 if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe
 
-JOURNAL, LOCK = "run.sqlite", "run.lock"
-REVIEWED = "review.lock"  # locked while people review the run, which writes to the journal at any time
 JOB = "job.json"  # the outcome of a job of a sweep
 TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # files that a run writes beside its journal
 
@@ -285,21 +288,6 @@ def aside(path: Path) -> Path:
     while (free := path.with_name(f"{path.name}.before-{number}")).exists():
         number += 1
     return free
-
-
-def in_use(path: Path, lock: str = LOCK) -> bool:
-    """Whether another process uses the run in a folder; with `REVIEWED`, whether people review it."""
-    from filelock import FileLock, Timeout
-
-    if not (path / lock).exists():  # no process has used it; trying the lock would make the file
-        return False
-    try:
-        with FileLock(path / lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # nobody can work in a folder that is not writable
-        return False
 
 
 @contextmanager

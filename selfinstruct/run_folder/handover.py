@@ -16,9 +16,9 @@ from hashlib import blake2b
 from pathlib import Path
 
 from selfinstruct.errors import RunFolderError
+from selfinstruct.journal.beside import NOTE as NOTE
 from selfinstruct.project.disks import local_folder, network_file_system
 
-NOTE = "elsewhere.json"
 BACK = "back.txt"  # a file in the folder on local disk; it names the run folder that the files belong to
 DATASET, ASIDE = "dataset", "set-aside"  # the folders of the exports, and of exports no longer asked for
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import RunFolderError, UserError
+from selfinstruct.journal import labelled_records
 from selfinstruct.journal.repair import OTHER, SUMMARY, looked_into
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.project.layout import load, no_path, path_below, resolved
 from selfinstruct.records import Record
-from selfinstruct.run_folder import labelled_records
 from selfinstruct.run_folder.folder import JOURNAL, REVIEWED, in_use
 from selfinstruct.run_folder.handover import left_here, place
 from selfinstruct.run_folder.outline import Outline, outline_of, stored_outline, stored_seeds

@@ -101,7 +101,8 @@ def _contents(stage: Stage) -> dict[str, str]:
     """Digests of what a stage has read from files."""
     found = {}
     if stage.material:
-        rows = (f"{json.dumps(row, sort_keys=True)}\n" for row in stage.material.rows)
+        made_of = [*stage.material.rows, *stage.material.origins]
+        rows = (f"{json.dumps(row, sort_keys=True)}\n" for row in made_of)
         found[f"pipeline.{stage.name}{CONTENTS}"] = _digest(rows)
     for name, check in stage.judge.checks:
         if check.loaded:

@@ -1,1 +1,1 @@
-"""The inputs of a run: seed tasks, documents, files of lines."""
+"""The inputs of a run: seed tasks, documents, files of lines, the records of other runs."""

@@ -1,8 +1,9 @@
 """Cut texts into passages, each with its place in the text.
 
-A format is a function from a file's text to its passages, listed in `FORMATS`; to add one, write it and list
-it. Text and Markdown are cut by text-splitter (the package semantic-text-splitter) at the largest units that
-fit: headings, paragraphs, sentences, words. HTML is converted to Markdown first.
+A format of text is a function from a file's text to its passages, listed in `FORMATS`; to add one, write it
+and list it. Text and Markdown are cut by text-splitter (the package semantic-text-splitter) at the largest
+units that fit: headings, paragraphs, sentences, words. Everything else becomes Markdown first: HTML here, and
+files that are not text in `pdf` and `archives`, in leaves such as pages.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from selfinstruct.errors import Fault
 from selfinstruct.records import storable
+from selfinstruct.sources.seed_table import Table
+from selfinstruct.sources.seed_tabular import MARKS, header_of, read_csv
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
 _UNREAD = ("script", "style", "noscript", "template", "nav", "head")
 
-Format = Literal["text", "markdown", "html", "jsonl"]
+Format = Literal["text", "markdown", "html", "jsonl", "csv", "pdf", "docx", "pptx", "epub"]
+Units = tuple[str, str]  # the words for one leaf, and for several
+PAGES: Units = ("page", "pages")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Passage:
         text: the text of the passage.
         section: the headings above it, the outermost first; empty if there are none.
         place: its place in the document: the lines of a text or Markdown file, the line of a JSONL file, the
-            characters of the text of an HTML page.
+            row of a CSV file, the pages, slides or chapters, or else the characters of its text.
     """
 
     text: str
@@ -49,8 +54,8 @@ class Cutting:
         size: the most characters of a passage.
         overlap: the most characters that a passage shares with the one before.
         formats: the format of each file suffix (without its dot); None passes such files over.
-        field: the key of a JSONL line that holds its text.
-        largest_mb: the largest size of one file.
+        field: the key of a JSONL line, or the column of a CSV file, that holds its text.
+        largest_mb: the largest size of one file, and of the text in it.
     """
 
     size: int
@@ -67,50 +72,151 @@ class Cutting:
         return ((start, piece) for start, piece in splitter.chunk_indices(text) if piece.strip())
 
 
-def _plain(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
-    line = _lines(text)
-    for start, piece in cutting.pieces(text, markdown=False):
-        yield Passage(piece, "", line(start, piece))
+@dataclass
+class Reading:
+    """A file that is read.
+
+    Attributes:
+        path: the file.
+        cutting: how documents are read and cut.
+        faults: gets its faults.
+        textless: how many of its pages have no text, and how many pages it has.
+    """
+
+    path: Path
+    cutting: Cutting
+    faults: list[Fault] = field(default_factory=list)
+    textless: tuple[int, int] = (0, 0)
+
+    def fault(self, what: str, remedy: str = "") -> None:
+        """Add a fault of the file."""
+        self.faults.append(Fault(str(self.path), what, remedy))
+
+    def too_large(self, size: float, what: str = "has") -> None:
+        """Add the fault that it is too large; the size is in bytes or characters."""
+        most = self.cutting.largest_mb
+        self.fault(
+            f"{what} {size / 1e6:,.0f} MB, more than {most:g}", "split it, or raise the stage's largest_mb"
+        )
 
 
-def _markdown(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
-    line, section = _lines(text), _sections(text)
+@dataclass(frozen=True)
+class Leaf:
+    """A part of a document with a number: a page, a slide, a chapter.
+
+    Attributes:
+        text: its text as Markdown.
+        number: its number, from 1.
+    """
+
+    text: str
+    number: int
+
+
+def cut(leaves: Sequence[Leaf], units: Units | None, cutting: Cutting) -> Iterator[Passage]:
+    """Cut the leaves of a document, one after the other, into passages, which may be from several leaves.
+
+    Args:
+        leaves: the leaves, in order.
+        units: the words for one and for several; None for a document without such parts.
+        cutting: how documents are cut.
+    """
+    text, starts, numbers = "", list[int](), list[int]()
+    for leaf in leaves:
+        if not leaf.text.strip():
+            continue
+        if text:  # a sentence may go on on the next page
+            text += "\n" if units == PAGES and text[-1].isalnum() else "\n\n"
+        starts.append(len(text))
+        numbers.append(leaf.number)
+        text += str(storable(leaf.text.replace("\0", "")))
+    section = _sections(text)
     for start, piece in cutting.pieces(text, markdown=True):
-        yield Passage(piece, section(start + _led(piece)), line(start, piece))
+        ends = (start, start + len(piece.rstrip()) - 1)
+        first, last = (numbers[bisect_right(starts, at) - 1] for at in ends)
+        if units is None:
+            place = f"characters {start + 1}-{start + len(piece)} of its text"
+        else:
+            place = f"{units[0]} {first}" if first == last else f"{units[1]} {first}-{last}"
+        yield Passage(piece, section(start + _led(piece)), place)
 
 
-def _html(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
+def table_of(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as a table in Markdown; the first row is its head."""
+    width = max((len(row) for row in rows), default=0)
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in [*row, *[""] * (width - len(row))]) + " |"
+        for row in rows
+    ]
+    return "\n".join([*lines[:1], "|" + " --- |" * width, *lines[1:]]) if lines else ""
+
+
+def markdown_of(page: str, reading: Reading) -> str | None:
+    """A page of HTML as Markdown; None after adding a fault."""
     from bs4 import BeautifulSoup
     from markdownify import MarkdownConverter
 
     try:
-        page = BeautifulSoup(text, "html.parser")
-        for unread in page.find_all(_UNREAD):
+        tree = BeautifulSoup(page, "html.parser")
+        for unread in tree.find_all(_UNREAD):
             unread.decompose()
         converter = MarkdownConverter(
             heading_style="ATX", strip=["a", "img"], escape_asterisks=False, escape_underscores=False
         )
-        made = str(converter.convert_soup(page))
+        return str(converter.convert_soup(tree))
     except RecursionError:
-        faults.append(
-            Fault(str(path), "its elements are nested too deeply", "leave it out, or save it as text")
+        reading.fault("its elements are nested too deeply", "leave it out, or save it as text")
+        return None
+
+
+def _plain(text: str, reading: Reading) -> Iterator[Passage]:
+    line = _lines(text)
+    for start, piece in reading.cutting.pieces(text, markdown=False):
+        yield Passage(piece, "", line(start, piece))
+
+
+def _markdown(text: str, reading: Reading) -> Iterator[Passage]:
+    line, section = _lines(text), _sections(text)
+    for start, piece in reading.cutting.pieces(text, markdown=True):
+        yield Passage(piece, section(start + _led(piece)), line(start, piece))
+
+
+def _html(text: str, reading: Reading) -> Iterator[Passage]:
+    made = markdown_of(text, reading)
+    if made is not None:
+        yield from cut([Leaf(made, 1)], None, reading.cutting)
+
+
+def _csv(text: str, reading: Reading) -> Iterator[Passage]:
+    key, table = reading.cutting.field, Table(reading.path, noun="documents")
+    names, mark, _ = header_of(text, {key}, "\t" if reading.path.suffix.lower() == ".tsv" else ",")
+    if key not in names:
+        first = text.lstrip().split("\n", 1)[0].strip()
+        columns = ", ".join(max((first.split(mark) for mark in MARKS), key=len)[:20])
+        reading.fault(
+            f"has no column {key!r}", f"set the stage's field=… to the one with the text: {columns}"
         )
         return
-    section = _sections(made)
-    for start, piece in cutting.pieces(made, markdown=True):
-        place = f"characters {start + 1}-{start + len(piece)} of its text"
-        yield Passage(piece, section(start + _led(piece)), place)
+    read_csv(text, mark, table)
+    reading.faults += table.faults
+    for row in table.rows if not table.faults else ():
+        yield from _within(str(row.data.get(key) or ""), f"line {row.number}", reading.cutting)
 
 
-def _jsonl(text: str, path: Path, cutting: Cutting, faults: list[Fault]) -> Iterator[Passage]:
+def _jsonl(text: str, reading: Reading) -> Iterator[Passage]:
     for number, line in enumerate(text.split("\n"), 1):
-        found = _field_of(line, f"{path} line {number}", cutting.field, faults) if line.strip() else None
-        if found is None:
-            continue
-        pieces = list(cutting.pieces(found, markdown=False))
-        for start, piece in pieces:
-            within = f", characters {start + 1}-{start + len(piece)}" if len(pieces) > 1 else ""
-            yield Passage(piece, "", f"line {number}{within}")
+        where = f"{reading.path} line {number}"
+        found = _field_of(line, where, reading.cutting.field, reading.faults) if line.strip() else None
+        if found is not None:
+            yield from _within(found, f"line {number}", reading.cutting)
+
+
+def _within(text: str, place: str, cutting: Cutting) -> Iterator[Passage]:
+    """The passages of a text that has a place in its file."""
+    pieces = list(cutting.pieces(text, markdown=False))
+    for start, piece in pieces:
+        within = f", characters {start + 1}-{start + len(piece)}" if len(pieces) > 1 else ""
+        yield Passage(piece, "", place + within)
 
 
 def _field_of(line: str, where: str, key: str, faults: list[Fault]) -> str | None:
@@ -170,5 +276,11 @@ def _sections(text: str) -> Callable[[int], str]:
     return lambda start: names[bisect_right(starts, start) - 1]
 
 
-Reader = Callable[[str, Path, Cutting, list[Fault]], Iterator[Passage]]
-FORMATS: dict[Format, Reader] = {"text": _plain, "markdown": _markdown, "html": _html, "jsonl": _jsonl}
+Reader = Callable[[str, Reading], Iterator[Passage]]
+FORMATS: dict[Format, Reader] = {
+    "text": _plain,
+    "markdown": _markdown,
+    "html": _html,
+    "jsonl": _jsonl,
+    "csv": _csv,
+}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault
 from selfinstruct.records import ACCEPTED, Record, Rejection
+from selfinstruct.sources.past_runs import read_table
 from selfinstruct.sources.row_faults import RowFaults
 from selfinstruct.sources.seed_columns import Mapped, mapped
 from selfinstruct.sources.seed_content import notes as content_notes
@@ -108,17 +109,20 @@ def load_seeds(
     faults: list[Fault],
     notes: list[str],
 ) -> Seeds | None:
-    """Read a seed file; every fault goes to `faults`, with its file and row.
+    """Read a seed file, or the records of a run; every fault goes to `faults`, with its place.
 
     Args:
-        config: the file, and which of its rows to take.
+        config: the file or the run, and which of its rows to take.
         schema: the JSON Schema of the seeds.
         validate: checks a seed; None if there is no check.
         project: the user's folder.
         faults: receives every fault found.
         notes: receives notes for the user on how the file was read.
     """
-    table = read_seed_file(config, project, faults)
+    if config.from_run:
+        table = read_table(config.from_run, config.from_stage, project, faults)
+    else:
+        table = read_seed_file(config, project, faults)
     if table is None:
         return None
     found: list[Fault] = []

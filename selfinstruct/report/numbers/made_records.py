@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from selfinstruct.journal import labelled_records
 from selfinstruct.records import Record
 from selfinstruct.report.numbers.fields import Texts
 from selfinstruct.report.numbers.measures import USUAL, Lengths
 from selfinstruct.report.numbers.scan import Scan
 from selfinstruct.report.numbers.tables import record_table
 from selfinstruct.report.numbers.value_counts import LONGEST, described
-from selfinstruct.run_folder import labelled_records
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from selfinstruct.journal.outline import OfStage, Outline, Pipeline
 from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record
-from selfinstruct.run_folder.outline import OfStage, Outline, Pipeline
 
 
 class Source(Protocol):
