@@ -10,7 +10,7 @@ put that token before a text themselves.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Fault, ModelError
 from selfinstruct.project import textfiles
 from selfinstruct.project.layout import find
-from selfinstruct.prompts.templates import TemplateFault, fill_in_chat
+from selfinstruct.prompts.templates import Prompt, TemplateFault, fill_in_chat
 from selfinstruct.records import Message, Request
 
 SERVER = "server"  # the value that takes the running server's
@@ -48,12 +48,22 @@ class ChatTemplate:
     text: str
     eos: str = ""
 
-    def completed(self, request: Request) -> Request:
+    def completed(self, request: Request, name: str = "") -> Request:
         """The request with one text instead of its messages; it also ends at the end of a turn.
 
+        Args:
+            request: the request.
+            name: the model's name, for messages.
+
         Raises:
-            TemplateFault: if the template cannot be filled in.
+            ModelError: if the template refuses the messages.
         """
+        try:
+            return self._completed(request)
+        except TemplateFault as error:
+            raise ModelError(f"{name}: {request.stage} request {request.number}: {error}") from error
+
+    def _completed(self, request: Request) -> Request:
         stops = [*(request.sampling.get("stop") or []), *self.ends]
         sampling = {**request.sampling, **({"stop": list(dict.fromkeys(stops))} if stops else {})}
         whole = replace(request, start="")
@@ -137,6 +147,33 @@ def faults_of(config: ModelConfig, project: Path, where: str) -> Iterator[Fault]
     yield from faults
     if template:
         yield from _untried(template, key)
+
+
+def refusals(prompts: Iterable[Prompt], config: ModelConfig, project: Path, where: str) -> Iterator[Fault]:
+    """The faults of prompts whose messages a model's chat template refuses, such as a system message.
+
+    Args:
+        prompts: the prompts of a stage.
+        config: the model's keys.
+        project: the user's folder.
+        where: the place of the prompts in the recipe.
+    """
+    try:
+        template = template_of(config, project) if config.mode == "completion" else None
+        if template is None or next(_untried(template, ""), None):
+            return
+    except ModelError:  # another fault, which is reported already
+        return
+    for prompt in prompts:
+        before = tuple(Message(turn.role, "text") for turn in prompt.before if not turn.talk)
+        system = None if prompt.system is None else "text"
+        try:
+            template.completed(Request("", 0, "text", system, before=before, opens=prompt.opens))
+        except ModelError as error:
+            key = f"{where}.variants.{prompt.name}" if prompt.name else where
+            what = f"the chat template of {config.name} refuses these messages: {error.__cause__}"
+            place = "system" if prompt.system is not None and prompt.place == "template" else prompt.place
+            yield Fault(f"{key}.{place}", what, "write the prompt without what it refuses")
 
 
 def from_server(api_base: str, name: str) -> ChatTemplate:

@@ -102,7 +102,7 @@ class LiteLLM:
     async def complete(self, requests: Sequence[Request]) -> list[Reply | None]:
         """See `Model`."""
         if self._template:
-            requests = [self._template.completed(request) for request in requests]
+            requests = [self._template.completed(request, self._config.name) for request in requests]
         first, several = requests[0], len(requests) > 1
         wrong = next(misplaced_parameters(first.sampling, "sampling"), None)
         if wrong:  # recipes are checked before; this is for requests from a plug-in

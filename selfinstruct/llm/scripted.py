@@ -106,7 +106,7 @@ class Scripted:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Reply:
-        prompt = text_of(self.template.completed(request) if self.template else request)
+        prompt = text_of(self.template.completed(request, self.name) if self.template else request)
         for_it = self._numbered.get((request.stage, request.number), [])
         for _, line in merge(for_it, self._others):
             if _fits(line, request, prompt):

@@ -204,7 +204,7 @@ class Prompt:
                 found += (Message(turn.role, _placed(turn, known)) for turn in turns[:-1])
                 found += _talk(known.get("messages", ()), swapped=turns[-1].role == "swapped")
                 continue
-            shown = [known] if number is None else _one_by_one(known)
+            shown = [known] if number is None else _one_by_one(known, turns[0].place)
             found += [Message(turn.role, _placed(turn, each)) for each in shown for turn in turns]
         last = Turn("assistant", self.start, self.start_place)
         return tuple(found), _placed(last, known).rstrip()
@@ -217,9 +217,11 @@ def _talk(messages: Iterable[Mapping[str, str]], swapped: bool) -> Iterator[Mess
         yield Message(role, one["content"])
 
 
-def _one_by_one(names: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _one_by_one(names: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
     """The names for the turns of each example."""
-    return [{**names, EXAMPLE: example} for example in names.get("examples", ())]
+    if "examples" not in names:
+        raise TemplateFault("only a stage of kind bootstrap draws examples", lacks=True, place=place)
+    return [{**names, EXAMPLE: example} for example in names["examples"]]
 
 
 def _placed(turn: Turn, names: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ from selfinstruct.stages import STAGES
 
 WRITTEN = ("run_dir", "scratch", "cache.path")  # keys of the files and folders that a run writes
 KEPT = ("conf", "recipes", "seeds")  # the folders with a project's own files
+# A model's keys may also be those of one stage, of a prompt's variant, or of a fallback.
+CHAT_TEMPLATES = r"(?:.*\.)?(?:model|fallbacks\.\d+)\.chat_template"
 REMEDY = "a recipe may only name files of its project; copy it there, or type the key yourself: {}=…"
 
 
@@ -107,7 +109,7 @@ def named() -> re.Pattern[str]:
         r"prompts\.(?:[^.]+\.)+parse": PARSERS,
         r"(?:.*\.)?options": MODELS,
     }
-    places = [*_fields(RecipeConfig)]
+    places = [*_fields(RecipeConfig), CHAT_TEMPLATES]
     for place, registry in options.items():
         places += [rf"{place}\.{name}" for name in sorted(registry.marked(OnDisk))]
     return re.compile(rf"(?:{'|'.join(places)})(?:\..+)?")

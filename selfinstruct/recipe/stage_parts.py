@@ -16,6 +16,7 @@ from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.each_turn import over_turns
+from selfinstruct.llm.chat_template import refusals
 from selfinstruct.llm.prefill import turn_faults
 from selfinstruct.prompts import templates as prompting
 from selfinstruct.prompts.templates import Prompt
@@ -98,7 +99,9 @@ class StageParts:
         for prompt in prompts:
             for asked in self._asked([prompt], (model, fallbacks), others):
                 self._styles([prompt], asked)
-                self.models.tell(list(turn_faults([prompt], asked, f"prompts.{self.name}")))
+                found = turn_faults([prompt], asked, f"prompts.{self.name}")
+                refused = refusals([prompt], asked, self.project, f"prompts.{self.name}")
+                self.models.tell([*found, *refused])
         prompts = [self._fitted(prompt, (model, fallbacks), others) for prompt in prompts]
         for key, known in prompting.unused(prompts).items():
             where, near = f"prompts.{self.name}.variables.{key}", unknown("variable", key, known)[1]

@@ -102,7 +102,7 @@ class FromPool(StageKind):
     def names(self, stage: Stage, rest: Rest) -> dict[str, Any]:
         """See `StageKind`."""
         made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
-        tasks = [seed.data for seed in rest.seeds.tasks] if rest.seeds else []
+        tasks = [seed.data for seed in rest.seeds.tasks] if rest.seeds and rest.config.mix.examples else []
         lines = {name: one.texts[0] for name, one in stage.lines.items()}
         return {"examples": [*tasks, made] if rest.config.mix.generated else tasks, **lines}
 

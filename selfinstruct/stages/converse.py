@@ -271,15 +271,18 @@ class Conversations:
         self._kind, self._size = kind, 2 * kind.turns
         rows = {number: row for number, row in run.rows().items() if kind.where.fits(row.data)}
         self.goal = len(rows)
-        self._held = {number: Held(row, self._given(row)) for number, row in sorted(rows.items())}
-        done = list(run.journal.records(stage.name))
-        self._judged = {record.parent for record in done}
-        self.patience = Patience(stage, run.journal, kind.patience, [one.request for one in done])
         stage.judge.learn_all(run.seeds)
-        stage.judge.learn_all(record for record in done if record.fate == ACCEPTED)
+        judged, ends = set(), []
+        for record in run.journal.records(stage.name):
+            judged.add(record.parent)
+            ends.append(record.request)
+            if record.fate == ACCEPTED:
+                stage.judge.learn(record)
+        self.patience = Patience(stage, run.journal, kind.patience, ends)
+        left = [(number, row) for number, row in sorted(rows.items()) if row.id not in judged]
+        self._held = {number: Held(row, self._given(row)) for number, row in left}
         self._continue()
-        self._unjudged = [number for number, one in self._held.items() if one.row.id not in self._judged]
-        self._unjudged.reverse()
+        self._unjudged = [*reversed(self._held)]
         self._to_take, self._to_send = self._places(), self._places()
         self._taking, self._sending = next(self._to_take, None), next(self._to_send, None)
 
@@ -394,9 +397,8 @@ class Conversations:
     def _places(self) -> Iterator[tuple[int, int]]:
         """Each record and place of a message, in the order in which they are asked and taken in."""
         windows: dict[int, list[int]] = {}
-        for number, one in self._held.items():
-            if one.row.id not in self._judged:
-                windows.setdefault((number - 1) // self._kind.window, []).append(number)
+        for number in self._held:
+            windows.setdefault((number - 1) // self._kind.window, []).append(number)
         places = range(self._kind.given + 1, self._size + 1)
         return chain.from_iterable(
             ((row, place) for place in places for row in rows) for rows in windows.values()
@@ -418,10 +420,8 @@ class Conversations:
         journal, name = self.run.journal, self.stage.name
         for number in sorted(journal.taken(name)):
             one = self._held.get(self._row(number))
-            if one is None or one.row.id in self._judged or one.over:
-                continue
-            reply = journal.reply(name, number)
-            if reply is not None:
+            reply = journal.reply(name, number) if one and not one.over else None
+            if one and reply:
                 self._read(one, number, reply)
 
 

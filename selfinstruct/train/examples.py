@@ -23,6 +23,7 @@ from selfinstruct.schema.validation import fields_of
 
 NAME = "examples"  # of the export, for its faults
 TRAIN = "train.jsonl"  # the file in the folder of the model
+TALK = "messages"  # the field of a conversation
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,15 @@ def write_examples(examples: Examples, folder: Path) -> None:
 
 def _export(run: OpenedRun, config: FinetuneConfig) -> Export:
     """The export in chat form, which checks the records' fields too."""
-    keys = ExportConfig.model_validate({"kind": "chat", "of": config.of, "where": config.where})
+    keys = {"kind": "chat", "of": config.of, "where": config.where}
     faults: list[Fault] = []
-    export = built(NAME, keys, [stage.name for stage in run.outline.makers], run.project, faults)
+    makers = [stage.name for stage in run.outline.makers]
+    export = built(NAME, ExportConfig.model_validate(keys), makers, run.project, faults)
     if export:
         sample = _sample(run, export.of)
+        if TALK in sample and "output" not in sample:  # conversations
+            talks = ExportConfig.model_validate({**keys, "messages": TALK})
+            export = built(NAME, talks, makers, run.project, faults) or export
         known = meanings(run.outline, export.of)
         export = fitted(NAME, export, {}, sample, known, dict.fromkeys(sample, ()), faults)
     if faults or export is None:

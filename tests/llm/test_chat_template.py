@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import yaml
 from conftest import Typed
 from server import COMPLETION, Asked, ModelServer, text
 from tiny_recipe import at, write_tiny
@@ -112,6 +113,34 @@ def test_faults_of_a_template(tmp_path: Path, keys: dict[str, Any], words: str) 
     faults = list(faults_of(model(**keys), tmp_path, "model"))
     assert [fault.where for fault in faults] == ["model.chat_template"]
     assert words in str(faults[0])
+
+
+def test_messages_that_a_template_refuses_are_a_fault(project: Path, typed: Typed) -> None:
+    """Such as a system message, before any request."""
+    write_tiny(project)
+    refusing = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('No system role') }}{% endif %}" + CHATML
+    )
+    (project / "mine.jinja").write_text(refusing)
+    words = ("check", "recipe=tiny", "model.mode=completion", "model.chat_template=mine.jinja")
+    assert typed(*words, "model.name=hosted_vllm/tiny", "model.api_base=http://127.0.0.1:1/v1")[0] == 0
+    status, _, err = typed(*words, "prompts.ideas.system=Be brief.")
+    assert status == 1
+    assert "prompts.ideas.system: the chat template of openai/tiny refuses these messages" in err
+    assert "No system role" in err
+
+
+def test_a_recipe_names_no_template_outside_of_its_project(project: Path, typed: Typed) -> None:
+    """Its text would be sent to the model; for one stage's model, a variant's or a fallback too."""
+    write_tiny(project)
+    for where in ("model", "pipeline.ideas.model", "prompts.ideas.variants.a.model"):
+        keys: dict[str, Any] = {"chat_template": "/etc/passwd"}
+        for part in reversed(where.split(".")):
+            keys = {part: keys}
+        (project / "recipes/bad.yaml").write_text(yaml.safe_dump({"defaults": ["tiny", "_self_"], **keys}))
+        status, _, err = typed("check", "recipe=bad")
+        assert status == 1
+        assert f"{where}.chat_template: /etc/passwd is outside of the project" in err
 
 
 def serving(answer: Callable[[str], dict[str, Any] | None]) -> ThreadingHTTPServer:

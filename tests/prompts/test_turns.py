@@ -13,7 +13,7 @@ from tiny_recipe import write_tiny
 from selfinstruct.config import PromptConfig
 from selfinstruct.errors import Fault
 from selfinstruct.prompts.asked import FilledPrompt, fixed_parts
-from selfinstruct.prompts.templates import Prompt, build, names_in
+from selfinstruct.prompts.templates import Prompt, TemplateFault, build, names_in
 from selfinstruct.records import Message, Request
 
 EXAMPLES = {"examples": {"user": "Do: {{ example.instruction }}", "assistant": "{{ example.output }}"}}
@@ -75,7 +75,7 @@ def test_what_all_requests_share() -> None:
         ([EXAMPLES], {}, "messages", "no message of the user"),
         ([{"role": "user"}], {}, "messages.0.content", "is missing"),
         ([{"content": "x"}], {}, "messages.0.role", "is missing"),
-        ([{**EXAMPLES, "role": "user"}, LAST], {}, "messages.0", "has examples and a message"),
+        ([{**EXAMPLES, "role": "user"}, LAST], {}, "messages.0", "and a message of its own"),
         ([LAST], {"template": "x"}, "template", "there are messages too"),
         ([LAST], {"opens": "user"}, "messages", "ends with a user's message"),
         ([{"role": "user", "content": "{% if %}"}], {}, "messages.0.content", "line 1"),
@@ -100,6 +100,17 @@ def test_a_name_that_does_not_exist_is_found_in_its_message(project: Path, typed
     assert status == 1
     assert "prompts.ideas.messages.0.examples.user: " in err
     assert "did you mean 'instruction'" in err
+
+
+def test_what_needs_examples_without_any_is_found(project: Path, typed: Typed) -> None:
+    """A template that shows the first of none, and messages for examples in a stage that draws none."""
+    write_tiny(project)
+    status, _, err = typed("check", "recipe=tiny", "mix.examples=0")
+    assert status == 1
+    assert "prompts.ideas.template" in err
+    (prompt,), _ = built([EXAMPLES, LAST])
+    with pytest.raises(TemplateFault, match="only a stage of kind bootstrap draws examples"):
+        prompt.turns({"instruction": "3"})
 
 
 def test_several_turns_need_a_chat(project: Path, typed: Typed) -> None:

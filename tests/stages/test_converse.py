@@ -302,6 +302,9 @@ def test_exports_have_all_turns(typed: Typed, project: Path) -> None:
         {"prompt": turns[:-1], "completion": turns[-1:]} for turns in messages
     ]
     assert '"formatting": "sharegpt"' in (folder / "dataset_info.json").read_text()
+    status, out, err = typed("finetune", "run", "train=files")
+    assert status == 0, out + err
+    assert [row["messages"] for row in lines(project / "run/model/train.jsonl")] == messages
 
 
 def test_the_plan_is_near_the_run(typed: Typed, project: Path) -> None:
