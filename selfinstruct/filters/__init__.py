@@ -112,6 +112,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.copied",
         "selfinstruct.filters.repeated",
         "selfinstruct.filters.decontaminate",
+        "selfinstruct.filters.limits",
     ),
     "filters",
     Filter,
