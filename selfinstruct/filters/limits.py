@@ -21,15 +21,16 @@ def keeps_limits(
     """Rejects an answer that breaks a limit of its instruction: words, sentences, items, a form, labels.
 
     If the words may limit something else (an input, a title), or if the answer can be counted in two ways and
-    one keeps the limit, the answer passes. "In 50 words" allows 20% more or less, "about 50 words" 40%; numbers
-    up to 20 without "about" are exact. docs/better-data.md says how often it is right.
+    one keeps the limit, the answer passes. "In 50 words" allows 20% more or less, "about 50 words" 40%;
+    numbers up to 20 without "about" are exact. docs/better-data.md says how often it is right.
 
     Args:
         field: the field of the answer.
         instruction: the field of the instruction.
         units: unit or form: whether it is checked; all are unless they are false here: words, characters,
             sentences, lines, paragraphs, items, labels, json, yaml, numbered, bullets, upper, lower.
-        language: the language of the instructions, as a BCP 47 tag: de, en, ja or zh; the recipe's by default.
+        language: the language of the instructions (de, en, ja or zh), as a BCP 47 tag; the recipe's by
+            default.
     """
     if re.split("[-_]", language)[0].lower() not in GRAMMARS:
         raise ValueError(f"knows the limits of {', '.join(sorted(GRAMMARS))}, not of {language!r}")

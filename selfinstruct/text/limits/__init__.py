@@ -1,4 +1,4 @@
-"""Limits that an instruction sets and a program can count: words, sentences, items, forms, labels. Usable alone.
+"""Limits that an instruction sets and a program can count: words, sentences, items, forms, labels.
 
 >>> [limit.words for limit in find("Explain rain to a child in at most two sentences.", "en")]
 ['in at most two sentences']
@@ -22,6 +22,7 @@ from selfinstruct.text.limits.labels import labels
 from selfinstruct.text.limits.quantities import items, quantities
 
 GRAMMARS: dict[str, Grammar] = {"en": en.GRAMMAR, "de": de.GRAMMAR, "ja": ja.GRAMMAR, "zh": zh.GRAMMAR}
+LISTS = ("numbered", "bullets")
 LONGEST = 4_000  # characters of an instruction that are searched
 
 
@@ -46,5 +47,5 @@ def _all(text: str, grammar: Grammar) -> Iterator[Limit]:
     yield from labels(text, grammar)
     for form, pattern in grammar.forms.items():
         found = pattern.search(bare)
-        if found and not grammar.not_form.search(bare):
+        if found and (form in LISTS or not grammar.not_form.search(bare)):
             yield Limit(form, words=found[0].strip())

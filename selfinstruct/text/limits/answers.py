@@ -18,8 +18,9 @@ COUNTS: Mapping[str, Callable[[str], Count | None]] = {
     "paragraphs": counts.paragraphs,
     "items": counts.items,
 }
+LETTERS = 4  # of a word that is more than an article
 SHOWN = 40  # characters of an answer in a reason
-LONGEST = 200_000  # characters of an answer that are counted
+LONGEST = 50_000  # characters of an answer that are counted
 _FENCED = re.compile(r"```[\w-]*\n(.*?)```", re.DOTALL)
 _EDGES = " \t\n\"'“”„‘’「」『』*_`()（）.!。！:：,、"
 
@@ -36,8 +37,8 @@ def broken(limit: Limit, answer: str) -> str | None:
 
 def _counted(limit: Limit, text: str) -> str | None:
     count = COUNTS[limit.unit](text)
-    if limit.unit == "sentences" and count and (listed := counts.items(text)):  # a list of sentences
-        count = Count(min(count.low, listed.low), max(count.high, listed.high))
+    if limit.unit == "sentences" and count and (listed := len(counts.marked_items(text))) > 1:
+        count = Count(min(count.low, listed), max(count.high, listed))  # a list of sentences
     if count is None or not _outside(limit, count):
         return None
     return f"the answer has {_number(count)} {limit.unit}"
@@ -62,10 +63,10 @@ def _number(count: Count) -> str:
 
 def _labels(limit: Limit, text: str) -> str | None:
     folded, some = text.casefold(), ", ".join(map(repr, limit.labels))
-    known = [label for label in limit.labels if _position(label, folded) is not None]
+    known = [label for label in limit.labels if _has(label, folded)]
     if folded.strip(_EDGES) in limit.labels:
         return None
-    if not known:
+    if not known and not any(_is_near(label, folded.strip(_EDGES)) for label in limit.labels):
         return f"the answer {text[:SHOWN]!r} has none of {some}"
     if limit.alone:
         return f"the answer {text[:SHOWN]!r} has more than one of {some}"
@@ -74,10 +75,21 @@ def _labels(limit: Limit, text: str) -> str | None:
     return None
 
 
-def _position(label: str, text: str) -> int | None:
-    spaced = label.isascii() or " " in label
-    found = re.search(rf"(?<!\w){re.escape(label)}" if spaced else re.escape(label), text)
-    return found.start() if found else None
+def _has(label: str, text: str) -> bool:
+    """Whether the text has the label, also with an ending after it."""
+    stem = label[:-1] if label.endswith("s") and len(label) > LETTERS else label
+    spaced = not counts.CJK.search(label)
+    return re.search(rf"(?<!\w){re.escape(stem)}" if spaced else re.escape(label), text) is not None
+
+
+def _is_near(label: str, text: str) -> bool:
+    """Whether the text is part of the label, or has a word of it: "fact" for "stating a fact"."""
+    if counts.CJK.search(label):
+        return text in label or (len(label) > 2 and label[:2] in text)
+    return (
+        any(len(word) >= LETTERS and _has(word, text) for word in label.split())
+        or f" {text} " in f" {label} "
+    )
 
 
 def _rest(text: str, labels: list[str]) -> str:
@@ -91,8 +103,10 @@ def _json(text: str) -> str | None:
     """JSON as the whole answer, in a fence, or from the first bracket to the last."""
     inner = _FENCED.search(text)
     body = (inner[1] if inner else text).strip()
-    cut = re.search(r"[\[{].*[\]}]", body, re.DOTALL)
-    for candidate in (body, *([cut[0]] if cut else [])):
+    starts = [place for mark in "[{" if (place := body.find(mark)) >= 0]
+    ends = max(body.rfind("]"), body.rfind("}")) + 1
+    cut = body[min(starts) : ends] if starts else ""
+    for candidate in (body, cut):
         try:
             json.loads(candidate)
         except RecursionError:

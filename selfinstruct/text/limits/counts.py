@@ -7,20 +7,26 @@ from typing import NamedTuple
 
 LINE = 60  # characters of a printed line, for a text without line breaks
 SHORT = 12  # words of a line that can be an item without a mark
+NEAR = 12  # characters beside the end of a sentence that say whether it is one
 PIECE = 4  # words of an item between commas
 PIECE_CHARACTERS = 14  # the same in scripts without spaces
 
 MARK = re.compile(
-    r"(?P<indent>[ \t]*)(?:(?P<number>[*_#]{0,4} ?\(?(?:\d{1,3}|[①-⑳])(?:[.)、:．）：](?!\d)|(?<=[①-⑳]))[*_]{0,2}"
+    r"(?P<indent>[ \t]*)"
+    r"(?:(?P<number>[*_#]{0,4} ?\(?(?:\d{1,3}|[①-⑳])(?:[.)、:．）：](?!\d)|(?<=[①-⑳]))[*_]{0,2}"
     r"|(?:[*_#]{0,4})(?:Step|Schritt|ステップ|步骤|第)\s?[\d一二三四五六七八九十]{1,3}[步点条项]?[:.：、)]?[*_]{0,2})"
     r"|(?P<bullet>[-•·‣▪◦–—]|\*(?!\*)|・|\(?[a-z][.)])(?=\s|[^\W\d_]))[ \t]*"
 )
 _INLINE = re.compile(r"(?:(?<=\s)|^)\(?(\d{1,2})[.)](?=\s)")
 _WORD = re.compile(r"[^\W_]")
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _ABBREVIATIONS = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|approx|Dr|Mr|Mrs|Ms|Prof|St|No|Inc|Ltd|Jr|Sr|U\.S|a\.m|p\.m|Fig|z\. ?B|d\. ?h|u\. ?a|usw|bzw|"
-    r"ca|Nr|evtl|ggf|inkl|Tel|Str|Abs|vgl|[A-Za-zÄÖÜ]|\d{1,2}))\.$"
+    r"(?:\b(?:e\.g|i\.e|etc|vs|approx|Dr|Mr|Mrs|Ms|Prof|St|No|Inc|Ltd|Jr|Sr|U\.S|a\.m|p\.m|Fig|"
+    r"z\. ?B|d\. ?h|u\. ?a|usw|bzw|ca|Nr|evtl|ggf|inkl|Tel|Str|Abs|vgl|[A-Za-zÄÖÜ]|\d{1,2}))\.$"
+)
+_AND = re.compile(r"(?i)\w\s+(?:and|und|or|oder|&)\s+\w|.(?:和|与|以及|と).")
+_QUOTED = re.compile(
+    r"「[^」]{0,400}」|『[^』]{0,400}』|“[^”]{0,400}”|„[^“”]{0,400}[“”]|\"[^\"]{0,400}\"|\([^)]{0,400}\)|（[^）]{0,400}）"
 )
 _STOP = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s|$)|[。！？!?…]+[」』”’）)]*")
 
@@ -42,7 +48,7 @@ def words(text: str) -> Count:
 def characters(text: str) -> Count:
     """Characters; without spaces and punctuation, or with them."""
     letters = [character for character in text if _WORD.match(character)]
-    if _CJK.search(text):  # a word or a number in Latin letters may be one
+    if CJK.search(text):  # a word or a number in Latin letters may be one
         shorter = len(re.sub(r"[A-Za-z0-9]+", "x", "".join(letters)))
         return Count(shorter, len("".join(text.split())))
     return Count(len(letters), len(text.strip()))
@@ -104,13 +110,16 @@ def _marked(marks: list[re.Match[str]]) -> Count:
         counts.add(len(marks) - 1)
     restarts = [place for place, mark in enumerate(outer) if re.match(r"\W*1\W", mark[0] + " ")]
     if len(restarts) > 1:  # several lists
-        counts |= {len(restarts), *(b - a for a, b in zip(restarts, [*restarts[1:], len(outer)], strict=True))}
+        counts |= {
+            len(restarts),
+            *(b - a for a, b in zip(restarts, [*restarts[1:], len(outer)], strict=True)),
+        }
     return Count(min(counts), max(counts))
 
 
 def _unmarked_items(rows: list[str]) -> Count | None:
     """Short lines, of which the first and the last may be remarks."""
-    if any(words(row).high > SHORT or (_CJK.search(row) and len(row) > 2 * PIECE_CHARACTERS) for row in rows):
+    if any(words(row).high > SHORT or (CJK.search(row) and len(row) > 2 * PIECE_CHARACTERS) for row in rows):
         return None
     remarks = rows[0].rstrip().endswith((":", "：")) + 0
     return Count(max(1, len(rows) - 1 - remarks), len(rows))
@@ -125,13 +134,14 @@ def _pieces(text: str) -> Count | None:
         return None
     if any(not _is_piece(piece) for piece in commas):
         return None
-    joined = sum(bool(re.search(r"(?i)\w\s+(?:and|und|or|oder|&)\s+\w|.(?:和|与|以及|と).", piece)) for piece in commas)
+    joined = sum(bool(_AND.search(piece)) for piece in commas)
     return Count(len(commas), len(commas) + joined)
 
 
 def _is_piece(piece: str) -> bool:
-    size = len(piece) if _CJK.search(piece) else len(piece.split())
-    return size <= (PIECE_CHARACTERS if _CJK.search(piece) else PIECE + 2 * bool(re.search(r"\b(?:and|und|or)\b", piece)))
+    if CJK.search(piece):
+        return len(piece) <= PIECE_CHARACTERS
+    return len(piece.split()) <= PIECE + 2 * bool(_AND.search(piece))
 
 
 def _unmarked(text: str) -> list[str]:
@@ -146,15 +156,16 @@ def _unmarked(text: str) -> list[str]:
 
 def _of_line(line: str) -> Count:
     low = high = end = 0
-    depth_free = _outside_quotes(line)
+    outside = _outside_quotes(line)
     for stop in _STOP.finditer(line):
-        after = line[stop.end() :].lstrip()
+        after = line[stop.end() : stop.end() + NEAR].lstrip()
         before = line[end : stop.end()]
         if not _WORD.search(before) or (after[:1].islower() and stop[0][0] != "。"):
             continue
         high, end = high + 1, stop.end()
-        doubtful = after and (_ABBREVIATIONS.search(line[: stop.start() + 1]) or stop[0][0] == "…" or stop[0].startswith("..."))
-        if not doubtful and stop.start() in depth_free and not (stop[0][-1] in "」』" and after):
+        near = line[max(0, stop.start() - NEAR) : stop.start() + 1]
+        doubtful = after and (_ABBREVIATIONS.search(near) or stop[0].startswith(("…", "...")))
+        if not doubtful and stop.start() in outside and not (stop[0][-1] in "」』" and after):
             low += 1
     if _WORD.search(line[end:]):
         high += 1
@@ -165,7 +176,7 @@ def _of_line(line: str) -> Count:
 def _outside_quotes(line: str) -> set[int]:
     """The places that are not inside quotation marks with more text after them."""
     inside: set[int] = set()
-    for found in re.finditer(r"「[^」]*」|『[^』]*』|“[^”]*”|„[^“”]*[“”]|\"[^\"]*\"|\([^)]*\)|（[^）]*）", line):
-        if line[found.end() :].strip(" .。"):
+    for found in _QUOTED.finditer(line):
+        if line[found.end() : found.end() + NEAR].strip(" .。"):
             inside.update(range(found.start(), found.end()))
     return set(range(len(line))) - inside

@@ -1,7 +1,5 @@
 """How German instructions set limits. A pattern that is missing goes where the others of its kind are."""
 
-# ruff: noqa: E501 (a table)
-
 from __future__ import annotations
 
 import re
@@ -23,7 +21,9 @@ _MEASURES = (
     r"kilogramm|gramm|liter|uhr|personen)"
 )
 _LABEL = r"[\"“„'‚]?(?:[A-Za-zÄÖÜäöüß0-9+/-]+)(?:[ -][A-Za-zÄÖÜäöüß0-9/'-]+){0,3}[\"”“'‘]?"
-_LABELS = rf"(?P<labels>{_LABEL}(?:\s*[,;/]\s*(?!(?:oder|und)\s){_LABEL}){{0,12}}\s*(?:,?\s*\boder\b|/)\s+{_LABEL})"
+_LABELS = (
+    rf"(?P<labels>{_LABEL}(?:\s*[,;/]\s*(?!(?:oder|und)\s){_LABEL}){{0,12}}\s*(?:,?\s*\boder\b|/)\s+{_LABEL})"
+)
 _LABELS_AND = (
     rf"(?P<labels>{_LABEL}(?:\s*[,;/]\s*(?!(?:oder|und)\s){_LABEL}){{1,12}}\s*(?:,?\s*\b(?:oder|und)\b)?\s+{_LABEL}"
     rf"|(?<=: ){_LABEL}(?:\s*[,;/|]\s*{_LABEL}){{1,12}})"
@@ -62,7 +62,9 @@ GRAMMAR = Grammar(
         rf"|\b{_WRITE}\b[^.!?]{{0,60}}\bein(?:e|en|em|er)?\s+(?:[\w'-]+,?\s+){{0,3}}[\w'-]+\s+(?:von|mit|aus))\s*$"
     ),
     tail=re.compile(r"(?!)"),
-    cut_to=re.compile(r"(?i)\b(?:kürz\w*|beschränk\w*|begrenz\w*|reduzier\w*|verkürz\w*)\b[^.!?]{0,60}\bauf\s*$"),
+    cut_to=re.compile(
+        r"(?i)\b(?:kürz\w*|beschränk\w*|begrenz\w*|reduzier\w*|verkürz\w*)\b[^.!?]{0,60}\bauf\s*$"
+    ),
     free=re.compile(
         r"(?i)(?:^|[,:(–-]|\b(?:in|mit|auf|aus|von|als|aber|und|schreib\w*|verfass\w*|verwende\w*|nutze\w*|hat|haben|"
         r"umfass\w*|enthalt\w*|enthält|ist|sein|soll|sollte|darf|muss|länge|text|zusammenfassung|antwort|geschichte|gedicht|"
@@ -88,7 +90,9 @@ GRAMMAR = Grammar(
         r"und\s+(?:nenn\w*|gib|geben|bilde\w*|füg\w*|schreib\w*|schließ\w*|eine?[nmrs]?|erklär\w*|zwei|drei|die|der|das|"
         r"warum|was|wie|sag\w*|zeig\w*|begründ\w*|list\w*|mach\w*))\b"
     ),
-    each=re.compile(r"(?i)\s*,?\s*(?:pro\s+\w+|je\s+\w+|für\s+jede\w*|jeweils)\b|.*\b(?:je|jeweils|jede[rsnm]?|pro)\b[^,]*$"),
+    each=re.compile(
+        r"(?i)\s*,?\s*(?:pro\s+\w+|je\s+\w+|für\s+jede\w*|jeweils)\b|.*\b(?:je|jeweils|jede[rsnm]?|pro)\b[^,]*$"
+    ),
     items=re.compile(
         rf"(?i)\b{_LIST}(?:\s+(?:mir|uns|bitte|dir|sie|dazu|die|insgesamt|nur|auf))*\s+"
         r"(?:(?:(?P<exactly>genau|exakt)|(?P<at_most>höchstens|maximal|bis\s+zu)|(?P<at_least>mindestens|wenigstens)"
@@ -119,13 +123,18 @@ GRAMMAR = Grammar(
         r"[\"'„“]*falsch\b": ("richtig", "wahr", "falsch"),
     },
     only=re.compile(r"(?i)\b(?:nur|lediglich|ausschließlich|sonst\s+nichts|ein(?:em|zigen)\s+wort)\b"),
+    coded=re.compile(r"(?i)\b\d\s+(?:für|wenn|falls)\b"),
     more=re.compile(
         r"(?i)\b(?:erklär\w*|begründ\w*|warum|weil|nenn\w*|und\s+(?:gib|sag|schreib|erläuter)\w*|erläuter\w*|beleg\w*|dann)\b"
     ),
     forms={
-        "json": re.compile(r"(?i)\b(?:als|im|in|ins|nach)\s+(?:\w+\s+){0,2}?(?:gültige[sn]?\s+)?JSON\b(?!-Schema|-Datei)"),
+        "json": re.compile(
+            r"(?i)\b(?:als|im|in|ins|nach)\s+(?:\w+\s+){0,2}?(?:gültige[sn]?\s+)?JSON\b(?!-Schema|-Datei)"
+        ),
         "yaml": re.compile(r"(?i)\b(?:als|im|in|ins|nach)\s+(?:\w+\s+){0,2}?YAML\b(?!-Datei)"),
-        "numbered": re.compile(r"(?i)\b(?:als|in)\s+(?:einer\s+)?nummerierten?\s+(?:liste|schritten|aufzählung)\b"),
+        "numbered": re.compile(
+            r"(?i)\b(?:als|in)\s+(?:einer\s+)?nummerierten?\s+(?:liste|schritten|aufzählung)\b"
+        ),
         "bullets": re.compile(
             r"(?i)\b(?:als|in|mit)\s+(?:(?!\w*fünf|drei|vier|zwei)\w+\s+)?(?:stichpunkten?|aufzählungspunkten|aufzählungsliste)\b"
         ),

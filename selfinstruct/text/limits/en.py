@@ -22,7 +22,9 @@ _MEASURES = (
     r"kilograms|grams|is|was|has|does|this|stars|thousand|hundred|million|options\s+above)"
 )
 _LABEL = r"[\"“'‘]?(?:[A-Za-z0-9+/-]+)(?:[ -][A-Za-z0-9/'-]+){0,3}[\"”'’]?"
-_LABELS = rf"(?P<labels>{_LABEL}(?:\s*[,;/]\s*(?!(?:or|and)\s){_LABEL}){{0,12}}\s*(?:,?\s*\bor\b|/)\s+{_LABEL})"
+_LABELS = (
+    rf"(?P<labels>{_LABEL}(?:\s*[,;/]\s*(?!(?:or|and)\s){_LABEL}){{0,12}}\s*(?:,?\s*\bor\b|/)\s+{_LABEL})"
+)
 _LABELS_AND = (
     rf"(?P<labels>{_LABEL}(?:\s*[,;/]\s*(?!(?:or|and)\s){_LABEL}){{1,12}}\s*(?:,?\s*\b(?:or|and)\b)?\s+{_LABEL}"
     rf"|(?<=: ){_LABEL}(?:\s*[,;/|]\s*{_LABEL}){{1,12}})"
@@ -37,7 +39,7 @@ GRAMMAR = Grammar(
         "sentences": r"sentences?\b",
         "lines": r"lines?\b(?!\s+(?:of\s+code|graph|chart|segment))",
         "paragraphs": r"(?:paragraphs?|stanzas?)\b",
-        "characters": r"characters?\b(?!\s+(?:from|in|who|are|of))",
+        "characters": r"characters?\b(?!\s+(?:from|in|who|are|of|traits?|names?|types?))",
         "items": r"(?:bullet\s+points|bullets|numbered\s+(?:points|steps|items)|points|steps|items)\b",
     },
     before={
@@ -92,10 +94,14 @@ GRAMMAR = Grammar(
     ),
     several=re.compile(
         r"(?i)\b(?:then|also|plus|followed\s+by|as\s+well\s+as|first|finally|afterwards|blank\s+line|end\s+with|ending\s+with|"
-        r"and\s+(?:add|give|list|name|write|suggest|end|close|mention|include|an?|the|one|two|three|what|why|how|whether|say|"
-        r"state|show|explain|provide|tell|describe|make|put|quote|numbered|its|their|mark))\b"
+        r"and\s+(?:add|give|list|name|write|suggest|end|close|mention|include|one|two|three|four|five|\d+|what|why|how|whether|"
+        r"say|state|show|explain|provide|tell|describe|make|put|quote|numbered|mark|(?:an?|the|its|their)\s+(?:\w+\s+){0,2}"
+        r"(?:example|body|title|headline|sentence|line|list|reason|summary|table|conclusion|question|note|closing|version|"
+        r"moral|hint|tip|explanation|slogan|quote|last|repaired|corrected))|b\))\b"
     ),
-    each=re.compile(r"(?i)\s*,?\s*(?:\(?each\b|apiece\b|per\s+\w+|every\b|for\s+each\b)|.*\b(?:each|every|per)\s+\w+[^,]*$"),
+    each=re.compile(
+        r"(?i)\s*,?\s*(?:\(?each\b|apiece\b|per\s+\w+|every\b|for\s+each\b)|.*\b(?:each|every|per)\s+\w+[^,]*$"
+    ),
     items=re.compile(
         rf"(?i)\b{_LIST}(?:\s+(?:me|us|down|up|out))?(?:\s+(?:the|a\s+list\s+of|just|only|a\s+set\s+of))?\s+"
         r"(?:(?:(?P<exactly>exactly)|(?P<at_most>at\s+most|no\s+more\s+than|up\s+to)|(?P<at_least>at\s+least)"
@@ -127,7 +133,12 @@ GRAMMAR = Grammar(
         r"(?i)\b(?:answer|reply|respond|say|output|return|write)\b(?:\s+\w+){0,3}?\s+(?:with\s+)?(?:only\s+|just\s+)?[\"'“(]*true[\"'”]*\s*"
         r"(?:/|or)\s*[\"'“]*false\b": ("true", "false"),
     },
-    only=re.compile(r"(?i)\b(?:only|just|nothing\s+else|nothing\s+but|alone|one\s+word|single\s+word|that\s+word)\b"),
+    only=re.compile(
+        r"(?i)\b(?:only|just|nothing\s+else|nothing\s+but|alone|one\s+word|single\s+word|that\s+word)\b"
+    ),
+    coded=re.compile(
+        r"(?i)\b(?:output|answer|use|write|respond|reply|return|with|and)\b[^.]{0,20}?[\"'“]?\b\d\b[\"'”]?\s+(?:for|if|when)\b"
+    ),
     more=re.compile(
         r"(?i)\b(?:explain|explanation|why|justif\w+|reason\w*|because|evidence|quote|and\s+(?:say|give|name|tell|state|"
         r"write|describe|list|correct|show)|followed|comment\w*|then)\b"
@@ -135,16 +146,20 @@ GRAMMAR = Grammar(
     forms={
         "json": re.compile(
             r"(?i)\b(?:as|in|into|to|with|return|output|reply|using)\s+(?:\w+\s+){0,2}?(?:valid\s+)?JSON\b"
-            r"(?!\s+(?:schema|file|parser|path|to\b|into\b|data\s+into|with|is\b|and\s+XML))"
+            r"(?!\s+(?:schema|file|parser|path|to\b|into\b|data\s+into|is\b|and\s+XML))"
         ),
         "yaml": re.compile(
             r"(?i)\b(?:as|in|into|to|return|output)\s+(?:\w+\s+){0,2}?(?:valid\s+)?YAML\b(?!\s+(?:files?|to|into)\b)"
         ),
-        "numbered": re.compile(r"(?i)\b(?:as|in|form\s+of)\s+(?:a\s+)?(?:short\s+)?numbered\s+(?:list|steps)\b"),
+        "numbered": re.compile(
+            r"(?i)\b(?:as|in|form\s+of)\s+(?:a\s+)?(?:short\s+)?numbered\s+(?:list|steps)\b"
+        ),
         "bullets": re.compile(
             r"(?i)\b(?:as|in|form\s+of|using)\s+(?:an?\s+)?(?:short\s+)?(?:bullet(?:ed)?[\s-]+(?:list|points)|bullets)\b"
         ),
-        "upper": re.compile(r"(?i)\b(?:in|to|into|using)\s+(?:all\s+)?(?:capital\s+letters|upper\s?-?case|caps|capitals)\b"),
+        "upper": re.compile(
+            r"(?i)\b(?:in|to|into|using)\s+(?:all\s+)?(?:capital\s+letters|upper\s?-?case|caps|capitals)\b"
+        ),
         "lower": re.compile(r"(?i)\b(?:in|to|into|using)\s+(?:all\s+)?lower\s?-?case\b"),
     },
     not_form=re.compile(
@@ -157,8 +172,12 @@ GRAMMAR = Grammar(
             r"(?i)\s+(?:from|that|which|with|starting|beginning|containing|in\s+the|of\s+the|related|associated|for|"
             r"meaning|rhyming|or\s+phrases|describing|ending|used|on\s+the|whose|to\s+describe|opposite|similar)\b"
         ),
-        "sentences": re.compile(r"(?i)\s+(?:from|of\s+the|in\s+the|below|above|given|provided|into|to\s+(?:form|make))\b"),
-        "lines": re.compile(r"(?i)\s+(?:from|of\s+(?:the|code|python|text)|in\s+the|below|above|given|that\s+follow|per)\b"),
+        "sentences": re.compile(
+            r"(?i)\s+(?:from|of\s+the|in\s+the|below|above|given|provided|into|to\s+(?:form|make))\b"
+        ),
+        "lines": re.compile(
+            r"(?i)\s+(?:from|of\s+(?:the|code|python|text)|in\s+the|below|above|given|that\s+follow|per)\b"
+        ),
         "paragraphs": re.compile(r"(?i)\s+(?:from|of\s+the|in\s+the|below|above|given)\b"),
         "items": re.compile(r"(?i)\s+(?:from|in\s+the|below|above|given|on\s+the|of\s+the|cost|were|are)\b"),
     },

@@ -64,6 +64,7 @@ class Grammar:
         each: words after the unit, or before the number, that give each item the limit.
         items: verb, number and noun of what is to be listed; groups before, a, b, after.
         label_lists: sentences that name the labels; group `labels`.
+        coded: words that ask for a code instead of the label ("output 1 for spam").
         label_joints: what separates labels.
         label_words: the most words of a label, or characters without spaces.
         yes_no: patterns for "answer yes or no", and the labels.
@@ -96,6 +97,7 @@ class Grammar:
     label_words: int
     yes_no: Mapping[str, tuple[str, ...]]
     only: re.Pattern[str]
+    coded: re.Pattern[str]
     more: re.Pattern[str]
     forms: Mapping[str, re.Pattern[str]]
     not_form: re.Pattern[str]

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from selfinstruct.text.limits.counts import CJK
 from selfinstruct.text.limits.grammar import Grammar, Limit
 
 MOST_LABELS = 12
 # Words that are no label alone, or that begin something else than a label.
-_NO_LABEL = re.compile(r"(?:not|no|none|nicht|kein|else|both|neither|so|more|less|否)$|(?:its|their|my|your|these|those|it|they)\b")
+_NO_LABEL = re.compile(
+    r"(?:not|no|none|nicht|kein|else|both|neither|so|more|less|否)$|[一二两三四五几](?=.)"
+    r"|(?:its|their|my|your|these|those|it|they)\b"
+)
 _MARKS = " \t\n\"'“”„‘’‚「」『』()（）.:;,、。"
 
 
@@ -29,13 +33,19 @@ def _yes_no(text: str, grammar: Grammar) -> Iterator[Limit]:
 
 
 def _named(text: str, grammar: Grammar) -> Iterator[Limit]:
+    end = 0
+    if grammar.coded.search(text):
+        return
     for pattern in grammar.label_lists:
         for found in pattern.finditer(text):
+            if found.start("labels") < end:
+                continue
             allowed = tuple(dict.fromkeys(_split(found["labels"], grammar)))
             fits = all(_short(label, grammar) and not _NO_LABEL.match(label) for label in allowed)
             if fits and 2 <= len(allowed) <= MOST_LABELS:
-                yield Limit("labels", words=found["labels"].strip(), labels=allowed, alone=_alone(text, grammar))
-                return
+                end = max(end, found.end("labels"))
+                words = found["labels"].strip()
+                yield Limit("labels", words=words, labels=allowed, alone=_alone(text, grammar))
 
 
 def _split(words: str, grammar: Grammar) -> list[str]:
@@ -50,8 +60,8 @@ def _without_article(label: str) -> str:
 
 
 def _short(label: str, grammar: Grammar) -> bool:
-    size = len(label.split()) if label.isascii() or " " in label else len(label)
-    return 0 < size <= max(grammar.label_words, 4) and (size <= grammar.label_words or not label.isascii())
+    size = len(label) if CJK.search(label) else len(label.split())
+    return 0 < size <= grammar.label_words
 
 
 def _alone(text: str, grammar: Grammar) -> bool:

@@ -1,6 +1,6 @@
 """Numbers in digits and in words, from 1 to a few thousand."""
 
-# ruff: noqa: E501 (a table)
+# ruff: noqa: E501, SIM905 (lists of words are read and changed more easily as text)
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _english() -> dict[str, int]:
 
 def _german() -> dict[str, int]:
     known = {word: number for number, word in enumerate(_DE_ONES, 1)}
-    known |= {word: 1 for word in ("eine", "einen", "einem", "einer", "einzigen", "einem einzigen")}
+    known |= dict.fromkeys(("eine", "einen", "einem", "einer", "einzigen", "einem einzigen"), 1)
     known |= {"zweien": 2, "dreien": 3, "ein dutzend": 12}
     for place, ten in enumerate(_DE_TENS):
         known[ten] = 20 + 10 * place
@@ -49,7 +49,9 @@ def words(known: dict[str, int]) -> str:
     return rf"(?<![\w.,])(?:{DIGITS}|(?i:{'|'.join(sorted(known, key=len, reverse=True))}))(?!\w)"
 
 
-CHINESE = rf"(?:(?<![\d.,第]){DIGITS}|(?<![第一二两三四五六七八九十百千])[一二两両三四五六七八九十百千]{{1,6}})"
+CHINESE = (
+    rf"(?:(?<![\d.,第]){DIGITS}|(?<![第一二两三四五六七八九十百千])[一二两両三四五六七八九十百千]{{1,6}})"
+)
 
 
 def english(text: str) -> int | None:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from selfinstruct.text.limits.counts import CJK
 from selfinstruct.text.limits.grammar import AT_MOST, Grammar, Limit, bounds, named, which
 
 AROUND = 90  # characters before and after a number that may say what it limits
 HIGHEST_ITEMS = 100
+FEWEST_CHARACTERS = 20  # fewer are people in a story, in languages with an alphabet
 _AGAIN = "_after"
 _ENDS = re.compile(r"[.!?。！？;\n](?=\s|$)|[。！？;；\n]")
 
@@ -27,7 +29,7 @@ def quantities(text: str, grammar: Grammar) -> Iterator[Limit]:
             kind = AT_MOST
         each = bool(grammar.each.search(before) or grammar.each.match(after))
         least, most = bounds(kind, first, second, unit)
-        if unit == "items" and first > HIGHEST_ITEMS:
+        if _is_odd(unit, first, found[0]):
             continue
         if not each and grammar.several.search(text[: found.start()] + text[found.end() :]):
             most = None
@@ -62,6 +64,12 @@ def _is_limit(unit: str, kind: str | None, before: str, after: str, grammar: Gra
     if kind is not None:
         return grammar.free is None or bool(grammar.free.search(before))
     return bool(grammar.lead.search(before) or grammar.cut_to.search(before) or grammar.tail.match(after))
+
+
+def _is_odd(unit: str, number: int, words: str) -> bool:
+    """Whether the number is of another kind: 8,000 steps, three characters of a novel, 写一段 ("some")."""
+    people = unit == "characters" and not CJK.search(words) and number < FEWEST_CHARACTERS
+    return people or (unit == "items" and number > HIGHEST_ITEMS) or words.startswith("一段")
 
 
 def _around(text: str, start: int, end: int) -> tuple[str, str]:
