@@ -114,6 +114,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.copied",
         "selfinstruct.filters.repeated",
         "selfinstruct.filters.decontaminate",
+        "selfinstruct.filters.agreement",
         "selfinstruct.filters.limits",
         "selfinstruct.filters.parses",
     ),

@@ -131,7 +131,7 @@ def _yaml(code: str) -> Wrong | None:
     if _TEMPLATE.search(code):
         return None
     try:
-        for _ in yaml.compose_all(code, Loader=yaml.SafeLoader):  # type: ignore[no-untyped-call]
+        for _ in yaml.compose_all(code, Loader=yaml.SafeLoader):
             pass
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
