@@ -30,7 +30,8 @@ SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
-OTHERS |= {"paper", "paper_classification"}
+OTHERS |= {"checked", "paper", "paper_classification"}
+AGREE = {"second_answer", "third_answer"}
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
 
@@ -48,7 +49,8 @@ def test_it_runs_to_its_end(typed: Typed, project: Path, name: str) -> None:
     summary = json.loads((project / "run/summary.json").read_text())
     assert summary["finished"] is True
     for stage in recipe.stages:
-        assert summary["stages"][stage.name]["accepted"] >= (1 if stage.kind.where else TARGET)
+        some = stage.kind.where or stage.name in AGREE  # the script's answers seldom agree
+        assert summary["stages"][stage.name]["accepted"] >= (1 if some else TARGET)
     for stage in recipe.makers:
         schema = recipe.config.schemas[stage.name]
         rows = lines(project / f"run/{stage.name}.jsonl")
