@@ -117,6 +117,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.agreement",
         "selfinstruct.filters.limits",
         "selfinstruct.filters.parses",
+        "selfinstruct.filters.missing_input",
     ),
     "filters",
     Filter,

@@ -34,7 +34,8 @@ def test_only_answers_that_agree_stay(typed: Typed, project: Path) -> None:
 
 def test_two_of_three_are_enough_if_the_recipe_says_so(typed: Typed, project: Path) -> None:
     """More records stay, and the share says which."""
-    ran(typed, "target=30", "filters.second_answer.agreement=null", "filters.third_answer.agreement.share=0.6")
+    two = ("filters.second_answer.agreement=null", "filters.third_answer.agreement.share=0.6")
+    ran(typed, "target=30", *two)
     shares = {row["agreement"] for row in lines(project / "run/instances.jsonl")}
     assert shares <= {0.667, 1.0}
 
