@@ -55,7 +55,7 @@ def agreement(
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for place, record in enumerate(records):
             groups[tuple(value(record, name) for name in same)].append(place)
-        rejections = {}
+        rejections: dict[int, Rejection] = {}
         for places in groups.values():
             rejections |= _sort(vote, [records[place] for place in places], places, field)
         return rejections
