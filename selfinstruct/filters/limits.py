@@ -8,6 +8,7 @@ from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.filters.patterns import value
 from selfinstruct.records import Record, Rejection
 from selfinstruct.text.limits import GRAMMARS, broken, find
+from selfinstruct.text.limits.counts import CJK
 
 
 @FILTERS.register
@@ -46,6 +47,45 @@ def keeps_limits(
     return Filter(each=each, fields=(field, instruction))
 
 
+@FILTERS.register
+def named_label(
+    *,
+    field: str = "output",
+    instruction: str = "instruction",
+    classification: str = "is_classification",
+    language: str = "en",
+) -> Filter:
+    """Rejects a classification record whose label is not in its instruction.
+
+    A yes or a no also passes for a question, and for "say whether". Strong models know labels that an
+    instruction does not name, such as the moods of a text; weak ones make up labels for tasks that have none.
+
+    Args:
+        field: the field of the label.
+        instruction: the field of the instruction.
+        classification: the field that says whether the record is a classification task; others pass.
+        language: the language of the instructions, as a BCP 47 tag; the recipe's by default.
+    """
+    grammar = GRAMMARS.get(re.split("[-_]", language)[0].lower(), GRAMMARS["en"])
+    verdicts = {word for words in grammar.yes_no.values() for word in words}
+
+    def each(record: Record) -> Rejection | None:
+        if record.data.get(classification) is not True:
+            return None
+        label = value(record, field).strip(" \t\n.。\"'“”「」").casefold()
+        text = value(record, instruction).casefold()
+        spaced = not CJK.search(label)
+        if re.search(rf"(?<!\w){re.escape(label)}(?!\w)" if spaced else re.escape(label), text):
+            return None
+        if label in verdicts and _WHETHER.search(text):
+            return None
+        return Rejection(f"the label {value(record, field)[:60]!r} is not in the {instruction}")
+
+    return Filter(each=each, fields=(field, instruction, classification))
+
+
+# A question, or words that ask for a yes or a no.
+_WHETHER = re.compile(r"[?？]|\b(?:if|whether|ob)\b|true|false|か(?:どうか|。|$)|是否|吗|正しい|对错")
 UNITS = (
     "words characters sentences lines paragraphs items labels json yaml numbered bullets upper lower".split()  # noqa: SIM905
 )

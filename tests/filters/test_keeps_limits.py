@@ -157,3 +157,37 @@ def test_in_a_recipe(typed: Typed) -> None:
     """`check` accepts it, and knows the language from the seeds."""
     status, out, _ = typed("check", "recipe=german", "model=scripted", "+filters.instances.keeps_limits={}")
     assert (status, "keeps_limits" in out) == (0, True)
+
+
+LABELS = [
+    ("Is the text a poem or a report?", "Poem", True),
+    ("Is the text a poem or a report?", "Not enough information", False),
+    ("Is 51 a prime number?", "No", True),
+    ("Decide whether the number is even.", "true", True),
+    ("Describe how a kettle works.", "Kettle", True),
+    ("Describe how a kettle works.", "Positive", False),
+    ("Tell the animal's class.", "yes", False),
+]
+
+
+@pytest.mark.parametrize(("instruction", "output", "passes"), LABELS)
+def test_a_label_is_one_that_the_instruction_names(instruction: str, output: str, passes: bool) -> None:
+    """Or a yes or a no, if it asks whether something is so."""
+    check = FILTERS.factory("named_label")()
+    data = {"instruction": instruction, "output": output, "is_classification": True}
+    assert check.each
+    assert (check.each(Record("a-000001-0", "a", 1, 0, data)) is None) is passes
+    assert check.each(Record("a-000001-0", "a", 1, 0, {**data, "is_classification": False})) is None
+
+
+def test_nearly_all_labels_of_our_seed_tasks_pass() -> None:
+    """All but two of over two hundred."""
+    said, total = 0, 0
+    for language, task in seeds():
+        check = FILTERS.factory("named_label")(language=language)
+        for instance in task["instances"] if task.get("is_classification") else ():
+            assert check.each
+            record = Record("a-000001-0", "a", 1, 0, {**task, "output": instance["output"]})
+            total, said = total + 1, said + bool(check.each(record))
+    assert total > 200
+    assert said <= 2

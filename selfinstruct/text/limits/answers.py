@@ -41,7 +41,7 @@ def _counted(limit: Limit, text: str) -> str | None:
         count = Count(min(count.low, listed), max(count.high, listed))  # a list of sentences
     if count is None or not _outside(limit, count):
         return None
-    return f"the answer has {_number(count)} {limit.unit}"
+    return f"the answer has {_number(count, limit.unit)}"
 
 
 def _each(limit: Limit, text: str) -> str | None:
@@ -49,7 +49,7 @@ def _each(limit: Limit, text: str) -> str | None:
     for item in counts.marked_items(text):
         count = COUNTS[limit.unit](item) if limit.unit in ("words", "characters", "sentences") else None
         if count and limit.most is not None and count.low > limit.most:
-            return f"the item {item[:SHOWN]!r} has {_number(count)} {limit.unit}"
+            return f"the item {item[:SHOWN]!r} has {_number(count, limit.unit)}"
     return None
 
 
@@ -57,8 +57,10 @@ def _outside(limit: Limit, count: Count) -> bool:
     return count.high < limit.least or (limit.most is not None and count.low > limit.most)
 
 
-def _number(count: Count) -> str:
-    return str(count.low) if count.low == count.high else f"{count.low} to {count.high}"
+def _number(count: Count, unit: str) -> str:
+    if count.low == count.high:
+        return f"{count.low} {unit[:-1] if count.low == 1 else unit}"
+    return f"{count.low} to {count.high} {unit}"
 
 
 def _labels(limit: Limit, text: str) -> str | None:
