@@ -73,6 +73,7 @@ class Filter:
         tells: the details that it keeps with a record that passes, and the meaning of each; an export may
             have them as columns.
         tells_with: the option that must be set for these details, if it is not set; None if they are kept.
+        note: what a user should know about it before a run, for the plan; the end of a sentence about it.
         kind: the name of its factory, which a recipe may give another name; set when a recipe is built.
     """
 
@@ -90,6 +91,7 @@ class Filter:
     fields: tuple[str, ...] = ()
     tells: Mapping[str, str] = field(default_factory=dict)
     tells_with: str | None = None
+    note: str = ""
     kind: str = ""
 
 
@@ -113,6 +115,10 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.copied",
         "selfinstruct.filters.repeated",
         "selfinstruct.filters.decontaminate",
+        "selfinstruct.filters.agreement",
+        "selfinstruct.filters.limits",
+        "selfinstruct.filters.parses",
+        "selfinstruct.filters.missing_input",
     ),
     "filters",
     Filter,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from selfinstruct.journal.outline import OfStage, Outline, Pipeline
-from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record
+from selfinstruct.records import ACCEPTED, KEPT, MENDED, OTHERWISE, REJECTED, Record
 
 
 class Source(Protocol):
@@ -67,6 +67,8 @@ def _rows(
                 found.pop(number, None)
             elif number in found and verdict.fate in (ACCEPTED, REJECTED):
                 found[number].data.update(verdict.data if otherwise is None else otherwise)
+                if verdict.fate == ACCEPTED:
+                    found[number].detail.update(_told(verdict))
     return found
 
 
@@ -90,6 +92,11 @@ def rejected_row(record: Record) -> dict[str, Any]:
         "parent": record.parent,
         "record": record.data,
     }
+
+
+def _told(verdict: Record) -> dict[str, Any]:
+    """What the checks of a label stage keep with a record, such as the share of the answers that agree."""
+    return {name: value for name, value in verdict.detail.items() if name not in (MENDED, OTHERWISE, KEPT)}
 
 
 def _following(stage: OfStage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:

@@ -80,6 +80,7 @@ def _stage(recipe: Recipe, stage: Stage) -> list[str]:
         f"  filters  {filters}",
         *_filters_models(stage),
         *(f"           {name} {check.loaded.note}" for name, check in stage.judge.checks if check.loaded),
+        *(f"           {name} {check.note}" for name, check in stage.judge.checks if check.note),
         *(f"  {remark}" for remark in stage.kind.remarks(stage)),
     ]
 

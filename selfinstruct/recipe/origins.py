@@ -61,4 +61,5 @@ def _line(stages: Sequence[Stage], of: str) -> Iterator[Stage]:
     by_name, name = {stage.name: stage for stage in stages}, of
     while name in by_name:
         yield by_name[name]
+        yield from (stage for stage in stages if stage.labels and stage.of == name)
         name = by_name[name].of or ""

@@ -30,15 +30,14 @@ SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
-OTHERS |= {"conversations", "grounded_conversations", "magpie", "paper", "paper_classification", "translate"}
-BY_RULES = {
-    "grounded",
-    "grounded_conversations",
-    "magpie",
-}  # answered by the rules of conf/model/scripted.yaml
+OTHERS |= {"checked", "conversations", "grounded_conversations", "magpie", "paper", "paper_classification"}
+OTHERS |= {"translate"}
+BY_RULES = {"grounded", "grounded_conversations", "magpie"}  # answered by conf/model/scripted.yaml
 COMPLETES = {"magpie"}  # it has a chat template of its own
+AGREE = {"second_answer", "third_answer"}
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
+ONE_MODEL |= {"checked": ("filters.instances.named_label=null",)}  # the script's labels are in no instruction
 
 every = pytest.mark.parametrize("name", RECIPES)
 
@@ -55,7 +54,8 @@ def test_it_runs_to_its_end(typed: Typed, project: Path, name: str) -> None:
     summary = json.loads((project / "run/summary.json").read_text())
     assert summary["finished"] is True
     for stage in recipe.stages:
-        assert summary["stages"][stage.name]["accepted"] >= (1 if stage.kind.where else TARGET)
+        some = stage.kind.where or stage.name in AGREE  # the script's answers seldom agree
+        assert summary["stages"][stage.name]["accepted"] >= (1 if some else TARGET)
     for stage in recipe.makers:
         schema = recipe.config.schemas[stage.name]
         rows = lines(project / f"run/{stage.name}.jsonl")
