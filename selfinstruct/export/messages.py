@@ -88,8 +88,8 @@ def trl(*, user: str = USER, output: str = "output", system: str = "") -> Export
     """
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-        asked, answer = _asked(user, data), data.get(output)
-        prompt = MESSAGES.list(_filled(system, data), asked)
+        asked, answer = user_text(user, data), data.get(output)
+        prompt = MESSAGES.list(system_text(system, data), asked)
         return {"prompt": prompt, "completion": MESSAGES.list(None, None, answer)}
 
     *_, asks, answers = MESSAGES.roles
@@ -99,12 +99,12 @@ def trl(*, user: str = USER, output: str = "output", system: str = "") -> Export
         "required": ["prompt", "completion"],
         "additionalProperties": False,
     }
-    return Export(convert, schema, (output,), _templates(user, system), draws=False)
+    return Export(convert, schema, (output,), templates_of(user, system), draws=False)
 
 
 def _conversation(name: str, turns: Turns, user: str, output: str, system: str) -> Export:
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-        return {name: turns.list(_filled(system, data), _asked(user, data), data.get(output))}
+        return {name: turns.list(system_text(system, data), user_text(user, data), data.get(output))}
 
     schema = {
         "type": "object",
@@ -112,7 +112,7 @@ def _conversation(name: str, turns: Turns, user: str, output: str, system: str) 
         "required": [name],
         "additionalProperties": False,
     }
-    templates = _templates(user, system)
+    templates = templates_of(user, system)
     return Export(convert, schema, (output,), templates, draws=False, trainers=trainers(name, turns))
 
 
@@ -137,15 +137,17 @@ def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
     }
 
 
-def _templates(user: str, system: str) -> tuple[str, ...]:
+def templates_of(user: str, system: str) -> tuple[str, ...]:
+    """The templates that a format fills in."""
     return (user, system) if system else (user,)
 
 
-def _filled(system: str, data: dict[str, Any]) -> str | None:
+def system_text(system: str, data: dict[str, Any]) -> str | None:
+    """The system message; None if there is none."""
     return render(system, {"input": "", **data}) if system else None
 
 
-def _asked(user: str, data: dict[str, Any]) -> str | None:
+def user_text(user: str, data: dict[str, Any]) -> str | None:
     """The user's text; None for a seed that lacks a field of it: the schema reports which turn is missing."""
     instruction, input = data.get("instruction"), data.get("input", "")
     if user == USER and isinstance(instruction, str) and isinstance(input, str):

@@ -30,9 +30,10 @@ SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
-OTHERS |= {"paper", "paper_classification"}
+OTHERS |= {"paper", "paper_classification", "preferences", "preferences_pairwise"}
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
+ONE_MODEL["preferences_pairwise"] = ("pipeline.preferred.length_bias=null",)
 
 every = pytest.mark.parametrize("name", RECIPES)
 
