@@ -44,8 +44,9 @@ def ratings(
         raise ValueError(
             f"criteria: {taken[0]!r} is the name of another field; give the criterion another name"
         )
-    fields = {reason_field: JsonField(key=reason, default="")} if reason else {}
-    fields |= {name: JsonField(default=otherwise, scale=scale, otherwise=otherwise) for name in names}
+    given: dict[str, Any] = {reason_field: {"key": reason, "default": ""}} if reason else {}
+    given |= {name: {"default": otherwise, "scale": scale, "otherwise": otherwise} for name in names}
+    fields = {name: JsonField.model_validate(keys) for name, keys in given.items()}
     inner = json(fields=fields, single=True, when_refused="otherwise", when_unreadable="otherwise")
 
     def rated(data: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class StageParts:
 
     def source(self, of: str | None) -> str | None:
         """The stage whose records this one works on: the named one, or the nearest before it."""
-        of = of or next(reversed(self.makers), None)
+        of = of or next(reversed(list(self.makers)), None)
         if of in self.makers:
             return of
         what = f"no stage {of!r} makes records before this one" if of else "no stage before it makes records"

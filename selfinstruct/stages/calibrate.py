@@ -64,7 +64,13 @@ class Calibrate(StageKind):
         """See `StageKind`; the judge's score must be a number in all records."""
         where = f"pipeline.{stage.name}.judge"
         scores = numbers.faults(where, self.judge, rest.fields, rest.unsure, rest.config.schemas)
-        return [*super().faults(stage, rest), *scores]
+        found = [*super().faults(stage, rest), *scores]
+        for name in self.people:
+            if name in rest.fields and written(rest.fields[name].value) is None:
+                what = f"{name!r} of the first record of {stage.of} is not a number"
+                remedy = "name the fields with the scores that people gave, as numbers"
+                found.append(Fault(f"pipeline.{stage.name}.people", what, remedy))
+        return found
 
     def does(self, stage: Stage, target: int) -> str:
         """See `StageKind`."""
@@ -93,7 +99,7 @@ class Calibrate(StageKind):
 
     def _scores(self, record: Record) -> tuple[float | None, float | None]:
         """The score of the judge, and the mean of the people's; None for a score that is missing."""
-        given = [score for name in self.people if (score := number(record.data.get(name))) is not None]
+        given = [score for name in self.people if (score := written(record.data.get(name))) is not None]
         return number(record.data.get(self.judge)), fmean(given) if given else None
 
     def _pairs(self, records: Any) -> list[tuple[float, float]]:
@@ -103,6 +109,16 @@ class Calibrate(StageKind):
     def figures(self, stage: Stage, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
         """See `StageKind`."""
         return figures(self._pairs(records.get(stage.of or "", ())))
+
+
+def written(value: Any) -> float | None:
+    """A number, or one that is written as text, as files have it; None if it is neither."""
+    if not isinstance(value, str):
+        return number(value)
+    try:
+        return number(float(value))
+    except ValueError:
+        return None
 
 
 def figures(pairs: Pairs) -> dict[str, Any]:

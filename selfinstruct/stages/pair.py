@@ -220,7 +220,8 @@ class Pair(StageKind):
         different = list({self._text(one): one for one in reversed(answers)}.values())[::-1]
         if len(different) < 2:
             return self._too_few(answers)
-        return _Two(*stream(run.seed, stage.name, place).sample(different, 2))
+        first, second = stream(run.seed, stage.name, place).sample(different, 2)
+        return _Two(first, second)
 
     def _best(self, answers: Sequence[Record], tally: Tally) -> _Two | Found:
         """The best pair that the limits allow, or the check that rejects the record, with the reason."""
