@@ -9,26 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from selfinstruct.config import Machine
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.records import Record, Rejection, stream
+from selfinstruct.records import Record, stream
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, lengths, numbers
+from selfinstruct.stages.choosing import MARGIN, Answer, Two, answer, best, drawn
 from selfinstruct.stages.fields import Sample
 from selfinstruct.stages.forecast import Known
 from selfinstruct.stages.kind import Parts, Rest, samples
 from selfinstruct.stages.lengths import CHOSEN, LENGTH_BIAS, REJECTED, Bound, Tally
-from selfinstruct.stages.numbers import number
 from selfinstruct.stages.ranges import Range, exactly
 from selfinstruct.stages.unasked import Unasked
 
-# The checks that reject a record without a pair.
-ONE_ANSWER, UNSCORED, IDENTICAL, MARGIN = "one_answer", "unscored", "identical_answers", "margin"
-Found = tuple[str, Rejection]  # a check that rejects a record, and the reason
 FIRST, SECOND = "first", "second"
 
 
@@ -77,15 +73,6 @@ def pair(
     )
 
 
-@dataclass(frozen=True)
-class _Two:
-    """Two answers: the better one and the worse one, and how much better."""
-
-    chosen: Record
-    rejected: Record
-    gap: float = 0.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Pair(StageKind):
     """The kind `pair`; its records are children of the records that were answered.
@@ -103,22 +90,25 @@ class Pair(StageKind):
 
     def build(self, parts: Parts) -> Stage | None:
         """See `StageKind`; the stage works on the records that were answered."""
-        where, there = f"pipeline.{parts.name}.of", [parts.source(of) for of in self.answers]
-        if not there:
-            parts.faults.append(Fault(where, "names no stage", "name the stages with the answers"))
-        known = [of for of in there if of]
+        known = [of for of in map(parts.source, self.answers) if of]
         parents = {of: parts.parent(of) for of in known}
-        for of, parent in parents.items():
-            if parent is None:
-                what = f"the records of {of} are not made from another stage's, so they answer nothing"
-                parts.faults.append(Fault(where, what, "name a stage of kind expand"))
-        if len(set(parents.values())) > 1:
-            told = ", ".join(f"{of} of {parent}" for of, parent in parents.items())
-            what = f"the answers are not to the same records: {told}"
-            parts.faults.append(Fault(where, what, "name stages with the same `of`"))
+        parts.faults += self._of_parents(f"pipeline.{parts.name}.of", parents)
         first = next(filter(None, parents.values()), None)
         stage = parts.unasked(replace(self, answers=tuple(known)), first)
         return stage if first else None
+
+    def _of_parents(self, where: str, parents: Mapping[str, str | None]) -> Iterator[Fault]:
+        """Faults for stages whose records answer nothing, or not the same records."""
+        if not self.answers:
+            yield Fault(where, "names no stage", "name the stages with the answers")
+        for of, parent in parents.items():
+            if parent is None:
+                what = f"the records of {of} are not made from another stage's, so they answer nothing"
+                yield Fault(where, what, "name a stage of kind expand")
+        if len(set(parents.values())) > 1:
+            told = ", ".join(f"{of} of {parent}" for of, parent in parents.items())
+            what = f"the answers are not to the same records: {told}"
+            yield Fault(where, what, "name stages with the same `of`")
 
     @property
     def _sides(self) -> tuple[str, str]:
@@ -156,12 +146,10 @@ class Pair(StageKind):
         among = f"among its {' and '.join(self.stages)}, without a model"
         if not self.by:
             return f"draws two different answers to each of {stage.of} to compare, {among}"
-        bias = (
-            "" if self.length_bias is None else f", at most {self.length_bias:.0%} with a longer chosen one"
-        )
-        return (
-            f"pairs two answers to each of {stage.of} whose {self.by} is {self.margin:g} apart{bias}, {among}"
-        )
+        apart = f"whose {self.by} is {self.margin:g} apart"
+        if self.length_bias is not None:
+            apart += f", at most {self.length_bias:.0%} with a longer chosen one"
+        return f"pairs two answers to each of {stage.of} {apart}, {among}"
 
     def made_of(self, known: Known) -> Range:
         """See `StageKind`."""
@@ -181,83 +169,39 @@ class Pair(StageKind):
         answers = self._answers(run)
         before = {record.request: record for record in run.journal.records(stage.name)}
         for place, row in run.rows().items():
-            record = before.get(place) or self._paired(stage, run, place, row, answers.get(row.id, []), tally)
+            known, found = before.get(place), answers.get(row.id, [])
+            record = known or self._paired(stage, run.seed, place, row, found, tally)
             yield record  # it gets its fate before the next one is made
             tally.count(record)
 
-    def _answers(self, run: StageContext) -> dict[str, list[Record]]:
+    def _answers(self, run: StageContext) -> dict[str, list[Answer]]:
         """The answers to each record, by its id, in the order of the stages and of the requests."""
-        found: dict[str, list[Record]] = {}
+        found: dict[str, list[Answer]] = {}
         for name in self.stages:
-            for answer in run.rows_of(name).values():
-                found.setdefault(answer.parent or "", []).append(answer)
+            for record in run.rows_of(name).values():
+                found.setdefault(record.parent or "", []).append(answer(record, self.field, self.by))
         return found
 
     def _paired(
-        self,
-        stage: Stage,
-        run: StageContext,
-        place: int,
-        row: Record,
-        answers: Sequence[Record],
-        tally: Tally,
+        self, stage: Stage, seed: int, place: int, row: Record, answers: Sequence[Answer], tally: Tally
     ) -> Record:
-        found = self._best(answers, tally) if self.by else self._drawn(stage, run, place, answers)
-        if isinstance(found, _Two):
-            return stage.record(place, 0, {**row.data, **self._fields(found)}, row)
+        if self.by:
+            found = best(answers, self.by, self.margin, tally)
+        else:
+            found = drawn(answers, stream(seed, stage.name, place))
         record = stage.record(place, 0, dict(row.data), row)
-        record.reject(*found)
+        if isinstance(found, Two):
+            record.data |= self._fields(found)
+        else:
+            record.reject(*found)
         return record
 
-    def _fields(self, two: _Two) -> dict[str, Any]:
-        sides = dict(zip(self._sides, (two.chosen, two.rejected), strict=True))
-        fields = {side: one.data[self.field] for side, one in sides.items()}
+    def _fields(self, two: Two) -> dict[str, Any]:
+        sides = dict(zip(self._sides, (two.first, two.second), strict=True))
+        fields: dict[str, Any] = {side: one.record.data.get(self.field, "") for side, one in sides.items()}
         if self.by:
-            fields |= {f"{side}_score": one.data[self.by] for side, one in sides.items()}
-        return {**fields, **{f"{side}_id": one.id for side, one in sides.items()}}
-
-    def _drawn(self, stage: Stage, run: StageContext, place: int, answers: Sequence[Record]) -> _Two | Found:
-        different = list({self._text(one): one for one in reversed(answers)}.values())[::-1]
-        if len(different) < 2:
-            return self._too_few(answers)
-        first, second = stream(run.seed, stage.name, place).sample(different, 2)
-        return _Two(first, second)
-
-    def _best(self, answers: Sequence[Record], tally: Tally) -> _Two | Found:
-        """The best pair that the limits allow, or the check that rejects the record, with the reason."""
-        if len({self._text(one) for one in answers}) < 2:
-            return self._too_few(answers)
-        scores = {
-            one.id: score for one in answers if (score := number(one.data.get(self.by or ""))) is not None
-        }
-        if len(scores) < 2:
-            what = f"{len(answers) - len(scores)} of its {len(answers)} answers have no number in {self.by}"
-            return UNSCORED, Rejection(f"{what}, so there are no two to compare")
-        scored = [one for one in answers if one.id in scores]
-        pairs = [_Two(*two, scores[two[0].id] - scores[two[1].id]) for two in permutations(scored, 2)]
-        pairs = [two for two in pairs if self._text(two.chosen) != self._text(two.rejected)]
-        apart = sorted((two for two in pairs if two.gap >= self.margin), key=self._place)
-        if not pairs:
-            return self._too_few(scored)
-        if not apart:
-            gap = max(two.gap for two in pairs)
-            what = f"the scores of its different answers are {gap:g} apart at most, less than {self.margin:g}"
-            return MARGIN, Rejection(what, {"score": gap})
-        allowed = [two for two in apart if tally.allows(self._text(two.chosen), self._text(two.rejected))]
-        return allowed[0] if allowed else (LENGTH_BIAS, tally.rejection)
-
-    def _place(self, two: _Two) -> tuple[float, int]:
-        """Pairs further apart come first, then those with similar lengths; sorting is stable."""
-        return -two.gap, abs(len(self._text(two.chosen)) - len(self._text(two.rejected)))
-
-    def _text(self, answer: Record) -> str:
-        return str(answer.data.get(self.field, "")).strip()
-
-    def _too_few(self, answers: Sequence[Record]) -> Found:
-        if len(answers) < 2:
-            there = "only one accepted answer" if answers else "no accepted answer"
-            return ONE_ANSWER, Rejection(f"it has {there}, and a pair needs two")
-        return IDENTICAL, Rejection(f"its {len(answers)} answers are all the same")
+            fields |= {f"{side}_score": one.score for side, one in sides.items()}
+        return {**fields, **{f"{side}_id": one.record.id for side, one in sides.items()}}
 
     def flawed(self, rejected: Mapping[str, int]) -> dict[str, int]:
         """See `StageKind`; nothing is wrong with a record whose answers are equally good."""

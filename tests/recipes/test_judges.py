@@ -160,7 +160,7 @@ def test_three_judgements(typed: Typed, project: Path, rule: str, expected: Any)
 
 
 @pytest.mark.parametrize(
-    ("rule", "found"), [("deviation", [0.471405, 1.414214]), ("agreement", [2 / 3, 2 / 3])]
+    ("rule", "found"), [("deviation", [0.471405, 1.414214, 0]), ("agreement", [2 / 3, 2 / 3, 2 / 3])]
 )
 def test_how_far_judges_differ(typed: Typed, project: Path, rule: str, found: list[float]) -> None:
     """As a standard deviation, or as the share that has the commonest score."""
@@ -168,11 +168,12 @@ def test_how_far_judges_differ(typed: Typed, project: Path, rule: str, found: li
     replies = [
         {"stage": "judge", "number": 1, "reply": '{"score": 5}'},
         {"stage": "judge_b", "number": 2, "reply": '{"score": 1}'},
+        {"stage": "judge_c", "number": 3, "reply": "I don't know."},
     ]
     (project / "panel.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in replies), encoding="utf-8")
     write(project, ["panel"], rules)
     done(typed, "model.options.replies=panel.jsonl", f"pipeline.spread.rule={rule}")
-    first = lines(project / "run/instances.jsonl")[:2]
+    first = lines(project / "run/instances.jsonl")[:3]
     assert [one["spread"] for one in first] == pytest.approx(found, abs=1e-6)
 
 

@@ -20,7 +20,7 @@ from server import Answer, Asked, ModelServer, text
 TIMES = 3
 # By the number of the task: each answer with its score; "none" is a score off the scale.
 Scored = Sequence[tuple[str, Any]]
-BETTER: Scored = [("Three words here", 2), ("Two words", 5), ("A fourth answer of five", 4)]
+BETTER: Scored = [("Three words here", 2), ("Two words", 5), ("A fourth answer, 5", 4)]
 EQUAL: Scored = [("The same.", 5), ("The same.", 1), ("The same. ", 3)]
 CLOSE: Scored = [("One.", 4), ("Two.", 4), ("Three.", 5)]
 OFF: Scored = [("One.", 9), ("Two.", "superb"), ("Three.", 5)]
@@ -189,6 +189,13 @@ def test_a_task_with_one_answer(typed: Typed, mine: Path) -> None:
         "Task 2": ("one_answer", "it has only one accepted answer, and a pair needs two"),
         "Task 4": ("one_answer", "it has no accepted answer, and a pair needs two"),
     }
+
+
+def test_no_pair_has_the_same_text_twice(typed: Typed, mine: Path) -> None:
+    """However far apart the scores of two equal answers are."""
+    script(mine, [[("Same.", 5), ("Same. ", 1), ("Other words.", 3)]] * 4)
+    run(typed)
+    assert {frozenset(one) for one in pairs().values()} == {frozenset(("Same.", "Other words."))}
 
 
 def test_equal_scores_with_the_most_similar_lengths(typed: Typed, mine: Path) -> None:
