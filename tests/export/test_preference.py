@@ -104,9 +104,10 @@ def mine(project: Path) -> Path:
 
 def test_the_files_of_a_run(typed: Typed, mine: Path) -> None:
     """A file for each style; LLaMA-Factory's entry says that the dataset is ranked, and axolotl has none."""
-    status, out, err = typed(
-        "recipe=mine", "run_dir=run", "export.preference_trl.split={train: 0.5, test: 0.5}"
-    )
+    splits = [
+        f"export.preference_{style}.split={{train: 0.5, test: 0.5}}" for style in ("trl", "llama_factory")
+    ]
+    status, out, err = typed("recipe=mine", "run_dir=run", *splits)
     assert status == 0, out + err
     dataset = mine / "run/dataset"
     assert (
@@ -151,3 +152,11 @@ def test_columns_beside_the_pairs(typed: Typed, mine: Path) -> None:
 def test_slips_in_the_export(typed: Typed, mine: Path, given: str, words: str) -> None:
     """Told by check, with the place."""
     refused(typed("check", "recipe=mine", given), "export.preference_trl", words)
+
+
+def test_a_run_is_exported_again(typed: Typed, mine: Path) -> None:
+    """From its folder alone, in a form that it did not have."""
+    assert typed("recipe=mine", "run_dir=run", "export=none")[0] == 0
+    status, out, err = typed("export", "run", "export=[preferences]")
+    assert status == 0, out + err
+    assert len(lines(mine / "run/dataset/preference_openai.jsonl")) == 20

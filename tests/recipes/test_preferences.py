@@ -72,3 +72,20 @@ def test_answers_by_a_second_model(typed: Typed, project: Path) -> None:
     out = typed("check", *keys)[1]
     assert "among its answers and other_answers" in out
     assert row(out, "other_answers")[0] == row(out, "answers")[0]
+
+
+def test_a_pair_of_two_models(typed: Typed, project: Path) -> None:
+    """The other model's answers have scores of their own: here the best or the worst of each task."""
+    replies = lines(REPLIES)
+    for one in [one for one in replies if one["stage"] == "answers"]:
+        best = one["number"] % 4 == 1
+        score = {"stage": "judge_other", "number": one["number"], "reply": f'{{"score": {5 if best else 1}}}'}
+        replies += [{**one, "stage": "other_answers", "reply": f"{one['reply']} That is all."}, score]
+    text = "".join(f"{json.dumps(one)}\n" for one in replies)
+    (project / "both.jsonl").write_text(text, encoding="utf-8")
+    keys = ("model.options.replies=both.jsonl", "pipeline.pairs.length_bias=null", "run_dir=run")
+    assert typed("recipe=preferences", "+parts=other_answers", *SCRIPTED[:2], "target=10", *keys)[0] == 0
+    found = lines(project / "run/pairs.jsonl")
+    assert len(found) == 10
+    assert all(one["rejected_id"].startswith("other_answers-") for one in found)
+    assert {one["chosen_id"].partition("-")[0] for one in found} <= {"answers", "other_answers"}
