@@ -116,8 +116,8 @@ async def _run_stage(
     journal = context.journal
     context = replace(context, closing=asyncio.Event())
 
-    def rows() -> dict[int, Record]:
-        found = view.rows(recipe, journal, stage.of or "", before=stage.name)
+    def rows_of(name: str) -> dict[int, Record]:
+        found = view.rows(recipe, journal, name, before=stage.name)
         return source.known(found) if source else found
 
     setting = StageContext(
@@ -126,7 +126,8 @@ async def _run_stage(
         mix=recipe.config.mix,
         seed=recipe.config.seed,
         target=recipe.config.target,
-        rows=rows,
+        rows=lambda: rows_of(stage.of or ""),
+        rows_of=rows_of,
         asked_about=lambda: _asked_about(recipe, stage, journal),
     )
     work = stage.kind.open(stage, setting)

@@ -267,7 +267,10 @@ def _mix(base: Base) -> Iterator[str]:
 
 def _suggestions(base: Base) -> Iterator[str]:
     """The keys that people often change, with their values in the base."""
-    model, last = base.keys["model"], list(base.keys["pipeline"])[-1]
+    model = base.keys["model"]
+    last = [stage for stage in base.keys["pipeline"] if stage in base.keys["prompts"]][
+        -1
+    ]  # that asks a model
     name = _quoted(model["name"])
     yield f"#model: {{name: {name}, concurrency: {model['concurrency']}}}   # its name for LiteLLM"
     if base.draws and last != base.draws:

@@ -1,7 +1,8 @@
 """Files beside the dataset with which other projects train on it: LLaMA-Factory's and axolotl's.
 
-They are written if an export is made for these projects (`sharegpt`). A format says in `Export.trainers` how
-they read it. To add a project, add a function here and its name to `export.TRAINERS`.
+They are written if an export is made for these projects (`sharegpt`, or `preference` for LLaMA-Factory). A
+format says in `Export.trainers` how they read it. To add a project, add a function here and its name to
+`export.TRAINERS`.
 """
 
 from __future__ import annotations
@@ -29,11 +30,10 @@ def files(recipe: str, exports: Sequence[Written]) -> dict[str, str]:
     if not beside:
         return {}
     info = {key: entry for one in read for key, entry in _dataset_info(recipe, one).items()}
-    stanza = {key: entries for one in beside[:1] for key, entries in _stanza(one).items()}
-    return {
-        DATASET_INFO: json.dumps(info, indent=2, ensure_ascii=False) + "\n",
-        STANZA: HEAD + yaml_text(stanza),
-    }
+    found = {DATASET_INFO: json.dumps(info, indent=2, ensure_ascii=False) + "\n"}
+    for one in [one for one in beside if AXOLOTL in one.export.trainers][:1]:
+        found[STANZA] = HEAD + yaml_text(_stanza(one))
+    return found
 
 
 def of_llama_factory(file: str, reads: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,7 @@ EXPORTS: Registry[Export] = Registry(
         "selfinstruct.export.prompt_completion",
         "selfinstruct.export.alpaca",
         "selfinstruct.export.messages",
+        "selfinstruct.export.preference",
         "selfinstruct.export.table",
     ),
     "exports",

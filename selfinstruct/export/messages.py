@@ -176,9 +176,9 @@ def trl(
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
         if messages:
-            *before, final = MESSAGES.of(data.get(messages), _filled(system, data)) or [{}]
+            *before, final = MESSAGES.of(data.get(messages), system_text(system, data)) or [{}]
             return {"prompt": before, "completion": [final] if final else []}
-        prompt = MESSAGES.list(_filled(system, data), _asked(user, data))
+        prompt = MESSAGES.list(system_text(system, data), user_text(user, data))
         return {"prompt": prompt, "completion": last.added(MESSAGES.list(None, None, last.text(data)), data)}
 
     *_, asks, answers = MESSAGES.roles
@@ -192,7 +192,8 @@ def trl(
         "additionalProperties": False,
     }
     fields = (messages,) if messages else last.fields
-    return Export(convert, schema, fields, _templates(user, system, messages), draws=False)
+    templates = templates_of("" if messages else user, system)
+    return Export(convert, schema, fields, templates, draws=False)
 
 
 def _conversation(
@@ -200,8 +201,8 @@ def _conversation(
 ) -> Export:
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
         if messages:
-            return {name: turns.of(data.get(messages), _filled(system, data))}
-        found = turns.list(_filled(system, data), _asked(user, data), answer.text(data))
+            return {name: turns.of(data.get(messages), system_text(system, data))}
+        found = turns.list(system_text(system, data), user_text(user, data), answer.text(data))
         return {name: answer.added(found, data)}
 
     schema = {
@@ -211,7 +212,7 @@ def _conversation(
         "additionalProperties": False,
     }
     fields = (messages,) if messages else answer.fields
-    templates = _templates(user, system, messages)
+    templates = templates_of("" if messages else user, system)
     return Export(convert, schema, fields, templates, draws=False, trainers=trainers(name, turns))
 
 
@@ -236,15 +237,17 @@ def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:
     }
 
 
-def _templates(user: str, system: str, messages: str | None) -> tuple[str, ...]:
-    return (*(() if messages else (user,)), *((system,) if system else ()))
+def templates_of(user: str, system: str) -> tuple[str, ...]:
+    """The templates that a format fills in."""
+    return tuple(template for template in (user, system) if template)
 
 
-def _filled(system: str, data: dict[str, Any]) -> str | None:
+def system_text(system: str, data: dict[str, Any]) -> str | None:
+    """The system message; None if there is none."""
     return render(system, {"input": "", **data}) if system else None
 
 
-def _asked(user: str, data: dict[str, Any]) -> str | None:
+def user_text(user: str, data: dict[str, Any]) -> str | None:
     """The user's text; None for a seed that lacks a field of it: the schema reports which turn is missing."""
     instruction, input = data.get("instruction"), data.get("input", "")
     if user == USER and isinstance(instruction, str) and isinstance(input, str):

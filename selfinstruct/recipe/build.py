@@ -161,13 +161,14 @@ class _Builder:
         seeds = load_seeds(self.config.seeds, schema, validate, self.project, self.faults, self.of_seeds)
         self.warnings += self.of_seeds
         stages: list[Stage] = []
-        makers: list[str] = []
+        parents: dict[str, str | None] = {}  # of the stages that make records
         for name, kind in kinds.items():
-            stage = self._stage(name, kind, makers)
+            stage = self._stage(name, kind, dict(parents))
             if stage:
                 stages.append(stage)
             if kind is None or kind.makes_records:
-                makers.append(name)
+                parents[name] = stage.of if stage else None
+        makers = list(parents)
         records = crosscheck(self.config, stages, seeds, self.faults)
         unsure = None in kinds.values()  # then the last stage that makes records may be another one
         exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {}, unsure)
@@ -207,10 +208,10 @@ class _Builder:
                 if key not in allowed:
                     self.faults.append(Fault(f"{group}.{key}", *unknown("stage", key, allowed)))
 
-    def _stage(self, name: str, kind: StageKind | None, makers: list[str]) -> Stage | None:
+    def _stage(self, name: str, kind: StageKind | None, makers: dict[str, str | None]) -> Stage | None:
         """One stage; its kind says which parts it needs."""
         parts = StageParts(
-            name, self.project, self.faults, self.warnings, self.config, self.schemas, self.models, makers[:]
+            name, self.project, self.faults, self.warnings, self.config, self.schemas, self.models, makers
         )
         return kind.build(parts) if kind else parts.asking(None)
 

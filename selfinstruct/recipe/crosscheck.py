@@ -36,7 +36,7 @@ def crosscheck(
     records: dict[str, Sample] = {}
     unsure = _of_unbuilt(config, stages)
     for place, stage in enumerate(stages):
-        rest = Rest(config, seeds, records.get(stage.of or "", {}), unsure)
+        rest = Rest(config, seeds, records.get(stage.of or "", {}), unsure, records)
         faults.extend(fault for fault in stage.kind.faults(stage, rest) if fault not in faults)
         names = stage.kind.names(stage, rest)
         for prompt in stage.prompts:

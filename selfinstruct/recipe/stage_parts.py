@@ -6,7 +6,7 @@ parts it needs (`stages.kind`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,7 +45,7 @@ class StageParts:
         config: the recipe's keys.
         schemas: the compiled schemas by stage.
         models: the models.
-        makers: the stages before it that make records.
+        makers: the stages before it that make records, each with the stage whose records these are made of.
     """
 
     name: str
@@ -55,11 +55,11 @@ class StageParts:
     config: RecipeConfig
     schemas: dict[str, Validate | None]
     models: Models
-    makers: Sequence[str]
+    makers: Mapping[str, str | None]
 
     def source(self, of: str | None) -> str | None:
         """The stage whose records this one works on: the named one, or the nearest before it."""
-        of = of or (self.makers[-1] if self.makers else None)
+        of = of or next(reversed(list(self.makers)), None)
         if of in self.makers:
             return of
         what = f"no stage {of!r} makes records before this one" if of else "no stage before it makes records"
@@ -67,6 +67,10 @@ class StageParts:
             Fault(f"pipeline.{self.name}.of", what, f"known: {', '.join(self.makers) or 'none'}")
         )
         return None
+
+    def parent(self, of: str) -> str | None:
+        """See `stages.kind.Parts`."""
+        return self.makers.get(of)
 
     def inherit_schema(self, of: str | None) -> None:
         """Check its records with the schema of that stage, if the recipe has none for it.

@@ -21,6 +21,7 @@ from selfinstruct.journal.repair import SUMMARY
 from selfinstruct.journal.store import REPLAYED, SUMMED_UP, THROUGH_LITELLM
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
+from selfinstruct.records import Record
 from selfinstruct.report.ending import ending
 from selfinstruct.report.limits import limits_of
 from selfinstruct.run_folder.folder import RunFolder
@@ -53,8 +54,7 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     write_dataset(folder, dataset.files)
     rejected = chain(all_rejected(source.outline, folder.journal), dataset.left_out)
     folder.write_lines(REJECTED, map(rejected_row, rejected))
-    left = source.left
-    facts = summary(recipe, folder, finished, left)
+    facts = summary(recipe, folder, finished, source.records)
     text = json.dumps({**facts, "files": folder.written}, indent=2) + "\n"
     # These files cannot be in the summary, or would change it at each start.
     digests = {SUMMARY: sha256(text.encode()).hexdigest(), **_events(folder.path)}
@@ -62,21 +62,26 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     folder.write(SUMMARY, [text])
 
 
-def summary(recipe: Recipe, folder: RunFolder, finished: bool, left: dict[str, int]) -> dict[str, Any]:
+def summary(
+    recipe: Recipe, folder: RunFolder, finished: bool, records: dict[str, list[Record]]
+) -> dict[str, Any]:
     """The contents of `summary.json`.
 
     Args:
         recipe: the recipe.
         folder: its run folder.
         finished: whether the run is finished.
-        left: by stage that makes records, how many accepted records were not rejected by a later label.
+        records: by stage that makes records, the accepted ones that no later label has rejected.
     """
     stages = {stage.name: asdict(folder.journal.stats(stage.name)) for stage in recipe.stages}
     for figures in stages.values():
         if figures["embeddings"] is None:
             del figures["embeddings"]
-    for name, count in left.items():
-        stages[name]["left"] = count
+    for name, made in records.items():
+        stages[name]["left"] = len(made)
+    for stage in recipe.stages:
+        if figures := stage.kind.figures(stage, records):
+            stages[stage.name]["figures"] = figures
     how = ending(recipe, folder.journal, stages, finished)
     facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
     noted: dict[str, Any] = {key: folder.journal.meta(key) for key in (REPLAYED, THROUGH_LITELLM)}

@@ -103,6 +103,9 @@ STAGES: Registry[StageKind] = Registry(
         "selfinstruct.stages.converse",
         "selfinstruct.stages.derive",
         "selfinstruct.stages.sample",
+        "selfinstruct.stages.pair",
+        "selfinstruct.stages.prefer",
+        "selfinstruct.stages.calibrate",
     ),
     "stages",
     StageKind,
@@ -320,6 +323,7 @@ class StageContext:
         seed: the run's seed.
         target: how many records to accept, for a stage that works on no other stage's records.
         rows: returns the records that the stage works on, by request number, with the labels set before it.
+        rows_of: returns those of another stage before it that makes records.
         asked_about: returns the stages that have asked about its records, or about records made from them.
     """
 
@@ -330,6 +334,7 @@ class StageContext:
     target: int
     rows: Callable[[], dict[int, Record]]
     asked_about: Callable[[], Sequence[str]] = tuple
+    rows_of: Callable[[str], dict[int, Record]] = lambda name: {}
 
 
 _BEFORE = {"Kind": "StageKind", "Setting": "StageContext", "Work": "StageRun"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean, median, pstdev
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -23,6 +23,8 @@ RULES: dict[str, Callable[[list[float]], float]] = {
     "median": median,
     "minimum": min,
     "maximum": max,
+    "spread": lambda numbers: max(numbers) - min(numbers),
+    "deviation": pstdev,
 }
 
 
@@ -31,7 +33,7 @@ def derive(
     *,
     field: str,
     sources: Annotated[list[str], Field(min_length=1)],
-    rule: Literal["mean", "median", "minimum", "maximum", "majority"],
+    rule: Literal["mean", "median", "minimum", "maximum", "spread", "deviation", "majority", "agreement"],
     otherwise: Any = "undecided",
     of: str | None = None,
 ) -> Derive:
@@ -40,8 +42,9 @@ def derive(
     Args:
         field: the field to set.
         sources: the fields from which it is computed.
-        rule: `mean`, `median`, `minimum` or `maximum` of the sources that are numbers; or `majority`, the
-            value of more than half of the sources.
+        rule: `mean`, `median`, `minimum` or `maximum` of the sources that are numbers; their `spread`, from
+            the lowest to the highest, or their standard `deviation`; or `majority`, the value of more than
+            half of the sources, or `agreement`, the share of the sources that have the commonest value.
         otherwise: the value if no source is a number, or no value has a majority; a source that has this
             value itself does not vote.
         of: the stage that makes these records; by default the nearest one before it that makes records.
@@ -78,9 +81,11 @@ class Derive(StageKind):
 
     def _value(self, data: Mapping[str, Any]) -> Any:
         found = [data.get(key) for key in self.sources]
+        votes = [one for one in found if not is_one_of(one, [None, self.otherwise])]
         if self.rule == "majority":
-            votes = [one for one in found if not is_one_of(one, [None, self.otherwise])]
             return next((one for one in votes if 2 * _count(one, votes) > len(found)), self.otherwise)
+        if self.rule == "agreement":
+            return max(_count(one, votes) for one in votes) / len(found) if votes else self.otherwise
         numbers = [one for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
         return RULES[self.rule](numbers) if numbers else self.otherwise
 

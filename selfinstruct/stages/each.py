@@ -17,6 +17,7 @@ from selfinstruct.stages.fields import Sample, picked, read_from
 from selfinstruct.stages.forecast import Forecast, Known, part_of
 from selfinstruct.stages.kind import Parts, Rest, Trial
 from selfinstruct.stages.patience import Patience
+from selfinstruct.stages.ranges import exactly
 from selfinstruct.where import is_one_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PATIENCE = 50
 Endurance = Annotated[int, Field(ge=1, le=1_000_000_000), Machine]
 Share = Annotated[float, Field(gt=0, le=1), Machine]
+Times = Annotated[int, Field(ge=1, le=8)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +38,14 @@ class AboutEach(StageKind):
         share: the share of the records that `where` is expected to pick, for a plan.
         patience: how many replies in a row may be useless.
         keep: whether a record without an accepted child goes on unchanged.
+        times: how many requests it sends about each record.
     """
 
     by: str | None = None
     share: float = 1.0
     patience: int = PATIENCE
     keep: bool = False
+    times: int = 1
 
     def build(self, parts: Parts) -> Stage | None:
         """See `StageKind`."""
@@ -64,7 +68,25 @@ class AboutEach(StageKind):
             *super().faults(stage, rest),
             *self._of_variants(stage, fields, names),
             *variants.only_in_some(stage, self.by, fields, names),
+            *self._always_equal(stage),
         ]
+
+    def _always_equal(self, stage: Stage) -> Iterator[Fault]:
+        """A fault if all replies about a record would be the same."""
+        if self.times == 1 or self.varies:
+            return
+        for prompt in stage.prompts:
+            if {**prompt.sampling, **stage.model.sampling}.get("temperature") == 0:
+                key = "model" if "temperature" in stage.model.sampling else f"prompts.{stage.name}"
+                what = f"is 0, so the {self.times} replies about a record would be the same"
+                remedy = f"set it to 0.7, for example, or pipeline.{stage.name}.times to 1"
+                yield Fault(f"{key}.sampling.temperature", what, remedy)
+                return
+
+    @property
+    def varies(self) -> bool:
+        """Whether the requests about a record may have different prompts."""
+        return False
 
     def _of_variants(self, stage: Stage, fields: Sample, names: dict[str, Any]) -> list[Fault]:
         return variants.by_field_faults(stage, self.by, fields, names)
@@ -77,6 +99,11 @@ class AboutEach(StageKind):
     def which(self, stage: Stage) -> str:
         """The records that it asks about, in words."""
         return f"those of {stage.of} whose {self.where}" if self.where else f"each of {stage.of}"
+
+    @property
+    def how_often(self) -> str:
+        """The number of requests about each record, in words."""
+        return "one request per record" if self.times == 1 else f"{self.times} requests per record"
 
     def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
         """See `StageKind`."""
@@ -95,8 +122,9 @@ class AboutEach(StageKind):
         return same[0] if same else stage.prompts[number % len(stage.prompts)]
 
     def part(self, stage: Stage, known: Known) -> Forecast:
-        """How many of the records it will ask about."""
-        return part_of(stage.name, stage.of, known, self.share, self.where)
+        """How many requests about the records it will send."""
+        found = part_of(stage.name, stage.of, known, self.share, self.where)
+        return replace(found, requests=found.requests * exactly(self.times))
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
@@ -111,15 +139,21 @@ class Each:
     """A stage, during a run, that asks about each record of another stage; see `StageRun`.
 
     A request has the number of its record among the accepted records of that stage, so the numbers stay the
-    same when the target grows. For the same reason a rewritten record is compared only with the records up to
-    its own number, and with what was made from them.
+    same when the target grows; with `times: 3`, the first record has the numbers 1 to 3. For the same reason
+    a rewritten record is compared only with the records up to its own number, and with what was made from
+    them.
     """
 
     def __init__(self, stage: Stage, run: StageContext, patience: int = PATIENCE) -> None:
         self.stage, self.run = stage, run
         self.patience = Patience(stage, run.journal, patience)
         kind = self._kind = stage.kind if isinstance(stage.kind, AboutEach) else AboutEach()
-        self._rows = {number: row for number, row in run.rows().items() if kind.where.fits(row.data)}
+        self._rows = {
+            (number - 1) * kind.times + time: row
+            for number, row in run.rows().items()
+            if kind.where.fits(row.data)
+            for time in range(1, kind.times + 1)
+        }
         self.goal = len(self._rows)
         done = run.journal.taken(stage.name)
         self._kept = 0

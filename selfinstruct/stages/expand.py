@@ -18,7 +18,7 @@ from selfinstruct.errors import Fault
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import KEPT
 from selfinstruct.stages import STAGES, Stage, variants
-from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share
+from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share, Times
 from selfinstruct.stages.fields import Field, Sample, read_from
 from selfinstruct.stages.forecast import Forecast, Known, asked_of_each
 from selfinstruct.where import Conditions, Where
@@ -35,6 +35,7 @@ def expand(
     draw: dict[str, Annotated[float, Bound(ge=0, le=1_000_000, allow_inf_nan=False)]] | None = None,
     variant_field: str | None = None,
     keep: bool = False,
+    times: Times = 1,
     patience: Endurance = PATIENCE,
 ) -> Expand:
     """Makes children of each record; a child has its parent's fields and its own.
@@ -50,6 +51,7 @@ def expand(
         draw: variant: its weight, to draw variants instead; 0 turns one off.
         variant_field: the field of a child that gets the name of the drawn variant, or `kept`.
         keep: a record with no accepted child goes on unchanged, as its own child.
+        times: how many requests to send about each record; each is answered and sampled on its own.
         patience: stop after this many replies in a row that were not usable, or after half as many if none
             was usable from the start; may change when a run continues.
     """
@@ -57,6 +59,8 @@ def expand(
         _check(draw, by)
     elif variant_field is not None:
         raise ValueError("variant_field names the field for the variant drawn, but there is no draw")
+    if keep and times > 1:
+        raise ValueError("keep and times do not go together: each request would keep the record once more")
     allowed = Where.of(where)
     return Expand(
         of=of,
@@ -65,6 +69,7 @@ def expand(
         share=share if allowed else 1.0,
         patience=patience,
         keep=keep,
+        times=times,
         expected=expected,
         draw=draw or {},
         variant_field=variant_field,
@@ -84,6 +89,11 @@ class Expand(AboutEach):
     expected: float = 1.0
     draw: Mapping[str, float] = field(default_factory=dict)
     variant_field: str | None = None
+
+    @property
+    def varies(self) -> bool:
+        """See `AboutEach`; the variants are drawn for each request."""
+        return bool(self.draw)
 
     def gives(self, stage: Stage | None = None) -> Sample:
         """See `StageKind`."""
@@ -110,7 +120,7 @@ class Expand(AboutEach):
 
     def does(self, stage: Stage, target: int) -> str:
         """See `StageKind`."""
-        return f"expands {self.which(stage)}, one request per record"
+        return f"expands {self.which(stage)}, {self.how_often}"
 
     def remarks(self, stage: Stage) -> list[str]:
         """See `StageKind`; with the weights from the options."""

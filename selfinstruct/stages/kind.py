@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, RecipeConfig
     from selfinstruct.journal.store import Journal
     from selfinstruct.prompts.templates import Prompt
-    from selfinstruct.records import Request
+    from selfinstruct.records import Record, Request
     from selfinstruct.sources.pool import Seeds
     from selfinstruct.stages import Material, Stage, StageContext, StageRun
 
@@ -43,6 +43,9 @@ class Parts(Protocol):
 
     def source(self, of: str | None) -> str | None:
         """The stage whose records it works on: `of`, or the nearest before it; None if there is none."""
+
+    def parent(self, of: str) -> str | None:
+        """The stage from whose records that stage makes its own; None if it makes them of nothing."""
 
     def inherit_schema(self, of: str | None) -> None:
         """Check its records with the schema of that stage, if the recipe has none for it."""
@@ -78,12 +81,14 @@ class Rest:
         seeds: the seed tasks; None if they could not be read.
         fields: the fields of the records that the stage receives.
         unsure: fields that may come from stages with faults, which could not be built.
+        made: the fields of the records of each stage before it that makes records.
     """
 
     config: RecipeConfig
     seeds: Seeds | None
     fields: Sample
     unsure: Mapping[str, Any]
+    made: Mapping[str, Sample] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,15 @@ class StageKind:
     def wasted(self, rejected: Mapping[str, int]) -> int:
         """How many of the rejected records count in the warning that too many were rejected."""
         return sum(self.flawed(rejected).values())
+
+    def figures(self, stage: Stage, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+        """What its results show, for the summary of the run; empty if there is nothing to show.
+
+        Args:
+            stage: the stage.
+            records: by stage that makes records, the accepted ones with their labels.
+        """
+        return {}
 
     def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
         """The result of the stage, in words.

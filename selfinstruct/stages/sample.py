@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from selfinstruct.errors import Fault, unknown
+from selfinstruct.errors import Fault
 from selfinstruct.records import Record, Rejection, stream
-from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
+from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, numbers
 from selfinstruct.stages.forecast import Known
 from selfinstruct.stages.kind import Parts, Rest
 from selfinstruct.stages.ranges import Range, exactly
@@ -77,23 +77,8 @@ class Sample(StageKind):
         found = super().faults(stage, rest)
         if self.best is None:
             return found
-        return [*found, *self._best_faults(stage, rest, self.best)]
-
-    def _best_faults(self, stage: Stage, rest: Rest, best: str) -> Iterator[Fault]:
-        where, one = f"pipeline.{stage.name}.best", rest.fields.get(best)
-        if one is None:
-            if best not in rest.unsure:
-                yield Fault(where, *unknown("field", best, rest.fields))
-            return
-        if one.where:
-            what = f"{best!r} is set by stage {one.stage} only in the records that its 'where' picks"
-            yield Fault(where, what, f"have {one.stage} set it in all of them")
-        schema = rest.config.schemas.get(one.stage, {}).get("properties", {}).get(best)
-        type_ = schema.get("type") if isinstance(schema, dict) else None
-        texts = isinstance(type_, str) and type_ not in ("number", "integer")
-        if texts or (one.values and all(_number(value) is None for value in one.values)):
-            remedy = "name a field that holds numbers, such as a judge's score"
-            yield Fault(where, f"{best!r} of stage {one.stage} has no numbers", remedy)
+        where = f"pipeline.{stage.name}.best"
+        return [*found, *numbers.faults(where, self.best, rest.fields, rest.unsure, rest.config.schemas)]
 
     def does(self, stage: Stage, target: int) -> str:
         """See `StageKind`."""
@@ -141,7 +126,7 @@ class Sample(StageKind):
         return sorted(rows, key=place, reverse=True)
 
     def _value(self, record: Record) -> float | None:
-        return _number(record.data.get(self.best)) if self.best else 0.0
+        return numbers.number(record.data.get(self.best)) if self.best else 0.0
 
     def _stays(self, drawn: int, there: int, record: Record) -> None:
         """Reject a record after the drawn ones."""
@@ -168,11 +153,3 @@ class Sample(StageKind):
 
 def _copy(stage: Stage, number: int, row: Record) -> Record:
     return stage.record(number, 0, dict(row.data), row)
-
-
-def _number(value: Any) -> float | None:
-    """A value that is a number; None if it is not, such as a boolean or NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # math.isfinite raises an error for an integer of more than 308 digits.
-    return value if isinstance(value, int) or math.isfinite(value) else None

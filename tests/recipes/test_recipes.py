@@ -31,13 +31,14 @@ TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
 OTHERS |= {"checked", "conversations", "grounded_conversations", "magpie", "paper", "paper_classification"}
-OTHERS |= {"translate"}
+OTHERS |= {"preferences", "preferences_pairwise", "translate"}
 BY_RULES = {"grounded", "grounded_conversations", "magpie"}  # answered by conf/model/scripted.yaml
 COMPLETES = {"magpie"}  # it has a chat template of its own
 AGREE = {"second_answer", "third_answer"}
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
 ONE_MODEL |= {"checked": ("filters.instances.named_label=null",)}  # the script's labels are in no instruction
+ONE_MODEL["preferences_pairwise"] = ("pipeline.preferred.length_bias=null",)
 
 every = pytest.mark.parametrize("name", RECIPES)
 

@@ -14,7 +14,7 @@ from selfinstruct.text.diversity import SAMPLE, measures, nearest_of
 from selfinstruct.text.tokenizers import counting, is_english, tokenizer
 from selfinstruct.text.verbs import parser, sunburst
 
-USUAL = ("instruction", "input", "output")
+USUAL = ("instruction", "input", "output", "chosen", "rejected")
 WORDS_HOW = "The words that most texts have; articles and other words that are in every text are left out."
 TITLES = {
     "distinct_1": "distinct words",
