@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from selfinstruct.llm import Model
 from selfinstruct.llm.plain import plain, shape_of
 from selfinstruct.llm.prefill import continued
+from selfinstruct.llm.prompt_cache import beginning_of
 from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Call(Protocol):
     @property
     def longest(self) -> float:
         """The most tokens that all its replies may have, if the request sets a limit."""
+
+    def beginning(self, least: float) -> str:
+        """The beginning that its provider is asked to keep; empty if there is none of so many tokens."""
 
     def plain(self) -> Call:
         """The same request with a plain text, for one reply; see `llm.plain`."""
@@ -118,6 +122,10 @@ class Prompts:
     def longest(self) -> float:
         """See `Call`."""
         return float(self.requests[0].sampling.get("max_tokens") or 0) * len(self.requests)
+
+    def beginning(self, least: float) -> str:
+        """See `Call`."""
+        return beginning_of(self.adapted[0], least)
 
     def plain(self) -> Prompts:
         """See `Call`."""

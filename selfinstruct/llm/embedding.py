@@ -68,6 +68,10 @@ class Texts:
         """See `Call`."""
         return sum(map(len, self.texts))
 
+    def beginning(self, least: float) -> str:
+        """See `Call`."""
+        return ""
+
     def plain(self) -> Texts:
         """See `Call`."""
         return replace(self, texts=[PLAIN])

@@ -20,9 +20,11 @@ from selfinstruct.llm import MODELS, DoubtedError, EndingError, Hears, Opened, R
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.llm.calls import Call
+from selfinstruct.llm.first_alone import FirstAlone
 from selfinstruct.llm.gate import Place, pause
 from selfinstruct.llm.limits import Limits, within
 from selfinstruct.llm.prices import price_of
+from selfinstruct.llm.prompt_cache import least_marked
 from selfinstruct.llm.taken import untaken
 from selfinstruct.llm.thinking import with_thinking, without_thinking
 from selfinstruct.llm.told_limits import Teller
@@ -83,6 +85,7 @@ class Endpoint:
         self._opening = asyncio.Lock()
         self._told = Teller(config.name, context.events, context.progress)
         self._limits = Limits(config, closing, self._told.changed)
+        self._first_alone = FirstAlone(least_marked(config))
         self._stages: set[str] = set()  # the stages that asked; there is one
         self._resting_until = 0.0
         self._silent_since: float | None = None  # set while no server has answered
@@ -152,14 +155,15 @@ class Endpoint:
         """
         model = await self._ready()
         self._stages.add(call.stage)
-        place = self._limits.place()
-        await place.take()
-        try:  # it keeps its place after a failure, so that a server in trouble gets no more requests
-            if spare and self.resting:
-                raise TransientError("it gave up another request a moment ago")
-            return await self._attempts(model, call, place)
-        finally:
-            place.leave()
+        async with self._first_alone.turn(call):
+            place = self._limits.place()
+            await place.take()
+            try:  # it keeps its place after a failure, so that a server in trouble gets no more requests
+                if spare and self.resting:
+                    raise TransientError("it gave up another request a moment ago")
+                return await self._attempts(model, call, place)
+            finally:
+                place.leave()
 
     def paid(self, reply: Reply) -> Reply:
         """A reply with its cost, which is counted as spent and shown."""

@@ -85,15 +85,26 @@ def messages(request: Request, least: float | None) -> list[dict[str, Any]]:
         least: the least tokens of a beginning that gets a mark; None for no mark.
     """
     whole = request.messages
-    if least is None:
+    if not beginning_of(request, least):
         return [_message(one.role, one.text, "") for one in whole]
     place, first = _last_fixed(whole, request.fixed)
-    beginning = "".join(one.text for one in whole[:place]) + first
-    if not beginning or _tokens(beginning) < least:
-        first = ""
     return [
         _message(one.role, one.text, first if number == place else "") for number, one in enumerate(whole)
     ]
+
+
+def beginning_of(request: Request, least: float | None) -> str:
+    """The beginning of a request that gets a mark, as one text; empty if none does.
+
+    Args:
+        request: the request.
+        least: see `messages`.
+    """
+    if least is None:
+        return ""
+    place, first = _last_fixed(request.messages, request.fixed)
+    beginning = "".join(one.text for one in request.messages[:place]) + first
+    return beginning if first and _tokens(beginning) >= least else ""
 
 
 def texts_of(messages: Iterable[Mapping[str, Any]]) -> list[str]:

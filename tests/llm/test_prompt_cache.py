@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 from conftest import Typed, lines
 from results import summary
-from server import Answer, Asked, ModelServer, completion
+from server import Answer, Asked, ModelServer, completion, text
+from server import status as status_of
 from tiny_recipe import at, by_number
 
 from selfinstruct.config import ModelConfig
@@ -278,3 +280,37 @@ def test_a_run_without_cached_tokens_stores_none(typed: Typed, project: Path) ->
     with closing(sqlite3.connect(project / "run/run.sqlite")) as journal:
         assert journal.execute("SELECT COUNT(*) FROM prompt_cache").fetchone() == (0,)
     assert "cached" not in out
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("switch", ["on", "off"])
+def test_one_request_stores_a_marked_beginning_before_others_are_sent(typed: Typed, switch: str) -> None:
+    """Otherwise each of those in flight would store it, and be billed for that; then all go at once."""
+    arrived: list[float] = []
+
+    def slow(asked: Asked) -> Answer:
+        arrived.append(time.monotonic())
+        return text(f"Idea number {asked.number}", delay=0.3)
+
+    keys = ("target=6", f"model.prompt_cache={switch}", "prompts.ideas.system='Be brief.'")
+    with ModelServer(slow) as server:
+        status, out, err = typed(*at(server, *keys))
+        assert status == 0, out + err
+        assert server.most_at_once > 1
+    first, second, *_ = sorted(arrived)
+    assert (second - first >= 0.3) == (switch == "on")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_if_the_first_request_fails_another_one_stores_the_beginning(typed: Typed, project: Path) -> None:
+    """None waits for ever."""
+
+    def unlucky(asked: Asked) -> Answer:
+        return status_of(500) if asked.number == 1 else text(f"Idea number {asked.number}")
+
+    keys = ("target=6", "model.prompt_cache=on", "prompts.ideas.system='Be brief.'", "model.retries=0")
+    with ModelServer(unlucky) as server:
+        assert typed(*at(server, *keys))[0] == 1
+        status, out, err = typed(*at(server, *keys))
+    assert status == 0, out + err
+    assert summary(project / "run")["stages"]["ideas"]["accepted"] == 6
