@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from selfinstruct.llm.providers import LiteLLM
 
 LONGEST_START = 60.0  # seconds
+PROMPT_CACHE = 1024  # MiB for the beginnings of earlier prompts; llama.cpp's own limit, 8 GiB, would fill a laptop
 
 
 @MODELS.register
@@ -160,6 +161,7 @@ def _start(weights: Path, context: int, slots: int, threads: int) -> Any:
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.hostnames, params.port = ["127.0.0.1"], 0
+    params.cache_ram_mib = PROMPT_CACHE
     params.verbosity = -1
     try:
         return xllamacpp.Server(params)
