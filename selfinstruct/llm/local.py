@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from selfinstruct.llm.providers import LiteLLM
 
 LONGEST_START = 60.0  # seconds
-PROMPT_CACHE = 1024  # MiB for the beginnings of earlier prompts; llama.cpp's own limit, 8 GiB, would fill a laptop
+PROMPT_CACHE = 1024  # MiB for beginnings of earlier prompts; llama.cpp itself takes up to 8 GiB
 
 
 @MODELS.register
