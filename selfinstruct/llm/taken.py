@@ -49,6 +49,17 @@ CHECKED = COMMON | frozenset(
     " verbosity modalities audio prediction service_tier store safety_identifier prompt_cache_key"
     " web_search_options stream_options".split()
 )
+# What only a request in chat mode can have.
+OF_CHAT = (
+    EFFORT,
+    THINKING,
+    "response_format",
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "verbosity",
+)
 COMPLETES = ("openai", "text-completion-openai", "hosted_vllm", "azure", "azure_text")
 
 
@@ -66,7 +77,7 @@ def untaken(sampling: Mapping[str, Any], config: ModelConfig) -> list[str]:
         return []
     allowed = given.get("allowed_openai_params") or []
     asked = {name: value for name, value in given.items() if name in CHECKED and name not in allowed}
-    found = [name for name in (EFFORT, THINKING) if name in asked and config.mode == "completion"]
+    found = [name for name in asked if name in OF_CHAT and config.mode == "completion"]
     if config.mode == "chat":
         found += _refused(config.name, json.dumps(asked, sort_keys=True, default=str))
     elif config.name.partition("/")[0] not in COMPLETES and config.kind == "litellm":

@@ -206,9 +206,11 @@ class Models:
         found = untaken(sampling, model)
         if found and model.unsupported == "refuse":
             for name in found:
+                place = _place_of(name, prompt, model, where)
                 what = f"{model.name} does not take {name}={_shown(sampling[name])}"
-                remedy = f"leave it out, or set {where}.unsupported=drop to have it left out"
-                self.tell([Fault(_place_of(name, prompt, model, where), what, remedy)])
+                off = "false" if place.endswith(".seeded") else "null"
+                remedy = f"write {place}={off}, or {where}.unsupported=drop to have it left out"
+                self.tell([Fault(place, what, remedy)])
         elif found:
             named = ", ".join(f"{name}={_shown(sampling[name])}" for name in found)
             self.note(f"{stage}: {model.name} does not take {named}, so its requests go without")

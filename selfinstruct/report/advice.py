@@ -28,6 +28,7 @@ class Help:
     tips: tuple[str, ...]
 
 
+ENOUGH_TO_THINK = 4096  # tokens; LiteLLM's budget for a high effort
 LARGER = "a larger or instruction-tuned model ({model})"
 ANOTHER = "another model ({model})"
 SEEDS = "{draws}more or other seeds (seeds.path)"
@@ -66,7 +67,7 @@ HELP: dict[str, Help] = {
         "had a thought but no answer",
         (
             "more room to think ({more_thinking})",
-            "less thinking (model.reasoning_effort=low), where the model takes that",
+            "less thinking ({effort}), where the model takes that",
             "no stop strings that a thought may contain ({stops}=null)",
             "a model that does not think ({model})",
         ),
@@ -173,8 +174,12 @@ def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) 
 
 
 def _sampling(config: RecipeConfig, stage: Stage, prompt: Prompt) -> dict[str, Any]:
-    room = stage.model.thinking_tokens
-    names: dict[str, Any] = {"more_thinking": f"model.thinking_tokens={2 * room if room else 4096}"}
+    room, given = stage.model.thinking_tokens, config.pipeline[stage.name].model
+    names: dict[str, Any] = {}
+    if not isinstance(given, str):  # a model's file sets the keys of such a model
+        where = "model" if given is None else f"pipeline.{stage.name}.model"
+        names["more_thinking"] = f"{where}.thinking_tokens={2 * room if room else ENOUGH_TO_THINK}"
+        names["effort"] = f"{where}.reasoning_effort=low"
     sampling = {**prompt.sampling, **stage.model.sampling}
     if sampling.get("stop") and (stops := _key(config, stage, prompt, "stop")):
         names["stops"] = stops

@@ -51,7 +51,8 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
         neighbours: the nearest other texts; see `neighbours`.
         request: the prompt that it answers: number, system, prompt, sampling, variant, lines, and the
             examples in it with their ids, texts and places in the prompt. None if no model was asked.
-        reply: the model's reply with all its choices, tokens, cost_usd and seconds; None if there is none.
+        reply: the model's reply with all its choices (text, thought, finish_reason), tokens, cost_usd and
+            seconds; None if there is none.
         candidates: all that was read from that reply, with their fates.
         parents: the records that it was made from, the first one first.
         labels: the labels of it and of its parents, with the replies that gave them.

@@ -575,23 +575,22 @@ def test_a_refusal_that_repeats_the_key_is_stored_without_it(ask: Ask) -> None:
 
 
 def test_a_parameter_that_the_provider_does_not_take_is_named(typed: Typed) -> None:
-    """Nothing is dropped silently: the message names it, and its remedy, typed, is all it needs."""
+    """Nothing is dropped silently: a note names it, or a fault with the remedy, which is all it needs."""
     with ModelServer(by_number) as server:
         arguments = at(server, "model.name=openai/o3-mini", "model.retries=5", "target=1")
-        status_, _, err = typed(*arguments)
+        status_, _, err = typed(*arguments, "model.unsupported=refuse")
         assert (status_, server.asked) == (1, [])
-        assert "does not accept one of the parameters" in err
-        assert "['top_p']" in err
-        assert "model.sampling.NAME=null" in err
+        assert "prompts.ideas.sampling.top_p: openai/o3-mini does not take top_p=0" in err
+        assert "write prompts.ideas.sampling.temperature=null, or model.unsupported=drop" in err
         assert "drop_params" not in err, "LiteLLM's own advice would drop it silently"
-        arguments += ["model.sampling.top_p=null", "run_dir=again"]
-        status_, _, err = typed(*arguments)
-        assert (status_, server.asked) == (1, [])
-        assert "temperature=0.5" in err
-        assert "drop_params" not in err
-        status_, _, err = typed(*arguments, "model.sampling.temperature=null", "run_dir=at_last")
+        nulls = ("model.sampling.top_p=null", "model.sampling.temperature=null")
+        status_, _, err = typed(*arguments, "model.unsupported=refuse", *nulls, "run_dir=again")
+        assert status_ == 0, err
+        status_, out, err = typed(*arguments, "run_dir=at_last", "cache=off")
     assert status_ == 0, err
-    assert set(server.bodies[0]) == {"model", "messages", "max_completion_tokens", "stop"}
+    assert "does not take temperature=0.5, top_p=0, so its requests go without" in out + err
+    for sent in (server.bodies[0], server.bodies[-1]):
+        assert set(sent) == {"model", "messages", "max_completion_tokens", "stop"}
 
 
 def test_a_parameter_of_chat_alone_is_refused_at_once_in_completion_mode(ask: Ask) -> None:

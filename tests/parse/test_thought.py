@@ -173,6 +173,7 @@ def test_where_the_answer_begins(text: str, answer: str) -> None:
 def test_an_answer_that_speaks_of_thoughts(text: str) -> None:
     """It is whole: what counts is how a reply begins."""
     assert parted(text) == (text, False, False)
+    assert apart(Reply(text)) == Reply(text)
 
 
 def test_a_thought_before_an_answer_with_the_mark_in_a_string() -> None:
@@ -314,6 +315,8 @@ def test_each_choice_has_its_own_thought() -> None:
         ("9. Sort it.", "Two."),
         ("", "Three"),
     ]
+    beside = apart(Reply("<think>More.</think><answer>9. Sort it.</answer>", thought="One."))
+    assert (beside.text, beside.thought) == ("9. Sort it.", "One.\n\nMore.")
     parse = replace(build("numbered_list"), reasoning="why")
     found = [piece.data for piece in candidates(parse, reply.choices[0], 8)]
     assert found == [

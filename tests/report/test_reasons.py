@@ -198,6 +198,8 @@ BAD = [
     ("classification", {"reply": "Perhaps, who knows."}, "undecided", "prompts.classification.parse"),
     ("instances", {"reply": "", "finish_reason": "content_filter"}, "content_filter", "model.name"),
     ("instances", {"reply": '{"insta', "finish_reason": "length"}, "cut", "sampling.max_tokens="),
+    ("instances", {"reply": "<think>Hm", "finish_reason": "length"}, "thinking_cut", "thinking_tokens=4096"),
+    ("classification", {"reply": "<think>Hm</think>"}, "thinking_cut", "model.reasoning_effort=low"),
     ("instances", {"reply": SORRY}, "refusal", "model.name"),
 ]
 
