@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Fault, ModelError
@@ -250,9 +250,17 @@ def _token(given: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """Leads to no other server than the one that was named."""
+
+    def redirect_request(self, *given: Any, **named: Any) -> None:
+        """None, so that a redirect is an error."""
+
+
 def _asked(address: str) -> Mapping[str, Any]:
     """A server's answer to a GET, without any key; empty if it has none."""
-    direct = build_opener(ProxyHandler({})) if "//127.0.0.1" in address else build_opener()
+    near = [ProxyHandler({})] if "//127.0.0.1" in address else []
+    direct = build_opener(_NoRedirects, *near)
     try:
         with direct.open(address, timeout=LONGEST_WAIT) as answer:
             found = json.loads(answer.read(LARGEST))
