@@ -109,6 +109,11 @@ class PastRecords(StageKind):
         stage = parts.unasked(self, material=material, instead=bool(self.instead))
         return stage if material else None
 
+    @property
+    def reads_files(self) -> bool:
+        """See `StageKind`."""
+        return True
+
     def gives(self, stage: Stage | None = None) -> Sample:
         """See `StageKind`; the sample values are those of the first record."""
         rows = stage.material.rows if stage and stage.material else []

@@ -17,6 +17,7 @@ OURS = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
 OTHERS = {  # those whose prompts show no seed tasks, and what they begin with
     "grounded": "passages of 4 documents in seeds/documents",
     "evaluate": "tasks (rows path=",
+    "translate": "rows of seeds/general_en.jsonl",
     "rate": "rows path=seeds/evaluation/example_answers.jsonl",
     "compare": "rows path=seeds/evaluation/example_pairs.jsonl",
 }
