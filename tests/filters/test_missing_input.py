@@ -63,7 +63,7 @@ def test_nothing_is_missing(check: Filter, instruction: str) -> None:
 
 
 def test_seed_tasks_without_an_input_pass(check: Filter) -> None:
-    """All of ours; and a fifth of those with an input would be found if it were missing."""
+    """All of ours; and one of eight with an input would be found if it were missing."""
     found = missing = total = 0
     for path in sorted(SEEDS.glob("*.jsonl")):
         for task in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
