@@ -130,7 +130,7 @@ def test_the_help_on_an_entry(typed: Typed) -> None:
     assert "\n  field: text; must be set\n      the field to look at.\n" in out
     assert re.search(r"\n  minimum: whole number, at least 0, at most \d+; `\d+` unless set\n", out)
     assert typed("check", "--list", "filters.wordcount")[2].startswith(
-        "selfinstruct: unknown filter 'wordcount'\n  did you mean 'word_count'? known: at_most, "
+        "selfinstruct: unknown filter 'wordcount'\n  did you mean 'word_count'? known: agreement, at_most, "
     )
     assert (
         "unknown list 'filter'\n  did you mean 'filters'?" in typed("check", "--list", "filter.word_count")[2]
