@@ -53,6 +53,19 @@ def test_evolve_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
 
 @embedded
 @pytest.mark.slow
+def test_magpie_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
+    """It writes a request from the opening of a user's turn, in the template that its server says."""
+    short = ("prompts.instructions.sampling.max_tokens=80", "prompts.instances.sampling.max_tokens=300")
+    words = ("target=1", "seed=3", "model.chat_template=server", *short, "run_dir=run")
+    status, _, err = typed("recipe=magpie", *words)
+    assert status == 0, err
+    (row,) = lines(project / "run/instructions.jsonl")
+    assert not any(mark in row["instruction"] for mark in ("<|im_start|>", "<|im_end|>"))
+    assert row["instruction"].strip()
+
+
+@embedded
+@pytest.mark.slow
 def test_personas_runs_on_the_embedded_model(typed: Typed, project: Path) -> None:
     """A real model writes for a persona; each instruction has the one it was written for."""
     words = ("model=local", "seeds=starter_en", "prompts=personas_starter_en", "filters=default_en")
