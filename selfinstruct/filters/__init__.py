@@ -113,6 +113,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.copied",
         "selfinstruct.filters.repeated",
         "selfinstruct.filters.decontaminate",
+        "selfinstruct.filters.calls",
     ),
     "filters",
     Filter,

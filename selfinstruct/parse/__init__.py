@@ -82,7 +82,7 @@ class Parser:
     reasoning: str | None = None
 
 
-MODULES = ("numbered", "numbered_fields", "original", "labels", "blocks", "structured", "plain")
+MODULES = ("numbered", "numbered_fields", "original", "labels", "blocks", "structured", "plain", "tool_calls")
 PARSERS: Registry[Parser] = Registry(
     "parser", tuple(f"{__name__}.{module}" for module in MODULES), "parsers", Parser
 )
