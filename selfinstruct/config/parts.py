@@ -258,8 +258,9 @@ class PromptConfig(Strict):
     )
     tools: Annotated[str | None, SinceSet] = Field(
         None,
-        description="the field of the records with the tools that the model may call, in OpenAI's form. They are "
-        "sent as the provider's own tools; a model that takes none gets a prompt in which tools_in_text is true",
+        description="the field of the records with the tools that the model may call, in OpenAI's form. They "
+        "are sent as the provider's own tools. For a model that takes none, tools_in_text is true in the "
+        "template, which shows them",
     )
     tools_in_text: Annotated[bool, SinceSet] = Field(
         False,

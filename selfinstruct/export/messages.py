@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export
-from selfinstruct.export import tool_turns
+from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export, tool_turns
 from selfinstruct.export.reasoning import FIELD, KEY, InText, Reasoning, read_fields, thought_of, with_tags
 from selfinstruct.export.tool_turns import Tools
 from selfinstruct.prompts.templates import TemplateFault, render
@@ -233,9 +232,8 @@ def _with_tools(schema: dict[str, Any], name: str, as_text: bool) -> dict[str, A
     """The schema of rows, widened by tools, and by calls and results in a list of messages."""
     properties = schema["properties"]
     turns = {**properties[name], "items": tool_turns.schema(properties[name]["items"], as_text)}
-    column = (
-        {"type": "string"} if not as_text else {"type": "array", "minItems": 1, "items": {"type": "object"}}
-    )
+    listed = {"type": "array", "minItems": 1, "items": {"type": "object"}}
+    column = listed if as_text else {"type": "string"}
     properties = {**properties, name: turns, tool_turns.TOOLS: column}
     return {**schema, "properties": properties, "required": [*schema["required"], tool_turns.TOOLS]}
 

@@ -1,7 +1,7 @@
-"""The turns of a record with tool calls: the calls, their results, and the answer; OpenAI's, TRL's, ShareGPT's.
+"""The turns of a record with tool calls: the calls and their results, in OpenAI's form and in ShareGPT's.
 
-The ids of calls depend only on their order, so the same records give the same bytes. They have nine letters and
-digits, as Mistral's chat templates need.
+The ids of calls depend only on their order, so the same records give the same bytes. They have nine letters
+and digits, as Mistral's chat templates need.
 """
 
 from __future__ import annotations
@@ -48,13 +48,10 @@ class Tools:
         if not calls:
             return []
         ids = [f"call{place:05d}" for place in range(1, len(calls) + 1)]
+        given = [(name, _json(one) if as_text else one) for name, one in calls]
         listed = [
-            {
-                "id": id,
-                "type": "function",
-                "function": {"name": name, "arguments": _json(given) if as_text else given},
-            }
-            for id, (name, given) in zip(ids, calls, strict=True)
+            {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            for id, (name, arguments) in zip(ids, given, strict=True)
         ]
         results = [_text(one) for one in _list(data.get(self.results))]
         return [

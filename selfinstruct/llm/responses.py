@@ -6,8 +6,9 @@ makes one of LiteLLM's own response.
 If a server returns a thought beside the text, the reply has it in its own field. A thought that the model
 wrote into the text is divided from it where the reply arrives (`client`), by `parse.thought`.
 
-If the request has tools, a reply's calls become part of its text, each with the tool's name (`parse.tool_calls`
-reads them). If it must call one certain tool, that is a way to ask for JSON: the arguments are the text.
+If the request has tools, a reply's calls become part of its text, each with the tool's name, and
+`parse.tool_calls` reads them. If it must call one certain tool, that is a way to ask for JSON: the arguments
+are the text.
 """
 
 from __future__ import annotations

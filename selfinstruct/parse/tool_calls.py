@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from selfinstruct.parse import CUT, PARSERS, UNREADABLE, Parsed, Parser, answer, lost
@@ -31,13 +32,10 @@ def call_text(name: Any, arguments: Any) -> str:
         arguments: an object, or JSON text of one; a text that is not valid JSON is kept as it is.
     """
     if isinstance(arguments, str):
-        try:
+        with suppress(ValueError):  # the parser says what is wrong with it
             arguments = json.loads(arguments) if arguments.strip() else {}
-        except ValueError:
-            pass  # the parser says what is wrong with it
-    whole = json.dumps(
-        {"name": name, "arguments": {} if arguments is None else arguments}, ensure_ascii=False
-    )
+    call = {"name": name, "arguments": {} if arguments is None else arguments}
+    whole = json.dumps(call, ensure_ascii=False)
     return f"{OPENING}\n{whole}\n{CLOSING}"
 
 
@@ -77,7 +75,7 @@ def _divided(text: str) -> tuple[str, list[dict[str, Any] | Flaw]]:
         return _TAGS.sub("", text).strip(), calls
     marked = _MARK.search(text)
     reading = Reading(text)
-    calls = [call for value in reading.values for call in _calls(value, reading)]
+    calls = list(_found(reading))
     if calls:
         start = _JSON.search(text)
         before = text[: min(marked.start() if marked else len(text), start.start() if start else len(text))]
@@ -92,11 +90,21 @@ def _divided(text: str) -> tuple[str, list[dict[str, Any] | Flaw]]:
 
 def _in_tag(tag: re.Match[str]) -> Iterator[dict[str, Any] | Flaw]:
     reading = Reading(tag[1])
-    found = [call for value in reading.values for call in _calls(value, reading)]
+    found = list(_found(reading))
     if not found:
         closed = tag[0].endswith(CLOSING)
         found = [Flaw("it has no JSON with name and arguments" if closed else "it ends early", not closed)]
     yield from found
+
+
+def _found(reading: Reading) -> Iterator[dict[str, Any] | Flaw]:
+    """The calls in all values, and a flaw for each value with calls that is not complete."""
+    for value in reading.values:
+        found = list(_calls(value, reading))
+        yield from found
+        flaw = reading.flaw(value)
+        if found and flaw and not any(isinstance(one, Flaw) for one in found):
+            yield flaw
 
 
 def _calls(value: Any, reading: Reading) -> Iterator[dict[str, Any] | Flaw]:

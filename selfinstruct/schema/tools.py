@@ -19,15 +19,10 @@ from selfinstruct.schema.validation import Validate, compile_schema
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 MOST = 128  # tools in one request, OpenAI's limit
 FORM = 'write {"type": "function", "function": {"name": …, "description": …, "parameters": …}}'
-OPEN = (
-    "additionalProperties",
-    "patternProperties",
-    "unevaluatedProperties",
-    "$ref",
-    "allOf",
-    "anyOf",
-    "oneOf",
-)
+# Keywords by which a schema itself says what further arguments may be.
+OPEN = {
+    *("additionalProperties", "patternProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf", "oneOf")
+}
 
 
 def tool_faults(tools: Any, where: str) -> list[Fault]:
@@ -85,7 +80,7 @@ def wrong_call(name: str, arguments: Any, tools: Any, strict: bool = True) -> st
 
 
 def _unnamed(name: str, arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> str | None:
-    if set(OPEN) & set(parameters):
+    if OPEN & set(parameters):
         return None
     known = parameters.get("properties") or {}
     more = next((key for key in arguments if key not in known), None)

@@ -1,7 +1,7 @@
 """Values that requests draw: lines of a text file, such as personas, places or moods, or JSON values.
 
-In a text file a line that begins with # is a comment. In a JSONL file each line is one JSON value, such as a list
-of tools; a list in the recipe has such values too. JSON values become fields of the records.
+In a text file a line that begins with # is a comment. In a JSONL file each line is one JSON value, such as a
+list of tools; a list in the recipe has such values too. JSON values become fields of the records.
 """
 
 from __future__ import annotations
