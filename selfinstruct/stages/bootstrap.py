@@ -16,7 +16,7 @@ from selfinstruct.prompts.asked import FilledPrompt
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.sources.pool import Pool, Seeds
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
-from selfinstruct.stages.fields import Field, Sample, different, read_from
+from selfinstruct.stages.fields import Field, Sample, read_from
 from selfinstruct.stages.forecast import Forecast, Known, asked_until_target
 from selfinstruct.stages.kind import Parts, Rest, Trial, counted
 from selfinstruct.stages.patience import Patience
@@ -162,9 +162,9 @@ class FromPool(StageKind):
 
 
 def _drawn_fields(stage: Stage) -> Sample:
-    """The fields with the values that its requests draw."""
+    """The fields with the values that its requests draw; a user may list fewer, so they are no closed set."""
     kept = {name: lines.drawable for name, lines in stage.lines.items() if lines.kept}
-    return {name: Field(values[0], stage.name, tuple(different(values))) for name, values in kept.items()}
+    return {name: Field(values[0], stage.name) for name, values in kept.items()}
 
 
 def _mix(mix: MixConfig, seeds: Seeds) -> list[Fault]:

@@ -103,11 +103,10 @@ def _set_in_some(old: Field | None, new: Field, where: Where) -> Field:
     if old is None:
         return replace(new, where=where)
     values = (*old.values, *new.values) if old.values and new.values else ()
-    return replace(new, stage=old.stage, values=tuple(different(values)), where=old.where)
+    return replace(new, stage=old.stage, values=tuple(_different(values)), where=old.where)
 
 
-def different(values: Sequence[Any]) -> list[Any]:
-    """The values without repetitions."""
+def _different(values: Sequence[Any]) -> list[Any]:
     found: list[Any] = []
     for value in values:
         if not is_one_of(value, found):

@@ -27,6 +27,7 @@ TOOLS = [
     },
     {"type": "function", "function": {"name": "tell_time"}},
 ]
+WEATHER = "get_weather: arguments"
 BERGEN = {"name": "get_weather", "arguments": {"town": "Bergen"}}
 TIME: dict[str, Any] = {"name": "tell_time", "arguments": {}}
 
@@ -53,8 +54,8 @@ def rejected(kind: str, data: dict[str, Any], **options: Any) -> str | None:
         ("several", [BERGEN, call(days=7, parts=["rain"]), TIME], None),
         (2, [BERGEN, TIME], None),
         ("one", [call(days=12)], "get_weather: arguments.days: 12 is greater than the maximum of 7"),
-        ("one", [call(parts=["sun", "fog"])], "get_weather: arguments.parts[1]: 'fog' is not one of ['sun', 'rain']"),
-        ("one", [{"name": "get_weather", "arguments": {}}], "get_weather: arguments: 'town' is a required property"),
+        ("one", [call(parts=["sun", "fog"])], f"{WEATHER}.parts[1]: 'fog' is not one of ['sun', 'rain']"),
+        ("one", [{"name": "get_weather", "arguments": {}}], f"{WEATHER}: 'town' is a required property"),
         (
             "several",
             [TIME, {"name": "get_wether", "arguments": {}}],
@@ -63,7 +64,7 @@ def rejected(kind: str, data: dict[str, Any], **options: Any) -> str | None:
         (
             "one",
             [call(day=2)],
-            "get_weather: arguments.day: unknown argument 'day'; did you mean 'days'? known: days, parts, town",
+            f"{WEATHER}.day: unknown argument 'day'; did you mean 'days'? known: days, parts, town",
         ),
         ("none", [TIME], "1 call where the request was to need no calls"),
         ("one", [], "no calls where the request was to need 1 call"),
