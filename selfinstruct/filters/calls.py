@@ -10,7 +10,8 @@ from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.records import Record, Rejection
 from selfinstruct.schema.tools import wrong_call
 
-NONE, ONE, SEVERAL = "none", "one", "several"
+SEVERAL = "several"
+_NUMBERS = {"none": 0, "one": 1}
 SHOWN = 200  # characters of a call in a reason
 
 
@@ -81,12 +82,12 @@ def result_of_each_call(*, field: str = "results", calls: str = "calls") -> Filt
 
 def _count(number: int, wanted: Any, field: str | None) -> str | None:
     """Why so many calls are wrong; None if they are not."""
-    if wanted is None and field is None:
+    if field is None:
         return None
+    least = _NUMBERS.get(wanted) if isinstance(wanted, str) else wanted
     if wanted == SEVERAL:
         right, said = number > 1, "several calls"
-    elif wanted in (NONE, ONE) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
-        least = {NONE: 0, ONE: 1}.get(wanted, wanted) if isinstance(wanted, str) else wanted
+    elif isinstance(least, int) and not isinstance(least, bool):
         right, said = number == least, _counted(least, "call")
     else:
         return f"{field} is {json.dumps(wanted, default=str)[:40]}, not none, one, several or a number"

@@ -82,7 +82,7 @@ def _divided(text: str) -> tuple[str, list[dict[str, Any] | Flaw]]:
         return before.strip(), calls
     if text in ("[]", '{"tool_calls": []}'):
         return "", []
-    flaws = [flaw for value in reading.values if (flaw := reading.flaw(value))]
+    flaws: list[dict[str, Any] | Flaw] = [flaw for value in reading.values if (flaw := reading.flaw(value))]
     if marked or (flaws and _JSON.match(text)):  # nothing but JSON
         return "", flaws[:1] or [Flaw("there is no JSON with name and arguments after its mark")]
     return text, []

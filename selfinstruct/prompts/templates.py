@@ -197,7 +197,7 @@ class Prompt:
         return None if self.system is None else filled[1], filled[0], sampling
 
     def _given_tools(self, names: Mapping[str, Any]) -> Any:
-        if self.tools not in names:
+        if self.tools is None or self.tools not in names:
             what = _undefined(f"{self.tools!r} is undefined", names)
             raise TemplateFault(what, lacks=True, place="tools")
         return names[self.tools]

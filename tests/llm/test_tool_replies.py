@@ -17,8 +17,8 @@ from selfinstruct.records import Reply, Request
 
 TIME = {"type": "function", "function": {"name": "time", "parameters": {"type": "object", "properties": {}}}}
 TOOLS = [TOOL, TIME]
-ONE, TWO = {"answer": "静か “yes”", "labels": ["a"]}, {}
-CALLS = [{"name": "reply", "arguments": ONE}, {"name": "time", "arguments": TWO}]
+ONE = {"answer": "静か “yes”", "labels": ["a"]}
+CALLS: list[dict[str, Any]] = [{"name": "reply", "arguments": ONE}, {"name": "time", "arguments": {}}]
 
 
 def openai(text: str | None, *calls: dict[str, Any]) -> forms.Body:

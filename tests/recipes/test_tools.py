@@ -1,4 +1,4 @@
-"""The recipe `tools`: from lists of tools to rows with calls, on a script and with a server's native calls."""
+"""The recipe `tools`: from lists of tools to rows with calls, by a script and by a server's native calls."""
 
 from __future__ import annotations
 
