@@ -50,8 +50,8 @@ def least(recipe: str, stage: str) -> float:
         if recipe in LISTS:
             return 0.01  # only a line comes before the list
         return 0.3 if recipe in ("alpaca", "alpaca_original", "grounded", "evolve", "tools") else 0.5
-    if recipe == "grounded":
-        return 0.3  # the rest is the passage
+    if recipe in ("grounded", "tools"):
+        return 0.3  # the rest is the passage, or the tools
     return 0.4 if stage.split("_")[0] in ("judge", "rating", "comparison", "swapped") else 0.6
 
 
