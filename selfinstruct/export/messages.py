@@ -132,7 +132,7 @@ def chat(
         results: the record field with their results.
     """
     answer = Answer(output, reasoning, reasoning_field)
-    called = Tools(tools, calls, results)
+    called = tool_turns.of_options(tools, calls, results, messages)
     made = _conversation("messages", MESSAGES, user, answer, system, messages, called)
     return made if tools is None else replace(made, trainers={})  # their entries are for `sharegpt`
 
@@ -165,7 +165,7 @@ def sharegpt(
         results: the record field with their results.
     """
     answer = Answer(output, reasoning, reasoning_field)
-    called = Tools(tools, calls, results)
+    called = tool_turns.of_options(tools, calls, results, messages)
     made = _conversation("conversations", CONVERSATIONS, user, answer, system, messages, called)
     if tools is None:
         return replace(made, beside=True)
@@ -201,7 +201,7 @@ def trl(
         results: the record field with their results.
     """
     last = Answer(output, reasoning, reasoning_field)
-    called = Tools(tools, calls, results)
+    called = tool_turns.of_options(tools, calls, results, messages)
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
         if messages:

@@ -81,6 +81,17 @@ class Tools:
         return {TOOLS: _json(data.get(self.tools)) if as_text else data.get(self.tools)}
 
 
+def of_options(tools: str | None, calls: str, results: str, messages: str | None) -> Tools:
+    """The record fields about tools, from an export's options.
+
+    Raises:
+        ValueError: if the export has a field with all turns, too.
+    """
+    if tools and messages:
+        raise ValueError("tools: leave out messages; the calls and results are in fields of their own")
+    return Tools(tools, calls, results)
+
+
 def trainers(known: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The entries of other projects for ShareGPT's turns, with the roles and the column of tools."""
     factory, axolotl = known[LLAMA_FACTORY], known[AXOLOTL]

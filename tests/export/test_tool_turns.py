@@ -77,6 +77,14 @@ def test_sharegpt_has_one_turn_for_all_calls_and_one_for_all_results() -> None:
     assert entry["tags"]["function_tag"] == "function_call"
 
 
+def test_all_turns_in_one_field_have_no_tools() -> None:
+    """The two options are one too many, and the fault says which to leave out."""
+    for kind in ("chat", "trl", "sharegpt"):
+        faults: list[Fault] = []
+        assert EXPORTS.build(kind, {"tools": "tools", "messages": "messages"}, "export.x", faults) is None
+        assert "leave out messages" in str(faults[0])
+
+
 def test_a_record_without_an_answer_is_left_out() -> None:
     """As one without tools."""
     for kind in ("chat", "trl", "sharegpt"):
