@@ -51,9 +51,9 @@ class Parts(Protocol):
         """Check its records with the schema of that stage, if the recipe has none for it."""
 
     def asking(
-        self, kind: StageKind, of: str | None = None, lines: Mapping[str, str] | None = None
+        self, kind: StageKind, of: str | None = None, lines: Mapping[str, str | list[Any]] | None = None
     ) -> Stage | None:
-        """The stage, with its prompts and its model; `lines` are the files to draw lines from, by name."""
+        """The stage, with its prompts and its model; `lines` are what its requests draw from, by name."""
 
     def unasked(
         self,
