@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from selfinstruct.config import MixConfig, RecipeConfig
     from selfinstruct.journal.store import Journal
     from selfinstruct.prompts.templates import Prompt
-    from selfinstruct.records import Request
+    from selfinstruct.records import Record, Request
     from selfinstruct.sources.pool import Seeds
     from selfinstruct.stages import Material, Stage, StageContext, StageRun
 
@@ -234,6 +234,17 @@ class StageKind:
         return ByContent(stage.name, source, into, stats)
 
     # Reporting
+
+    def quotas(self, stage: Stage, rows: Mapping[int, Record], target: int, seed: int) -> Mapping[int, int]:
+        """How many records a run was to make from each record, by its number; empty if no number was set.
+
+        Args:
+            stage: the stage.
+            rows: the records that it works on.
+            target: the recipe's target.
+            seed: the recipe's seed.
+        """
+        return {}
 
     def falls_short(self, accepted: int, goal: int) -> bool:
         """Whether a run missed its goal if the stage accepted `accepted` records of `goal`."""
