@@ -78,7 +78,7 @@ def from_file(name: str, project: Path, where: str, faults: list[Fault]) -> list
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return from_tree(yaml.load(text, loader), str(path), faults)  # noqa: S506 (a safe loader)
+    return from_tree(yaml.load(text, loader), str(path), faults)
 
 
 def from_tree(tree: Any, where: str, faults: list[Fault]) -> list[Given] | None:
@@ -93,10 +93,9 @@ def _checked(topics: Iterator[Given], where: str, faults: list[Fault]) -> list[G
     except _Wrong as error:
         faults.append(Fault(where, str(error), FORM))
         return None
-    seen: set[str] = set()
-    twice = []
-    for one in found:
-        path = BETWEEN.join(one.path)
+    above = {BETWEEN.join(one.path[:n]).casefold() for one in found for n in range(1, len(one.path))}
+    seen, twice = above, []
+    for path in (BETWEEN.join(one.path) for one in found):
         if path.casefold() in seen:
             twice.append(path)
         seen.add(path.casefold())

@@ -57,14 +57,14 @@ def expand(
         draw: variant: its weight, to draw variants instead; 0 turns one off.
         variant_field: the field of a child that gets the name of the drawn variant, or `kept`.
         keep: a record with no accepted child goes on unchanged, as its own child.
-        quota: how many accepted children each record gets: it is asked about again until it has them. `target`
-            divides the recipe's target among the records. Then templates can use `made`, the children that it
-            has so far, and `missing`, how many it lacks.
+        quota: how many accepted children each record gets: it is asked about again until it has them.
+            `target` divides the recipe's target among the records. Then templates can use `made`, the
+            children that it has so far, and `missing`, how many it lacks.
         weight: the field that says how much of the target a record gets, compared with the others; by default
             all get the same.
         tries: the most requests about a record, if there is a quota.
-        idle: with a quota, stop asking about a record after this many replies in a row that added nothing; may
-            change when a run continues.
+        idle: with a quota, stop asking about a record after this many replies in a row that added nothing;
+            may change when a run continues.
         patience: stop after this many replies in a row that were not usable, or after half as many if none
             was usable from the start; may change when a run continues.
     """

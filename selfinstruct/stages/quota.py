@@ -1,4 +1,4 @@
-"""A quota for each record: how many accepted records to make from it, asking about it again until it has them.
+"""A quota for each record: it is asked about again until so many accepted records were made from it.
 
 The requests about a record follow each other, and those about different ones do not depend on each other. So
 each record is asked about once, then each one that lacks some is asked about again, and so on; replies are

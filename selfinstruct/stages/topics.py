@@ -42,7 +42,7 @@ def topics(
     expected: Annotated[float | None, Bound(gt=0, le=100), Machine] = None,
     patience: Endurance = PATIENCE,
 ) -> Topics:
-    """Makes a record of each topic of a tree, which is given or grown by the model; `target` does not limit it.
+    """Makes a record of each topic of a tree, which is given, or grown by the model to a depth and a width.
 
     Its records have `topic`, `path` (the topics from the top to it, with > between), `branch` (the one at the
     top), `level` (1 at the top), `leaf` (whether it has no subtopics) and `weight`. The prompt gets these,
