@@ -30,11 +30,20 @@ SCRIPTED = ("model=scripted", "model.mode=chat")
 TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
-OTHERS |= {"conversations", "grounded_conversations", "magpie", "paper", "paper_classification", "translate"}
+OTHERS |= {
+    "conversations",
+    "grounded_conversations",
+    "magpie",
+    "paper",
+    "paper_classification",
+    "topics",
+    "translate",
+}
 BY_RULES = {
     "grounded",
     "grounded_conversations",
     "magpie",
+    "topics",
 }  # answered by the rules of conf/model/scripted.yaml
 COMPLETES = {"magpie"}  # it has a chat template of its own
 CHAT = sorted({*RECIPES} - OTHERS)

@@ -53,7 +53,7 @@ CUT = (
 REPLIES = [
     CUT,
     ("Divide Cooking > Bread into", "1. Rye\n2. Wheat"),
-    ("Divide Cooking > Soup into", "I cannot do that."),
+    ("Divide Cooking > Soup into", ""),
     ("Divide Cooking > Tea into", "1. Rye"),
     ("Divide Plants > Trees into", "1. Plants > Trees > Oak\n2. Ash"),
     ("Divide Plants > Herbs into", "1. Mint"),
