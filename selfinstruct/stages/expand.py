@@ -23,7 +23,8 @@ from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share
 from selfinstruct.stages.fields import Field, Sample, read_from
 from selfinstruct.stages.forecast import Forecast, Known, asked_of_each, asked_until_filled
 from selfinstruct.stages.kind import Rest, Trial, counted
-from selfinstruct.stages.quota import MADE, MISSING, TARGET, Filled, Quota, names_for
+from selfinstruct.stages.quota import MADE, MISSING, TARGET, ByRecord, Filled, Quota, names_for
+from selfinstruct.stages.tape import ReplayStats, Tape
 from selfinstruct.where import Conditions, Where
 
 
@@ -40,7 +41,7 @@ def expand(
     keep: bool = False,
     quota: Annotated[int, Bound(ge=1, le=100_000)] | Literal["target"] | None = None,
     weight: str | None = None,
-    tries: Annotated[int, Bound(ge=1, le=1_000)] = 20,
+    tries: Annotated[int, Bound(ge=1, le=1_000), Machine] = 20,
     idle: Annotated[int, Bound(ge=1, le=1_000), Machine] = 3,
     patience: Endurance = PATIENCE,
 ) -> Expand:
@@ -62,7 +63,7 @@ def expand(
             children that it has so far, and `missing`, how many it lacks.
         weight: the field that says how much of the target a record gets, compared with the others; by default
             all get the same.
-        tries: the most requests about a record, if there is a quota.
+        tries: with a quota, the most requests about a record; may change when a run continues.
         idle: with a quota, stop asking about a record after this many replies in a row that added nothing;
             may change when a run continues.
         patience: stop after this many replies in a row that were not usable, or after half as many if none
@@ -194,6 +195,17 @@ class Expand(AboutEach):
     def progress(self, stage: Stage, journal: Journal) -> int | None:
         """See `StageKind`; with a quota, accepted records count."""
         return None if self.quota else super().progress(stage, journal)
+
+    @property
+    def repeats(self) -> bool:
+        """See `StageKind`."""
+        return self.quota is not None
+
+    def tape(self, stage: Stage, source: Journal, into: Journal, stats: ReplayStats) -> Tape:
+        """See `StageKind`."""
+        if self.quota:
+            return ByRecord(stage.name, source, into, stats)
+        return super().tape(stage, source, into, stats)
 
     def quotas(self, stage: Stage, rows: Mapping[int, Record], target: int, seed: int) -> Mapping[int, int]:
         """See `StageKind`."""

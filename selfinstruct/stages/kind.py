@@ -150,6 +150,11 @@ class StageKind:
         """Whether it keeps all the records it has made when it receives more."""
         return True
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it may ask about a record again, so that a record goes on without the last replies."""
+        return False
+
     # Fields
 
     def gives(self, stage: Stage | None = None) -> Sample:

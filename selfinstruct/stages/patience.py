@@ -25,7 +25,7 @@ class Patience:
         stage: the stage.
         journal: the journal of the run, with all that was done before.
         most: stop after this many in a row.
-        counting: the requests taken in before that count, in the order in which they were; all, unless given.
+        counting: the requests taken in before that count; all, unless given.
 
     Attributes:
         barren: how many there are in a row now.
@@ -40,7 +40,7 @@ class Patience:
         self._judged = {SCHEMA_CHECK, *(name for name, kind in kinds.items() if kind not in REFUSES)}
         self.barren, self.last = 0, 0
         fruitful = journal.read(stage.name, self._judged)
-        for number in sorted(journal.taken(stage.name)) if counting is None else counting:
+        for number in sorted(journal.taken(stage.name) if counting is None else counting):
             self._count(number, number in fruitful)
 
     @property

@@ -77,10 +77,10 @@ def script(project: Path, replies: list[tuple[str, str]] | None = None) -> None:
     """Write the script; a task names the topic that it is about, so that each is new."""
     rows: list[dict[str, Any]] = [{"match": found, "reply": reply} for found, reply in replies or REPLIES]
     for topic in ("Rye", "Wheat", "Jam", "Soup", "Tea", "Oak", "Ash", "Cooking"):
-        for have in range(4):
-            made = "; ".join(f"{topic} {number}?" for number in range(1, have * 2 + 1))
+        for have in range(8):
+            made = "; ".join(f"{topic} {number}?" for number in range(1, have + 1))
             asked = f"^Ask about {topic}, \\d+ more than {made.replace('?', '[?]')}$"
-            reply = f"1. {topic} {have * 2 + 1}?\n2. {topic} {have * 2 + 2}?"
+            reply = f"1. {topic} {have + 1}?\n2. {topic} {have + 2}?"
             rows.insert(0, {"match": asked, "reply": reply})
     text = "".join(json.dumps(one) + "\n" for one in rows)
     (project / "replies.jsonl").write_text(text, encoding="utf-8")
@@ -201,28 +201,40 @@ def test_a_replay_makes_the_same(typed: Typed, mine: Path) -> None:
 
 
 def test_a_larger_target_goes_on(typed: Typed, mine: Path) -> None:
-    """What was paid for and not needed is used first."""
-    typed(*MINE, "target=7", "cache=off")
-    before = asked(mine / "run", "tasks")
-    typed(*MINE, "target=14", "cache=off")
-    tasks = lines(mine / "run/tasks.jsonl")
-    assert sum(one["topic"] == "Rye" for one in tasks) == 2
-    now = asked(mine / "run", "tasks")
-    new = [prompt for number, prompt in now.items() if number not in before]
-    assert [prompt.split(",")[0] for prompt in new] == [
-        "Ask about Mint"
-    ] * 2  # the others had two in one reply
-
-
-def test_a_larger_target_is_refused_once_its_records_were_asked_about(typed: Typed, mine: Path) -> None:
-    """Later requests go by the order of the records."""
+    """New tasks come after those that there are, so the later stage asks about nothing again."""
     more = "{answers: {kind: expand, of: tasks}}"
-    prompt = "{answers: {style: chat, template: '{{ instruction }}', parse: {kind: text, field: output}}}"
-    script(mine, [*REPLIES, ("[?]", "An answer.")])
+    prompt = "{answers: {style: chat, template: 'Q: {{ instruction }}', parse: {kind: text, field: output}}}"
+    script(mine, [*REPLIES, ("^Q: ", "An answer.")])
     words = (*MINE, f"+pipeline={more}", f"+prompts={prompt}", "+schema={answers: {type: object}}")
-    typed(*words, "target=7")
-    refused(typed(*words, "target=14"), "tasks: more records would be made", "fresh=true")
-    assert len(lines(mine / "run/answers.jsonl")) == 7
+    typed(*words, "target=7", "cache=off")
+    before = {name: asked(mine / "run", name) for name in ("topics", "tasks", "answers")}
+    tasks = lines(mine / "run/tasks.jsonl")
+    assert len(tasks) == len(before["answers"]) == 7
+    typed(*words, "target=14", "cache=off")
+    for name, prompts in before.items():
+        now = asked(mine / "run", name)
+        assert {number: now[number] for number in prompts} == prompts
+    assert lines(mine / "run/tasks.jsonl")[:7] == tasks
+    rows = lines(mine / "run/answers.jsonl")
+    assert len(rows) == 13  # one task about mint
+    assert len(asked(mine / "run", "answers")) == 13
+    assert typed("replay", "run", "run_dir=again")[0] == 0
+    assert (mine / "again/answers.jsonl").read_bytes() == (mine / "run/answers.jsonl").read_bytes()
+
+
+def test_a_larger_target_in_the_middle(typed: Typed, mine: Path) -> None:
+    """Replies that arrived before an interruption stay with their topics."""
+    slow = ("model.options.delay=0.2", "model.concurrency=8", "run_dir=run", "cache=off")
+    process = start(mine, "recipe=mine", "target=14", *slow)
+    while process.poll() is None and len(stored(mine / "run")) < 10:
+        pass
+    assert process.poll() is None, "it came to its end before it was killed"
+    process.kill()
+    process.communicate()
+    typed(*MINE, "target=28", "cache=off")
+    tasks = lines(mine / "run/tasks.jsonl")
+    assert len(tasks) == 25
+    assert all(one["instruction"].startswith(one["topic"]) for one in tasks)
 
 
 def test_the_plan_counts_topics_and_requests(typed: Typed, mine: Path) -> None:
