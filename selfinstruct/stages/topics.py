@@ -26,7 +26,6 @@ from selfinstruct.stages.forecast import SHOWN, Forecast, Known
 from selfinstruct.stages.growing import LEAF, LEVEL, TOPIC, Growing, name_of, names_for
 from selfinstruct.stages.kind import Parts, Rest, Trial, samples
 from selfinstruct.stages.ranges import Range, around, exactly
-from selfinstruct.stages.unasked import Unasked
 
 GIVES = {TOPIC: "text", "branch": "text", "path": "text", LEVEL: 1, "weight": 1.0}
 FEWER = (0.6, 1.0, 1.0)  # subtopics that a reply gives, against what is expected
@@ -187,12 +186,10 @@ class Topics(StageKind):
     # Running
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
-        """See `StageKind`."""
+        """See `StageKind`; no check rejects a given topic."""
         rows = stage.material.rows if stage.material else []
-        if self.grown:
-            goal = round(outlook([], rows, 0, self.depth, self.expected).requests)
-            return Growing(stage, run, self.depth, self.width, self.patience, goal)
-        return Unasked(stage, run, (stage.record(number, 0, row) for number, row in enumerate(rows, 1)))
+        goal = round(outlook([], rows, 0, self.depth, self.expected).requests)
+        return Growing(stage, run, self.depth, self.width, self.patience, goal)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A script answers: `subtopics` of a topic come from a table, tasks are numbered b
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from conftest import Typed, lines, seed_file
 from killing import data, start, stored
 from results import refused, row, summary
+from server import Answer, Asked, ModelServer, text
+from tiny_recipe import at
 
 RECIPE = """\
 defaults:
@@ -82,8 +85,8 @@ def script(project: Path, replies: list[tuple[str, str]] | None = None) -> None:
             asked = f"^Ask about {topic}, \\d+ more than {made.replace('?', '[?]')}$"
             reply = f"1. {topic} {have + 1}?\n2. {topic} {have + 2}?"
             rows.insert(0, {"match": asked, "reply": reply})
-    text = "".join(json.dumps(one) + "\n" for one in rows)
-    (project / "replies.jsonl").write_text(text, encoding="utf-8")
+    content = "".join(json.dumps(one) + "\n" for one in rows)
+    (project / "replies.jsonl").write_text(content, encoding="utf-8")
 
 
 def asked(run: Path, stage: str) -> dict[int, str]:
@@ -223,19 +226,39 @@ def test_a_larger_target_goes_on(typed: Typed, mine: Path) -> None:
     assert {one["instruction"] for one in again} == {one["instruction"] for one in rows}
 
 
-def test_a_larger_target_in_the_middle(typed: Typed, mine: Path) -> None:
-    """Replies that arrived before an interruption stay with their topics."""
-    slow = ("model.options.delay=0.2", "model.concurrency=8", "run_dir=run", "cache=off")
-    process = start(mine, "recipe=mine", "target=14", *slow)
-    while process.poll() is None and len(stored(mine / "run")) < 10:
-        pass
-    assert process.poll() is None, "it came to its end before it was killed"
-    process.kill()
-    process.communicate()
-    typed(*MINE, "target=28", "cache=off")
-    tasks = lines(mine / "run/tasks.jsonl")
-    assert len(tasks) == 25
-    assert all(one["instruction"].startswith(one["topic"]) for one in tasks)
+def test_a_larger_target_in_the_middle(typed: Typed, mine: Path, tiny: None) -> None:
+    """A reply that arrived before an interruption stays with its topic, although others are asked about now."""
+    served = RECIPE.replace("/model: scripted", "/model: tiny").replace(
+        "options: {replies: replies.jsonl}", ""
+    )
+    (mine / "recipes/served.yaml").write_text(served, encoding="utf-8")
+    held = ["Oak"]
+
+    def answer(one: Asked) -> Answer:
+        found = re.search(r"Ask about (\w+), \d+ more than(.*)$", one.prompt)
+        assert found
+        topic, made = found[1], found[2].count("?")
+        return text(f"1. {topic} {made + 1}?", delay=30 if made and topic in held else 0)
+
+    topics = ("pipeline.topics.tree=[Rye, {Oak: 3}, {Ash: 3}]", "pipeline.topics.depth=1")
+    with ModelServer(answer) as server:
+        words = at(
+            server, *topics, "+pipeline.tasks.weight=weight", "pipeline.tasks.tries=9", recipe="served"
+        )
+        process = start(mine, *words, "target=7", "cache=off")
+        while process.poll() is None and ("tasks", 5) not in stored(mine / "run"):
+            pass
+        assert process.poll() is None, "it came to its end before it was killed"
+        process.kill()
+        process.communicate()
+        held.clear()
+        status, out, err = typed(*words, "target=14", "cache=off")
+    assert status == 0, out + err
+    tasks = [(one["topic"], one["instruction"]) for one in lines(mine / "run/tasks.jsonl")]
+    shares = {"Rye": 2, "Oak": 6, "Ash": 6}
+    assert sorted(tasks) == sorted(
+        (topic, f"{topic} {n + 1}?") for topic in shares for n in range(shares[topic])
+    )
 
 
 def test_the_plan_counts_topics_and_requests(typed: Typed, mine: Path) -> None:
