@@ -227,7 +227,7 @@ def test_a_larger_target_goes_on(typed: Typed, mine: Path) -> None:
 
 
 def test_a_larger_target_in_the_middle(typed: Typed, mine: Path, tiny: None) -> None:
-    """A reply that arrived before an interruption stays with its topic, although others are asked about now."""
+    """A reply that arrived before an interruption stays with its topic, whatever is asked now."""
     served = RECIPE.replace("/model: scripted", "/model: tiny").replace(
         "options: {replies: replies.jsonl}", ""
     )
