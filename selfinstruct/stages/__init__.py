@@ -98,6 +98,7 @@ STAGES: Registry[StageKind] = Registry(
         "selfinstruct.stages.documents",
         "selfinstruct.stages.rows",
         "selfinstruct.stages.records",
+        "selfinstruct.stages.topics",
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
         "selfinstruct.stages.converse",
