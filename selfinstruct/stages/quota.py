@@ -105,7 +105,7 @@ class Share:
         made: the fields of those that are accepted.
         tries: requests about it that were taken in.
         idle: replies in a row that added nothing.
-        pending: whether a request about it is not yet taken in.
+        sent: requests about it that were composed.
     """
 
     row: Record
@@ -113,7 +113,12 @@ class Share:
     made: list[dict[str, Any]]
     tries: int = 0
     idle: int = 0
-    pending: bool = False
+    sent: int = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether a request about it is not yet taken in."""
+        return self.sent > self.tries
 
     @property
     def missing(self) -> int:
@@ -125,7 +130,6 @@ class Share:
         self.made += [record.data for record in accepted]
         self.tries += 1
         self.idle = 0 if accepted else self.idle + 1
-        self.pending = False
 
 
 class Filled:
@@ -166,7 +170,7 @@ class Filled:
         number = self._next
         self._next += 1
         self._about[number] = share.row.id
-        share.pending = True
+        share.sent += 1
         prompt = self.stage.variant(share.row.data, number, self.run.seed)
         names = names_for(share.row.data, share.made, share.missing)
         return self.stage.request(prompt, number, names, self.run.seed, parent=share.row)
@@ -212,11 +216,14 @@ class Filled:
             return self._shares[self._stored[self._next]]
         while self._place:
             time, share = self._place
-            closed = not share.missing or share.idle >= self._quota.idle
-            if share.pending or (share.tries < time and not closed):
+            if share.sent < time and (share.pending or not self._closed(share)):
                 return share
             self._place = next(self._places, None)
         return None
+
+    def _closed(self, share: Share) -> bool:
+        """Whether a record is not asked about any more, after the replies so far."""
+        return not share.missing or share.idle >= self._quota.idle
 
     def _in_order(self) -> Iterator[tuple[int, Share]]:
         """The places of all requests that may be needed: how often it is about a record, and the record."""
@@ -237,6 +244,7 @@ class Filled:
                     self.stage.judge.learn_all(self._rewritten(share.row))
                 accepted = made.get(request.number, [])
                 self.stage.judge.learn_all(accepted)
+                share.sent += 1
                 share.count(accepted)
             elif share and request.number in arrived:
                 self._stored[request.number] = share.row.id

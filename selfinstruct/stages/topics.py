@@ -108,6 +108,11 @@ class Topics(StageKind):
         rows = [{**row, LEAF: not self.above(row)} for row in rows]
         return replace(stage, prompts=prompts, material=Material(rows, told))
 
+    @property
+    def reads_files(self) -> bool:
+        """See `StageKind`."""
+        return self.path is not None
+
     def above(self, row: Mapping[str, Any]) -> bool:
         """Whether a topic is asked for subtopics."""
         return bool(row[LEVEL] < self.depth)
