@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil, inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -124,7 +125,13 @@ class FromPool(StageKind):
 
     def forecast(self, stage: Stage, known: Known) -> Forecast:
         """See `StageKind`."""
-        return asked_until_target(stage.name, known, self.expected)
+        return asked_until_target(stage.name, known, self.expected, partial(self._sent, stage))
+
+    def _sent(self, stage: Stage, needed: float) -> float:
+        """Requests sent when so many replies have reached the target: others are in flight, and are paid for."""
+        flying = min(self.window, stage.model.concurrency * stage.model.prompts_per_request)
+        whole_groups = ceil(needed / self.window) * self.window
+        return min(needed + flying - 1, whole_groups if self.batched else inf)
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
