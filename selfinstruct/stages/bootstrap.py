@@ -128,7 +128,7 @@ class FromPool(StageKind):
         return asked_until_target(stage.name, known, self.expected, partial(self._sent, stage))
 
     def _sent(self, stage: Stage, needed: float) -> float:
-        """Requests sent when so many replies have reached the target: others are in flight, and are paid for."""
+        """Requests sent when so many replies have reached the target; those in flight are paid for, too."""
         flying = min(self.window, stage.model.concurrency * stage.model.prompts_per_request)
         whole_groups = ceil(needed / self.window) * self.window
         return min(needed + flying - 1, whole_groups if self.batched else inf)
