@@ -94,7 +94,7 @@ class FromPool(StageKind):
 
     def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
         """See `StageKind`."""
-        found = _mix(rest.config.mix, rest.seeds) if rest.seeds else []
+        found = _mix(rest.config.mix, rest.seeds, rest.config.seeds.from_run) if rest.seeds else []
         if rest.config.prompts[stage.name].variants:
             what = "a stage that asks about no record has no field that could pick a variant"
             found.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
@@ -166,14 +166,15 @@ class FromPool(StageKind):
         return names
 
 
-def _mix(mix: MixConfig, seeds: Seeds) -> list[Fault]:
+def _mix(mix: MixConfig, seeds: Seeds, from_run: str | None) -> list[Fault]:
     found = []
     if mix.generated > mix.examples:
         what = f"is {mix.generated}, more than the {mix.examples} examples of a prompt"
         found.append(Fault("mix.generated", what, "set it lower, or mix.examples higher"))
     if len(seeds.tasks) < mix.examples:
         what = f"asks for {mix.examples} examples but there are {len(seeds.tasks)} seeds"
-        remedy = f"add seeds to {seeds.path}, loosen seeds.where, or set mix.examples and mix.generated"
+        more = f"take a larger run than {from_run}" if from_run else f"add seeds to {seeds.path}"
+        remedy = f"{more}, loosen seeds.where, or set mix.examples and mix.generated"
         found.append(Fault("mix.examples", what, remedy))
     return found
 

@@ -260,13 +260,15 @@ def test_all_kinds_of_documents_are_read(project: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "export", "words"),
     [
-        ("conversations", "chat", "set export.chat.messages=messages (chat, sharegpt or trl), or use export="),
+        (
+            "conversations",
+            "chat",
+            "set export.chat.messages=messages (chat, sharegpt or trl), or use export=",
+        ),
         ("preferences", "alpaca", "these records are pairs: use export=preferences"),
     ],
 )
-def test_an_export_for_other_records(
-    typed: Typed, project: Path, name: str, export: str, words: str
-) -> None:
+def test_an_export_for_other_records(typed: Typed, project: Path, name: str, export: str, words: str) -> None:
     """The message says which export fits."""
     status, _, err = typed("check", f"recipe={name}", *SCRIPTED, f"export={export}")
     assert status == 1
