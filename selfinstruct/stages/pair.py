@@ -218,6 +218,6 @@ class Pair(StageKind):
 def _single(rest: Rest, name: str) -> bool:
     """Whether a stage gives each record one answer: one request, one choice, and the reply is the answer."""
     options, prompt = rest.config.pipeline[name].options, rest.config.prompts.get(name)
-    if prompt is None or prompt.parse.kind != "text" or "stop_at" in prompt.parse.options:
+    if prompt is None or prompt.parse is None or prompt.parse.kind != "text":
         return False
-    return options.get("times", 1) == 1 and prompt.sampling.get("n", 1) == 1
+    return bool(options.get("times", 1) == 1 and prompt.sampling.get("n", 1) == 1)
