@@ -48,7 +48,8 @@ def least(recipe: str, stage: str) -> float:
     if stage in ("instructions", "tasks"):
         if recipe in LISTS:
             return 0.01  # only a line comes before the list
-        return 0.3 if recipe in ("alpaca", "alpaca_original", "grounded", "evolve") else 0.5
+        with_texts = ("alpaca", "alpaca_original", "grounded", "evolve", "conversations")  # long examples
+        return 0.3 if recipe in with_texts else 0.5
     if recipe == "grounded":
         return 0.3  # the rest is the passage
     return 0.4 if stage.split("_")[0] in ("judge", "rating", "comparison", "swapped") else 0.6
