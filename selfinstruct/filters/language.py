@@ -99,7 +99,8 @@ def _identifier(language: str) -> Callable[[str], tuple[str, float]]:
     detector = LangDetector(LangDetectConfig(model="lite", max_input_length=_LONGEST))
     known = {found["lang"] for found in detector.detect("a", model="lite", k=200)}
     if language not in known:
-        raise ValueError(f"the language identifier does not know the language {language!r}")
+        what = f"the language identifier does not know the language {language!r}"
+        raise ValueError(f"{what}: give a tag such as de, ja or pt")
 
     def identify(text: str) -> tuple[str, float]:
         found = detector.detect(text.replace("\n", " "), model="lite", k=1)

@@ -12,7 +12,7 @@ def missing_input(
     *,
     patterns: Patterns,
     within: Patterns,
-    field: str = "input",
+    field: str | None = "input",
     instruction: str = "instruction",
 ) -> Filter:
     """Rejects a record without an input if its instruction speaks of one ("the article below").
@@ -20,7 +20,7 @@ def missing_input(
     Args:
         patterns: name: words of an instruction about a text that comes with it.
         within: name: signs that the instruction holds the text itself, such as a colon with text after it.
-        field: the field of the input.
+        field: the field of the input; null if the records have none.
         instruction: the field of the instruction.
     """
     speaks, holds = compiled(patterns), compiled(within)
@@ -32,7 +32,8 @@ def missing_input(
         for name, pattern in speaks:
             found = pattern.search(text)
             if found and not any(sign.search(text) for _, sign in holds):
-                return Rejection(f"instruction speaks of {found[0][:60]!r} ({name}), but {field} is empty")
+                missing = f"{field} is empty" if field else "it does not have it"
+                return Rejection(f"instruction speaks of {found[0][:60]!r} ({name}), but {missing}")
         return None
 
-    return Filter(each=each, fields=(field, instruction))
+    return Filter(each=each, fields=(field, instruction) if field else (instruction,))

@@ -175,7 +175,8 @@ def fitted(
     """
     for name in export.fields if sample else ():
         if name not in sample:
-            faults.append(Fault(f"export.{key}", *unknown("field", name, sample)))
+            what, remedy = unknown("field", name, sample)
+            faults.append(Fault(f"export.{key}", what, _fitting(key, sample) or remedy))
     if values and sample:
         closed = {"review": VERDICTS, **values}
         faults.extend(where_faults(f"export.{key}.where", export.where, {**REVIEWED, **sample}, closed))
@@ -188,6 +189,17 @@ def fitted(
     faults.extend(_file(key, export, others))
     facts = frozenset(known).intersection(export.columns) - set(sample)
     return replace(export, origins=export.origins | facts)
+
+
+def _fitting(key: str, sample: Mapping[str, Any]) -> str:
+    """What to set for records that hold a conversation or a pair instead of an answer."""
+    turns = [name for name, value in sample.items() if isinstance(value, list) and "role" in str(value)]
+    if turns:
+        return (
+            f"{turns[0]} has the turns of a conversation: set export.{key}.messages={turns[0]} "
+            "(chat, sharegpt or trl), or use export=conversations"
+        )
+    return "these records are pairs: use export=preferences" if {"chosen", "rejected"} <= {*sample} else ""
 
 
 def _columns(key: str, export: Export, known: Mapping[str, Any] | None) -> list[Fault]:

@@ -128,6 +128,41 @@ HELP: dict[str, Help] = {
         "were below the minimum", ("a stronger model for what is judged", "change {section}.minimum")
     ),
     "has_value": Help("have a value that is not wanted", (LARGER, "change {section}.values")),
+    "missing_input": Help("speak of a text that is not there", (LARGER, WORDS)),
+    "agreement": Help(
+        "have another answer than other tries",
+        (LARGER, "tasks with one short answer", "change {section}.share or {section}.threshold"),
+    ),
+    "keeps_limits": Help("broke a limit of their instruction", (LARGER, "change {section}.units")),
+    "parses": Help("had code that does not parse", (LARGER, "change {section}.languages")),
+    "named_label": Help(
+        "had a label that the instruction does not name", (LARGER, "change or drop {section}")
+    ),
+    "parts_kept": Help("lost a part of the original", (LARGER, WORDS, "change {section}")),
+    # stages that make pairs or conversations
+    "margin": Help(
+        "had answers with scores too close to each other",
+        (
+            "more answers to each task, or by several models (+parts=other_answers)",
+            "a smaller pipeline.{stage}.margin",
+        ),
+    ),
+    "length_bias": Help(
+        "had a better answer that is the longer one, and there are enough of these",
+        ("more answers to each task", "a larger pipeline.{stage}.length_bias"),
+    ),
+    "identical_answers": Help("had answers that are all the same", ("a higher temperature for the answers",)),
+    "one_answer": Help("had fewer than two accepted answers", ("more answers to each task",)),
+    "unscored": Help("had fewer than two scores", ("a stronger judge", "more answers to each task")),
+    "tie": Help("had no better answer", ("pipeline.{stage}.ties=shorter", "a stronger judge")),
+    "position": Help("had a verdict that changed with the order", ("a stronger judge",)),
+    "too_short": Help(
+        "had too few turns",
+        (
+            "a smaller pipeline.{stage}.least",
+            "other words about the end of the conversation in prompts.{stage}.variables",
+        ),
+    ),
     "schema": Help(
         "did not fit the schema", ("look at their paths in rejected.jsonl", "change schema.{stage}")
     ),

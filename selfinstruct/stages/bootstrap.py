@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil, inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field as Bound
@@ -94,7 +95,7 @@ class FromPool(StageKind):
 
     def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
         """See `StageKind`."""
-        found = _mix(rest.config.mix, rest.seeds) if rest.seeds else []
+        found = _mix(rest.config.mix, rest.seeds, rest.config.seeds.from_run) if rest.seeds else []
         if rest.config.prompts[stage.name].variants:
             what = "a stage that asks about no record has no field that could pick a variant"
             found.append(Fault(f"prompts.{stage.name}.variants", what, "leave them out"))
@@ -126,7 +127,13 @@ class FromPool(StageKind):
 
     def forecast(self, stage: Stage, known: Known) -> Forecast:
         """See `StageKind`."""
-        return asked_until_target(stage.name, known, self.expected)
+        return asked_until_target(stage.name, known, self.expected, partial(self._sent, stage))
+
+    def _sent(self, stage: Stage, needed: float) -> float:
+        """Requests sent when so many replies have reached the target; those in flight are paid for, too."""
+        flying = min(self.window, stage.model.concurrency * stage.model.prompts_per_request)
+        whole_groups = ceil(needed / self.window) * self.window
+        return min(needed + flying - 1, whole_groups if self.batched else inf)
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
@@ -167,14 +174,15 @@ def _drawn_fields(stage: Stage) -> Sample:
     return {name: Field(values[0], stage.name) for name, values in kept.items()}
 
 
-def _mix(mix: MixConfig, seeds: Seeds) -> list[Fault]:
+def _mix(mix: MixConfig, seeds: Seeds, from_run: str | None) -> list[Fault]:
     found = []
     if mix.generated > mix.examples:
         what = f"is {mix.generated}, more than the {mix.examples} examples of a prompt"
         found.append(Fault("mix.generated", what, "set it lower, or mix.examples higher"))
     if len(seeds.tasks) < mix.examples:
         what = f"asks for {mix.examples} examples but there are {len(seeds.tasks)} seeds"
-        remedy = f"add seeds to {seeds.path}, loosen seeds.where, or set mix.examples and mix.generated"
+        more = f"take a larger run than {from_run}" if from_run else f"add seeds to {seeds.path}"
+        remedy = f"{more}, loosen seeds.where, or set mix.examples and mix.generated"
         found.append(Fault("mix.examples", what, remedy))
     return found
 

@@ -77,7 +77,7 @@ def converse(
             none was usable from the start; may change when a run continues.
     """
     if least > turns:
-        raise ValueError(f"least ({least}) is more than turns ({turns})")
+        raise ValueError(f"least ({least}) is more than turns ({turns}): set least lower, or turns higher")
     if usual is not None and usual > turns:
         raise ValueError(f"usual ({usual:g}) is more than turns ({turns})")
     allowed = Where.of(where)

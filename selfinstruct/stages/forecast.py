@@ -76,13 +76,23 @@ class Forecast:
     groups: Groups = ()
 
 
-def asked_until_target(name: str, known: Known, expected: float) -> Forecast:
-    """The forecast for a stage that asks until the target is reached."""
+def asked_until_target(name: str, known: Known, expected: float, sent: Callable[[float], float]) -> Forecast:
+    """The forecast for a stage that asks until the target is reached.
+
+    Args:
+        name: the stage.
+        known: what is known about it.
+        expected: accepted records per reply.
+        sent: how many requests a new run has sent when this many replies have reached the target. A run that
+            continues has the replies to the others already.
+    """
     yields, assumed = _yields(name, known, expected, ASSUMED, given=True)
     left = exactly(max(0, known.target - known.accepted))
     made = exactly(max(known.accepted, known.target))
-    requests = (left / yields).whole()
-    accepts = requests.expected * yields.expected
+    needed = (left / yields).whole()
+    accepts = needed.expected * yields.expected
+    new = needed.expected and not known.taken
+    requests = Range(*map(sent, (needed.low, needed.expected, needed.high))) if new else needed
     return Forecast(requests, accepts, made, pace=_pace(known), assumed=assumed)
 
 

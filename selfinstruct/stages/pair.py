@@ -134,6 +134,9 @@ class Pair(StageKind):
             if self.by:
                 scores = numbers.faults(f"{where}.by", self.by, fields, rest.unsure, rest.config.schemas)
                 found += [fault for fault in scores if fault not in found]
+        if len(self.stages) == 1 and _single(rest, self.stages[0]):
+            what = f"each of {stage.of} gets one answer, so there is never a pair"
+            found.append(Fault(f"{where}.of", what, f"set pipeline.{self.stages[0]}.times to 2 or more"))
         return found
 
     @property
@@ -210,3 +213,11 @@ class Pair(StageKind):
     def figures(self, stage: Stage, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
         """See `StageKind`; the lengths of chosen and rejected answers."""
         return lengths.figures(records.get(stage.name, ())) if self.by else {}
+
+
+def _single(rest: Rest, name: str) -> bool:
+    """Whether a stage gives each record one answer: one request, one choice, and the reply is the answer."""
+    options, prompt = rest.config.pipeline[name].options, rest.config.prompts.get(name)
+    if prompt is None or prompt.parse is None or prompt.parse.kind != "text":
+        return False
+    return bool(options.get("times", 1) == 1 and prompt.sampling.get("n", 1) == 1)

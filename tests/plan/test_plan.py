@@ -70,14 +70,34 @@ def test_the_plan_of_a_run_that_has_not_begun(typed: Typed, project: Path, key: 
     status, out, err = typed("check", *ALPACA, "target=1000", *prices)
     assert status == 0, err
     requests, _, received, cost = row(out, "tasks")
-    assert requests == "125 (63 - 250)"
-    assert received == "128K (19K - 768K)"
-    assert cost == "$128,000 ($19,354 - $768,000)"
+    assert requests == "132 (70 - 257)"  # the reply that reaches the target, and seven more in flight
+    assert received == "135K (22K - 790K)"
+    assert cost == "$135,168 ($21,504 - $789,504)"
     assert "8 (4 - 16) accepted per reply, pipeline.tasks.expected" in out
     assert "a third of max_tokens (a tenth - all): tasks" in out
     assert list(project.iterdir()) == []
     fewer = typed("check", *ALPACA, "target=1000", "pipeline.tasks.expected=20")[1]
-    assert row(fewer, "tasks")[0] == "50 (25 - 100)"
+    assert row(fewer, "tasks")[0] == "57 (32 - 107)"
+
+
+@pytest.mark.parametrize(
+    ("keys", "needed", "sent"),
+    [
+        (["recipe=alpaca"], 2, 9),  # seven more are in flight when the second reply reaches the target
+        (["recipe=alpaca", "pipeline.tasks.batched=true"], 2, 8),  # a group of eight is sent
+        (["recipe=alpaca", "pipeline.tasks.window=1"], 2, 2),
+    ],
+)
+def test_requests_in_flight_are_in_the_plan(
+    typed: Typed, project: Path, keys: list[str], needed: int, sent: int
+) -> None:
+    """A small run pays for those as well, and a larger target then begins with their replies."""
+    script = (*keys, "model=scripted", "pipeline.tasks.expected=6.5")
+    assert planned(row(typed("check", *script, "target=10")[1], "tasks")[0])[0] == sent
+    assert typed(*script, "target=10", "run_dir=run")[0] == 0
+    stage = json.loads((project / "run/summary.json").read_text())["stages"]["tasks"]
+    assert stage["requests"] == sent
+    assert planned(row(typed("check", *script, "target=23", "run_dir=run")[1], "tasks")[0])[0] == needed
 
 
 def test_prompts_are_counted_as_they_are_sent(typed: Typed, project: Path, key: None) -> None:
@@ -89,7 +109,8 @@ def test_prompts_are_counted_as_they_are_sent(typed: Typed, project: Path, key: 
     with sqlite3.connect(project / "runs/alpaca/run.sqlite") as journal:
         prompts = [text for (text,) in journal.execute("SELECT prompt FROM request WHERE number <= 20")]
     assert len(prompts) == 20
-    assert planned(cost)[0] == pytest.approx(20 * mean(map(tokens.count, prompts)), abs=1)
+    sent = 20 + 7  # seven are in flight when the target is reached
+    assert planned(cost)[0] == pytest.approx(sent * mean(map(tokens.count, prompts)), abs=1)
 
 
 def test_the_prices_are_litellms(project: Path, tmp_path: Path) -> None:
@@ -174,7 +195,7 @@ def test_every_model_without_a_price_is_named_with_its_place(typed: Typed, proje
         ("budget.usd=0.5", "budget.usd=0.5 is enough"),
         ("budget.usd=0.2", "budget.usd=0.2 is enough for what is expected, not for the upper end"),
         ("budget.usd=0.05", "budget.usd=0.05 stops the run at about 5"),
-        ("budget.requests=25", "budget.requests=25 stops the run at about 20%"),
+        ("budget.requests=25", "budget.requests=25 stops the run at about 18%"),
         ("budget.tokens=1000000000", "budget.tokens=1000000000 is enough"),
     ],
 )
@@ -330,7 +351,7 @@ def test_seeds_that_cannot_say_which_variant(typed: Typed, project: Path) -> Non
 def test_a_request_without_max_tokens(typed: Typed, project: Path, key: None) -> None:
     """Its reply is bounded by nothing, which is told."""
     out = typed("check", *ALPACA, "prompts.tasks.sampling.max_tokens=null", "budget.tokens=3000")[1]
-    assert planned(row(out, "tasks")[2])[0] == pytest.approx(13 * 1024 / 3, rel=0.02)
+    assert planned(row(out, "tasks")[2])[0] == pytest.approx(20 * 1024 / 3, rel=0.02)
     assert "no max_tokens is set, so a third of 1,024 tokens: tasks" in out
 
 

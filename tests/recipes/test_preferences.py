@@ -89,3 +89,17 @@ def test_a_pair_of_two_models(typed: Typed, project: Path) -> None:
     assert len(found) == 10
     assert all(one["rejected_id"].startswith("other_answers-") for one in found)
     assert {one["chosen_id"].partition("-")[0] for one in found} <= {"answers", "other_answers"}
+
+
+def test_what_helps_when_scores_are_too_close(typed: Typed, project: Path) -> None:
+    """The run names the keys for tasks without a pair; one answer to each task is found before the run."""
+    status, out, err = typed("recipe=preferences", *SCRIPTED, "run_dir=run", "pipeline.pairs.margin=4")
+    assert status == 4
+    words = " ".join((out + err).split())
+    assert "had answers with scores too close to each other" in words
+    assert "a smaller pipeline.pairs.margin" in words
+    status, _, err = typed("check", "recipe=preferences", *SCRIPTED, "pipeline.answers.times=1")
+    assert status == 1
+    assert "each of instructions gets one answer, so there is never a pair" in err
+    several = (*SCRIPTED, "pipeline.answers.times=1", "+parts=other_answers")
+    assert typed("check", "recipe=preferences", *several)[0] == 0

@@ -25,7 +25,16 @@ DRAWN_FIRST = {
     ("tools", "calls"): "a request is asked as it is; the rules are in the system message",
 }
 # Recipes whose examples take more room than their rules.
-EXAMPLES = {"alpaca", "alpaca_original", "grounded", "evolve", "preferences", "preferences_pairwise", "tools"}
+EXAMPLES = {
+    "alpaca",
+    "alpaca_original",
+    "conversations",
+    "grounded",
+    "evolve",
+    "preferences",
+    "preferences_pairwise",
+    "tools",
+}
 LISTS = {
     "paper",
     "paper_classification",

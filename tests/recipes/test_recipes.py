@@ -210,3 +210,67 @@ def test_its_header_names_the_command_that_gives_the_cost(name: str) -> None:
     header = text.split("defaults:")[0]
     assert f"#   selfinstruct check recipe={name} " in header
     assert not re.search(r"\$\d", text)
+
+
+@pytest.mark.parametrize("name", ["conversations", "magpie"])
+@pytest.mark.parametrize(
+    ("instruction", "check"),
+    [
+        ("Summarize the message below in two lines for the office manager.", "missing_input"),
+        ("Shorten the message below to one line.\n\nThe lift is out of order until noon.", None),
+    ],
+)
+def test_a_first_message_has_its_text(project: Path, name: str, instruction: str, check: str | None) -> None:
+    """Nobody adds an input to it later."""
+    model = SCRIPTED[:1] if name in COMPLETES else SCRIPTED
+    judge = compose([f"recipe={name}", *model], project).recipe()
+    record = Record("i-1", "instructions", 1, 0, {"instruction": instruction})
+    judge.stage("instructions").judge.admit(record)
+    assert record.check == check
+    if check:
+        assert record.reason and record.reason.endswith("but it does not have it")
+
+
+def test_examples_of_first_messages_have_their_texts(typed: Typed, project: Path) -> None:
+    """The prompt of recipe conversations shows the input of a seed task below its instruction."""
+    script = (*SCRIPTED, f"model.options.replies={REPLIES / 'en.jsonl'}", "target=5", "run_dir=run")
+    assert typed("recipe=conversations", *script)[0] == 0
+    with closing(sqlite3.connect(project / "run/run.sqlite")) as journal:
+        (prompt,) = journal.execute(
+            "SELECT prompt FROM request WHERE stage = 'instructions' AND number = 1"
+        ).fetchone()
+    shown = [json.loads(line)["instruction"] for line in prompt.splitlines() if line.startswith('{"ins')]
+    seeds = lines(packaged() / "seeds/general_en.jsonl")
+    texts = {f"{seed['instruction']}\n\n{seed['instances'][0]['input']}".strip() for seed in seeds}
+    assert len(shown) == 8
+    assert {*shown} <= texts
+    assert any("\n\n" in one for one in shown)
+
+
+@pytest.mark.parametrize("name", ["grounded_conversations"])
+def test_all_kinds_of_documents_are_read(project: Path, name: str) -> None:
+    """A recipe about documents reads the same kinds of files as recipe grounded."""
+    made, known = (
+        compose([f"recipe={one}", *SCRIPTED], project).recipe().config.pipeline["passages"].options
+        for one in (name, "grounded")
+    )
+    assert made == known
+
+
+@pytest.mark.parametrize(
+    ("name", "export", "words"),
+    [
+        (
+            "conversations",
+            "chat",
+            "set export.chat.messages=messages (chat, sharegpt or trl), or use export=",
+        ),
+        ("preferences", "alpaca", "these records are pairs: use export=preferences"),
+    ],
+)
+def test_an_export_for_other_records(typed: Typed, project: Path, name: str, export: str, words: str) -> None:
+    """The message says which export fits."""
+    status, _, err = typed("check", f"recipe={name}", *SCRIPTED, f"export={export}")
+    assert status == 1
+    assert f"export.{export}: unknown field 'output'" in err
+    assert words in err

@@ -577,7 +577,7 @@ def test_right_language(folder: Path, language: str, instruction: str) -> None:
 @needs_identifier
 def test_language_that_nobody_knows(folder: Path) -> None:
     """A language that the identifier does not know is a fault."""
-    with pytest.raises(RecipeError, match="does not know the language 'tlh'"):
+    with pytest.raises(RecipeError, match="does not know the language 'tlh': give a tag"):
         recipe(folder, "en", WRONG_LANGUAGE, "seeds.language=tlh")
 
 

@@ -324,7 +324,7 @@ def test_the_plan_is_near_the_run(typed: Typed, project: Path) -> None:
         ({"user": {"messages": [{"role": "system", "content": "x"}, {"turns": "swapped"}]}}, "first message"),
         ({"user": {"parse": {"kind": "text", "field": "other"}}}, "read into one field, content"),
         ({"options": {"first": "title"}}, "unknown field 'title'"),
-        ({"options": {"least": 4}}, "least (4) is more than turns (3)"),
+        ({"options": {"least": 4}}, "least (4) is more than turns (3): set least lower, or turns higher"),
         (
             {"assistant": {"messages": [{"turns": "same"}, {"role": "user", "content": "x"}]}},
             "end of the list",

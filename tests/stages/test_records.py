@@ -328,6 +328,10 @@ def test_the_records_of_a_run_as_seeds(typed: Typed, made: Path) -> None:
         (["seeds.from_run=runs/none"], "seeds.from_run: there is no folder runs/none"),
         (["seeds.from_run=runs/first", "seeds.from_stage=marks"], "seeds.from_stage: unknown stage 'marks'"),
         (["seeds.from_run=runs/first", "seeds.where={score: 1}"], "the values of 'score' are: 5, 3"),
+        (
+            ["seeds.from_run=runs/first", "mix.examples=8"],
+            "take a larger run than runs/first, loosen seeds.wh",
+        ),
     ],
 )
 def test_faults_of_seeds_from_a_run(typed: Typed, made: Path, overrides: list[str], words: str) -> None:
