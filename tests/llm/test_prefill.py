@@ -12,6 +12,7 @@ from tiny_recipe import at, write_tiny
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm.prefill import AS_IT_IS, MARKED, OF_VLLM, continued, prefill_of
+from selfinstruct.parse.thought import apart
 from selfinstruct.records import Reply, Request
 
 PROMPTS = """
@@ -51,6 +52,31 @@ def test_a_reply_has_the_start_once() -> None:
     assert reply.others == (("1. Write a song.", "stop"), ("1. Write it.", "length"))
     assert continued(asked, Reply("")).text == ""
     assert continued(Request("ideas", 1, "Go on."), Reply("Yes.")).text == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("start", "reply", "answer", "thought"),
+    [
+        ("1. Write", Reply("<think>Of what?</think>\n a poem."), "1. Write a poem.", "Of what?"),
+        ("1. Write", Reply("Of what?</think>\n a poem."), "1. Write a poem.", "Of what?"),
+        ("1. Write", Reply(" a poem.", thought="Of what?"), "1. Write a poem.", "Of what?"),
+        ("1. Write", Reply("<think>Of what", "length"), "", "Of what"),
+        ("<think>Briefly:", Reply(" of what?</think>A poem."), "A poem.", "Briefly: of what?"),
+        ("<think>Briefly:", Reply("A poem.", thought="of what?"), "A poem.", "Briefly:\n\nof what?"),
+        ("<think></think>", Reply("A poem."), "A poem.", ""),
+    ],
+)
+def test_the_start_belongs_to_the_answer_and_not_to_a_thought(
+    start: str, reply: Reply, answer: str, thought: str
+) -> None:
+    """A model that thinks before it continues; and a start that opens the thought itself, or leaves it out."""
+    asked = Request("ideas", 1, "Go on.", start=start)
+    for one in (
+        reply,
+        Reply("A", others=((reply.text, reply.finish_reason),), other_thoughts=(reply.thought,)),
+    ):
+        whole = apart(continued(asked, one)).choices[-1]
+        assert (whole.text.replace("\n", ""), whole.thought) == (answer, thought)
 
 
 @pytest.fixture
