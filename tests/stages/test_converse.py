@@ -323,6 +323,11 @@ def test_the_plan_is_near_the_run(typed: Typed, project: Path) -> None:
     [
         ({"user": {"messages": [{"role": "system", "content": "x"}, {"turns": "swapped"}]}}, "first message"),
         ({"user": {"parse": {"kind": "text", "field": "other"}}}, "read into one field, content"),
+        (
+            {"assistant": {"parse": {"kind": "text", "field": "content", "reasoning": "thought"}}},
+            "reads content, thought; a turn is read into one field, content",
+        ),
+        ({"user": {"sampling": {"n": 3}}}, "variants.user.sampling.n: is 3, but a turn is one message"),
         ({"options": {"first": "title"}}, "unknown field 'title'"),
         ({"options": {"least": 4}}, "least (4) is more than turns (3)"),
         (
@@ -343,6 +348,32 @@ def test_faults(typed: Typed, project: Path, more: dict[str, Any], words: str) -
     assert status == 1, out
     assert words in err
     assert "Traceback" not in err
+
+
+def test_a_variant_with_a_fault_is_not_called_missing_too(typed: Typed, project: Path) -> None:
+    """One fault, one message."""
+    write(project, user={"parse": {"kind": "txt"}})
+    status, _, err = typed("check", "recipe=talk")
+    assert status == 1
+    assert "recipe talk: 1 fault" in err
+    assert "variants.user.parse: unknown parser 'txt'" in err
+
+
+def test_a_thought_is_no_part_of_a_conversation(typed: Typed, project: Path) -> None:
+    """Neither in its messages, nor in later prompts, and a stop word in a thought ends nothing."""
+    write(project)
+    ran(typed, "run_dir=plain")
+    rules = {
+        name: {**rule, "reply": f"<think>[END] Hm.</think>{rule['reply']}"} for name, rule in RULES.items()
+    }
+    options = {"rules": rules, "replies": None, "delay": 0}
+    write(project, {"kind": "scripted", "name": "scripted", "mode": "chat", "options": options})
+    ran(typed, "run_dir=run")
+    assert talks(project) == talks(project, "plain")
+    with closing(Journal(project / "run/run.sqlite")) as journal:
+        asked = [*journal.requests("talks")]
+        assert not any("Hm." in request.text for request in asked)
+        assert {journal.reply("talks", one.number).thought for one in asked} == {"[END] Hm."}
 
 
 def test_a_prompt_without_both_variants_is_a_fault(typed: Typed, project: Path) -> None:
