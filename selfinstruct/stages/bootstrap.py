@@ -35,7 +35,7 @@ def bootstrap(
     patience: Annotated[int, Field(ge=1, le=1_000_000_000), Machine] = 50,
     expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 2.0,
     lines: Annotated[dict[str, str] | None, OnDisk] = None,
-    from_run: Annotated[str | None, Machine, OnDisk] = None,
+    from_run: Annotated[str | None, Field(min_length=1), Machine, OnDisk] = None,
 ) -> FromPool:
     """Asks for more tasks like those in the pool; what is accepted joins the pool at once.
 

@@ -49,7 +49,7 @@ def converse(
     share: Share = 0.5,
     turns: Annotated[int, Bound(ge=1, le=100)] = 4,
     least: Annotated[int, Bound(ge=1, le=100)] = 1,
-    first: str | None = None,
+    first: Annotated[str | None, Bound(min_length=1)] = None,
     stop: Annotated[str, Bound(min_length=1)] = "[END]",
     window: Annotated[int, Bound(ge=1, le=100_000)] = 64,
     usual: Annotated[float | None, Bound(ge=1, le=100), Machine] = None,

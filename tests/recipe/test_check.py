@@ -56,6 +56,29 @@ def test_a_mistake_on_the_command_line(typed: Typed, arguments: list[str], words
     refused(typed("check", *arguments), *words)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("pipeline.instructions.model=5", ".model: should be a valid string or a valid dictionary, not 5"),
+        ("model.fallbacks=[5]", "model.fallbacks.0: should be a valid string or a valid dictionary, not 5"),
+        ("+seeds.columns={a: [b, 7]}", "seeds.columns.a.1: should be a valid string, not 7"),
+        ("+filters.instructions.extra=[]", "extra: should be a valid dictionary, not []"),
+        ("+prompts.instructions.messages=[]", "messages: list should have at least 1 item, not 0\n"),
+        ("+seeds.from_run=''", "seeds.from_run: string should have at least 1 character, not ''"),
+        (
+            "+pipeline.instructions.from_run=''",
+            "instructions.from_run: string should have at least 1 character",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type(typed: Typed, given: str, words: str) -> None:
+    """One fault at the key itself, in words for people who do not read Python."""
+    status, _, err = typed("check", "recipe=paper", "model=scripted", given)
+    assert status == 1
+    assert words in err
+    assert "recipe paper: 1 fault" in err
+
+
 def test_a_key_is_needed_for_a_run_and_not_for_its_plan(typed: Typed, project: Path) -> None:
     """`check` says what it would cost and what is wanting; a run refuses before it makes a folder."""
     status, out, err = typed("check", "recipe=alpaca")

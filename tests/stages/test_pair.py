@@ -296,6 +296,7 @@ def test_answers_of_several_stages(typed: Typed, mine: Path) -> None:
     ("given", "words"),
     [
         (["pipeline.pairs.by=scroe"], ["pipeline.pairs.by", "unknown field 'scroe'", "'score'"]),
+        (["pipeline.pairs.by=''"], ["pipeline.pairs.by", "at least 1 character"]),
         (["pipeline.pairs.by=output"], ["pipeline.pairs.by", "'output' of stage answers has no numbers"]),
         (["+pipeline.pairs.field=ouput"], ["pipeline.pairs.field", "unknown field 'ouput'"]),
         (["+pipeline.pairs.of=tasks"], ["pipeline.pairs.of", "not made from another stage's"]),
