@@ -102,9 +102,11 @@ def test_what_the_provider_gets(
 ) -> None:
     """All messages in order, the few-shot example as two turns, and the start last, with its mark."""
     with ModelServer(lambda asked: text(f" about case {asked.number}.")) as server:
-        words = at(
-            server, f"model.name={name}", f"model.transport={transport}", "target=2", "model.concurrency=1"
-        )
+        how = (
+            "model.concurrency=1",
+            "model.timeout=60",
+        )  # a busy machine may take longer than the usual 10 s
+        words = at(server, f"model.name={name}", f"model.transport={transport}", "target=2", *how)
         status, out, err = typed(*words)
         assert status == 0, out + err
         asked: Asked = server.asked[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from contextlib import closing
 from pathlib import Path
@@ -132,6 +133,7 @@ def test_kills_change_no_byte(typed: Typed, project: Path) -> None:
     """Killed in the middle of a conversation, it asks nothing again that it has a reply to."""
     write(project)
     command = ("recipe=talk", "cache=off", "model.concurrency=3", "model.options.delay=0.1")
+    ended = []
     for least in (5, 17, 30):
         process = start(project, *command, "run_dir=run")
         until = time.monotonic() + 30
@@ -139,8 +141,10 @@ def test_kills_change_no_byte(typed: Typed, project: Path) -> None:
             time.sleep(0.02)
         process.kill()
         process.communicate()
+        ended.append(process.returncode)
     before = stored(project / "run")
-    assert 30 <= len(before) < 48
+    assert ended[0] == -signal.SIGKILL  # a later process may have come to its end on a busy machine
+    assert len(before) >= 30
     ran(typed, *command[1:], "run_dir=run")
     after = stored(project / "run")
     assert {place: after[place] for place in before} == before
