@@ -9,7 +9,8 @@ adds one by an entry point (`plugins`).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OURS = "selfinstruct itself"
 _MISNAMED = "misnamed"  # our pydantic error type: the name is unknown, or its entry cannot be used
+_TYPE = re.compile(
+    r"(?:str|int|float|bool|none|dict|list)(?:\[.*\])?|constrained-\w+"
+)  # as pydantic names it
+_CLASS = re.compile(r" or instance of \w+")  # a word for developers
 
 
 class Registry(Generic[T]):
@@ -228,7 +233,7 @@ def validate(model: Any, value: Any, where: str) -> tuple[Any, list[Fault]]:
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        return None, [_fault(model, item, where) for item in error.errors()]
+        return None, [_fault(model, item, where) for item in _untagged(error.errors())]
 
 
 def misnamed(fault: Fault) -> ValueError:
@@ -237,6 +242,32 @@ def misnamed(fault: Fault) -> ValueError:
 
     words = {"what": str(Fault(fault.where, fault.what)), "remedy": fault.remedy}
     return PydanticCustomError(_MISNAMED, "{what}; {remedy}", words)
+
+
+def _untagged(items: Sequence[Any]) -> list[Any]:
+    """The errors without the types that pydantic adds to a place where one of several types fits.
+
+    A value that fits none of the types has one error, and not one for each.
+    """
+    after: dict[tuple[Any, ...], set[str]] = {}
+    for item in items:
+        for place, part in enumerate(item["loc"]):
+            after.setdefault(item["loc"][:place], set()).add(str(part))
+    several = {at for at, parts in after.items() if len(parts) > 1 and all(map(_TYPE.fullmatch, parts))}
+    inner = {item["loc"][:place] for item in items for place in range(len(item["loc"]) - 1)} & several
+    found: list[Any] = []
+    of_union: dict[tuple[Any, ...], Any] = {}
+    for item in items:
+        loc, at = item["loc"], item["loc"][:-1]
+        if at not in several:
+            kept = tuple(part for place, part in enumerate(loc) if loc[:place] not in several)
+            found.append({**item, "loc": kept})
+        elif at in of_union:
+            of_union[at]["msg"] += f" or {item['msg'].removeprefix('Input should be ')}"
+        elif at not in inner:  # otherwise an error inside says more
+            of_union[at] = {**item, "loc": at}
+            found.append(of_union[at])
+    return found
 
 
 def _fault(model: Any, item: Any, where: str) -> Fault:
@@ -263,6 +294,9 @@ def _fault(model: Any, item: Any, where: str) -> Fault:
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if item["type"] == "value_error":  # our own message, which says what is wrong and what to write
         return Fault(key, message)
+    message = _CLASS.sub("", message)
+    if item["type"] in ("too_short", "too_long"):  # it says how many there are
+        return Fault(key, f"{message[0].lower()}{message[1:].replace(' after validation', '')}")
     return Fault(key, f"{message[0].lower()}{message[1:]}, not {repr(value)[:80]}")
 
 

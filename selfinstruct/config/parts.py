@@ -140,6 +140,7 @@ class SeedsConfig(Strict):
     )
     from_run: Annotated[str | None, Machine, OnDisk] = Field(
         None,
+        min_length=1,
         description="the folder of a finished run, whose accepted records are the seeds instead of a file's "
         "rows; which seeds these are may not change when a run continues",
     )
@@ -198,7 +199,9 @@ class ParseConfig(Component):
     """How a reply is read; all keys not named here are options of the parser of this kind."""
 
     reasoning: Annotated[str | None, SinceSet] = Field(
-        None, description="the field of the record for the model's thought; by default it is in no field"
+        None,
+        min_length=1,
+        description="the field of the record for the model's thought; by default it is in no field",
     )
 
 

@@ -125,6 +125,11 @@ def costs(saved: Saved, run: Path) -> str:
         if stored - saved.replies > lost:
             lost = stored - saved.replies
             cost = usd * lost / stored
+    thoughts = saved.lost_thoughts()
+    if thoughts:
+        whole += (
+            f", but {thoughts:,} {'thought of them is' if thoughts == 1 else 'thoughts of them are'} lost"
+        )
     if not lost:
         return f"{whole}; everything else that is damaged is made again from them"
     about = f" (about ${cost:.4f})" if cost else ""

@@ -100,6 +100,11 @@ class Saved:
             lost[stage] = max(0, counted.get(stage, guess) - len(numbers))
         return {stage: count for stage, count in lost.items() if count}
 
+    def lost_thoughts(self) -> int:
+        """How many thoughts of the replies that are left cannot be read; nothing makes them again."""
+        written = sum(rows for (table, _), (rows, _) in self.counted.items() if table == "thinking")
+        return max(0, min(written - len(self.rows["thinking"]), self.replies))
+
     def cost(self) -> float | None:
         """About what the lost replies cost, estimated from those left; None if that is not possible."""
         column, attempts = (COLUMNS["reply"].index(name) for name in ("cost_usd", "attempts"))

@@ -73,6 +73,10 @@ class Client:
         """Send no more requests and make no more attempts; replies to those in flight may still arrive."""
         self._closing.set()
 
+    def count_with(self, other: Client) -> None:
+        """Count equal requests together with those of another client of the stage, as after an interruption."""
+        self._asked = other._asked
+
     async def reply_to(self, request: Request) -> Reply | None:
         """The reply to a request, stored; None if the client was stopping before it was sent.
 
@@ -275,7 +279,9 @@ class ByVariant:
 
     def __init__(self, clients: Mapping[str | None, Client]) -> None:
         self._clients = clients
-        self._first = next(iter(clients.values()))
+        self._first, *others = clients.values()
+        for client in others:
+            client.count_with(self._first)
 
     @property
     def lookahead(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Fault
 from selfinstruct.llm.prices import entry_of
+from selfinstruct.parse.thought import Split, apart, joined, split_of
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import Reply, Request
 
@@ -85,14 +86,37 @@ def turn_faults(prompts: Iterable[Prompt], config: ModelConfig, where: str) -> I
 
 
 def continued(request: Request, reply: Reply) -> Reply:
-    """The reply to a request, with the start of the answer before each choice that does not repeat it."""
+    """The reply to a request, with the start of the answer before each choice that does not repeat it.
+
+    A thought comes before the answer, so it is set apart first: the start belongs to the answer. A start that
+    opens a thought itself is the beginning of the thought, which a server may return beside the text.
+    """
     if not request.start:
         return reply
-    others = tuple((_continued(request.start, text), why) for text, why in reply.others)
-    return replace(reply, text=_continued(request.start, reply.text), others=others)
+    start = split_of(request.start)
+    parted = reply if start.open else apart(reply)
+    choices = zip(reply.choices, parted.choices, strict=True)
+    (text, thought), *others = [_continued(request.start, start, *choice) for choice in choices]
+    return replace(
+        parted,
+        text=text,
+        thought=thought,
+        others=tuple((other, why) for (other, _), (_, why) in zip(others, parted.others, strict=True)),
+        other_thoughts=tuple(one for _, one in others) if any(one for _, one in others) else (),
+    )
 
 
-def _continued(start: str, text: str) -> str:
-    """The whole answer; an empty reply stays empty, since the model has written nothing."""
-    begun = text.lstrip().startswith(start.strip())
-    return text if begun or not text.strip() else start + text
+def _continued(start: str, split: Split, came: Reply, parted: Reply) -> tuple[str, str]:
+    """The whole answer and its thought; an empty answer stays empty, since the model has written nothing."""
+    if split.open and parted.thought:  # the server has divided both already
+        return parted.text, joined(split.thought, parted.thought)
+    begun = parted.text.lstrip().startswith(start.strip())
+    if begun or not parted.text.strip():
+        return parted.text, parted.thought
+    return start + _gap(came.text, parted.text) + parted.text, parted.thought
+
+
+def _gap(text: str, answer: str) -> str:
+    """The space before an answer that was set apart from its thought, which took the space away."""
+    before = text[: max(0, text.rfind(answer))]
+    return before if not before.strip() else " " if before[-1].isspace() else ""

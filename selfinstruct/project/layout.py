@@ -78,15 +78,13 @@ def listing(folder: str, project: Path) -> dict[str, Path]:
     """The YAML files of a folder such as `recipes` or `conf/model`, by name.
 
     Raises:
-        UserError: if a file of the user's has the same name as one of ours, or one that means something else.
+        UserError: if a file of the user's has the same name as one of ours.
     """
     found: dict[str, Path] = {}
     for root in reversed(roots(project)):
         for path in sorted((root / folder).glob("*.yaml")):
             if path.stem in found:
                 raise UserError(f"{path}: selfinstruct has a {folder}/{path.name}; give yours another name")
-            if path.stem == ITSELF:
-                raise UserError(f"{path}: in a defaults list, {ITSELF} means the file itself; rename it")
             found[path.stem] = path
     return found
 

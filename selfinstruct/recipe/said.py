@@ -105,6 +105,8 @@ def said_of(name: str, config: DictConfig, overrides: Sequence[str], project: Pa
 def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
     """The keys of those files, of a recipe and of those it builds on, that are in the user's folder."""
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     known = listing("recipes", project)
     files = {one: path for one, path in known.items() if not _is_ours(path, project)}
@@ -114,7 +116,10 @@ def _recipes(name: str, project: Path) -> Iterator[dict[str, Any]]:
         if one in seen or one not in files:
             continue
         seen.add(one)
-        keys = OmegaConf.to_container(configfiles.load(files[one]), resolve=False)
+        try:
+            keys = OmegaConf.to_container(configfiles.load(files[one]), resolve=False)
+        except (YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError):
+            continue  # only its name is in a defaults list: what cannot be read was not composed either
         if isinstance(keys, dict):
             waiting += _named("\n".join(_texts(keys.pop("defaults", None))), files)
             yield {str(key): value for key, value in keys.items()}

@@ -36,7 +36,7 @@ def bootstrap(
     patience: Annotated[int, Bound(ge=1, le=1_000_000_000), Machine] = 50,
     expected: Annotated[float, Bound(gt=0, le=1_000), Machine] = 2.0,
     lines: Annotated[dict[str, str | list[Any]] | None, OnDisk] = None,
-    from_run: Annotated[str | None, Machine, OnDisk] = None,
+    from_run: Annotated[str | None, Bound(min_length=1), Machine, OnDisk] = None,
 ) -> FromPool:
     """Asks for more tasks like those in the pool; what is accepted joins the pool at once.
 

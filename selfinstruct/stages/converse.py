@@ -49,7 +49,7 @@ def converse(
     share: Share = 0.5,
     turns: Annotated[int, Bound(ge=1, le=100)] = 4,
     least: Annotated[int, Bound(ge=1, le=100)] = 1,
-    first: str | None = None,
+    first: Annotated[str | None, Bound(min_length=1)] = None,
     stop: Annotated[str, Bound(min_length=1)] = "[END]",
     window: Annotated[int, Bound(ge=1, le=100_000)] = 64,
     usual: Annotated[float | None, Bound(ge=1, le=100), Machine] = None,
@@ -156,12 +156,22 @@ class Converse(StageKind):
         for other in [name or "" for name in by_name if name not in ROLES]:
             what = "the prompt has no variants" if not other else unknown("variant", other, ROLES)[0]
             found.append(Fault(where, what, f"give it the variants {USER} and {ASSISTANT}"))
-        for role in [role for role in ROLES if role not in by_name] if None not in by_name else ():
+        section = rest.config.prompts.get(stage.name)
+        there = {*by_name, *(section.variants if section else ())}  # some may have faults of their own
+        for role in [role for role in ROLES if role not in there] if None not in by_name else ():
             found.append(Fault(f"{where}.{role}", "is missing", f"it writes the messages of the {role}"))
         for name, prompt in by_name.items():
             if tuple(prompt.parse.fields) != (CONTENT,):
                 what = f"reads {', '.join(prompt.parse.fields)}; a turn is read into one field, {CONTENT}"
                 found.append(Fault(f"{where}.{name}.parse", what, f"write {{kind: text, field: {CONTENT}}}"))
+            own = stage.model_of(prompt).sampling
+            several = {**prompt.sampling, **own}.get("n") or 1
+            if several != 1 and "n" not in prompt.left_out:
+                what = (
+                    f"is {several}, but a turn is one message: the other {several - 1} would be paid and lost"
+                )
+                key = "model.sampling.n" if "n" in own else prompt.key("n")
+                found.append(Fault(key, what, "leave it out"))
             if name in ROLES:
                 found += self._at_its_beginning(stage, prompt, self.names(stage, rest), f"{where}.{name}")
         return found

@@ -32,8 +32,8 @@ FIRST, SECOND = "first", "second"
 def pair(
     *,
     of: str | list[str] | None = None,
-    field: str = "output",
-    by: str | None = None,
+    field: Annotated[str, Field(min_length=1)] = "output",
+    by: Annotated[str | None, Field(min_length=1)] = None,
     margin: Annotated[float | None, Field(gt=0, le=1_000_000_000)] = None,
     length_bias: Bound | None = None,
     expected: Annotated[float, Field(gt=0, le=1), Machine] = 0.7,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from selfinstruct.errors import DamagedJournal
-from selfinstruct.journal.check import SCHEMA, schema_sum
+from selfinstruct.journal.check import FORMAT, SCHEMA, SINCE, schema_sum
 from selfinstruct.journal.checksums import checksum, count
 from selfinstruct.journal.repair import looked_into, open_journal
 from selfinstruct.journal.store import Journal
@@ -37,11 +37,12 @@ def filled(path: Path) -> Path:
 
 
 def former(path: Path) -> Path:
-    """The same without the table, as the format before had it."""
+    """The same without the newest tables, as the format before had it."""
     filled(path)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE turns")
-        db.execute("DELETE FROM tally WHERE name = 'turns'")
+        for table in (name for name, since in SINCE.items() if since == FORMAT):
+            db.execute(f"DROP TABLE {table}")
+            db.execute("DELETE FROM tally WHERE name = ?", (table,))
         old = db.execute("SELECT sum FROM meta WHERE key = 'format'").fetchone()[0]
         new = checksum("meta", ("format", "5"))
         db.execute("UPDATE meta SET value = '5', sum = ? WHERE key = 'format'", (new,))
@@ -68,10 +69,13 @@ def test_a_journal_of_the_format_before_is_read_and_goes_on(tmp_path: Path) -> N
     assert path.read_bytes() == before
     journal, notes = open_journal(path)
     assert notes == []
+    thoughtful = Reply("Another reply 3", thought="Hm.", thinking_tokens=2)
     journal.sent([ASKED[2]])
+    journal.arrived(ASKED[2], thoughtful)
     journal.close()
     with closing(Journal(path)) as journal:
         assert journal.request("ideas", 3) == ASKED[2]
+        assert journal.reply("ideas", 3) == thoughtful
 
 
 def test_a_request_without_its_messages_is_composed_again(tmp_path: Path) -> None:
@@ -88,3 +92,24 @@ def test_a_request_without_its_messages_is_composed_again(tmp_path: Path) -> Non
     assert journal.request("ideas", 2) is None
     assert journal.request("ideas", 3) == ASKED[2]
     journal.close()
+
+
+def test_a_lost_thought_is_not_said_to_be_made_again(tmp_path: Path) -> None:
+    """Nothing makes it again: its reply is kept without it, and the repair says so."""
+    path = filled(tmp_path / "run.sqlite")
+    with closing(Journal(path)) as journal:
+        journal.sent([replace(ASKED[0], number=4)])
+        journal.arrived(replace(ASKED[0], number=4), Reply("Reply 4", thought="Hm."))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE thinking SET thought = 'Hm?'")
+        db.execute("UPDATE turns SET texts = '[]' WHERE number = 2")
+        db.commit()
+    with pytest.raises(DamagedJournal, match="the thought of reply 4 of ideas is not as it was written"):
+        open_journal(path)
+    journal, notes = open_journal(path, repair=True)
+    assert "4 replies are whole and are kept, but 1 thought of them is lost; everything else" in notes[0]
+    with closing(journal):
+        found = journal.reply("ideas", 4)
+        assert found == Reply("Reply 4")
+        assert journal.request("ideas", 2) is None
+    assert open_journal(path)[1] == []

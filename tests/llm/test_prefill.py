@@ -12,6 +12,7 @@ from tiny_recipe import at, write_tiny
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm.prefill import AS_IT_IS, MARKED, OF_VLLM, continued, prefill_of
+from selfinstruct.parse.thought import apart
 from selfinstruct.records import Reply, Request
 
 PROMPTS = """
@@ -53,6 +54,31 @@ def test_a_reply_has_the_start_once() -> None:
     assert continued(Request("ideas", 1, "Go on."), Reply("Yes.")).text == "Yes."
 
 
+@pytest.mark.parametrize(
+    ("start", "reply", "answer", "thought"),
+    [
+        ("1. Write", Reply("<think>Of what?</think>\n a poem."), "1. Write a poem.", "Of what?"),
+        ("1. Write", Reply("Of what?</think>\n a poem."), "1. Write a poem.", "Of what?"),
+        ("1. Write", Reply(" a poem.", thought="Of what?"), "1. Write a poem.", "Of what?"),
+        ("1. Write", Reply("<think>Of what", "length"), "", "Of what"),
+        ("<think>Briefly:", Reply(" of what?</think>A poem."), "A poem.", "Briefly: of what?"),
+        ("<think>Briefly:", Reply("A poem.", thought="of what?"), "A poem.", "Briefly:\n\nof what?"),
+        ("<think></think>", Reply("A poem."), "A poem.", ""),
+    ],
+)
+def test_the_start_belongs_to_the_answer_and_not_to_a_thought(
+    start: str, reply: Reply, answer: str, thought: str
+) -> None:
+    """A model that thinks before it continues; and a start that opens the thought, or leaves it out."""
+    asked = Request("ideas", 1, "Go on.", start=start)
+    for one in (
+        reply,
+        Reply("A", others=((reply.text, reply.finish_reason),), other_thoughts=(reply.thought,)),
+    ):
+        whole = apart(continued(asked, one)).choices[-1]
+        assert (whole.text.replace("\n", ""), whole.thought) == (answer, thought)
+
+
 @pytest.fixture
 def written(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The recipe `tiny` with a list of messages."""
@@ -76,9 +102,11 @@ def test_what_the_provider_gets(
 ) -> None:
     """All messages in order, the few-shot example as two turns, and the start last, with its mark."""
     with ModelServer(lambda asked: text(f" about case {asked.number}.")) as server:
-        words = at(
-            server, f"model.name={name}", f"model.transport={transport}", "target=2", "model.concurrency=1"
-        )
+        how = (
+            "model.concurrency=1",
+            "model.timeout=60",
+        )  # a busy machine may take longer than the usual 10 s
+        words = at(server, f"model.name={name}", f"model.transport={transport}", "target=2", *how)
         status, out, err = typed(*words)
         assert status == 0, out + err
         asked: Asked = server.asked[0]

@@ -56,6 +56,29 @@ def test_a_mistake_on_the_command_line(typed: Typed, arguments: list[str], words
     refused(typed("check", *arguments), *words)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("pipeline.instructions.model=5", ".model: should be a valid string or a valid dictionary, not 5"),
+        ("model.fallbacks=[5]", "model.fallbacks.0: should be a valid string or a valid dictionary, not 5"),
+        ("+seeds.columns={a: [b, 7]}", "seeds.columns.a.1: should be a valid string, not 7"),
+        ("+filters.instructions.extra=[]", "extra: should be a valid dictionary, not []"),
+        ("+prompts.instructions.messages=[]", "messages: list should have at least 1 item, not 0\n"),
+        ("+seeds.from_run=''", "seeds.from_run: string should have at least 1 character, not ''"),
+        (
+            "+pipeline.instructions.from_run=''",
+            "instructions.from_run: string should have at least 1 character",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type(typed: Typed, given: str, words: str) -> None:
+    """One fault at the key itself, in words for people who do not read Python."""
+    status, _, err = typed("check", "recipe=paper", "model=scripted", given)
+    assert status == 1
+    assert words in err
+    assert "recipe paper: 1 fault" in err
+
+
 def test_a_key_is_needed_for_a_run_and_not_for_its_plan(typed: Typed, project: Path) -> None:
     """`check` says what it would cost and what is wanting; a run refuses before it makes a folder."""
     status, out, err = typed("check", "recipe=alpaca")
@@ -153,6 +176,17 @@ def test_a_slip_in_a_recipe(typed: Typed, project: Path, text: str, words: list[
     """What newcomers write at first: the place, and what it has to be."""
     recipe(project, text)
     refused(typed("check", "recipe=mine", "model=scripted"), *words)
+
+
+@pytest.mark.parametrize("name", ["_self_", "scripted"])
+def test_a_recipe_that_cannot_be_read_harms_no_other(typed: Typed, project: Path, name: str) -> None:
+    """Though a defaults list has its name: for the recipe itself, or for a file of a group."""
+    (project / "recipes").mkdir()
+    content = "# x\ndefaults: [paper, override /model: scripted, _self_]\n"
+    (project / "recipes/mine.yaml").write_text(content, encoding="utf-8")
+    (project / f"recipes/{name}.yaml").write_text("# x\na: [b\nc: d: e\n", encoding="utf-8")
+    status, out, err = typed("check", "recipe=mine")
+    assert status == 0, out + err
 
 
 def test_an_empty_section_changes_nothing(typed: Typed, project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from contextlib import closing
 from pathlib import Path
@@ -132,6 +133,7 @@ def test_kills_change_no_byte(typed: Typed, project: Path) -> None:
     """Killed in the middle of a conversation, it asks nothing again that it has a reply to."""
     write(project)
     command = ("recipe=talk", "cache=off", "model.concurrency=3", "model.options.delay=0.1")
+    ended = []
     for least in (5, 17, 30):
         process = start(project, *command, "run_dir=run")
         until = time.monotonic() + 30
@@ -139,8 +141,10 @@ def test_kills_change_no_byte(typed: Typed, project: Path) -> None:
             time.sleep(0.02)
         process.kill()
         process.communicate()
+        ended.append(process.returncode)
     before = stored(project / "run")
-    assert 30 <= len(before) < 48
+    assert ended[0] == -signal.SIGKILL  # a later process may have come to its end on a busy machine
+    assert len(before) >= 30
     ran(typed, *command[1:], "run_dir=run")
     after = stored(project / "run")
     assert {place: after[place] for place in before} == before
@@ -323,6 +327,11 @@ def test_the_plan_is_near_the_run(typed: Typed, project: Path) -> None:
     [
         ({"user": {"messages": [{"role": "system", "content": "x"}, {"turns": "swapped"}]}}, "first message"),
         ({"user": {"parse": {"kind": "text", "field": "other"}}}, "read into one field, content"),
+        (
+            {"assistant": {"parse": {"kind": "text", "field": "content", "reasoning": "thought"}}},
+            "reads content, thought; a turn is read into one field, content",
+        ),
+        ({"user": {"sampling": {"n": 3}}}, "variants.user.sampling.n: is 3, but a turn is one message"),
         ({"options": {"first": "title"}}, "unknown field 'title'"),
         ({"options": {"least": 4}}, "least (4) is more than turns (3): set least lower, or turns higher"),
         (
@@ -343,6 +352,33 @@ def test_faults(typed: Typed, project: Path, more: dict[str, Any], words: str) -
     assert status == 1, out
     assert words in err
     assert "Traceback" not in err
+
+
+def test_a_variant_with_a_fault_is_not_called_missing_too(typed: Typed, project: Path) -> None:
+    """One fault, one message."""
+    write(project, user={"parse": {"kind": "txt"}})
+    status, _, err = typed("check", "recipe=talk")
+    assert status == 1
+    assert "recipe talk: 1 fault" in err
+    assert "variants.user.parse: unknown parser 'txt'" in err
+
+
+def test_a_thought_is_no_part_of_a_conversation(typed: Typed, project: Path) -> None:
+    """Neither in its messages, nor in later prompts, and a stop word in a thought ends nothing."""
+    write(project)
+    ran(typed, "run_dir=plain")
+    rules = {
+        name: {**rule, "reply": f"<think>[END] Hm.</think>{rule['reply']}"} for name, rule in RULES.items()
+    }
+    options = {"rules": rules, "replies": None, "delay": 0}
+    write(project, {"kind": "scripted", "name": "scripted", "mode": "chat", "options": options})
+    ran(typed, "run_dir=run")
+    assert talks(project) == talks(project, "plain")
+    with closing(Journal(project / "run/run.sqlite")) as journal:
+        asked = [*journal.requests("talks")]
+        assert not any("Hm." in request.text for request in asked)
+        replies = [journal.reply("talks", one.number) for one in asked]
+    assert {reply and reply.thought for reply in replies} == {"[END] Hm."}
 
 
 def test_a_prompt_without_both_variants_is_a_fault(typed: Typed, project: Path) -> None:

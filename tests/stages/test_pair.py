@@ -273,6 +273,43 @@ def test_equal_requests_have_replies_of_their_own(
     assert len({one["output"] for one in lines(mine / "cached/answers.jsonl")}) == 6
 
 
+TWO_MODELS = """
+defaults: [mine, _self_]
+model: {mode: chat, name: openai/tiny, api_key_env: null, options: {replies: null}}
+pipeline: {answers: {draw: {one: 1, two: 1}}}
+prompts:
+  answers:
+    variants:
+      one: {template: "{{ instruction }}"}
+      two: {template: "{{ instruction }}", model: {name: openai/other}}
+"""
+
+
+def test_two_models_asked_the_same_share_the_cache_with_a_run_that_was_cut_off(
+    typed: Typed, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which reply of the cache a request gets does not depend on an interruption: nothing is paid again."""
+    monkeypatch.setenv("TINY_KEY", "sk-none")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    (mine / "recipes/two.yaml").write_text(TWO_MODELS, encoding="utf-8")
+
+    def answer(asked: Asked) -> Answer:
+        prompt = asked.body["messages"][-1]["content"]
+        kind = "score" if prompt.startswith("Answer") else "Answer" if prompt.startswith("Task") else "Task"
+        return text(f'{{"score": {asked.number % 5 + 1}}}' if kind == "score" else f"{kind} {asked.number}")
+
+    with ModelServer(answer) as server:
+        own = ("model.api_key_env=TINY_KEY", f"model.api_base={server.base}")
+        keys = ("~model.options", "model.kind=litellm", "model.concurrency=1", *own)
+        for requests, status in ((5, 3), (9, 3), (12, 3), (1000, 0)):
+            run(typed, *keys, f"budget.requests={requests}", recipe="two", run_dir="cut", status=status)
+        assert {one["model"] for one in server.bodies} == {"tiny", "other"}
+        asked = len(server.asked)
+        run(typed, *keys, recipe="two", run_dir="whole")
+        assert len(server.asked) == asked
+    assert data(mine / "cut") == data(mine / "whole")
+
+
 SECOND = (
     "+pipeline.more={kind: expand, of: tasks, before: pairs}",
     "+pipeline.more_marks={kind: label, of: more, before: pairs}",
@@ -296,6 +333,7 @@ def test_answers_of_several_stages(typed: Typed, mine: Path) -> None:
     ("given", "words"),
     [
         (["pipeline.pairs.by=scroe"], ["pipeline.pairs.by", "unknown field 'scroe'", "'score'"]),
+        (["pipeline.pairs.by=''"], ["pipeline.pairs.by", "at least 1 character"]),
         (["pipeline.pairs.by=output"], ["pipeline.pairs.by", "'output' of stage answers has no numbers"]),
         (["+pipeline.pairs.field=ouput"], ["pipeline.pairs.field", "unknown field 'ouput'"]),
         (["+pipeline.pairs.of=tasks"], ["pipeline.pairs.of", "not made from another stage's"]),
