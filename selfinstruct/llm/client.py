@@ -74,7 +74,7 @@ class Client:
         self._closing.set()
 
     def count_with(self, other: Client) -> None:
-        """Count equal requests together with those of another client of the stage, as after an interruption."""
+        """Count equal requests together with those of another client, as after an interruption."""
         self._asked = other._asked
 
     async def reply_to(self, request: Request) -> Reply | None:
