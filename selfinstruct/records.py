@@ -178,6 +178,12 @@ class Request:
         """All its texts as one."""
         return "\n\n".join(one.text for one in self.messages)
 
+    @property
+    def tools(self) -> str:
+        """The tools that are sent as the provider's own, as JSON; empty if there are none."""
+        given = self.sampling.get("tools")
+        return json.dumps(given, ensure_ascii=False) if given else ""
+
     @cached_property
     def turns(self) -> list[list[str]]:
         """What it has besides a system message and a prompt, as JSON; empty for most requests."""

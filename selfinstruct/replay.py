@@ -212,7 +212,7 @@ async def replay(
             break
         else:
             stats.unanswered += 1
-            if request.parent:
+            if request.parent and not stage.kind.repeats:
                 source.unanswered.add(request.parent)
             work.skip(turn)
         if turn % COMMIT_EVERY == 0:

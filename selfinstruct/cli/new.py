@@ -21,6 +21,8 @@ from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import headline, listing, no_path, packaged, resolved
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.overrides import readable
+from selfinstruct.schema.validation import compile_schema
+from selfinstruct.sources.pool import SEED_STAGE
 from selfinstruct.stages import STAGES, StageKind
 from selfinstruct.where import Where
 
@@ -168,7 +170,7 @@ def summary_of(made: Made) -> str:
 def load(name: str, project: Path) -> Base:
     """The recipe to start from, with the example tasks in its language."""
     composed = compose([f"recipe={name}"], project)
-    composed.recipe()  # raises if it has a fault
+    built = composed.recipe()  # raises if it has a fault
     keys = resolved(composed.config)
     seeds = keys["seeds"]
     language = re.split("[-_]", str(seeds.get("language", "en")))[0].lower()
@@ -180,7 +182,12 @@ def load(name: str, project: Path) -> Base:
     if not taken:  # the examples lack the fields that `seeds.where` asks for
         tasks, taken = [{**task, **where.example()} for task in tasks], len(tasks)
     each = seeds.get("instances_key")
-    return Base(name, keys, [_shaped(task, each) for task in tasks], taken)
+    shaped = [_shaped(task, each) for task in tasks]
+    valid = compile_schema(keys["schema"].get(SEED_STAGE, {}), "", [])
+    if valid and any(map(valid, shaped)):  # it needs fields of its own, which its own seeds have
+        shaped = [{"id": seed.id, **seed.data} for seed in built.seeds.tasks[: len(shaped)]]
+        taken = len(shaped)
+    return Base(name, keys, shaped, taken)
 
 
 def lines(name: str, base: Base, schema: str) -> Iterator[str]:
@@ -236,16 +243,22 @@ def _prompts(base: Base, topic: str) -> Iterator[str]:
 def _of_stages(base: Base, topic: str) -> Iterator[str]:
     parts = {stage: part.get("variables") or {} for stage, part in base.keys["prompts"].items()}
     mine = [key for key in parts.get(base.draws or "", {}) if key in TOPICS]
-    if not mine and base.draws:
+    template = base.keys["prompts"].get(base.draws or "", {}).get("template")
+    if not mine and template:
         yield "# Its prompts have no variable for the topic; the seeds show it. Or write your own template:"
+    elif not mine and base.draws:
+        yield "# Its prompts have no variable for the topic; a system message can name it:"
     off = "" if mine else "#"
     yield f"{off}prompts:"
-    if not mine and base.draws:
-        yield f"  #{base.draws}: {{template: {_quoted(base.keys['prompts'][base.draws]['template'])}}}"
+    if not mine and template:
+        yield f"  #{base.draws}: {{template: {_quoted(template)}}}"
+    elif not mine and base.draws:
+        said = _quoted(f"You answer questions about {topic}.")
+        yield f"  #{base.draws}: {{messages: [{{role: system, content: {said}}}]}}"
     for stage, variables in parts.items():
         rules = [key for key, value in variables.items() if key.endswith("rules") and isinstance(value, dict)]
         active = "" if stage == base.draws and mine else "#"
-        if not rules and active:
+        if active and (not rules or stage == base.draws):  # which has a suggestion already
             continue
         yield f"  {active}{stage}:"
         yield f"    {active}variables:"
@@ -268,9 +281,7 @@ def _mix(base: Base) -> Iterator[str]:
 def _suggestions(base: Base) -> Iterator[str]:
     """The keys that people often change, with their values in the base."""
     model = base.keys["model"]
-    last = [stage for stage in base.keys["pipeline"] if stage in base.keys["prompts"]][
-        -1
-    ]  # that asks a model
+    *_, last = (stage for stage in base.keys["pipeline"] if stage in base.keys["prompts"])  # asks a model
     name = _quoted(model["name"])
     yield f"#model: {{name: {name}, concurrency: {model['concurrency']}}}   # its name for LiteLLM"
     if base.draws and last != base.draws:

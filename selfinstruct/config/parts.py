@@ -259,6 +259,16 @@ class PromptConfig(Strict):
         description="instead of template: the prompt ends with the opening of a user's turn, so that the "
         "model writes what a user would (model.chat_template makes it)",
     )
+    tools: Annotated[str | None, SinceSet] = Field(
+        None,
+        description="the field of the records with the tools that the model may call, in OpenAI's form. They "
+        "are sent as the provider's own tools. For a model that takes none, tools_in_text is true in the "
+        "template, which shows them",
+    )
+    tools_in_text: Annotated[bool, SinceSet] = Field(
+        False,
+        description="never send the tools as the provider's own; the template has to show them",
+    )
     variables: dict[str, Any] = Field(
         default_factory=dict, description="names for use in the templates, with their values"
     )

@@ -64,6 +64,7 @@ def recipe_schema() -> Schema:
     known["Checks"] = {"type": ["object", "string"], "pattern": _LINK, **_by_name(OFFERS["Filter"])}
     known["PromptConfig"]["properties"]["parse"]["anyOf"] = [_ref("Parser"), {"type": "null"}]
     known["Stage"]["properties"]["model"]["anyOf"] = _A_MODEL
+    known["Parts"] = _names_of(PARTS)
     _options_of_models(known)
     about = "A selfinstruct recipe: what differs from the recipes and groups that its defaults list names."
     return {
@@ -187,7 +188,7 @@ def _options_of_models(known: Schema) -> None:
 
 def _added() -> Schema:
     """The parts that a recipe adds."""
-    return {"description": "files of conf/parts, each of which adds a stage or a filter", **_names_of(PARTS)}
+    return {"description": "files of conf/parts, each of which adds a stage or a filter", "allOf": [_PARTS]}
 
 
 def _names_of(folder: str) -> Schema:
@@ -203,7 +204,7 @@ def _defaults() -> Schema:
         f"override /{group}": {"anyOf": [{"enum": sorted(_ours(f"conf/{group}"))}, file]} for group in GROUPS
     }
     stages_own = r"^/model@pipeline\.[\w-]+\.model$"  # a file of conf/model for one stage
-    choices[f"/{PARTS}"] = _names_of(PARTS)
+    choices[f"/{PARTS}"] = _PARTS
     own = rf"^(optional )?/(?!({'|'.join(FOLDERS)}|hydra)($|[/@]))"
     chosen = {
         "type": "object",
@@ -275,6 +276,7 @@ def _name(ref: Schema) -> str:
     return str(ref["$ref"].rpartition("/")[2])
 
 
+_PARTS = _ref("Parts")
 _A_MODEL = [{"type": ["string", "null"]}, _ref("ModelConfig")]  # a name from conf/model, or the keys
 
 

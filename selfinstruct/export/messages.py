@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export
+from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export, tool_turns
 from selfinstruct.export.reasoning import FIELD, KEY, InText, Reasoning, read_fields, thought_of, with_tags
+from selfinstruct.export.tool_turns import Tools
 from selfinstruct.prompts.templates import TemplateFault, render
 
 FILLED = {"type": "string", "pattern": r"\S"}
@@ -111,6 +112,9 @@ def chat(
     messages: str | None = None,
     reasoning: Reasoning = "drop",
     reasoning_field: str = FIELD,
+    tools: str | None = None,
+    calls: str = "calls",
+    results: str = "results",
 ) -> Export:
     """Rows of messages with role and content, as OpenAI, TRL and most trainers read them.
 
@@ -122,9 +126,15 @@ def chat(
         reasoning: the model's thought: `keep` it as `reasoning_content` of the assistant's message, as TRL
             and Qwen read it; put it before the answer between think `tags`; or `drop` it.
         reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
+        tools: the record field with the tools that the assistant may call; the rows then have them, and the
+            calls and results as turns before the answer.
+        calls: the record field with the calls.
+        results: the record field with their results.
     """
     answer = Answer(output, reasoning, reasoning_field)
-    return _conversation("messages", MESSAGES, user, answer, system, messages)
+    called = tool_turns.of_options(tools, calls, results, messages)
+    made = _conversation("messages", MESSAGES, user, answer, system, messages, called)
+    return made if tools is None else replace(made, trainers={})  # their entries are for `sharegpt`
 
 
 @EXPORTS.register
@@ -136,6 +146,9 @@ def sharegpt(
     messages: str | None = None,
     reasoning: InText = "drop",
     reasoning_field: str = FIELD,
+    tools: str | None = None,
+    calls: str = "calls",
+    results: str = "results",
 ) -> Export:
     """Rows of conversations with from and value; LLaMA-Factory's and axolotl's entries are written beside it.
 
@@ -146,9 +159,17 @@ def sharegpt(
         messages: the record field with all turns of a conversation, instead of user and output.
         reasoning: the model's thought: put it before the answer between think `tags`, or `drop` it.
         reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
+        tools: the record field with the tools that the assistant may call; the rows then have them, and the
+            calls and results as turns before the answer.
+        calls: the record field with the calls.
+        results: the record field with their results.
     """
     answer = Answer(output, reasoning, reasoning_field)
-    return replace(_conversation("conversations", CONVERSATIONS, user, answer, system, messages), beside=True)
+    called = tool_turns.of_options(tools, calls, results, messages)
+    made = _conversation("conversations", CONVERSATIONS, user, answer, system, messages, called)
+    if tools is None:
+        return replace(made, beside=True)
+    return replace(made, beside=True, trainers=tool_turns.trainers(made.trainers))
 
 
 @EXPORTS.register
@@ -160,6 +181,9 @@ def trl(
     messages: str | None = None,
     reasoning: Reasoning = "drop",
     reasoning_field: str = FIELD,
+    tools: str | None = None,
+    calls: str = "calls",
+    results: str = "results",
 ) -> Export:
     """Rows of prompt and completion, both lists of messages: TRL then trains on the completion only.
 
@@ -171,15 +195,22 @@ def trl(
         reasoning: the model's thought: `keep` it as `reasoning_content` of the assistant's message, as TRL
             and Qwen read it; put it before the answer between think `tags`; or `drop` it.
         reasoning_field: the record field for the thought (`parse.reasoning` of the prompt).
+        tools: the record field with the tools that the assistant may call; the rows then have them, and the
+            calls and results as turns before the answer.
+        calls: the record field with the calls.
+        results: the record field with their results.
     """
     last = Answer(output, reasoning, reasoning_field)
+    called = tool_turns.of_options(tools, calls, results, messages)
 
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
         if messages:
             *before, final = MESSAGES.of(data.get(messages), system_text(system, data)) or [{}]
             return {"prompt": before, "completion": [final] if final else []}
         prompt = MESSAGES.list(system_text(system, data), user_text(user, data))
-        return {"prompt": prompt, "completion": last.added(MESSAGES.list(None, None, last.text(data)), data)}
+        answer = last.added(MESSAGES.list(None, None, last.text(data)), data)
+        completion = [*called.messages(data, as_text=False), *answer]
+        return {"prompt": prompt, "completion": completion, **called.listed(data, as_text=True)}
 
     *_, asks, answers = MESSAGES.roles
     schema = {
@@ -191,19 +222,40 @@ def trl(
         "required": ["prompt", "completion"],
         "additionalProperties": False,
     }
-    fields = (messages,) if messages else last.fields
-    templates = templates_of("" if messages else user, system)
-    return Export(convert, schema, fields, templates, draws=False)
+    if tools:
+        schema = _with_tools(schema, "completion", as_text=False)
+    fields = (messages,) if messages else (*last.fields, *called.fields)
+    return Export(convert, schema, fields, templates_of("" if messages else user, system), draws=False)
+
+
+def _with_tools(schema: dict[str, Any], name: str, as_text: bool) -> dict[str, Any]:
+    """The schema of rows, widened by tools, and by calls and results in a list of messages."""
+    properties = schema["properties"]
+    turns = {**properties[name], "items": tool_turns.schema(properties[name]["items"], as_text)}
+    listed = {"type": "array", "minItems": 1, "items": {"type": "object"}}
+    column = listed if as_text else {"type": "string"}
+    properties = {**properties, name: turns, tool_turns.TOOLS: column}
+    return {**schema, "properties": properties, "required": [*schema["required"], tool_turns.TOOLS]}
 
 
 def _conversation(
-    name: str, turns: Turns, user: str, answer: Answer, system: str, messages: str | None
+    name: str,
+    turns: Turns,
+    user: str,
+    answer: Answer,
+    system: str,
+    messages: str | None,
+    tools: Tools,
 ) -> Export:
     def convert(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
         if messages:
             return {name: turns.of(data.get(messages), system_text(system, data))}
         found = turns.list(system_text(system, data), user_text(user, data), answer.text(data))
-        return {name: answer.added(found, data)}
+        found = answer.added(found, data)
+        if tools.tools:
+            called = tools.messages(data, as_text=True) if turns is MESSAGES else tools.turns(data)
+            found = [*found[:-1], *called, *found[-1:]]
+        return {name: found, **tools.listed(data, as_text=turns is not MESSAGES)}
 
     schema = {
         "type": "object",
@@ -211,9 +263,27 @@ def _conversation(
         "required": [name],
         "additionalProperties": False,
     }
-    fields = (messages,) if messages else answer.fields
+    if tools.tools and turns is MESSAGES:
+        schema = _with_tools(schema, name, as_text=True)
+    elif tools.tools:
+        schema = _with_turns_of_tools(schema, name, turns)
+    fields = (messages,) if messages else (*answer.fields, *tools.fields)
     templates = templates_of("" if messages else user, system)
     return Export(convert, schema, fields, templates, draws=False, trainers=trainers(name, turns))
+
+
+def _with_turns_of_tools(schema: dict[str, Any], name: str, turns: Turns) -> dict[str, Any]:
+    """As `_with_tools`, for ShareGPT: two more roles, and the tools as JSON text."""
+    properties = schema["properties"]
+    items = properties[name]["items"]
+    roles = {"enum": [*turns.roles, tool_turns.FUNCTION_CALL, tool_turns.OBSERVATION]}
+    items = {**items, "properties": {**items["properties"], turns.who: roles}}
+    column = {tool_turns.TOOLS: {"type": "string"}}
+    return {
+        **schema,
+        "properties": {**properties, name: {**properties[name], "items": items}, **column},
+        "required": [*schema["required"], tool_turns.TOOLS],
+    }
 
 
 def trainers(name: str, turns: Turns) -> dict[str, dict[str, Any]]:

@@ -119,6 +119,7 @@ FILTERS: Registry[Filter] = Registry(
         "selfinstruct.filters.limits",
         "selfinstruct.filters.parses",
         "selfinstruct.filters.missing_input",
+        "selfinstruct.filters.calls",
     ),
     "filters",
     Filter,

@@ -116,7 +116,8 @@ class Prompts:
     @property
     def characters(self) -> int:
         """See `Call`."""
-        return sum(len(one.text) for request in self.requests for one in request.messages)
+        texts = (one.text for request in self.requests for one in request.messages)
+        return sum(map(len, texts)) + sum(len(request.tools) for request in self.requests)
 
     @property
     def longest(self) -> float:

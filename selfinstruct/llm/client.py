@@ -74,7 +74,7 @@ class Client:
         self._closing.set()
 
     def count_with(self, other: Client) -> None:
-        """Count equal requests together with another client of the stage, as a run that goes on counts them."""
+        """Count equal requests together with another client of the stage, as a run that goes on does."""
         self._asked = other._asked
 
     async def reply_to(self, request: Request) -> Reply | None:

@@ -47,6 +47,8 @@ NO_ADDRESS = (
 # LiteLLM makes this in another thread, and leaves it there if the time for a reply is over by then.
 GIVEN_UP = r"coroutine '\w*(Chat|Text|Handler|HTTP)\w*\.\w*completion\w*' was never awaited"
 LONGEST_FLUSH = 5.0  # seconds
+# Otherwise LiteLLM imports the package mcp for each request with tools, and fails without it.
+NO_GATEWAY = {"_skip_mcp_handler": True}
 
 
 @MODELS.register
@@ -220,6 +222,8 @@ class LiteLLM:
     def _chat(self, written: Sequence[Mapping[str, Any]], sampling: Mapping[str, Any]) -> Ask:
         async def ask(texts: Sequence[str], seed: int | None) -> Any:
             keys = {**self._client(), **self._fixed, **sampling, **_seeded(seed)}
+            if sampling.get("tools"):
+                keys |= NO_GATEWAY
             return await self._library.acompletion(messages=with_texts(written, texts), **keys)
 
         return ask

@@ -5,6 +5,10 @@ makes one of LiteLLM's own response.
 
 If a server returns a thought beside the text, the reply has it in its own field. A thought that the model
 wrote into the text is divided from it where the reply arrives (`client`), by `parse.thought`.
+
+If the request has tools, a reply's calls become part of its text, each with the tool's name, and
+`parse.tool_calls` reads them. If it must call one certain tool, that is a way to ask for JSON: the arguments
+are the text.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from selfinstruct.llm import TransientError
 from selfinstruct.llm.usage import Usage, usage_of
 from selfinstruct.llm.wire import NATIVE
 from selfinstruct.parse.replies import BROKEN_OFF, CONTENT_FILTER, NO_CHOICES
+from selfinstruct.parse.tool_calls import call_text
 from selfinstruct.records import Reply, Request
 
 LENGTH = "length"
@@ -81,7 +86,8 @@ def replies_of(
     Raises:
         TransientError: if the only request has no choice, or its choice broke off.
     """
-    choices = sorted(_choices(response, config), key=lambda choice: choice.place)
+    named = may_call(requests[0].sampling)
+    choices = sorted(_choices(response, config, named), key=lambda choice: choice.place)
     whole = [choice for choice in choices if choice.finish_reason != BROKEN_OFF]
     asked = "".join(text_of(request) for request in requests)
     usage = usage_of(response, asked, "".join(choice.thought + choice.text for choice in choices))
@@ -109,7 +115,13 @@ def text_of(request: Request) -> str:
     return replace(request, start="").text + request.start
 
 
-def _choices(response: Mapping[str, Any], config: ModelConfig) -> Iterator[Choice]:
+def may_call(sampling: Mapping[str, Any]) -> bool:
+    """Whether a request has tools among which the model chooses."""
+    choice = sampling.get("tool_choice")
+    return bool(sampling.get("tools")) and not isinstance(choice, Mapping)
+
+
+def _choices(response: Mapping[str, Any], config: ModelConfig, named: bool) -> Iterator[Choice]:
     for place, one in enumerate(response.get("choices") or []):
         holder = one.get("message") if config.mode == "chat" else one
         content = None if holder is None else holder.get("content" if config.mode == "chat" else "text")
@@ -119,7 +131,8 @@ def _choices(response: Mapping[str, Any], config: ModelConfig) -> Iterator[Choic
         reason = MEANING.get(said.lower(), one.get("finish_reason") or "stop")
         index = one.get("index")
         refusal = _text(holder, "refusal")
-        text, thought = content or _arguments(holder), _thought(holder)
+        text = _with_calls(holder, content or "") if named else content or _arguments(holder)
+        thought = _thought(holder)
         if thought:  # some servers leave the line breaks between the two in the text
             text = text.lstrip("\r\n")
         if refusal and not content:
@@ -149,6 +162,14 @@ def _arguments(holder: Mapping[str, Any]) -> str:
     calls.append(holder.get("function_call"))
     given = [call.get("arguments") for call in calls if isinstance(call, Mapping)]
     return "\n".join(one if isinstance(one, str) else json.dumps(one) for one in given if one)
+
+
+def _with_calls(holder: Mapping[str, Any], content: str) -> str:
+    """The text of a reply and its tool calls, with their names."""
+    calls = [call.get("function") for call in holder.get("tool_calls") or [] if isinstance(call, Mapping)]
+    calls.append(holder.get("function_call"))
+    written = [call_text(one.get("name"), one.get("arguments")) for one in calls if isinstance(one, Mapping)]
+    return "\n".join([*([content] if content.strip() else []), *written]) if written else content
 
 
 def _failed(choices: list[Choice], usage: Usage, config: ModelConfig) -> TransientError:

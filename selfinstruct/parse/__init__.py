@@ -82,7 +82,10 @@ class Parser:
     reasoning: str | None = None
 
 
-MODULES = ("numbered", "numbered_fields", "original", "labels", "blocks", "structured", "ratings", "plain")
+MODULES = (
+    *("numbered", "numbered_fields", "original", "labels", "blocks", "structured", "ratings", "plain"),
+    "tool_calls",
+)
 PARSERS: Registry[Parser] = Registry(
     "parser", tuple(f"{__name__}.{module}" for module in MODULES), "parsers", Parser
 )

@@ -25,7 +25,7 @@ from selfinstruct.recipe.size import REPLY, SAMPLES, UNBOUNDED, Size, size
 from selfinstruct.records import ACCEPTED, OTHERWISE
 from selfinstruct.run_folder.folder import JOURNAL, in_use
 from selfinstruct.stages import Stage
-from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Known
+from selfinstruct.stages.forecast import ENOUGH, SHOWN, Forecast, Groups, Known
 from selfinstruct.stages.ranges import Range, around, exactly
 
 LAST = 200  # only the last replies count: the fuller the pool, the fewer records are new
@@ -136,6 +136,7 @@ class _Estimator:
     def __init__(self, recipe: Recipe, journal: Journal | None) -> None:
         self._recipe, self._journal = recipe, journal
         self._records: dict[str, Range] = {}  # by stage, at the end of the run
+        self._groups: dict[str, Groups] = {}  # likewise
         self._shown: list[str] = []
         self._yields: list[str] = []
         self._thirds: list[str] = []
@@ -157,6 +158,7 @@ class _Estimator:
     def _ahead(self, stage: Stage, shown: _Shown | None) -> Forecast:
         """The work that a stage has left; also notes how many records there will be."""
         ahead = stage.kind.forecast(stage, self._known(stage, shown))
+        self._groups[stage.name] = ahead.groups
         if ahead.makes is not None:
             self._records[stage.name] = ahead.makes
         if ahead.leaves is not None:
@@ -169,7 +171,7 @@ class _Estimator:
         recipe, journal = self._recipe, self._journal
 
         def seen() -> list[dict[str, Any]]:
-            rows = view.rows(recipe, journal, stage.of or "", stage.name) if journal else {}
+            rows = view.rows(recipe, journal, stage.of or stage.name, stage.name) if journal else {}
             return [row.data for row in rows.values()]
 
         rows = exactly(len(stage.material.rows)) if stage.material else self._records.get(stage.of or "")
@@ -184,6 +186,7 @@ class _Estimator:
             taken=len(journal.taken(stage.name)) if journal else 0,
             replies=shown.replies if shown else 0,
             yielded=shown.accepted if shown else 0.0,
+            groups=self._groups.get(stage.of or "", ()),
         )
 
     def _priced(self, stage: Stage, ahead: Forecast, shown: _Shown | None) -> StageEstimate:

@@ -25,6 +25,7 @@ GROUPS = (
 GGUF = "gguf"  # the file of conf/model that runs the weights named by a path
 TUNED = "model.gguf"  # the weights in the folder of a tuned model
 FOLDERS = (*GROUPS, parts.PARTS)  # the folders of conf from which a recipe chooses files
+ITSELF = "_self_"  # in a defaults list: the keys of the file itself
 LONGEST_NAME = 255  # bytes, on every usual file system
 ESCAPE = "${name} means another key of the recipe; to have it as text, write \\${name}"
 
@@ -77,13 +78,15 @@ def listing(folder: str, project: Path) -> dict[str, Path]:
     """The YAML files of a folder such as `recipes` or `conf/model`, by name.
 
     Raises:
-        UserError: if a file of the user's has the same name as one of ours.
+        UserError: if a file of the user's has the same name as one of ours, or one that means something else.
     """
     found: dict[str, Path] = {}
     for root in reversed(roots(project)):
         for path in sorted((root / folder).glob("*.yaml")):
             if path.stem in found:
                 raise UserError(f"{path}: selfinstruct has a {folder}/{path.name}; give yours another name")
+            if path.stem == ITSELF:
+                raise UserError(f"{path}: in a defaults list, {ITSELF} means the file itself; rename it")
             found[path.stem] = path
     return found
 
@@ -163,8 +166,8 @@ def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = (
         )
     own = configfiles.load(files[name])
     defaults = own.pop("defaults", [])
-    order = defaults if "_self_" in defaults else [*defaults, "_self_"]
-    parts = [own if part == "_self_" else _with_defaults(str(part), files, (*above, name)) for part in order]
+    order = defaults if ITSELF in defaults else [*defaults, ITSELF]
+    parts = [own if part == ITSELF else _with_defaults(str(part), files, (*above, name)) for part in order]
     return OmegaConf.merge(*parts)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 APART = "\0"
+IN_TEXT = "tools_in_text"  # the name by which a template knows whether it has to show the tools
 TEXTS = {"template", "messages", "opens"}  # the keys of a prompt that say its messages
 LONG = 100_000  # characters of a value; a longer one is left to the meter of Jinja's environment
 # Names that mean something else in an expression than the field of that name.
@@ -82,6 +83,8 @@ class Prompt:
         start: the template of the start of the answer; empty if there is none.
         opens: `user` if the model writes the user's message.
         place, start_place: the keys of the text and of the start in the prompt's section.
+        tools: the field with the tools that the model may call; None if there are none.
+        tools_in_text: whether the template shows these tools, since they are not sent as the provider's own.
     """
 
     name: str | None
@@ -101,6 +104,8 @@ class Prompt:
     opens: str = ""
     place: str = "template"
     start_place: str = ""
+    tools: str | None = None
+    tools_in_text: bool = False
 
     @property
     def templates(self) -> list[str]:
@@ -128,14 +133,19 @@ class Prompt:
         return self.where.fits(data)
 
     @cached_property
+    def _own(self) -> Mapping[str, Any]:
+        """The names that all its requests have in common."""
+        return {**self.variables, IN_TEXT: self.tools_in_text} if self.tools else self.variables
+
+    @cached_property
     def fixed(self) -> Fixed:
         """What all requests have in common in their text."""
-        return fixed_text(_environment(), self.template, self.variables)
+        return fixed_text(_environment(), self.template, self._own)
 
     @cached_property
     def fixed_system(self) -> Fixed:
         """What all requests have in common in their system message."""
-        return fixed_text(_environment(), self.system or "", self.variables)
+        return fixed_text(_environment(), self.system or "", self._own)
 
     @cached_property
     def fixed_texts(self) -> list[Fixed]:
@@ -143,7 +153,7 @@ class Prompt:
         middle = [
             Fixed()
             if turn.talk or turn.number is not None
-            else fixed_text(_environment(), turn.template, self.variables)
+            else fixed_text(_environment(), turn.template, self._own)
             for turn in self.before
         ]
         return [self.fixed_system, *middle, self.fixed]
@@ -172,8 +182,10 @@ class Prompt:
         Raises:
             TemplateFault: if a template names something that does not exist.
         """
-        known = {**self.variables, **names}
+        known = {**self._own, **names}
         sampling = dict(self.sampling)
+        if self.tools and not self.tools_in_text:
+            sampling["tools"] = self._given_tools(known)
         stops = sampling.get("stop") or []
         texts = [self.template, *([] if self.system is None else [self.system]), *stops]
         # All texts are one template, since starting a template takes longer than filling it in.
@@ -183,6 +195,12 @@ class Prompt:
         if stops:
             sampling["stop"] = filled[-len(stops) :]
         return None if self.system is None else filled[1], filled[0], sampling
+
+    def _given_tools(self, names: Mapping[str, Any]) -> Any:
+        if self.tools is None or self.tools not in names:
+            what = _undefined(f"{self.tools!r} is undefined", names)
+            raise TemplateFault(what, lacks=True, place="tools")
+        return names[self.tools]
 
     def turns(self, names: Mapping[str, Any]) -> tuple[tuple[Message, ...], str]:
         """The messages between the system message and the text, and the start of the answer.
@@ -195,7 +213,7 @@ class Prompt:
         """
         if not (self.before or self.start):
             return (), ""
-        known = {**self.variables, **names}
+        known = {**self._own, **names}
         found: list[Message] = []
         groups = groupby(self.before, lambda turn: turn.number)
         for number, group in groups:
@@ -254,6 +272,8 @@ def names_in(prompts: Sequence[Prompt]) -> set[str] | None:
                 return None
         if prompt.talks:
             named.add("messages")
+        if prompt.tools and not prompt.tools_in_text:
+            named.add(prompt.tools)
         if prompt.shows_examples:
             named = (named - {EXAMPLE}) | {"examples"}
     return named
@@ -488,6 +508,8 @@ def _build_one(
         opens=config.opens or "",
         place=layout.place,
         start_place=layout.start_place,
+        tools=config.tools,
+        tools_in_text=config.tools_in_text,
     )
 
 

@@ -25,6 +25,7 @@ from selfinstruct.recipe.exports import built, checked
 from selfinstruct.recipe.models import Models
 from selfinstruct.recipe.said import Said
 from selfinstruct.recipe.stage_parts import StageParts
+from selfinstruct.recipe.tools import tool_list_faults
 from selfinstruct.registry import validate
 from selfinstruct.schema.validation import compile_schema, named_fields
 from selfinstruct.sources.pool import SEED_STAGE, Seeds, load_seeds
@@ -172,6 +173,7 @@ class _Builder:
         records = crosscheck(self.config, stages, seeds, self.faults)
         unsure = None in kinds.values()  # then the last stage that makes records may be another one
         exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {}, unsure)
+        self.faults += tool_list_faults(stages, seeds)
         objectives.check(self.config, stages, self.faults)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
         self.warnings += [*self.models.notes, *self.models.trust.notes]

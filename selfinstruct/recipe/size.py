@@ -56,7 +56,7 @@ def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: See
         ValueError: if there are fewer seeds than examples.
     """
     requests = list(samples(config, stages, stage, seeds))
-    texts = ["".join(one.text for one in request.messages) for request in requests]
+    texts = ["".join(one.text for one in request.messages) + request.tools for request in requests]
     prompts = [tokens.count(text) for text in texts]
     limits = [_limit(request.sampling) for request in requests]
     beginnings = [text[: request.fixed] for text, request in zip(texts, requests, strict=True)]

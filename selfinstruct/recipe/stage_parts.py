@@ -24,6 +24,7 @@ from selfinstruct.recipe import size as spending
 from selfinstruct.recipe.asked import with_models
 from selfinstruct.recipe.crosscheck import known_fields
 from selfinstruct.recipe.models import Models
+from selfinstruct.recipe.tools import with_tools
 from selfinstruct.schema.validation import Validate, compile_schema, fields_of
 from selfinstruct.sources.lines import Lines, load_lines
 from selfinstruct.stages import Material, Stage, StageKind
@@ -85,7 +86,10 @@ class StageParts:
         self.schemas[self.name] = compile_schema(schema, f"schema.{of}", self.faults) if sound else None
 
     def asking(
-        self, kind: StageKind | None, of: str | None = None, lines: Mapping[str, str] | None = None
+        self,
+        kind: StageKind | None,
+        of: str | None = None,
+        lines: Mapping[str, str | list[Any]] | None = None,
     ) -> Stage | None:
         """The stage, with its prompts and its model."""
         section = self.config.prompts.get(self.name)
@@ -107,6 +111,10 @@ class StageParts:
                 refused = refusals([prompt], asked, self.project, f"prompts.{self.name}")
                 self.models.tell([*found, *refused])
         prompts = [self._fitted(prompt, (model, fallbacks), others) for prompt in prompts]
+        prompts = [
+            with_tools(prompt, self._asked([prompt], (model, fallbacks), others), self.warnings, self.name)
+            for prompt in prompts
+        ]
         for key, known in prompting.unused(prompts).items():
             where, near = f"prompts.{self.name}.variables.{key}", unknown("variable", key, known)[1]
             self.warnings.append(f"{where}: no template uses this variable; {near}")
@@ -167,7 +175,7 @@ class StageParts:
     def _fields(self) -> dict[str, Any]:
         return fields_of(self.config.schemas.get(self.name, {}))
 
-    def _lines(self, files: Mapping[str, str], prompts: list[Prompt]) -> dict[str, Lines]:
+    def _lines(self, files: Mapping[str, str | list[Any]], prompts: list[Prompt]) -> dict[str, Lines]:
         """The files from which lines are drawn; those that cannot be read are left out and reported."""
         found = {}
         named = prompting.names_in(prompts)

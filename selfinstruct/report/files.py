@@ -22,6 +22,7 @@ from selfinstruct.journal.store import REPLAYED, SUMMED_UP, THROUGH_LITELLM
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record
+from selfinstruct.report.coverage import COVERAGE, coverage
 from selfinstruct.report.ending import ending
 from selfinstruct.report.limits import limits_of
 from selfinstruct.run_folder.folder import RunFolder
@@ -54,6 +55,8 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     write_dataset(folder, dataset.files)
     rejected = chain(all_rejected(source.outline, folder.journal), dataset.left_out)
     folder.write_lines(REJECTED, map(rejected_row, rejected))
+    if covered := coverage(recipe, folder.journal, source.records):
+        folder.journal.set_meta(COVERAGE, covered)
     facts = summary(recipe, folder, finished, source.records)
     text = json.dumps({**facts, "files": folder.written}, indent=2) + "\n"
     # These files cannot be in the summary, or would change it at each start.
@@ -86,6 +89,7 @@ def summary(
     facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
     noted: dict[str, Any] = {key: folder.journal.meta(key) for key in (REPLAYED, THROUGH_LITELLM)}
     noted["limits"] = limits_of(folder.journal)
+    noted[COVERAGE] = folder.journal.meta(COVERAGE)
     return {**facts, **{key: value for key, value in noted.items() if value}, "versions": versions()}
 
 

@@ -98,6 +98,7 @@ STAGES: Registry[StageKind] = Registry(
         "selfinstruct.stages.documents",
         "selfinstruct.stages.rows",
         "selfinstruct.stages.records",
+        "selfinstruct.stages.topics",
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",
         "selfinstruct.stages.converse",
@@ -225,12 +226,17 @@ class Stage:
             raise TemplateFault(f"{key}, request {number}: {what}")
         return tuple(earlier), last.text
 
-    def drawn(self, number: int, seed: int) -> dict[str, str]:
-        """The lines drawn for a request, by their names in the templates."""
+    def drawn(self, number: int, seed: int) -> dict[str, Any]:
+        """The lines and values drawn for a request, by their names in the templates."""
         return {
-            name: stream(seed, self.name, number, "line", name).choice(lines.texts)
+            name: stream(seed, self.name, number, "line", name).choice(lines.drawable)
             for name, lines in self.lines.items()
         }
+
+    def divided(self, drawn: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Of what a request has drawn: the values that are fields of its records, and the other lines."""
+        fields = {name: value for name, value in drawn.items() if self.lines[name].kept}
+        return fields, {name: value for name, value in drawn.items() if name not in fields}
 
     def variant(self, data: dict[str, Any], number: int, seed: int) -> Prompt:
         """The prompt for the record that request `number` is about."""
@@ -258,8 +264,10 @@ class Stage:
             asked: the filled-in prompt, for checks that read it; needed if the request is about no record.
         """
         asked_for = asked or FilledPrompt(prompt, parent.data if parent else {})
+        drawn = self.divided(self.drawn(number, seed))[0] if self.lines else {}
         base = {
             **(parent.data if parent else {}),
+            **drawn,
             **self.kind.stamp(prompt.name),
         }
         keys = self.keys(prompt)

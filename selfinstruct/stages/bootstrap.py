@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field as Bound
 
 from selfinstruct.config import Machine, MixConfig, OnDisk
 from selfinstruct.errors import Fault
@@ -16,7 +16,7 @@ from selfinstruct.prompts.asked import FilledPrompt
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.sources.pool import Pool, Seeds
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
-from selfinstruct.stages.fields import Sample, read_from
+from selfinstruct.stages.fields import Field, Sample, read_from
 from selfinstruct.stages.forecast import Forecast, Known, asked_until_target
 from selfinstruct.stages.kind import Parts, Rest, Trial, counted
 from selfinstruct.stages.patience import Patience
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 @STAGES.register
 def bootstrap(
     *,
-    window: Annotated[int, Field(ge=1, le=100_000)] = 5,
+    window: Annotated[int, Bound(ge=1, le=100_000)] = 5,
     batched: bool = False,
-    patience: Annotated[int, Field(ge=1, le=1_000_000_000), Machine] = 50,
-    expected: Annotated[float, Field(gt=0, le=1_000), Machine] = 2.0,
-    lines: Annotated[dict[str, str] | None, OnDisk] = None,
-    from_run: Annotated[str | None, Field(min_length=1), Machine, OnDisk] = None,
+    patience: Annotated[int, Bound(ge=1, le=1_000_000_000), Machine] = 50,
+    expected: Annotated[float, Bound(gt=0, le=1_000), Machine] = 2.0,
+    lines: Annotated[dict[str, str | list[Any]] | None, OnDisk] = None,
+    from_run: Annotated[str | None, Bound(min_length=1), Machine, OnDisk] = None,
 ) -> FromPool:
     """Asks for more tasks like those in the pool; what is accepted joins the pool at once.
 
@@ -46,8 +46,9 @@ def bootstrap(
             usable from the start; may change when a run continues.
         expected: how many accepted records a reply is assumed to give, in the plan, until enough replies
             came.
-        lines: name: a file of lines, in your folder or among ours. Each request draws one line: templates use
-            it as `{{ name }}`, and the records have it in a field of that name.
+        lines: name: a file of lines, in your folder or among ours, or a list of values. Each request draws
+            one: templates use it as `{{ name }}`, and exports may have it as a column. The values of a list,
+            and of a JSONL file (one JSON value per line), become a field of the records.
         from_run: the folder of a finished run: take the records of its stage with the same name instead of
             asking for them. Then the other options, the stage's prompt and its model are not used.
     """
@@ -69,7 +70,7 @@ class FromPool(StageKind):
     batched: bool = False
     patience: int = 50
     expected: float = 2.0
-    lines: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, str | list[Any]] = field(default_factory=dict)
     from_run: str | None = None
 
     def build(self, parts: Parts) -> Stage | None:
@@ -85,11 +86,11 @@ class FromPool(StageKind):
 
     def gives(self, stage: Stage | None = None) -> Sample:
         """See `StageKind`."""
-        return read_from(stage, {}) if stage else {}
+        return read_from(stage, _drawn_fields(stage)) if stage else {}
 
     def ways(self, stage: Stage) -> list[Sequence[str]]:
         """See `StageKind`."""
-        return [prompt.parse.fields for prompt in stage.prompts]
+        return [(*_drawn_fields(stage), *prompt.parse.fields) for prompt in stage.prompts]
 
     def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
         """See `StageKind`."""
@@ -103,7 +104,8 @@ class FromPool(StageKind):
         """See `StageKind`."""
         made = {key: stage.fields.get(key, "text") for key in stage.prompts[0].parse.fields}
         tasks = [seed.data for seed in rest.seeds.tasks] if rest.seeds and rest.config.mix.examples else []
-        lines = {name: one.texts[0] for name, one in stage.lines.items()}
+        lines = {name: one.drawable[0] for name, one in stage.lines.items()}
+        made |= stage.divided(lines)[0]
         return {"examples": [*tasks, made] if rest.config.mix.generated else tasks, **lines}
 
     def does(self, stage: Stage, target: int) -> str:
@@ -112,7 +114,7 @@ class FromPool(StageKind):
 
     def remarks(self, stage: Stage) -> list[str]:
         """See `StageKind`."""
-        return [f"{name:<8} one of {len(one.texts)} lines, {one.path}" for name, one in stage.lines.items()]
+        return [f"{name:<8} one of {one.told}" for name, one in stage.lines.items()]
 
     def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
         """See `StageKind`."""
@@ -157,6 +159,12 @@ class FromPool(StageKind):
             generated = f" mix.generated={fewer}" if mix.generated > fewer else ""
             names["fewer_examples"] = f"mix.examples={fewer}{generated}"
         return names
+
+
+def _drawn_fields(stage: Stage) -> Sample:
+    """The fields with the values that its requests draw; a user may list fewer, so they are no closed set."""
+    kept = {name: lines.drawable for name, lines in stage.lines.items() if lines.kept}
+    return {name: Field(values[0], stage.name) for name, values in kept.items()}
 
 
 def _mix(mix: MixConfig, seeds: Seeds) -> list[Fault]:
@@ -224,7 +232,7 @@ class Bootstrap:
         """See `StageRun`. Candidates after the target is reached stay waiting, for a larger target."""
         stored = self._cut_short.pop(number, [])
         records = stored or self._read(number, reply)
-        lines = self.stage.drawn(number, self.run.seed)
+        lines = self.stage.divided(self.stage.drawn(number, self.run.seed))[1]
         asked = self._asked(number)
         for record in records:
             record.detail.update(lines)

@@ -7,20 +7,24 @@ prompt are the ways of rewriting, drawn by weight: to evolve instructions as in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field as Bound
 
 from selfinstruct.config import Machine
-from selfinstruct.errors import Fault
+from selfinstruct.errors import Fault, unknown
+from selfinstruct.journal.store import Journal
 from selfinstruct.prompts.templates import Prompt
-from selfinstruct.records import KEPT
-from selfinstruct.stages import STAGES, Stage, variants
+from selfinstruct.records import KEPT, Record, Request
+from selfinstruct.stages import STAGES, Stage, StageContext, StageRun, variants
 from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share, Times
 from selfinstruct.stages.fields import Field, Sample, read_from
-from selfinstruct.stages.forecast import Forecast, Known, asked_of_each
+from selfinstruct.stages.forecast import Forecast, Known, asked_of_each, asked_until_filled
+from selfinstruct.stages.kind import Rest, Trial, counted
+from selfinstruct.stages.quota import MADE, MISSING, TARGET, ByRecord, Filled, Quota, names_for
+from selfinstruct.stages.tape import ReplayStats, Tape
 from selfinstruct.where import Conditions, Where
 
 
@@ -36,6 +40,10 @@ def expand(
     variant_field: str | None = None,
     keep: bool = False,
     times: Times = 1,
+    quota: Annotated[int, Bound(ge=1, le=100_000)] | Literal["target"] | None = None,
+    weight: str | None = None,
+    tries: Annotated[int, Bound(ge=1, le=1_000), Machine] = 20,
+    idle: Annotated[int, Bound(ge=1, le=1_000), Machine] = 3,
     patience: Endurance = PATIENCE,
 ) -> Expand:
     """Makes children of each record; a child has its parent's fields and its own.
@@ -52,6 +60,14 @@ def expand(
         variant_field: the field of a child that gets the name of the drawn variant, or `kept`.
         keep: a record with no accepted child goes on unchanged, as its own child.
         times: how many requests to send about each record; each is answered and sampled on its own.
+        quota: how many accepted children each record gets: it is asked about again until it has them.
+            `target` divides the recipe's target among the records. Then templates can use `made`, the
+            children that it has so far, and `missing`, how many it lacks.
+        weight: the field that says how much of the target a record gets, compared with the others; by default
+            all get the same.
+        tries: with a quota, the most requests about a record; may change when a run continues.
+        idle: with a quota, stop asking about a record after this many replies in a row that added nothing;
+            may change when a run continues.
         patience: stop after this many replies in a row that were not usable, or after half as many if none
             was usable from the start; may change when a run continues.
     """
@@ -61,6 +77,12 @@ def expand(
         raise ValueError("variant_field names the field for the variant drawn, but there is no draw")
     if keep and times > 1:
         raise ValueError("keep and times do not go together: each request would keep the record once more")
+    if quota is not None and times > 1:
+        raise ValueError("times and quota do not go together: a quota asks as often as it takes")
+    if quota is not None and keep:
+        raise ValueError("keep and quota do not go together: a record cannot be one of its own children then")
+    if weight is not None and quota != TARGET:
+        raise ValueError("weight divides the target, so it needs quota: target")
     allowed = Where.of(where)
     return Expand(
         of=of,
@@ -73,6 +95,7 @@ def expand(
         expected=expected,
         draw=draw or {},
         variant_field=variant_field,
+        quota=None if quota is None else Quota(quota, weight, tries, idle),
     )
 
 
@@ -84,11 +107,13 @@ class Expand(AboutEach):
         expected: how many accepted children a reply may give, for a plan.
         draw: the weight of each variant by its name, if variants are drawn.
         variant_field: the field of each child that holds the name of the drawn variant.
+        quota: how many children each record gets; None for those of one reply.
     """
 
     expected: float = 1.0
     draw: Mapping[str, float] = field(default_factory=dict)
     variant_field: str | None = None
+    quota: Quota | None = None
 
     @property
     def varies(self) -> bool:
@@ -118,8 +143,29 @@ class Expand(AboutEach):
             return list(variants.drawn_faults(stage, self.draw, self.variant_field, names))
         return super()._of_variants(stage, fields, names)
 
+    def names(self, stage: Stage, rest: Rest) -> dict[str, Any]:
+        """See `StageKind`."""
+        names = super().names(stage, rest)
+        if not self.quota:
+            return names
+        return names_for(names, [{key: one.value for key, one in self.gives(stage).items()}], 1)
+
+    def faults(self, stage: Stage, rest: Rest) -> list[Fault]:
+        """See `StageKind`; a quota's names must not be fields, and its weight must be one."""
+        found = super().faults(stage, rest)
+        if self.quota and self.quota.weight and self.quota.weight not in {**rest.unsure, **rest.fields}:
+            where = f"pipeline.{stage.name}.weight"
+            found.append(Fault(where, *unknown("field", self.quota.weight, rest.fields)))
+        for name in (MADE, MISSING) if self.quota else ():
+            if name in rest.fields:
+                what = f"the records have a field {name!r}, but with a quota templates use this name"
+                found.append(Fault(f"pipeline.{stage.name}.quota", what, "rename the field"))
+        return found
+
     def does(self, stage: Stage, target: int) -> str:
         """See `StageKind`."""
+        if self.quota:
+            return f"expands {self.which(stage)}, again {self.quota}, {self.quota.tries} requests at most"
         return f"expands {self.which(stage)}, {self.how_often}"
 
     def remarks(self, stage: Stage) -> list[str]:
@@ -135,7 +181,63 @@ class Expand(AboutEach):
 
     def forecast(self, stage: Stage, known: Known) -> Forecast:
         """See `StageKind`."""
-        return asked_of_each(stage.name, known, self.part(stage, known), self.expected, self.keep)
+        part = self.part(stage, known)
+        if quota := self.quota:
+            return asked_until_filled(
+                stage.name,
+                known,
+                part,
+                self.expected,
+                lambda records, each: quota.requests(records, known.target, each),
+                lambda records: quota.wanted(records, known.target),
+            )
+        return asked_of_each(stage.name, known, part, self.expected, self.keep)
+
+    def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
+        """See `StageKind`; with a quota, as if nothing was made yet."""
+        if self.quota:
+            share = self.quota.wanted(1, max(1, trial.config.target // max(1, len(trial.rows))))
+            trial = replace(trial, fields=names_for(trial.fields, [], round(share)))
+        return super().trials(stage, trial)
+
+    def open(self, stage: Stage, run: StageContext) -> StageRun:
+        """See `StageKind`."""
+        return Filled(stage, run, self.quota, self.patience) if self.quota else super().open(stage, run)
+
+    def progress(self, stage: Stage, journal: Journal) -> int | None:
+        """See `StageKind`; with a quota, accepted records count."""
+        return None if self.quota else super().progress(stage, journal)
+
+    @property
+    def repeats(self) -> bool:
+        """See `StageKind`."""
+        return self.quota is not None
+
+    def tape(self, stage: Stage, source: Journal, into: Journal, stats: ReplayStats) -> Tape:
+        """See `StageKind`."""
+        if self.quota:
+            return ByRecord(stage.name, source, into, stats)
+        return super().tape(stage, source, into, stats)
+
+    def quotas(self, stage: Stage, rows: Mapping[int, Record], target: int, seed: int) -> Mapping[int, int]:
+        """See `StageKind`."""
+        fitting = {number: row for number, row in rows.items() if self.where.fits(row.data)}
+        return self.quota.of(fitting, target, seed, stage.name) if self.quota else {}
+
+    @property
+    def _divides(self) -> bool:
+        """Whether the recipe's target says how many records it makes."""
+        return self.quota is not None and self.quota.each == TARGET
+
+    def falls_short(self, accepted: int, goal: int) -> bool:
+        """See `StageKind`."""
+        return self._divides and accepted < goal
+
+    def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
+        """See `StageKind`."""
+        if not self._divides:
+            return super().came(stage, accepted, left, target)
+        return counted(stage.name, accepted, left, target)
 
     def variant(self, stage: Stage, data: Mapping[str, Any], number: int, seed: int) -> Prompt:
         """See `StageKind`."""

@@ -18,6 +18,7 @@ ENOUGH = 20  # from this many replies, or records, on, their average replaces th
 SHOWN = (0.8, 1.0, 1.25)  # the average so far may turn out this much lower or higher
 ASSUMED = (0.5, 1.0, 2.0)
 KEPT = (1.0, 1.0, 2.0)  # if a record without a child goes on itself
+Groups = tuple[tuple[Mapping[str, Any], Range], ...]
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Known:
     Attributes:
         target: how many records to accept, for a stage that works on no other stage's records.
         rows: how many records the stage receives.
-        seen: returns the fields of the records it has received already.
+        seen: returns the fields of the records it has received already; of those that it has made, if it
+            works on no other stage's.
         options: the options that the recipe sets.
         accepted: records accepted so far.
         candidates: candidates judged so far.
         taken: replies taken in so far.
         replies: how many of the last replies were looked at; 0 if too few to show anything.
         yielded: the average number of accepted records from each of those.
+        groups: fields and number of the records it receives that have them; empty if not known.
     """
 
     target: int
@@ -45,6 +48,7 @@ class Known:
     taken: int = 0
     replies: int = 0
     yielded: float = 0.0
+    groups: Groups = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Forecast:
         pace: what a reply has given so far, in words, for the line about the run so far.
         assumed: the assumptions where the run has shown nothing yet, in words.
         shown: what the run in the folder has shown, in words.
+        groups: fields and number of the records that will have them, for conditions of later stages.
     """
 
     requests: Range = field(default_factory=Range)
@@ -68,6 +73,7 @@ class Forecast:
     pace: str = ""
     assumed: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    groups: Groups = ()
 
 
 def asked_until_target(name: str, known: Known, expected: float) -> Forecast:
@@ -103,6 +109,44 @@ def asked_of_each(name: str, known: Known, part: Forecast, expected: float, keep
     )
 
 
+def asked_until_filled(
+    name: str,
+    known: Known,
+    part: Forecast,
+    expected: float,
+    requests: Callable[[float, float], float],
+    wanted: Callable[[float], float],
+) -> Forecast:
+    """The forecast for a stage that asks about each record until it has made so many from it.
+
+    Args:
+        name: the stage.
+        known: what is known about it.
+        part: how many of the records it receives it asks about, from `part_of`.
+        expected: accepted records per reply.
+        requests: returns how many requests so many records take, if each reply gives so many.
+        wanted: returns how many are made from so many records.
+    """
+    yields, assumed = _yields(name, known, expected, ASSUMED, given=True)
+    rows = part.requests
+    made = Range(*map(wanted, (rows.low, rows.expected, rows.high)))
+    left = made.expected - known.accepted
+    share = max(0.0, left / made.expected) if made.expected else 0.0
+    asked = Range(
+        requests(rows.low, yields.high),
+        requests(rows.expected, yields.expected),
+        requests(rows.high, yields.low),
+    )
+    return replace(
+        part,
+        requests=(asked * exactly(share)).whole(),
+        accepts=max(0.0, left),
+        makes=made,
+        pace=_pace(known),
+        assumed=assumed + part.assumed,
+    )
+
+
 def labels_of_each(known: Known, part: Forecast) -> Forecast:
     """The forecast for a stage that labels each record it asks about; rejected records are dropped."""
     accepted = known.yielded if known.replies else 1.0
@@ -122,6 +166,8 @@ def part_of(
     """How many of the records that a stage receives it asks about, including those asked already."""
     if not where:
         return Forecast(known.rows)
+    if known.groups and all(where.keys() <= data.keys() for data, _ in known.groups):
+        return Forecast(sum((count for data, count in known.groups if where.fits(data)), Range()))
     found = [data for data in known.seen() if where.keys() <= data.keys()]
     if len(found) >= ENOUGH:
         picked = mean(map(where.fits, found))

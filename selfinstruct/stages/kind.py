@@ -51,9 +51,9 @@ class Parts(Protocol):
         """Check its records with the schema of that stage, if the recipe has none for it."""
 
     def asking(
-        self, kind: StageKind, of: str | None = None, lines: Mapping[str, str] | None = None
+        self, kind: StageKind, of: str | None = None, lines: Mapping[str, str | list[Any]] | None = None
     ) -> Stage | None:
-        """The stage, with its prompts and its model; `lines` are the files to draw lines from, by name."""
+        """The stage, with its prompts and its model; `lines` are what its requests draw from, by name."""
 
     def unasked(
         self,
@@ -155,6 +155,11 @@ class StageKind:
         """Whether it keeps all the records it has made when it receives more."""
         return True
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it may ask about a record again, so that a record goes on without the last replies."""
+        return False
+
     # Fields
 
     def gives(self, stage: Stage | None = None) -> Sample:
@@ -239,6 +244,17 @@ class StageKind:
         return ByContent(stage.name, source, into, stats)
 
     # Reporting
+
+    def quotas(self, stage: Stage, rows: Mapping[int, Record], target: int, seed: int) -> Mapping[int, int]:
+        """How many records a run was to make from each record, by its number; empty if no number was set.
+
+        Args:
+            stage: the stage.
+            rows: the records that it works on.
+            target: the recipe's target.
+            seed: the recipe's seed.
+        """
+        return {}
 
     def falls_short(self, accepted: int, goal: int) -> bool:
         """Whether a run missed its goal if the stage accepted `accepted` records of `goal`."""

@@ -16,11 +16,14 @@ from selfinstruct.project.layout import packaged
 OURS = sorted(path.stem for path in (packaged() / "recipes").glob("*.yaml"))
 OTHERS = {  # those whose prompts show no seed tasks, and what they begin with
     "grounded": "passages of 4 documents in seeds/documents",
+    "grounded_conversations": "passages of 4 documents in seeds/documents",
+    "topics": "topics path=seeds/topics_en.yaml",
     "evaluate": "tasks (rows path=",
     "translate": "rows of seeds/general_en.jsonl",
     "rate": "rows path=seeds/evaluation/example_answers.jsonl",
     "compare": "rows path=seeds/evaluation/example_pairs.jsonl",
 }
+OWN = {"tools"}  # the examples are its own seed tasks, since those of ours lack fields that it needs
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 
 
@@ -60,7 +63,8 @@ def test_from_each_recipe_of_ours(typed: Typed, project: Path, keys: None, base:
         assert OTHERS[base] in out
         assert not (project / "seeds").exists()
     else:
-        assert "still the example that `selfinstruct new` wrote" in out
+        if base not in OWN:
+            assert "still the example that `selfinstruct new` wrote" in out
         assert len(lines(project / "seeds/mine.jsonl")) in range(8, 11)
     text = (project / "recipes/mine.yaml").read_text()
     schema = json.loads((project / "recipes/.recipe.schema.json").read_text())

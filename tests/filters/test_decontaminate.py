@@ -350,7 +350,7 @@ def test_a_run_counts_and_keeps_what_it_drops(typed: Typed, project: Path) -> No
 def test_faults_are_found_before_the_first_request(typed: Typed, project: Path) -> None:
     """Together with the recipe's other faults."""
     (project / "bad.jsonl").write_text('{"question": "What is it?"}\n{"question": \n', encoding="utf-8")
-    words = asked(project, f"+{FILTER}={{files: [bad.jsonl, gone.csv]}}", "mix.examples=0")
+    words = asked(project, f"+{FILTER}={{files: [bad.jsonl, gone.csv]}}", "mix.examples=99")
     refused(typed(*words), f"{FILTER}.files: there is no file gone.csv", "mix.examples")
     refused(typed(*asked(project, f"+{FILTER}={{files: bad.jsonl}}")), "bad.jsonl line 2: is not valid JSON")
     assert not (project / "run").exists()

@@ -844,8 +844,8 @@ def test_a_journal_of_before_opens(tmp_path: Path) -> None:
     journal.close()
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("DROP TABLE tally")
-        db.execute("DROP TABLE prompt_cache")  # since format 5
-        db.execute("DROP TABLE thinking")  # since format 6
+        for table in ("prompt_cache", "thinking", "turns"):  # since formats 5 and 6
+            db.execute(f"DROP TABLE {table}")
         for table in ("meta", "request", "reply", "record", "vector"):
             db.execute(f"ALTER TABLE {table} DROP COLUMN sum")
         db.execute("ALTER TABLE reply DROP COLUMN counted")

@@ -69,7 +69,7 @@ def test_a_reply_has_the_start_once() -> None:
 def test_the_start_belongs_to_the_answer_and_not_to_a_thought(
     start: str, reply: Reply, answer: str, thought: str
 ) -> None:
-    """A model that thinks before it continues; and a start that opens the thought itself, or leaves it out."""
+    """A model that thinks before it continues; and a start that opens the thought itself, or skips it."""
     asked = Request("ideas", 1, "Go on.", start=start)
     for one in (
         reply,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import seed_file
+from conftest import Typed, seed_file
 from omegaconf import OmegaConf
 
 from selfinstruct.project.configfiles import load, text_of
@@ -91,3 +91,14 @@ def test_a_changed_file_is_read_again(project: Path) -> None:
         config = compose(["recipe=mine"], project).config
         told.append((config.target, config.mix.generated))
     assert told == [(3, 3), (4, 4), (5, 5)]
+
+
+def test_a_recipe_cannot_have_the_name_of_the_file_itself(project: Path, typed: Typed) -> None:
+    """In a defaults list that name has a meaning; whatever the file holds, the message says so."""
+    (project / "recipes").mkdir(exist_ok=True)
+    (project / "recipes/_self_.yaml").write_text("a: b\nc\nd: [\n")
+    for asked in ("recipe=_self_", "recipe=chat"):
+        status, out, err = typed("check", asked)
+        assert status == 1, out
+        assert "_self_ means the file itself; rename it" in err
+        assert "Traceback" not in err

@@ -20,8 +20,19 @@ LAST = 130  # characters of fixed text that may come after what is drawn: the qu
 # Prompts that begin with what is drawn, with the reason.
 DRAWN_FIRST = {
     ("evaluate", "answers"): "an evaluation task is asked as it is",
+    ("preferences", "answers"): "a task is asked as it is",
+    ("preferences_pairwise", "answers"): "a task is asked as it is",
+    ("tools", "calls"): "a request is asked as it is; the rules are in the system message",
 }
-LISTS = {"paper", "paper_classification", "completion", "quickstart"}  # a list that the model continues
+# Recipes whose examples take more room than their rules.
+EXAMPLES = {"alpaca", "alpaca_original", "grounded", "evolve", "preferences", "preferences_pairwise", "tools"}
+LISTS = {
+    "paper",
+    "paper_classification",
+    "completion",
+    "quickstart",
+    "checked",
+}  # a list that the model continues
 
 
 @lru_cache
@@ -48,9 +59,9 @@ def least(recipe: str, stage: str) -> float:
     if stage in ("instructions", "tasks"):
         if recipe in LISTS:
             return 0.01  # only a line comes before the list
-        return 0.3 if recipe in ("alpaca", "alpaca_original", "grounded", "evolve") else 0.5
-    if recipe == "grounded":
-        return 0.3  # the rest is the passage
+        return 0.3 if recipe in EXAMPLES else 0.5
+    if recipe in ("grounded", "tools"):
+        return 0.3  # the rest is the passage, or the tools
     return 0.4 if stage.split("_")[0] in ("judge", "rating", "comparison", "swapped") else 0.6
 
 

@@ -31,8 +31,8 @@ TARGET = 10
 # Those whose checks are not those of chat alone; the others are chat, and all that are made of it.
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
 OTHERS |= {"checked", "conversations", "grounded_conversations", "magpie", "paper", "paper_classification"}
-OTHERS |= {"preferences", "preferences_pairwise", "translate"}
-BY_RULES = {"grounded", "grounded_conversations", "magpie"}  # answered by conf/model/scripted.yaml
+OTHERS |= {"preferences", "preferences_pairwise", "tools", "topics", "translate"}
+BY_RULES = {"grounded", "grounded_conversations", "magpie", "tools", "topics"}  # by conf/model/scripted.yaml
 COMPLETES = {"magpie"}  # it has a chat template of its own
 AGREE = {"second_answer", "third_answer"}
 CHAT = sorted({*RECIPES} - OTHERS)

@@ -183,8 +183,8 @@ def test_a_journal_of_before_is_read_and_left_as_it_is(typed: Typed, run: Path) 
     """One without checksums, of a run without digests: said, and no fault; a text that is no JSON is one."""
     with closing(sqlite3.connect(run / "run.sqlite", isolation_level=None)) as db:
         db.execute("DROP TABLE tally")
-        db.execute("DROP TABLE prompt_cache")  # since format 5
-        db.execute("DROP TABLE thinking")  # since format 6
+        for table in ("prompt_cache", "thinking", "turns"):  # since formats 5 and 6
+            db.execute(f"DROP TABLE {table}")
         for table in ("meta", "request", "reply", "record", "vector"):
             db.execute(f"ALTER TABLE {table} DROP COLUMN sum")
         db.execute("UPDATE meta SET value = '3' WHERE key = 'format'")

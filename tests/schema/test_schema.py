@@ -21,7 +21,7 @@ def resolved(path: Path) -> dict[str, Any]:
     whole = OmegaConf.create({"schema": OmegaConf.load(path)})
     found = OmegaConf.to_container(whole, resolve=True)
     assert isinstance(found, dict)
-    return dict(found["schema"])
+    return {stage: schema for stage, schema in found["schema"].items() if stage != "defaults"}
 
 
 SHIPPED = [

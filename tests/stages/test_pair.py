@@ -288,7 +288,7 @@ prompts:
 def test_two_models_asked_the_same_share_the_cache_with_a_run_that_was_cut_off(
     typed: Typed, mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which reply of the cache a request gets does not depend on an interruption, so nothing is paid again."""
+    """Which reply of the cache a request gets does not depend on a break, so nothing is paid again."""
     monkeypatch.setenv("TINY_KEY", "sk-none")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     (mine / "recipes/two.yaml").write_text(TWO_MODELS, encoding="utf-8")

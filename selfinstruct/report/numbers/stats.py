@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selfinstruct.config import ReportConfig
+from selfinstruct.report.coverage import COVERAGE
 from selfinstruct.report.numbers.check_steps import dataset_files, funnel
 from selfinstruct.report.numbers.fields import options, saved, texts_of
 from selfinstruct.report.numbers.made_records import made_of
@@ -77,6 +78,7 @@ def gather(
         "records": made.records,
         "rejected": scan.rejections.table(run),
     }
+    stats |= {COVERAGE: covered} if (covered := run.journal.meta(COVERAGE)) else {}
     stats |= _of_texts(run, made.texts, tell)
     stats |= tuning_of_run(run.path, most)
     stats["paper"] = beside(stats, run.outline.language)
