@@ -72,7 +72,7 @@ def _documents(prepared: Prepared, metrics: Sequence[str]) -> list[dict[str, Any
 
 
 def _prompt(prepared: Prepared, task: Task) -> str:
-    from selfinstruct.prompts.templates import render
+    from selfinstruct.prompts.rendering import render
 
     fields = {"instruction": task.instruction, "input": task.input, "category": task.category}
     return render(prepared.config.template, fields)

@@ -7,7 +7,7 @@ from typing import Any
 
 from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export
 from selfinstruct.export.reasoning import FIELD, InText, read_fields, thought_of, with_tags
-from selfinstruct.prompts.templates import render
+from selfinstruct.prompts.rendering import render
 
 FILLED = {"type": "string", "pattern": r"\S"}
 SCHEMA: dict[str, Any] = {

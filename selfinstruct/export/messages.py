@@ -10,7 +10,7 @@ from typing import Any
 from selfinstruct.export import AXOLOTL, EXPORTS, LLAMA_FACTORY, Export, tool_turns
 from selfinstruct.export.reasoning import FIELD, KEY, InText, Reasoning, read_fields, thought_of, with_tags
 from selfinstruct.export.tool_turns import Tools
-from selfinstruct.prompts.templates import TemplateFault, render
+from selfinstruct.prompts.rendering import TemplateFault, render
 
 FILLED = {"type": "string", "pattern": r"\S"}
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from selfinstruct.export import EXPORTS, Export
 from selfinstruct.export.reasoning import FIELD, InText, read_fields, thought_of, with_tags
-from selfinstruct.prompts.templates import TemplateFault, render
+from selfinstruct.prompts.rendering import TemplateFault, render
 
 FILLED = {"type": "string", "pattern": r"\S"}
 SCHEMA = {

@@ -22,7 +22,8 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Fault, ModelError
 from selfinstruct.project import textfiles
 from selfinstruct.project.layout import find
-from selfinstruct.prompts.templates import Prompt, TemplateFault, fill_in_chat
+from selfinstruct.prompts.rendering import TemplateFault, fill_in_chat
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import Message, Request
 
 SERVER = "server"  # the value that takes the running server's

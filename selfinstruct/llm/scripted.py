@@ -24,7 +24,7 @@ from selfinstruct.llm import MODELS, Model, ModelKind
 from selfinstruct.llm.chat_template import ChatTemplate, template_of
 from selfinstruct.llm.responses import text_of
 from selfinstruct.project.layout import find
-from selfinstruct.prompts.templates import TemplateFault, render
+from selfinstruct.prompts.rendering import TemplateFault, render
 from selfinstruct.records import Reply, Request, stream
 from selfinstruct.safety.expressions import Expression, Pattern
 

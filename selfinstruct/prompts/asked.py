@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from selfinstruct.prompts.templates import Prompt, TemplateFault, fields_named, literal, names_in, render
+from selfinstruct.prompts.rendering import TemplateFault, literal, render
+from selfinstruct.prompts.templates import Prompt, fields_named, names_in
 from selfinstruct.records import Part
 from selfinstruct.text.copies import Words
 

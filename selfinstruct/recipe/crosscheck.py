@@ -11,7 +11,8 @@ from typing import Any
 
 from selfinstruct.config import RecipeConfig
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.prompts.templates import Prompt, TemplateFault
+from selfinstruct.prompts.rendering import TemplateFault
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.schema.validation import fields_of, misfits
 from selfinstruct.sources.pool import Seeds
 from selfinstruct.stages import Stage

@@ -15,7 +15,7 @@ from selfinstruct.errors import Fault, unknown
 from selfinstruct.export import EXPORTS, Export
 from selfinstruct.export.lengths import counter
 from selfinstruct.project.filetypes import INSTALL
-from selfinstruct.prompts.templates import TemplateFault, render
+from selfinstruct.prompts.rendering import TemplateFault, render
 from selfinstruct.recipe import origins
 from selfinstruct.schema.validation import fields_of
 from selfinstruct.stages import Stage

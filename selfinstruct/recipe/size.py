@@ -17,7 +17,7 @@ from selfinstruct.config import ModelConfig, RecipeConfig
 from selfinstruct.errors import Fault
 from selfinstruct.llm import tokens
 from selfinstruct.llm.prices import price_of
-from selfinstruct.prompts.templates import TemplateFault
+from selfinstruct.prompts.rendering import TemplateFault
 from selfinstruct.records import Request
 from selfinstruct.sources.pool import Seeds
 from selfinstruct.stages import Stage

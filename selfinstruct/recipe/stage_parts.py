@@ -19,6 +19,7 @@ from selfinstruct.filters.each_turn import over_turns
 from selfinstruct.llm.chat_template import refusals
 from selfinstruct.llm.prefill import turn_faults
 from selfinstruct.prompts import templates as prompting
+from selfinstruct.prompts.building import build
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe import size as spending
 from selfinstruct.recipe.asked import with_models
@@ -99,7 +100,7 @@ class StageParts:
         elif kind:
             self.faults.append(Fault(f"prompts.{self.name}", "is missing", f"stage {self.name} needs it"))
         schema = self.config.schemas.get(self.name, {}) if model.mode == "chat" else None
-        prompts = prompting.build(section, f"prompts.{self.name}", self.faults, schema) if section else []
+        prompts = build(section, f"prompts.{self.name}", self.faults, schema) if section else []
         judge = self.judge
         if not prompts or kind is None:
             return None

@@ -18,7 +18,8 @@ from selfinstruct.parse import Parsed
 from selfinstruct.parse.reading import candidates
 from selfinstruct.parse.replies import MISSING, Keys
 from selfinstruct.prompts.asked import FilledPrompt
-from selfinstruct.prompts.templates import Prompt, TemplateFault
+from selfinstruct.prompts.rendering import TemplateFault
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import (
     KEPT,
     OTHERWISE,

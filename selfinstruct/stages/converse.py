@@ -20,7 +20,8 @@ from selfinstruct.errors import Fault, unknown
 from selfinstruct.journal.store import Journal
 from selfinstruct.parse.reading import candidates
 from selfinstruct.prompts.asked import FilledPrompt
-from selfinstruct.prompts.templates import Prompt, TemplateFault
+from selfinstruct.prompts.rendering import TemplateFault
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import ACCEPTED, WAITING, Record, Rejection, Reply, Request, stream
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun
 from selfinstruct.stages.each import PATIENCE, Endurance, Share

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.prompts.templates import Prompt, TemplateFault
+from selfinstruct.prompts.rendering import TemplateFault
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.records import stream
 from selfinstruct.stages import Stage
 from selfinstruct.stages.fields import Sample

@@ -9,7 +9,9 @@ import pytest
 
 from selfinstruct.config import PromptConfig
 from selfinstruct.errors import Fault, RecipeError
-from selfinstruct.prompts.templates import Prompt, TemplateFault, build, one_line, render
+from selfinstruct.prompts.building import build
+from selfinstruct.prompts.rendering import TemplateFault, one_line, render
+from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe.compose import compose
 from selfinstruct.records import Reply
 

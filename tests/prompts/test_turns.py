@@ -13,7 +13,9 @@ from tiny_recipe import write_tiny
 from selfinstruct.config import PromptConfig
 from selfinstruct.errors import Fault
 from selfinstruct.prompts.asked import FilledPrompt, fixed_parts
-from selfinstruct.prompts.templates import Prompt, TemplateFault, build, names_in
+from selfinstruct.prompts.building import build
+from selfinstruct.prompts.rendering import TemplateFault
+from selfinstruct.prompts.templates import Prompt, names_in
 from selfinstruct.records import Message, Request
 
 EXAMPLES = {"examples": {"user": "Do: {{ example.instruction }}", "assistant": "{{ example.output }}"}}

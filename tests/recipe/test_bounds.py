@@ -19,7 +19,7 @@ from selfinstruct.project.expansion import CHARACTERS, REPLACED
 from selfinstruct.project.layout import resolved
 from selfinstruct.project.textfiles import yaml_faults
 from selfinstruct.prompts.meter import STEPS
-from selfinstruct.prompts.templates import TemplateFault, render
+from selfinstruct.prompts.rendering import TemplateFault, render
 from selfinstruct.records import Record, Reply
 from selfinstruct.safety.expressions import SECONDS, Expression, SlowExpression, fault_of
 from selfinstruct.schema.validation import compile_schema
