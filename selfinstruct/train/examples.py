@@ -24,6 +24,11 @@ from selfinstruct.schema.validation import fields_of
 NAME = "examples"  # of the export, for its faults
 TRAIN = "train.jsonl"  # the file in the folder of the model
 TALK = "messages"  # the field of a conversation
+# Fields of records that single answers would leave out: what they are, and how to train on them.
+BEYOND = {
+    "chosen": ("pairs of answers", "train on the run's dataset/preference_trl.jsonl with TRL's DPOTrainer"),
+    "calls": ("tool calls", "train on the run's dataset/trl.jsonl with TRL's SFTTrainer"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,11 @@ def _export(run: OpenedRun, config: FinetuneConfig) -> Export:
     export = built(NAME, ExportConfig.model_validate(keys), makers, run.project, faults)
     if export:
         sample = _sample(run, export.of)
+        for name in [name for name in BEYOND if name in sample]:
+            what, remedy = BEYOND[name]
+            raise RecipeError(
+                [Fault("finetune", f"{export.of} has {what}; it trains on single answers", remedy)]
+            )
         if TALK in sample and "output" not in sample:  # conversations
             talks = ExportConfig.model_validate({**keys, "messages": TALK})
             export = built(NAME, talks, makers, run.project, faults) or export

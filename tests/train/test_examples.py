@@ -57,6 +57,13 @@ def test_the_examples_are_the_rows_of_the_export_in_chat_form(run: Path, typed: 
     assert first["id"] == found.records[0].id and first["messages"] == exported[0]
 
 
+def test_records_that_single_answers_would_leave_out_are_refused(project: Path, typed: Typed) -> None:
+    """The message names the file to train on, and with what."""
+    status, out, err = typed("recipe=tools", "model=scripted", "model.mode=chat", "target=3", "run_dir=x")
+    assert status == 0, out + err
+    refused(typed("finetune", "x", "--plan"), "have tool calls", "dataset/trl.jsonl", "SFTTrainer")
+
+
 def test_fewer_examples_are_a_part_of_more(run: Path) -> None:
     """So a curve over the number of examples adds some at each step; the rest is counted."""
     ids = [{record.id for record in taken(run, examples=count).records} for count in (2, 4, 5)]
