@@ -105,9 +105,8 @@ def _export(run: OpenedRun, config: FinetuneConfig) -> Export:
         sample = _sample(run, export.of)
         for name in [name for name in BEYOND if name in sample]:
             what, remedy = BEYOND[name]
-            raise RecipeError(
-                [Fault("finetune", f"{export.of} has {what}; it trains on single answers", remedy)]
-            )
+            what = f"the records of {export.of} have {what}, and finetune trains on single answers"
+            raise RecipeError([Fault("finetune.of", what, remedy)])
         if TALK in sample and "output" not in sample:  # conversations
             talks = ExportConfig.model_validate({**keys, "messages": TALK})
             export = built(NAME, talks, makers, run.project, faults) or export
