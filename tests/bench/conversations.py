@@ -3,7 +3,7 @@
     python tests/bench/conversations.py               # half a minute
     python tests/bench/conversations.py --rounds 5
 
-Conversations of 8 turns (16 messages) from a file of first messages, with a scripted model. Each figure is the
+Conversations of 8 turns (16 messages) from a file of first messages, by a scripted model. A figure is the
 CPU of a long run less that of a short one, divided by the turns between them, so that starting and ending do
 not count. The script and the prompts are part of it.
 """
