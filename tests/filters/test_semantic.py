@@ -450,7 +450,7 @@ def test_the_plan_counts_what_is_embedded(typed: Typed, project: Path) -> None:
         code, out, err = typed("check", *at(server, asks=dear))
         assert code == 0, err
         requests, sent, received, cost = row(out, "ideas.embedding_similarity")
-        assert (requests, received) == ("16 (9 - 33)", "0"), "the seeds, and the candidates of each reply"
+        assert (requests, received) == ("19 (12 - 36)", "0"), "the seeds, and the candidates of each reply"
         assert cost.split()[0] == f"${sent.split()[0]}"
         assert "embedding_similarity asks openai/fake-embedding, 8 at once, $1,000,000.00 per million" in out
         assert (

@@ -211,6 +211,6 @@ def test_the_tools_that_come_with_it_fit_the_calls_of_its_seeds() -> None:
     check = FILTERS.build("valid_calls", {"needs": "needs"}, "filters.calls", [])
     assert check
     assert check.each
-    for number, task in enumerate(lines(packaged() / "seeds/tool_requests.jsonl")):
+    for number, task in enumerate(lines(packaged() / "seeds/tools/requests.jsonl")):
         assert tool_faults(task["tools"], "here") == []
         assert check.each(Record("a", "seeds", number, 0, task)) is None, task["id"]

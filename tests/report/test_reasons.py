@@ -30,6 +30,7 @@ from selfinstruct.records import ACCEPTED, Record, Rejection, Request
 from selfinstruct.report.advice import HELP, advice
 from selfinstruct.report.funnel import show
 from selfinstruct.report.reasons import Reasons
+from selfinstruct.stages import STAGES
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "trials" / "real-replies"
 CHAT = ("model=scripted", "model.mode=chat", "model.options.replies=mine.jsonl", "cache=off", "run_dir=run")
@@ -147,11 +148,22 @@ def test_a_check_that_the_table_does_not_know_names_where_to_look(
 RECIPES = [("chat", "chat"), ("paper", "completion"), ("alpaca", "chat"), ("judged", "chat")]
 
 
+# Checks that only stages of one kind make.
+OF_KINDS = {
+    **dict.fromkeys(("margin", "length_bias", "identical_answers", "one_answer", "unscored"), "pair"),
+    **dict.fromkeys(("tie", "position"), "prefer"),
+    "too_short": "converse",
+}
+
+
 def told_keys(recipe: Recipe) -> set[str]:
     """Every key with a value that the advice for any check in any stage names."""
     found = set()
     for stage in recipe.stages:
         for check, help in HELP.items():
+            kind = recipe.config.pipeline[stage.name].kind
+            if OF_KINDS.get(check, kind) != kind:
+                continue
             variants = [prompt.name for prompt in stage.prompts] or [None]
             told = " ".join(advice(help, check, recipe.config, stage, variant) for variant in variants)
             assert "{" not in told
@@ -174,8 +186,9 @@ def test_every_key_that_is_advised_can_be_typed(project: Path, name: str, mode: 
 
 
 def test_what_helps_is_said_of_checks_that_there_are() -> None:
-    """Each line of the table is about a kind of filter or a check of a reply; each of these has one."""
-    assert set(HELP) - set(reply_checks()) - {"schema"} <= set(FILTERS.names())
+    """Each line of the table is about a kind of filter, a reply or a kind of stage; each of these has one."""
+    assert set(HELP) - set(reply_checks()) - set(OF_KINDS) - {"schema"} <= set(FILTERS.names())
+    assert set(OF_KINDS.values()) <= set(STAGES.names())
     assert set(reply_checks()) <= set(HELP)
 
 
