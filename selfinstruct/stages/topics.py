@@ -59,8 +59,10 @@ def topics(
         patience: stop after this many replies in a row that were not usable, or after half as many if none
             was usable from the start; may change when a run continues.
     """
-    if (path is None) == (tree is None):
+    if path is None and tree is None:
         raise ValueError("needs either path=FILE, a file of topics, or tree, the topics themselves")
+    if path is not None and tree is not None:
+        raise ValueError("has both path and tree; set path=null, so that the topics are those of tree")
     return Topics(
         path=path,
         tree=tree,

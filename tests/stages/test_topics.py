@@ -290,7 +290,8 @@ def test_the_plan_of_a_deep_tree(typed: Typed, mine: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["+pipeline.topics.path=no.yaml"], "needs either path=FILE"),
+        (["+pipeline.topics.path=no.yaml"], "has both path and tree; set path=null"),
+        (["pipeline.topics.tree=null"], "needs either path=FILE"),
         (["pipeline.topics.tree=null", "+pipeline.topics.path=no.yaml"], "there is no file no.yaml"),
         (["pipeline.topics.tree=[A, A]"], "pipeline.topics.tree: has the topic 'A' twice"),
         (["pipeline.topics.depth=0"], "greater than or equal to 1"),
