@@ -42,7 +42,7 @@ def main() -> None:
         venv.create(folder / "venv", with_pip=True)
         bin = folder / "venv" / "bin"
         pip = [bin / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        extras = f"{wheel}[documents]"  # which recipe grounded needs
+        extras = f"{wheel}[documents,language]"  # recipe grounded needs the one, recipe translate the other
         call(*pip, "install", "--constraint", ROOT / "constraints.txt", extras, cwd=folder)
         user = folder / "user"
         user.mkdir()
