@@ -52,36 +52,41 @@ def named_label(
     *,
     field: str = "output",
     instruction: str = "instruction",
-    classification: str = "is_classification",
+    classification: str | None = "is_classification",
+    absent_from: str | None = None,
     language: str = "en",
 ) -> Filter:
     """Rejects a classification record whose label is not in its instruction.
 
     A yes or a no also passes for a question, and for "say whether". Strong models know labels that an
-    instruction does not name, such as the moods of a text; weak ones make up labels for tasks that have none.
+    instruction does not name, such as the moods of a text; weak ones make up labels for tasks that have none,
+    and write inputs that give the label away.
 
     Args:
         field: the field of the label.
         instruction: the field of the instruction.
-        classification: the field that says whether the record is a classification task; others pass.
+        classification: the field that says whether the record is a classification task; others pass. null:
+            all records are.
+        absent_from: a field in which the label must not be, such as the input; null: none.
         language: the language of the instructions, as a BCP 47 tag; the recipe's by default.
     """
     grammar = GRAMMARS.get(re.split("[-_]", language)[0].lower(), GRAMMARS["en"])
     verdicts = {word for words in grammar.yes_no.values() for word in words}
 
     def each(record: Record) -> Rejection | None:
-        if record.data.get(classification) is not True:
+        if classification and record.data.get(classification) is not True:
             return None
         label = value(record, field).strip(" \t\n.。\"'“”「」").casefold()
         text = value(record, instruction).casefold()
-        spaced = not CJK.search(label)
-        if re.search(rf"(?<!\w){re.escape(label)}(?!\w)" if spaced else re.escape(label), text):
-            return None
-        if label in verdicts and _WHETHER.search(text):
-            return None
-        return Rejection(f"the label {value(record, field)[:60]!r} is not in the {instruction}")
+        words = re.escape(label) if CJK.search(label) else rf"(?<!\w){re.escape(label)}(?!\w)"
+        if not re.search(words, text) and not (label in verdicts and _WHETHER.search(text)):
+            return Rejection(f"the label {value(record, field)[:60]!r} is not in the {instruction}")
+        if absent_from and label and re.search(words, value(record, absent_from).casefold()):
+            return Rejection(f"the label {value(record, field)[:60]!r} is in the {absent_from}")
+        return None
 
-    return Filter(each=each, fields=(field, instruction, classification))
+    read = (field, instruction, *(one for one in (classification, absent_from) if one))
+    return Filter(each=each, fields=read)
 
 
 # A question, or words that ask for a yes or a no.

@@ -60,21 +60,50 @@ def duplicate(*, fields: list[str]) -> Filter:
 
 
 @FILTERS.register
-def at_most(*, count: Annotated[int, Field(ge=1, le=1_000_000)]) -> Filter:
+def one_sided(*, field: str, least: Annotated[int, Field(ge=2, le=100)] = 2) -> Filter:
+    """Rejects all candidates of a reply if too few different values of a field are among them.
+
+    A classification task for which a model finds inputs with only one label is seldom a good one: nothing
+    shows that its label depends on the input.
+
+    Args:
+        field: the field, such as that of the label; case does not count.
+        least: how many different values there must be.
+    """
+
+    def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
+        values = {_written(record, field).casefold(): record.data.get(field) for record in records}
+        if len(values) >= least:
+            return {}
+        only = ", ".join(repr(str(one)[:40]) for one in values.values())
+        rejection = Rejection(f"{field} is only {only} in this reply, and {least} different ones are needed")
+        return dict.fromkeys(range(len(records)), rejection)
+
+    return Filter(together=together, fields=(field,))
+
+
+@FILTERS.register
+def at_most(*, count: Annotated[int, Field(ge=1, le=1_000_000)], each: str | None = None) -> Filter:
     """Keeps at most this many candidates of a reply, drawn at random.
 
     Args:
         count: how many are kept.
+        each: a field, of each value of which so many are kept; null: so many of all.
     """
 
     def together(records: list[Record], rng: random.Random) -> dict[int, Rejection]:
-        if len(records) <= count:
-            return {}
-        kept = set(rng.sample(range(len(records)), count))
-        rejection = Rejection(f"not among the {count} drawn of {len(records)}")
-        return {place: rejection for place in range(len(records)) if place not in kept}
+        groups: dict[str, list[int]] = defaultdict(list)
+        for place, record in enumerate(records):
+            groups[_written(record, each).casefold() if each else ""].append(place)
+        rejections = {}
+        for places in groups.values():
+            if len(places) > count:
+                kept = set(rng.sample(places, count))
+                rejection = Rejection(f"not among the {count} drawn of {len(places)}")
+                rejections |= {place: rejection for place in places if place not in kept}
+        return rejections
 
-    return Filter(together=together)
+    return Filter(together=together, fields=(each,) if each else ())
 
 
 def _written(record: Record, field: str) -> str:

@@ -280,6 +280,22 @@ class TestSiblings:
         assert draws == [list(together(build("at_most", count=5), records, seed)) for seed in range(40)]
         assert {place for left_out in draws for place in left_out} == set(range(8))
 
+    def test_at_most_of_each_value(self) -> None:
+        """Of each value of the field so many stay, without regard to case."""
+        records = reply(*[(str(place), "yes" if place < 5 else "No") for place in range(7)], ("7", "no"))
+        found = together(build("at_most", count=2, each="output"), records)
+        kept = [records[place].data["output"] for place in range(8) if place not in found]
+        assert sorted(map(str.casefold, kept)) == ["no", "no", "yes", "yes"]
+
+    def test_one_sided(self) -> None:
+        """A task with inputs for only one label loses them all; with two labels, nothing."""
+        check = build("one_sided", field="output")
+        found = together(check, reply(("a", "online"), ("b", "Online")))
+        assert list(found) == [0, 1]
+        assert found[0].reason == "output is only 'Online' in this reply, and 2 different ones are needed"
+        assert together(check, reply(("a", "online"), ("b", "in the store"))) == {}
+        assert together(check, []) == {}
+
 
 class TestRougeL:
     def rouge(self, *texts: str, **options: Any) -> Filter:

@@ -180,6 +180,18 @@ def test_a_label_is_one_that_the_instruction_names(instruction: str, output: str
     assert check.each(Record("a-000001-0", "a", 1, 0, {**data, "is_classification": False})) is None
 
 
+def test_a_label_may_be_kept_out_of_the_input() -> None:
+    """An input may give the answer away; without `classification` each record is looked at."""
+    check = FILTERS.factory("named_label")(classification=None, absent_from="input")
+    data = {"instruction": "Is a cat a mammal or a bird?", "output": "mammal"}
+    assert check.each
+    told = check.each(Record("a-000001-0", "a", 1, 0, {**data, "input": "Cat: The cat is a Mammal."}))
+    assert told
+    assert told.reason == "the label 'mammal' is in the input"
+    assert check.each(Record("a-000001-0", "a", 1, 0, {**data, "input": "Cat: all mammals."})) is None
+    assert check.each(Record("a-000001-0", "a", 1, 0, {**data, "input": "", "output": "fish"}))
+
+
 def test_nearly_all_labels_of_our_seed_tasks_pass() -> None:
     """All but two of over two hundred."""
     said, total = 0, 0

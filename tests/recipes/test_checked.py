@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Typed, lines
 
-# The labels of the script are in none of its instructions.
-SCRIPTED = (
-    "recipe=checked",
-    "model=scripted",
-    "run_dir=run",
-    "report=off",
-    "filters.instances.named_label=null",
-)
+SCRIPTED = ("recipe=checked", "model=scripted", "run_dir=run", "report=off")
 
 
 def ran(typed: Typed, *words: str) -> None:

@@ -32,12 +32,12 @@ TARGET = 10
 OTHERS = {"alpaca", "alpaca_original", "evolve", "grounded", "judged", "quickstart"}
 OTHERS |= {"checked", "conversations", "grounded_conversations", "magpie", "paper", "paper_classification"}
 OTHERS |= {"preferences", "preferences_pairwise", "tools", "topics", "translate"}
-BY_RULES = {"grounded", "grounded_conversations", "magpie", "tools", "topics"}  # by conf/model/scripted.yaml
+# By the rules of conf/model/scripted.yaml
+BY_RULES = {"checked", "grounded", "grounded_conversations", "magpie", "tools", "topics"}
 COMPLETES = {"magpie"}  # it has a chat template of its own
 AGREE = {"second_answer", "third_answer"}
 CHAT = sorted({*RECIPES} - OTHERS)
 ONE_MODEL = {"distill": ("pipeline.instances.model=null",)}  # for all stages, where a recipe has more
-ONE_MODEL |= {"checked": ("filters.instances.named_label=null",)}  # the script's labels are in no instruction
 ONE_MODEL["preferences_pairwise"] = ("pipeline.preferred.length_bias=null",)
 
 every = pytest.mark.parametrize("name", RECIPES)
