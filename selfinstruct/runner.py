@@ -135,7 +135,8 @@ async def _run_stage(
         work = stage.kind.open(stage, setting)
     taken = stage.kind.progress(stage, journal)
     reasons = Reasons(recipe.config, stage, journal)
-    with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
+    remark = None if stage.kind.steps else reasons.remark  # no setting is at fault if runs are alike
+    with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, remark):
         if work.turn() is not None:
             if stop.done():  # start no model only to stop it again
                 await stop

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.api import Run, execute, write_report
 from selfinstruct.dataset.merged import dropped, paid
-from selfinstruct.errors import MISSED_STATUS, RunFolderError, UserError
-from selfinstruct.journal.repair import OTHER, looked_into
-from selfinstruct.journal.store import Journal
+from selfinstruct.errors import MISSED_STATUS, UserError
 from selfinstruct.merge.parts import folder_to_write, read_parts, refuse_differing
 from selfinstruct.merge.recipe import keys_of, recipe_of
 from selfinstruct.monitor.progress import Progress
@@ -22,8 +20,6 @@ from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import MISSED, last_line
 from selfinstruct.report.writing import short
-from selfinstruct.run_folder.folder import JOURNAL, REVIEWED, in_use
-from selfinstruct.run_folder.shape import SHAPE, shapes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +40,7 @@ selfinstruct merge: make one run out of several, with one dataset
   that are too much alike, the one of the run named first stays. What was made from a record goes with it.
   Each record that is dropped is in rejected.jsonl, with both records and their runs.
 
-  --to FOLDER     where to write; runs/merged by default
+  --to FOLDER     where to write (or run_dir=FOLDER); runs/merged by default
   --dry-run       only count what would be dropped, and write nothing
   --unfinished    take what unfinished runs have so far
   filters.…       other options of those filters; also export, license, report, review, fresh=true
@@ -86,8 +82,6 @@ def main(arguments: list[str], project: Path) -> int:
         to = folder_to_write(asked.to, parts, project)
         keys = keys_of(parts, asked.overrides, to, project)
         recipe = recipe_of(keys, parts, project)
-        if not asked.dry:
-            _refuse_another(recipe, to, asked.to)
     saved = _saved(keys, asked, recipe.name)
     if asked.dry:
         with tempfile.TemporaryDirectory(prefix="selfinstruct-merge-") as scratch:
@@ -128,37 +122,6 @@ def parsed(arguments: Sequence[str], project: Path) -> Asked:
     if len(asked.runs) < 2:
         raise UserError("merge takes the folders of two runs or more: selfinstruct merge runs/one runs/two")
     return asked
-
-
-def _refuse_another(recipe: Recipe, to: Path, words: str) -> None:
-    """Refuse a folder that holds another run, or a merge of other records or with other settings.
-
-    Raises:
-        RunFolderError: if it does.
-    """
-    if recipe.config.fresh or recipe.config.repair or not (to / JOURNAL).is_file():
-        return
-    with looked_into(to / JOURNAL, in_use(to) or in_use(to, REVIEWED), OTHER, whole=False) as journal:
-        what = _other(recipe, journal)
-    if what:
-        raise RunFolderError(
-            f"merge: {words} holds {what}. Name another folder ({TO} FOLDER), or set fresh=true to set this "
-            "one aside (nothing is deleted)"
-        )
-
-
-def _other(recipe: Recipe, journal: Journal) -> str:
-    """What else a folder holds, in words; empty if it is this merge."""
-    if journal.meta(SHAPE) is None:  # it was stopped before anything was stored
-        return ""
-    old, new = shapes(journal, recipe)
-    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    if journal.meta("recipe") == recipe.name and not changed:
-        return ""
-    if not any(value == "merged" for key, value in old.items() if key.endswith(".kind")):
-        return f"a run of recipe {journal.meta('recipe')}"
-    own = [key for key in changed if not key.endswith(")")]
-    return f"a merge with other settings ({', '.join(own[:3])})" if own else "a merge of other records"
 
 
 def _saved(keys: Mapping[str, Any], asked: Asked, name: str) -> dict[str, str]:

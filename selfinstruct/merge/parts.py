@@ -93,9 +93,9 @@ def refuse_differing(parts: Sequence[Part]) -> None:
                 [
                     f"merge: {first[0].words} and {part.words} have different shapes (first | second):",
                     *lines,
-                    "  Merge runs of the same recipe; seed, model, target, seed tasks, language and options of",
-                    "  filters may differ. Or bring one into the other's shape with a recipe of the kind",
-                    "  records, whose `columns` rename and leave out fields: docs/from-a-run.md",
+                    "  Merge runs of the same recipe; seed, model, target, seed tasks, language and the",
+                    "  options of filters may differ. Or bring one into the other's shape with a recipe",
+                    "  of the kind records, whose `columns` rename and leave out fields: docs/from-a-run.md",
                 ]
             )
         )
