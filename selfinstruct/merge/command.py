@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from selfinstruct.api import Run, execute, write_report
 from selfinstruct.dataset.merged import dropped, paid
 from selfinstruct.errors import MISSED_STATUS, UserError
-from selfinstruct.merge.parts import folder_to_write, read_parts, refuse_differing
+from selfinstruct.merge.parts import Part, folder_to_write, read_parts, refuse_differing
 from selfinstruct.merge.recipe import keys_of, recipe_of
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.monitor.terminal import console
@@ -82,6 +82,8 @@ def main(arguments: list[str], project: Path) -> int:
         to = folder_to_write(asked.to, parts, project)
         keys = keys_of(parts, asked.overrides, to, project)
         recipe = recipe_of(keys, parts, project)
+    for note in (*recipe.warnings, *_notes(parts)):
+        progress.say(f"note: {note}")
     saved = _saved(keys, asked, recipe.name)
     if asked.dry:
         with tempfile.TemporaryDirectory(prefix="selfinstruct-merge-") as scratch:
@@ -122,6 +124,17 @@ def parsed(arguments: Sequence[str], project: Path) -> Asked:
     if len(asked.runs) < 2:
         raise UserError("merge takes the folders of two runs or more: selfinstruct merge runs/one runs/two")
     return asked
+
+
+def _notes(parts: Sequence[Part]) -> Iterator[str]:
+    """What the user should know about the runs."""
+    licences = {part.name: part.config.get("license") for part in parts}
+    if len(set(licences.values())) > 1:
+        told = ", ".join(f"{licence or 'none'} of {name}" for name, licence in licences.items())
+        yield f"the runs have different licences ({told}); the first counts, unless you set license=NAME"
+    for part in parts:
+        if not part.finished:
+            yield f"{part.words} is not finished; what it has now is taken"
 
 
 def _saved(keys: Mapping[str, Any], asked: Asked, name: str) -> dict[str, str]:

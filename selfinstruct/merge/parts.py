@@ -81,17 +81,19 @@ def refuse_differing(parts: Sequence[Part]) -> None:
     Raises:
         UserError: with each difference, key by key.
     """
-    first, *others = [(part, dict(_shape(part))) for part in parts]
-    for part, shape in others:
-        keys = [key for key in {**first[1], **shape} if first[1].get(key) != shape.get(key)]
+    first, *others = parts
+    for part in others:
+        shapes = _shapes(first, part)
+        keys = [key for key in {**shapes[0], **shapes[1]} if shapes[0].get(key) != shapes[1].get(key)]
         if not keys:
             continue
-        lines = [f"  {key}: {_short(first[1], key)} | {_short(shape, key)}" for key in keys[:MOST_NAMED]]
+        lines = [f"  {key}: {' | '.join(_short(shape.get(key)) for shape in shapes)}" for key in keys]
+        lines = lines[:MOST_NAMED]
         lines += [f"  and {len(keys) - MOST_NAMED} more"] if len(keys) > MOST_NAMED else []
         raise UserError(
             "\n".join(
                 [
-                    f"merge: {first[0].words} and {part.words} have different shapes (first | second):",
+                    f"merge: {first.words} and {part.words} have different shapes (first | second):",
                     *lines,
                     "  Merge runs of the same recipe; seed, model, target, seed tasks, language and the",
                     "  options of filters may differ. Or bring one into the other's shape with a recipe",
@@ -143,14 +145,24 @@ def _not_finished(part: Part) -> str:
     return f"merge: the run in {part.words} is not finished; finish it with its own command"
 
 
-def _shape(part: Part) -> Iterator[tuple[str, Any]]:
-    """What must be the same, by key."""
-    outline = part.outline
-    yield "stages with records", [stage.name for stage in outline.makers]
-    for stage in outline.makers:
+def _shapes(one: Part, other: Part) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What must be the same in two runs, by key; schemas are compared where the fields are the same."""
+    shapes: tuple[dict[str, Any], dict[str, Any]] = dict(_stages(one)), dict(_stages(other))
+    for stage in one.outline.makers:
+        key = f"{stage.name}, fields"
+        if shapes[0][key] == shapes[1].get(key):
+            for part, shape in zip((one, other), shapes, strict=True):
+                schema = schema_of(part.config, part.outline, stage.name)
+                shape |= dict(_flat(schema, f"schema.{stage.name}"))
+    return shapes
+
+
+def _stages(part: Part) -> Iterator[tuple[str, Any]]:
+    makers = part.outline.makers
+    yield "stages with records", [stage.name for stage in makers]
+    for stage in makers:
         yield f"{stage.name}, made from", stage.of
-        yield f"{stage.name}, fields", sorted(fields_of(outline, stage.name))
-        yield from _flat(schema_of(part.config, outline, stage.name), f"schema.{stage.name}")
+        yield f"{stage.name}, fields", sorted(fields_of(part.outline, stage.name))
 
 
 def _flat(schema: Any, key: str) -> Iterator[tuple[str, Any]]:
@@ -163,8 +175,7 @@ def _flat(schema: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield key, sorted(schema) if key.endswith(".required") else schema
 
 
-def _short(shape: Mapping[str, Any], key: str) -> str:
-    value = shape.get(key)
+def _short(value: Any) -> str:
     listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
     text = "none" if value is None else ", ".join(value) if listed else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 70 else f"{text[:69]}…"

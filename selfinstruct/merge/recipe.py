@@ -18,6 +18,7 @@ from selfinstruct.sources.pool import SEED_STAGE, Seeds
 from selfinstruct.text.tokenizers import comparing
 
 CHANGED = ("filters", "export", "license", "report", "review", "fresh", "repair", "scratch")
+SUBJECTS = ("topics", "documents", "rows")  # kinds whose records later stages write about
 SEVERAL = "mul"  # the language tag for texts in several languages
 Keys = dict[str, Any]
 
@@ -48,6 +49,7 @@ def keys_of(parts: Sequence[Part], overrides: Sequence[str], to: Path, project: 
             "runs": [str(part.path) for part in parts],
             "unfinished": True,  # the verb has asked
             **({"of": stage.of} if stage.of else {}),
+            **({"hand_on": True} if _is_subject(first, stage.name) else {}),
         }
         for stage in makers
     }
@@ -117,6 +119,12 @@ def _content(record: Record) -> str:
     """The fields of a seed task; its id and its name say nothing about the task."""
     named = {key: value for key, value in record.data.items() if key not in ("id", "name")}
     return json.dumps(named, sort_keys=True)
+
+
+def _is_subject(part: Part, stage: str) -> bool:
+    """Whether the records of a stage are what others write about, such as topics."""
+    options = part.config["pipeline"][stage]
+    return options.get("kind") in SUBJECTS or bool(options.get("hand_on"))
 
 
 def _comparing(checks: Mapping[str, Any], language: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 FROM_RUN, FROM_ID, FIRST_RUN, FIRST_ID, MODEL = "from_run", "from_id", "first_run", "first_id", "model"
 NEAREST, NEAREST_RUN, NEAREST_ID = "nearest", "nearest_run", "nearest_id"
+HANDED_ON = "handed_on"  # the record that gets what was made of a dropped one
 WITH_PARENT = "parent"  # the check that drops the children of a record that was dropped
 # Details that name other records of the run that they are from, or that have a place of their own here.
 LEFT_BEHIND = {MENDED, OTHERWISE, KEPT, NEAREST, "score", "most_similar", "average_similarity"}
@@ -55,6 +56,7 @@ def merged(
     *,
     runs: Annotated[list[str], Bound(min_length=1), Machine, OnDisk],
     of: str | None = None,
+    hand_on: bool = False,
     unfinished: Annotated[bool, Machine] = False,
 ) -> Merging:
     """Takes the records of the stage with this name in several runs, in their order; asks no model.
@@ -66,9 +68,11 @@ def merged(
         runs: the folders of the runs. They may move when a run continues, if the records stay the same.
         of: the stage of this recipe with the records that these are made of; those of a record that was not
             accepted here are rejected by the check `parent`.
+        hand_on: what was made of a record that is dropped is not dropped with it, but goes to the record that
+            it is like; for topics, which several runs have in common.
         unfinished: take the records that unfinished runs have so far.
     """
-    return Merging(runs=tuple(runs), of=of, unfinished=unfinished)
+    return Merging(runs=tuple(runs), of=of, hand_on=hand_on, unfinished=unfinished)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,7 @@ class Merging(StageKind):
     """
 
     runs: tuple[str, ...]
+    hand_on: bool = False
     unfinished: bool = False
     given: tuple[GivingRun, ...] = ()
 
@@ -154,11 +159,6 @@ class Merging(StageKind):
         """See `StageKind`; what several runs have in common is no fault of theirs."""
         return 0
 
-    def came(self, stage: Stage, accepted: int, left: int, target: int | None) -> str:
-        """See `StageKind`."""
-        given = sum(run.accepted[stage.name] for run in self.given)
-        return f"{left:,} of {given:,} {stage.name}"
-
 
 @dataclass
 class Given:
@@ -199,7 +199,7 @@ class Merge:
     gave_up: int | None = None
 
     def __init__(self, stage: Stage, run: StageContext, kind: Merging) -> None:
-        self.stage, self.run = stage, run
+        self.stage, self.run, self._hand_on = stage, run, kind.hand_on
         places = {one.name: place for place, one in enumerate(kind.given)}
         self._parents = self._merged_ids(stage.of, places) if stage.of else {}
         self._last_parent = ""
@@ -270,7 +270,9 @@ class Merge:
     ) -> dict[tuple[int, str], tuple[str | None, str | None]]:
         """By run and id there, the id here of the records that these are made of, and why one was dropped."""
         return {
-            (places[one.detail[FROM_RUN]], one.detail[FROM_ID]): (one.id, one.reason)
+            (places[one.detail[FROM_RUN]], one.detail[FROM_ID]): (
+                (one.detail[HANDED_ON], None) if HANDED_ON in one.detail else (one.id, one.reason)
+            )
             for one in self.run.journal.records(stage)
             if one.detail.get(FROM_RUN) in places
         }
@@ -313,6 +315,8 @@ class Merge:
         if other is None:
             record.reason = f"{record.reason}; that is a seed task, {this}"
             return
+        if self._hand_on:
+            record.detail[HANDED_ON] = other.id
         record.detail[NEAREST_RUN], record.detail[NEAREST_ID] = other.detail[FROM_RUN], other.detail[FROM_ID]
         that = f"that is {other.detail[FROM_ID]} of {other.detail[FROM_RUN]}"
         record.reason = f"{record.reason}; {that}, {this}"
