@@ -167,7 +167,7 @@ def test_filters_may_be_changed(typed: Typed, two: Path) -> None:
     ]
     done(typed, "merge", "runs/a", "runs/b", stricter)
     assert texts(two / "runs/merged") == [*A, GOOD, VIOLINS]
-    loose = make(typed, two, "loose", (ORCHARD, GOOD, VIOLINS), "filters.tasks.rouge_l.threshold=0.99")
+    loose = make(typed, two, "loose", (ORCHARD, GOOD, VIOLINS), "+filters.tasks.rouge_l.threshold=0.99")
     assert len(texts(loose)) == 3
     done(typed, "merge", "runs/a", "runs/loose", "--to", "runs/all")
     assert texts(two / "runs/all") == [*A, VIOLINS]
@@ -317,13 +317,14 @@ def test_a_recipe_may_go_on_with_a_merge(typed: Typed, two: Path) -> None:
 def test_the_same_runs_make_the_same_bytes(typed: Typed, two: Path) -> None:
     """Again in the same folder, anew, and in another."""
     done(typed, "merge", "runs/a", "runs/b", "--to", "runs/all")
-    before = data(two / "runs/all")
+    page, before = (two / "runs/all/dataset/README.md").read_bytes(), data(two / "runs/all")
     done(typed, "merge", "runs/a", "runs/b", "--to", "runs/all")
     assert data(two / "runs/all") == before
     done(typed, "merge", "runs/a", "runs/b", "--to", "runs/all", "fresh=true")
     assert (two / "runs/all.before-1").is_dir() and data(two / "runs/all") == before
     done(typed, "merge", "runs/a", "runs/b", "--to", "elsewhere/all")
     assert data(two / "elsewhere/all") == before
+    assert (two / "elsewhere/all/dataset/README.md").read_bytes() == page
 
 
 def stored_records(run: Path) -> int:
@@ -345,7 +346,7 @@ def test_a_killed_merge_goes_on(typed: Typed, project: Path, monkeypatch: pytest
     keys = ("merge", "runs/a", "runs/b", "filters.instructions.rouge_l.threshold=0.99")
     done(typed, *keys, "--to", "runs/calm")
     run = project / "runs/merged"
-    process = children.start(project, *keys)
+    process = children.start(project, *keys, fresh=True)
     until = time.monotonic() + 60
     while not stored_records(run) and process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
