@@ -35,7 +35,7 @@ from selfinstruct.monitor.events import EVENTS, Events
 from selfinstruct.monitor.outside import stopping
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.records import Record, Request
+from selfinstruct.records import Record, Reply, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
 from selfinstruct.report.reasons import Reasons
@@ -45,6 +45,7 @@ from selfinstruct.stages import Stage, StageContext, StageRun
 Stop = asyncio.Future[None]
 Interrupter = Future[Callable[[], object]]
 EVERY_SECONDS = 5.0  # between two checkpoints
+STEPS = 200  # turns of a stage that asks no model, between two commits
 OBJECTS = 20_000  # made since the garbage collector looked last; Python's own number is 700
 SAME_HANGUP = 0.3  # seconds; a closed terminal may send two signals so close together
 
@@ -130,10 +131,12 @@ async def _run_stage(
         rows_of=rows_of,
         asked_about=lambda: _asked_about(recipe, stage, journal),
     )
-    work = stage.kind.open(stage, setting)
+    with context.progress.busy(f"{stage.name}: reading what it works on"):
+        work = stage.kind.open(stage, setting)
     taken = stage.kind.progress(stage, journal)
     reasons = Reasons(recipe.config, stage, journal)
-    with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, reasons.remark):
+    remark = None if stage.kind.steps else reasons.remark  # no setting is at fault if runs are alike
+    with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, remark):
         if work.turn() is not None:
             if stop.done():  # start no model only to stop it again
                 await stop
@@ -143,6 +146,8 @@ async def _run_stage(
                 async with _checkpoints(stage.name, context, stop):
                     if source:
                         await replay(stage, work, source, context, stop)
+                    elif stage.kind.steps:
+                        await step(stage.name, work, context, stop)
                     else:
                         async with _client(recipe, stage, context) as client:
                             await drive(stage.name, work, client, context, stop)
@@ -201,6 +206,21 @@ async def drive(
         client.wind_down()
         await asyncio.gather(*flying.values(), return_exceptions=True)
         context.journal.commit()
+
+
+async def step(name: str, work: StageRun, context: RunContext, stop: Stop) -> None:
+    """Take in the records of a stage that asks no model, turn by turn, as `drive` takes in replies."""
+    nothing = Reply("")
+    while (turn := work.turn()) is not None:
+        await work.prepare(turn, nothing, context)
+        records = work.take(turn, nothing)
+        context.journal.take(name, turn, records)
+        context.progress.took(records)
+        if turn % STEPS == 0:
+            await context.journal.settled()
+            if stop.done():
+                await stop
+    context.journal.commit()
 
 
 async def _answer(

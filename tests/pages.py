@@ -34,7 +34,7 @@ TYPED = """
 selfinstruct() {
   local status=0
   case $1 in finetune|evaluate) (printf '%q ' "$@"; echo) >> typed.txt; return;; esac  # a test reads them
-  case $1 in verify|show|report|review|export|push) $PROGRAM "$@"; return;; esac  # they take no overrides
+  case $1 in verify|show|report|review|export|push|merge) $PROGRAM "$@"; return;; esac  # they take no keys
   $PROGRAM "$@" $EXTRA || status=$?
   if [[ $status = 4 && $EXTRA = *replies/en.jsonl ]]; then status=0; fi
   return $status

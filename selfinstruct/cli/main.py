@@ -36,6 +36,7 @@ VERBS = {
     "export": "write the dataset of a run in other formats: export RUN 'export=[chat]'",
     "finetune": "tune a model on the dataset of a run, and say whether it helped: finetune RUN",
     "evaluate": "let models answer tasks, and score their answers: evaluate model=A,B eval=NAME",
+    "merge": "make one run out of several, without what is in them twice: merge RUN RUN --to FOLDER",
     "push": "upload the dataset of a run to the Hugging Face hub: push RUN USER/NAME",
     "verify": "check whether a run's folder is whole, without changing anything in it: verify RUN",
     "new": "write a recipe and seeds of your own to start from: new NAME --from RECIPE",
@@ -51,6 +52,7 @@ ON_A_RUN = {
     "export": "selfinstruct.dataset.command",
     "finetune": "selfinstruct.train.command",
     "evaluate": "selfinstruct.evaluate.command",
+    "merge": "selfinstruct.merge.command",
     "push": "selfinstruct.dataset.push",
     "verify": "selfinstruct.run_folder.verify",
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 from selfinstruct.dataset import recipe_text
 from selfinstruct.dataset.header import header
+from selfinstruct.dataset.merged import merged, page
 from selfinstruct.dataset.origins import Origins, meanings
 from selfinstruct.dataset.source import Source
 from selfinstruct.dataset.splits import TRAIN
@@ -46,8 +47,9 @@ def card(source: Source, origins: Origins, exports: Sequence[Written]) -> str:
         *_loading(loadable, [one for one in typed if one not in loadable]),
         *(_columns(source, one) for one in filled),
         *_making(source, origins),
+        *_merged(source),
         *_funnel(source),
-        *_limits(source, exports),
+        *_limits(source, origins, exports),
         *_recipe(source),
     ]
     return "\n\n".join(parts) + "\n"
@@ -145,7 +147,7 @@ def _making(source: Source, origins: Origins) -> Iterator[str]:
     yield f"Recipe `{outline.recipe}`, seed {outline.seed}{given}, {by}."
     rows = []
     for stage in outline.stages:
-        models = sorted(set(origins.models(stage.name).values()))
+        models = origins.named(stage.name)
         count = f"{source.left[stage.name]:,}" if stage.name in source.left else "labels"
         rows.append([f"`{stage.name}`", ", ".join(f"`{name}`" for name in models) or "no model", count])
     yield _table(["stage", "model", "records"], rows)
@@ -172,9 +174,15 @@ def _funnel(source: Source) -> Iterator[str]:
         yield _table(["stage", "candidates", "rejected", "accepted", "left after labels"], rows)
 
 
-def _limits(source: Source, exports: Sequence[Written]) -> Iterator[str]:
+def _merged(source: Source) -> Iterator[str]:
+    facts = merged(source.journal)
+    if facts:
+        yield from page(facts)
+
+
+def _limits(source: Source, origins: Origins, exports: Sequence[Written]) -> Iterator[str]:
     yield "## Known limits"
-    models = any(stage.model for stage in source.outline.stages)
+    models = any(stage.model or origins.named(stage.name) for stage in source.outline.stages)
     lines = []
     if models:
         lines.append(

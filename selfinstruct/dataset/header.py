@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from selfinstruct.dataset.merged import languages, merged
 from selfinstruct.dataset.source import Source
 from selfinstruct.dataset.written import Written
 
@@ -41,8 +42,9 @@ def header(source: Source, loadable: Sequence[Written]) -> str:
         keys["dataset_info"] = [
             {"config_name": name, "features": found} for name, found in types.items() if found
         ]
-    language = re.split("[-_]", source.outline.language)[0].lower()
-    keys |= {"language": [language], "pretty_name": source.outline.recipe}
+    tags = languages(merged(source.journal)) or [source.outline.language]
+    spoken = list(dict.fromkeys(re.split("[-_]", tag)[0].lower() for tag in tags))
+    keys |= {"language": spoken, "pretty_name": source.outline.recipe}
     if loadable:
         most = max(one.count for one in loadable)
         keys["size_categories"] = [next((name for limit, name in SIZES if most < limit), "n>1B")]

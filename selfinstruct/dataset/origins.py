@@ -51,7 +51,8 @@ class Origins:
     def __init__(self, source: Source) -> None:
         self._outline, self._journal = source.outline, source.journal
         self._stages = {stage.name: stage for stage in source.outline.stages}
-        self._records = {record.id: record for records in source.records.values() for record in records}
+        self._made = source.records
+        self._records = {record.id: record for records in self._made.values() for record in records}
         self._models: dict[str, dict[int, str]] = {}
         self._judged: dict[str, list[str]] = {}
 
@@ -94,11 +95,16 @@ class Origins:
             self._models[stage] = {number: name or configured for number, name in replies.items()}
         return self._models[stage]
 
+    def named(self, stage: str) -> list[str]:
+        """The models that wrote the records of a stage, or its labels; of a merge, those of its runs."""
+        kept = {str(one.detail.get("model") or "") for one in self._made.get(stage, ())}
+        return sorted({*self.models(stage).values(), *kept} - {""})
+
     def _models_of(self, line: Sequence[Record]) -> Iterator[str]:
         """The model that wrote the record; if a stage only passed it on unchanged, its parent's model."""
         for record in line:
             if KEPT not in record.detail:
-                name = self.models(record.stage).get(record.request)
+                name = self.models(record.stage).get(record.request) or record.detail.get("model")
                 yield from [name] if name else []
                 return
 

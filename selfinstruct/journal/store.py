@@ -17,6 +17,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -54,6 +55,8 @@ SETTINGS = "settings"  # the digests of the files in .hydra/, by name; two if a 
 THROUGH_LITELLM = "through_litellm"  # by model, why it could not be asked directly although that was expected
 LIMITS = "limits/"  # with the names of a stage and a model: what held the model back
 REPLAYED = "replay"  # the facts that a replay notes about itself
+MERGED = "merged"  # the facts about the runs that a merge takes its records from, in order
+MERGED_OF = "merged/"  # with the name of a stage: how many of its records each of them gave, and their fates
 REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order
 
@@ -392,6 +395,11 @@ class Journal:
         """The records and labels made from these records, in order, whatever their fates."""
         those = f"parent IN ({', '.join('?' * len(ids))}) ORDER BY stage, request, position"
         return list(map(_record, self._rows.read("record", those, ids)))
+
+    def digest(self) -> str:
+        """A digest of all its records; it stays the same as long as none is added or changed."""
+        rows = self._db.execute("SELECT stage, rows, sums FROM tally WHERE name = 'record' ORDER BY stage")
+        return sha256(json.dumps(rows.fetchall()).encode()).hexdigest()[:16]
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Add to the time that a stage has taken."""

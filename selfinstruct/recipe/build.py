@@ -86,7 +86,9 @@ class Recipe:
         return found
 
 
-def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = None) -> Recipe:
+def build(
+    name: str, keys: dict[str, Any], project: Path, said: Said | None = None, seeds: Seeds | None = None
+) -> Recipe:
     """A recipe from its composed keys.
 
     Args:
@@ -94,6 +96,7 @@ def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = No
         keys: the composed config as plain dicts and lists.
         project: the user's folder.
         said: who set which value; without it every value counts as the user's own.
+        seeds: the seed tasks, if they are there already; otherwise they are read as the keys say.
 
     Raises:
         RecipeError: with every fault found.
@@ -108,7 +111,7 @@ def build(name: str, keys: dict[str, Any], project: Path, said: Said | None = No
         config = validate(RecipeConfig, without(keys, faults), "")[0]
     if config is None:
         raise RecipeError(faults, name)
-    builder = _Builder(name, config, project, faults, said)
+    builder = _Builder(name, config, project, faults, said, seeds)
     recipe = builder.build()
     if recipe is None or faults:
         raise RecipeError([*faults, *builder.models.wanting], name, builder.of_seeds)
@@ -133,9 +136,15 @@ class _Builder:
     """Builds a recipe part by part; after a fault in one part the others are still tried."""
 
     def __init__(
-        self, name: str, config: RecipeConfig, project: Path, faults: list[Fault], said: Said
+        self,
+        name: str,
+        config: RecipeConfig,
+        project: Path,
+        faults: list[Fault],
+        said: Said,
+        seeds: Seeds | None,
     ) -> None:
-        self.name, self.project, self.faults = name, project, faults
+        self.name, self.project, self.faults, self.seeds = name, project, faults, seeds
         self.warnings: list[str] = []
         self.of_seeds: list[str] = []  # how the seeds were read, which helps if they have a fault
         self.models = Models(config, project, faults, said)
@@ -157,9 +166,7 @@ class _Builder:
         }
         self._sections()
         self._paths()
-        schema = self.config.schemas.get(SEED_STAGE, {})
-        validate = self.schemas.get(SEED_STAGE)
-        seeds = load_seeds(self.config.seeds, schema, validate, self.project, self.faults, self.of_seeds)
+        seeds = self.seeds or self._seeds()
         self.warnings += self.of_seeds
         stages: list[Stage] = []
         parents: dict[str, str | None] = {}  # of the stages that make records
@@ -182,6 +189,10 @@ class _Builder:
         return Recipe(
             self.name, self.config, self.project, seeds, stages, exports, self.warnings, self.models.wanting
         )
+
+    def _seeds(self) -> Seeds | None:
+        schema, validate = self.config.schemas.get(SEED_STAGE, {}), self.schemas.get(SEED_STAGE)
+        return load_seeds(self.config.seeds, schema, validate, self.project, self.faults, self.of_seeds)
 
     def _paths(self) -> None:
         """Check that the paths of what a run writes, or replays, can exist on this machine."""

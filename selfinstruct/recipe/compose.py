@@ -125,6 +125,12 @@ def replayed(arguments: Sequence[str], project: Path) -> list[str]:
     before = overrides_of(saved)
     if any(part.startswith("-") or _key(part).startswith("hydra") for part in before):
         raise UserError(f"{saved}: has Hydra's own settings, which no run writes there; remove them")
+    if before[:1] == ["merge"]:
+        runs = ", ".join(before[1:3])
+        raise UserError(
+            f"replay: {folder} is a merge, which has no replies; replay one of its runs ({runs}, …), or "
+            "merge them again with other options of filters: selfinstruct merge --help"
+        )
     kept = [part for part in before if _key(part) not in keys]
     source = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     return [*given, *kept, f'replay="{source}"']

@@ -155,7 +155,7 @@ class StageParts:
         for key in [key for key, value in given.items() if value is not None and not instead]:
             self.faults.append(Fault(key, f"stage {self.name} asks no model", "leave this out"))
         for key, check in self.judge.checks:
-            if check.prepare:
+            if check.prepare and not kind.steps:
                 what = f"stage {self.name} asks no model, so it cannot wait for the model of this filter"
                 self.faults.append(Fault(f"filters.{self.name}.{key}", what, "leave it out here"))
         self.warnings += material.notes if material else []

@@ -14,6 +14,7 @@ from typing import Any
 from selfinstruct import plugins
 from selfinstruct.dataset.folder import write_dataset
 from selfinstruct.dataset.make import dataset_of
+from selfinstruct.dataset.merged import merged
 from selfinstruct.dataset.rejected import REJECTED, all_rejected
 from selfinstruct.dataset.source import of_recipe
 from selfinstruct.journal.labelled_records import rejected_row, row
@@ -88,6 +89,7 @@ def summary(
     how = ending(recipe, folder.journal, stages, finished)
     facts = {"recipe": recipe.name, "finished": finished, **how, "stages": stages}
     noted: dict[str, Any] = {key: folder.journal.meta(key) for key in (REPLAYED, THROUGH_LITELLM)}
+    noted["merged"] = merged(folder.journal)
     noted["limits"] = limits_of(folder.journal)
     noted[COVERAGE] = folder.journal.meta(COVERAGE)
     return {**facts, **{key: value for key, value in noted.items() if value}, "versions": versions()}

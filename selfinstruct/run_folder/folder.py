@@ -23,7 +23,7 @@ from selfinstruct.journal.beside import NOTE
 from selfinstruct.journal.beside import REVIEWED as REVIEWED
 from selfinstruct.journal.beside import in_use as in_use
 from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
-from selfinstruct.journal.store import SETTINGS, Journal
+from selfinstruct.journal.store import MERGED, SETTINGS, Journal
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
@@ -223,14 +223,19 @@ def _refuse_strangers(path: Path, fresh: bool) -> None:
 def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
     from selfinstruct.run_folder.shape import NAMES, SHAPE, WHOLE, store_shape
 
-    if not journal.has_replies():  # nothing was paid for yet, so nothing needs protection
+    if not _is_kept(journal):  # nothing was paid for yet, so nothing needs protection
         journal.forget()
-    if not journal.has_replies() or (mended and journal.meta("shape") is None):
+    if not _is_kept(journal) or (mended and journal.meta("shape") is None):
         journal.set_meta("recipe", recipe.name)
         store_shape(journal, recipe)
     _compare(journal, recipe, path)
     if journal.meta(SHAPE) and journal.meta(NAMES) != WHOLE:
         store_shape(journal, recipe)  # with the keys that a run of before did not name
+
+
+def _is_kept(journal: Journal) -> bool:
+    """Whether a journal may not be begun anew: it has replies, or the records of a merge."""
+    return journal.has_replies() or journal.meta(MERGED) is not None
 
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
@@ -240,7 +245,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         f"(nothing is deleted). It is {path}"
     )
     name = journal.meta("recipe")
-    if not journal.has_replies():
+    if not _is_kept(journal):
         return
     if name not in (None, recipe.name):
         raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")

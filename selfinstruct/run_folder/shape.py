@@ -103,7 +103,7 @@ def _contents(stage: Stage) -> dict[str, str]:
     if stage.material:
         made_of = [*stage.material.rows, *stage.material.origins]
         rows = (f"{json.dumps(row, sort_keys=True)}\n" for row in made_of)
-        found[f"pipeline.{stage.name}{CONTENTS}"] = _digest(rows)
+        found[f"pipeline.{stage.name}{CONTENTS}"] = stage.material.digest or _digest(rows)
     for name, check in stage.judge.checks:
         if check.loaded:
             found[f"filters.{stage.name}.{name}{CONTENTS}"] = check.loaded.digest

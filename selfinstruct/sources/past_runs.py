@@ -90,12 +90,12 @@ def read_run(
         faults: receives every fault found.
         unfinished: take the records that an unfinished run has so far.
     """
-    path = _folder(words, project, asked, faults)
+    path = folder_of(words, project, asked, faults)
     if path is None:
         return None
     before = len(faults)
     try:
-        with _opened(path) as journal:
+        with opened_to_read(path) as journal:
             found = _records(path, journal, stage, asked, faults, unfinished)
     except DamagedJournal as error:
         what = f"{path / JOURNAL} is damaged: {error.damage[0]}"  # which may have been found in a copy
@@ -137,7 +137,7 @@ def closed_values(values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(found.values()) if repeated else ()
 
 
-def _folder(words: str, project: Path, asked: Asked, faults: list[Fault]) -> Path | None:
+def folder_of(words: str, project: Path, asked: Asked, faults: list[Fault]) -> Path | None:
     """The folder of a run; None after adding a fault."""
     example = f"name the folder of a finished run: {asked.run}=runs/chat"
     if wrong := no_path(words):
@@ -161,7 +161,7 @@ def _folder(words: str, project: Path, asked: Asked, faults: list[Fault]) -> Pat
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Journal]:
+def opened_to_read(path: Path) -> Iterator[Journal]:
     """The journal of a run, to read from; each row is checked when it is read.
 
     Raises:
@@ -190,7 +190,7 @@ def _records(
         faults.append(Fault(asked.run, what, "run its own command once more, which brings it up to date"))
         return None
     if not unfinished and not journal.meta(FINISHED):
-        faults.append(_unfinished(path, asked))
+        faults.append(unfinished_fault(path, asked))
     makers = [one.name for one in outline.makers]
     if stage is not None and stage not in makers:
         faults.append(Fault(asked.stage, *unknown("stage", stage, makers)))
@@ -207,7 +207,8 @@ def _own(outline: Outline, stage: str) -> list[str]:
     return list(outline.stage(stage).own)
 
 
-def _unfinished(path: Path, asked: Asked) -> Fault:
+def unfinished_fault(path: Path, asked: Asked) -> Fault:
+    """The fault that a run is not finished."""
     if in_use(path):
         what, remedy = f"the run in {path} still works", "wait until it is finished"
     else:

@@ -3,7 +3,8 @@
 A kind is a factory in its own module. Its keyword arguments are its options in `pipeline.<stage>`. It returns
 a `StageKind`, which answers questions about the stage and opens its `StageRun` in a run. To add a kind, write
 such a module and list it here; no other module has to know it. A kind that asks no model has no prompts; its
-records are made, judged and stored when it is opened (`unasked`).
+records are made, judged and stored when it is opened (`unasked`), or one after the other if its filters may
+ask a model (`StageKind.steps`).
 """
 
 from __future__ import annotations
@@ -84,12 +85,14 @@ class Material:
         told: a description of their source, for the plan.
         notes: what the user should know about them.
         origins: for each row, the details that its record gets, such as the run that it is from; or empty.
+        digest: a digest of what the records are made of, if the rows are only read when the stage runs.
     """
 
     rows: list[dict[str, Any]]
     told: str
     notes: list[str] = field(default_factory=list)
     origins: list[dict[str, Any]] = field(default_factory=list)
+    digest: str = ""
 
 
 STAGES: Registry[StageKind] = Registry(
@@ -99,6 +102,7 @@ STAGES: Registry[StageKind] = Registry(
         "selfinstruct.stages.documents",
         "selfinstruct.stages.rows",
         "selfinstruct.stages.records",
+        "selfinstruct.stages.merged",
         "selfinstruct.stages.topics",
         "selfinstruct.stages.label",
         "selfinstruct.stages.expand",

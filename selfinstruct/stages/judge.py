@@ -36,6 +36,7 @@ class Judge:
         checks: the filters with their names, in order.
         sifts: whether any of them sees all the candidates of a reply, so that `sift` does something.
         prepares: whether any of them has to prepare for a reply.
+        learns: whether any of them compares a record with those before it.
     """
 
     def __init__(self, filters: Mapping[str, Filter], validate: Validate) -> None:
@@ -47,6 +48,7 @@ class Judge:
         self.prepares = any(check.prepare for _, check in checks)
         self._steps = [(name, check.mend, check.each) for name, check in self._single]
         self._learners = [check.learn for _, check in self._single if check.learn]
+        self.learns = bool(self._learners)
 
     def learn(self, record: Record) -> None:
         """Let the filters learn a seed or a record accepted before."""

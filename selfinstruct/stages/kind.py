@@ -156,6 +156,14 @@ class StageKind:
         return True
 
     @property
+    def steps(self) -> bool:
+        """Whether a kind that asks no model makes its records one after the other, in turns.
+
+        Then its filters may ask a model, and it may be stopped between two turns.
+        """
+        return False
+
+    @property
     def repeats(self) -> bool:
         """Whether it may ask about a record again, so that a record goes on without the last replies."""
         return False

@@ -25,6 +25,7 @@ from selfinstruct.recipe.compose import compose
 from selfinstruct.records import ACCEPTED, Record, Rejection, Reply, Request
 from selfinstruct.report.files import write_files
 from selfinstruct.run_folder.folder import RunFolder, open_folder
+from selfinstruct.run_folder.outline import store_outline
 
 VERBS = (
     *("Write", "Explain", "Summarize", "Translate", "List", "Describe", "Compare", "Rewrite", "Classify"),
@@ -80,6 +81,7 @@ def make(folder: Path, instructions: int = 52_000, instances: int = 80_000) -> P
     recipe = composed.recipe()
     with open_folder(recipe, folder) as opened:
         opened.keep_settings(composed.saved)
+        store_outline(opened.journal, recipe)
         fill(opened.journal, recipe, instructions, instances)
         finish(opened, recipe)
     return folder

@@ -20,6 +20,7 @@ WINGS = (
         "sweeps",
         "train",
         "evaluate",
+        "merge",
         "api",
         "review",
         "show",
