@@ -12,9 +12,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 
 from selfinstruct.config import ExecutorConfig, ModelConfig
+from selfinstruct.errors import Fault
 from selfinstruct.llm.endpoint import RunContext
+
+
+def lacking(config: ExecutorConfig) -> list[Fault]:
+    """The fault of a package that is not installed here."""
+    if config.kind == "local" or find_spec("ray"):
+        return []
+    return [Fault("executor.kind", "Ray is not installed", "pip install 'selfinstruct[ray]'")]
 
 
 @asynccontextmanager

@@ -70,10 +70,12 @@ class Pool:
             ModelError: if the cluster cannot be used, or a worker cannot open the model.
         """
         async with self._starting:
-            if self._connection is None:
+            first = self._connection is None
+            if first:
                 await self._start()
         self._models[model.number] = model
-        openings = [asyncio.ensure_future(member.open(model.number)) for member in self._members]
+        waited = [member for member in self._members if first or member.pid]  # others open it when they begin
+        openings = [asyncio.ensure_future(member.open(model.number)) for member in waited]
         done, _ = await asyncio.wait(openings, timeout=SETTLE) if openings else (set(), set())
         for one in done:
             if not one.cancelled() and isinstance(one.exception(), ModelError):
@@ -126,7 +128,7 @@ class Pool:
         self._hire()
         where = "Ray on this machine" if own else f"the Ray cluster at {connection.address}"
         machines = len({member.node.id for member in self._members})
-        progress.say(f"{where}: {len(self._members)} workers on {machines} of {len(nodes)} machines")
+        progress.say(f"{where}: workers: {len(self._members)}, on {machines} of {len(nodes)} machines")
         self._keep(self._watch())
 
     async def _watch(self) -> None:

@@ -79,7 +79,7 @@ def refuse(faults: Sequence[Fault]) -> None:
 def _of_room(nodes: Sequence[Node], fit: Sequence[Node], config: ExecutorConfig) -> Iterator[Fault]:
     most = sum(node.room(config.cpus, config.gpus) for node in fit)
     needs = f"{config.cpus:g} CPUs" + (f" and {config.gpus:g} GPUs" if config.gpus else "")
-    has = f"{len(nodes)} machines with {_sum(nodes)}"
+    has = f"{_sum(nodes)}"
     if not most:
         what = f"no worker fits: each needs {needs}, and the cluster has {has}"
         yield Fault("executor", what, "set executor.cpus and executor.gpus lower, or add a machine")
@@ -129,10 +129,10 @@ def offer(config: ExecutorConfig, models: Sequence[ModelConfig]) -> list[str]:
         connection.end()
     fit = usable(nodes, config)
     begun = Counter(node.id for node in places(fit, config, Counter()))
-    lines = [f"Ray {version('ray')} at {connection.address}: {len(nodes)} machines, {_sum(nodes)}"]
+    lines = [f"Ray {version('ray')} at {connection.address}: machines: {len(nodes)}, {_sum(nodes)}"]
     for node in nodes:
         most = node.room(config.cpus, config.gpus)
-        lines.append(f"{node.name}: {_sum([node])}; {begun[node.id]} workers, room for {most}")
+        lines.append(f"{node.name}: {_sum([node])}; workers: {begun[node.id]}, room for {most}")
     same = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return [*lines, f"all have Python {platform.python_version()}, {same}"]
 
