@@ -11,13 +11,21 @@ from typing import Any
 STORE = 80 << 20
 
 
+# Otherwise other work on this machine lets workers starve, and Ray ends a machine that is slow to start.
+PATIENT = {
+    "RAY_worker_niceness": "0",
+    "RAY_agent_register_timeout_ms": "200000",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
 @contextmanager
 def machines(count: int, cpus: int = 1) -> Iterator[Any]:
     """A cluster of so many machines with so many CPUs each; `cluster.address` is HOST:PORT.
 
     Its processes have the environment of now, without the keys that tests set later.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.update(PATIENT)
     from ray.cluster_utils import Cluster
 
     before = signal.getsignal(signal.SIGTERM)  # Ray replaces it

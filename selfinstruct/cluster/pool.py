@@ -70,9 +70,11 @@ class Pool:
             ModelError: if the cluster cannot be used, or a worker cannot open the model.
         """
         async with self._starting:
+            if self._failed:
+                raise self._failed
             first = self._connection is None
             if first:
-                await self._start()
+                await self._begin()
         self._models[model.number] = model
         waited = [member for member in self._members if first or member.pid]  # others open it when they begin
         openings = [asyncio.ensure_future(member.open(model.number)) for member in waited]
@@ -114,6 +116,14 @@ class Pool:
             for member in self._members:
                 self._connection.kill(member.actor)
             await asyncio.to_thread(self._connection.end)
+
+    async def _begin(self) -> None:
+        """Start the workers, or remember why that is not possible."""
+        try:
+            await self._start()
+        except ModelError as error:
+            self._failed = error
+            raise
 
     async def _start(self) -> None:
         """Connect, check the cluster, and start the workers."""

@@ -90,6 +90,7 @@ class Connection:
         if self.address == OWN:
             # A folder of its own, which can be deleted; short, since sockets lie in it.
             self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.name == "posix" else None))
+            os.environ.setdefault("RAY_worker_niceness", "0")  # Ray lets other work go first
             own = {"include_dashboard": False, "object_store_memory": STORE, "_temp_dir": str(self._folder)}
         try:
             self._ray.init(address=self.address, **quiet, **own)

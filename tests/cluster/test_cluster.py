@@ -25,14 +25,14 @@ import pytest
 from children import start
 from conftest import Typed, lines
 from killing import data, stored
-from machines import STORE, machines
+from machines import PATIENT, STORE, machines
 from pages import HOSTED, script, shell
 from server import Answer, Asked, ModelServer, by_prompt
 
 from selfinstruct.cluster import room
 
 pytest.importorskip("ray")
-LONGEST = 240.0  # a machine with much else to do takes minutes to start Ray
+LONGEST = 200.0  # a machine with much else to do takes minutes to start Ray
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +254,7 @@ def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, 
             subprocess.Popen(
                 [sys.executable, "-m", "selfinstruct", *paper(server, f"run_dir={name}"), "executor=ray"],
                 cwd=project,
+                env={**os.environ, **PATIENT},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
