@@ -44,7 +44,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo Makefile
-	$(PIP) install --constraint constraints.txt --editable '.[local,dev,docs,pandas,language,documents,embedding,parallel,slurm,search,verbs,hub,review,sql]'
+	$(PIP) install --constraint constraints.txt --editable '.[local,dev,docs,pandas,language,documents,embedding,parallel,slurm,search,verbs,hub,review,sql,ray]'
 	$(PIP) install --constraint constraints.txt --no-deps trl transformers safetensors  # only TRL's look at a format
 	@touch $@
 

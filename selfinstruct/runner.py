@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from selfinstruct.cluster import spread
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Interrupted
 from selfinstruct.journal import labelled_records as view
@@ -35,6 +36,7 @@ from selfinstruct.monitor.events import EVENTS, Events
 from selfinstruct.monitor.outside import stopping
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.build import Recipe
+from selfinstruct.recipe.size import models_of
 from selfinstruct.records import Record, Reply, Request
 from selfinstruct.replay import Recording, replay
 from selfinstruct.report.files import write_files
@@ -84,12 +86,13 @@ async def run_recipe(
             _interruptible(progress, interrupter) as stop,
             _collecting_less(),
         ):
-            for stage in recipe.stages:
-                await _run_stage(recipe, stage, context, stop, source)
-                if folder.journal.meta(GAVE_UP):  # the stages after it need the records that it failed to get
-                    break
-            else:
-                finished = True
+            async with spread(recipe.config.executor, context, models_of(recipe.stages)) as spread_out:
+                for stage in recipe.stages:
+                    await _run_stage(recipe, stage, spread_out, stop, source)
+                    if folder.journal.meta(GAVE_UP):  # the stages after it need the records that it lacks
+                        break
+                else:
+                    finished = True
         folder.journal.set_meta(FINISHED, finished)
     finally:
         write_files(recipe, folder, finished)

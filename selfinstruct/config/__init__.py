@@ -7,7 +7,7 @@ here: `check`, the refusal to continue a changed run and the documentation use i
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -60,6 +60,7 @@ __all__ = [
     "Component",
     "EvalConfig",
     "ExampleConfig",
+    "ExecutorConfig",
     "ExportConfig",
     "FilterConfig",
     "FinetuneConfig",
@@ -114,6 +115,28 @@ class CacheConfig(Strict):
     )
 
 
+class ExecutorConfig(Strict):
+    """Where a run's requests are sent from, and where its models run."""
+
+    kind: Literal["local", "ray"] = Field(
+        "local", description="local: this process; ray: workers on a Ray cluster"
+    )
+    address: str | None = Field(
+        None,
+        min_length=1,
+        description="HOST:PORT of a Ray cluster; by default that of RAY_ADDRESS, or else one on this machine "
+        "that the run starts and ends",
+    )
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="how many; by default one on each machine, or as many as have GPUs if each needs some",
+    )
+    cpus: float = Field(1, ge=0, le=10_000, description="CPUs for each worker")
+    gpus: float = Field(0, ge=0, le=1_000, description="GPUs for each worker, if the model runs in it")
+
+
 def _listed(value: Any) -> Any:
     """`trust=HOST` for `trust=[HOST]`."""
     return [value] if isinstance(value, str) else value
@@ -148,6 +171,9 @@ class RecipeConfig(Strict):
     cache: Annotated[CacheConfig | None, Machine, BeforeValidator(off)] = Field(
         CacheConfig.model_validate({}),
         description="the replies shared by all runs; off to pay for every reply again",
+    )
+    executor: Annotated[ExecutorConfig, Machine] = Field(
+        ExecutorConfig.model_validate({}), description="where requests are sent from and models run"
     )
     license: Annotated[str | None, Machine] = Field(
         None,

@@ -49,6 +49,7 @@ SECTIONS: dict[str, type[BaseModel]] = {  # by their place in a recipe
     "export.NAME": config.ExportConfig,
     "budget": config.BudgetConfig,
     "cache": config.CacheConfig,
+    "executor": config.ExecutorConfig,
     "report": config.ReportConfig,
     "train": config.TrainConfig,
     "finetune": config.FinetuneConfig,

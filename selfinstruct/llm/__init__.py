@@ -10,7 +10,8 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -74,6 +75,10 @@ class NotSentError(Exception):
     """A request that was not sent, since the run is stopping; it is sent when the run goes on."""
 
 
+class LostError(Exception):
+    """A request whose worker died before it answered; it is sent again, which is no attempt of its own."""
+
+
 class Opened(Protocol):
     """An open model, whatever it answers.
 
@@ -84,7 +89,8 @@ class Opened(Protocol):
         identity: a JSON value with all that shapes its replies in addition to its kind, name and mode; None
             if replies are not worth caching for other runs.
 
-    A model that gets HTTP headers has `heard` too; see `Hears`.
+    A model that gets HTTP headers has `heard` too; see `Hears`. One that ends a request itself when the time
+    for a reply is over says so with `keeps_time = True`.
     """
 
     identity: Any
@@ -163,6 +169,15 @@ class ModelKind:
     writes: bool = True
     embeds: bool = False
     check: Callable[[Path, str], Iterable[Fault]] = lambda project, where: ()
+
+
+# Opens a model of a kind, with its keys and the user's folder; see `here`.
+Opener = Callable[[ModelKind, "ModelConfig", "Path"], Awaitable[Opened]]
+
+
+async def here(kind: ModelKind, config: ModelConfig, project: Path) -> Opened:
+    """Open a model in this process."""
+    return await asyncio.to_thread(kind.open, config, project)
 
 
 MODELS: Registry[ModelKind] = Registry(

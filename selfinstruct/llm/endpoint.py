@@ -16,7 +16,18 @@ from pathlib import Path
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.journal.store import THROUGH_LITELLM, Journal
-from selfinstruct.llm import MODELS, DoubtedError, EndingError, Hears, Opened, RefusedError, TransientError
+from selfinstruct.llm import (
+    MODELS,
+    DoubtedError,
+    EndingError,
+    Hears,
+    LostError,
+    Opened,
+    Opener,
+    RefusedError,
+    TransientError,
+    here,
+)
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.llm.calls import Call
@@ -37,6 +48,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 FIRST_WAIT_IN_CALM = 0.05  # after a refusal (429) while no more is refused than usual
 LONGEST_ASKED = 600.0  # seconds; a Retry-After of hours is not followed
 LONGEST_SILENCE = 20.0  # seconds after which a server that never answered is given up
+MOST_LOST = 3  # workers that may die while they have a request
 REST = 60.0  # seconds for which a model that gave a request up is not asked, if another can take over
 
 
@@ -52,6 +64,7 @@ class RunContext:
         cache: the replies of other runs.
         project: the user's folder.
         closing: set when no more requests may be sent; each stage has its own.
+        opener: opens models, here or on workers.
     """
 
     journal: Journal
@@ -61,6 +74,7 @@ class RunContext:
     cache: Cache
     project: Path
     closing: asyncio.Event
+    opener: Opener = here
 
 
 class Endpoint:
@@ -109,7 +123,7 @@ class Endpoint:
             if self._model is None:
                 kind = MODELS.build(self.config.kind, self.config.options, "model.options", [])
                 assert kind, "the recipe was checked"
-                self._model = await asyncio.to_thread(kind.open, self.config, self._context.project)
+                self._model = await self._context.opener(kind, self.config, self._context.project)
                 if hasattr(self._model, "noted"):
                     self._model.noted = self._noted
                 if isinstance(self._model, Hears):
@@ -200,7 +214,8 @@ class Endpoint:
                     raise self._wrong
                 if refusal and isinstance(refusal.__cause__, RefusedError):  # in unknown words
                     paid = await self._sound(model, call, refusal.__cause__) or paid
-                replies = await self._replies(model, call, believed=bool(refusal) or attempt == attempts)
+                believed = bool(refusal) or attempt == attempts
+                replies = await self._unless_lost(model, call, believed)
             except TransientError as error:
                 refusal = error if isinstance(error, DoubtedError) else refusal
                 if error.misled and attempt > 1 and not self._works:
@@ -213,9 +228,30 @@ class Endpoint:
                     return None
                 await self._back_off(call, attempt, error, place)
             else:
+                if replies is None:
+                    return None
                 seconds = round(time.monotonic() - began, 3)
                 return [_timed(reply, attempt, seconds, paid) for reply in replies]
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _unless_lost(self, model: Opened, call: Call, believed: bool) -> list[Reply | None] | None:
+        """As `_replies`; asked again if a worker died that had the request. None if the run is stopping.
+
+        Raises:
+            ModelError: if that happens several times, since the request itself may be the cause.
+        """
+        lost: LostError | None = None
+        for _ in range(MOST_LOST):
+            try:
+                return await self._replies(model, call, believed)
+            except LostError as error:
+                lost = error
+            if self._closing.is_set():
+                return None
+        raise ModelError(
+            f"{self.config.name}: {lost}\n  {call.name} was given up, since each of the {MOST_LOST} workers "
+            "that got it died. What was received is kept: to continue, run the same command again."
+        ) from lost
 
     async def _replies(self, model: Opened, call: Call, believed: bool) -> list[Reply | None]:
         """The replies; for a refused request, what the refusal means.
@@ -318,6 +354,8 @@ class Endpoint:
         """The model's replies, within the time allowed for a whole reply."""
         if self._silent_since is None:
             self._silent_since = time.monotonic()
+        if getattr(model, "keeps_time", False):
+            return await call.send(model)
         return await within(self.config.timeout, call.send(model))
 
     def _silent_too_long(self, error: TransientError) -> bool:

@@ -17,6 +17,8 @@ A line has `at` (UTC), `event` and the fields of that event:
     limit       how much a model is asked from now on: model, concurrency (the most requests in flight), of
                  (as many as the recipe allows), per_second (requests; null if only their number in
                  flight is limited), why
+    worker      a worker on a Ray cluster begins, dies, or is refused: state, worker (its number), machine,
+                pid, why, requests (those that are sent again)
     checkpoint  everything up to here is safe from a power cut: stage, replies, accepted, cost_usd
 """
 

@@ -12,7 +12,7 @@ from selfinstruct.llm.prices import price_of
 from selfinstruct.plan import cached, seed_lint
 from selfinstruct.plan.estimate import Estimate, estimate
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.recipe.size import unpriced
+from selfinstruct.recipe.size import models_of, unpriced
 from selfinstruct.run_folder.folder import look
 from selfinstruct.sources.seed_table import JSON_LINES
 from selfinstruct.stages import Stage
@@ -30,6 +30,7 @@ def plan(recipe: Recipe, path: Path) -> str:
 
     Raises:
         RunFolderError: if the run folder could not be used.
+        ModelError: if the cluster could not be used.
     """
     config, seeds = recipe.config, recipe.seeds
     taken = f"{len(seeds.tasks)} of {seeds.count}" if len(seeds.tasks) != seeds.count else f"{seeds.count}"
@@ -43,6 +44,7 @@ def plan(recipe: Recipe, path: Path) -> str:
         "  seeds    " + ", ".join([f"{taken} tasks from {seeds.path}", *read_as, *known]),
         *([f"  mix      {mix}"] if draws else []),
         f"  run      {path}: {look(recipe, path)}",
+        *_executor(recipe),
         "",
     ]
     for place, stage in enumerate(recipe.stages, 1):
@@ -64,6 +66,16 @@ def plan(recipe: Recipe, path: Path) -> str:
     if noted:
         lines += ["", *(f"  note: {note}" for note in noted)]
     return "\n".join(lines)
+
+
+def _executor(recipe: Recipe) -> list[str]:
+    """The cluster that a run would use, and what it offers."""
+    if recipe.config.executor.kind == "local":
+        return []
+    from selfinstruct.cluster.room import offer
+
+    said = offer(recipe.config.executor, models_of(recipe.stages))
+    return [f"  {'' if row else 'executor':<8} {line}" for row, line in enumerate(said)]
 
 
 def _stage(recipe: Recipe, stage: Stage) -> list[str]:

@@ -20,7 +20,7 @@ from selfinstruct.project.yaml_limits import BYTES
 
 GROUPS = (
     *("seeds", "model", "mix", "pipeline", "prompts", "filters", "schema", "export"),
-    *("review", "train", "eval"),
+    *("review", "train", "eval", "executor"),
 )
 GGUF = "gguf"  # the file of conf/model that runs the weights named by a path
 TUNED = "model.gguf"  # the weights in the folder of a tuned model
@@ -339,6 +339,10 @@ def _forbidden(node: Any) -> list[str]:
         faults.append("a recipe may not have a 'hydra' key: set Hydra's own settings on the command line")
     if any(str(key).split(".")[0] == "trust" for key in plain):
         faults.append("a 'trust' key belongs on the command line: only you may decide who gets your keys")
+    if any(str(key).split(".")[0] == "executor" for key in plain):
+        faults.append(
+            "an 'executor' key belongs on the command line or in conf/executor: a cluster's machines run code"
+        )
     return faults + [f"a recipe may not have the key {key!r}: it would run code" for key in _targets(plain)]
 
 

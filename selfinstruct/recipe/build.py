@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.cluster import lacking
 from selfinstruct.config import RecipeConfig
 from selfinstruct.errors import Fault, RecipeError, unknown
 from selfinstruct.export import Export
@@ -182,6 +183,7 @@ class _Builder:
         exports = self._exports(makers, stages, records if len(stages) == len(kinds) else {}, unsure)
         self.faults += tool_list_faults(stages, seeds)
         objectives.check(self.config, stages, self.faults)
+        self.faults += lacking(self.config.executor)
         self.warnings += spending.check(self.config, stages, seeds, self.faults)
         self.warnings += [*self.models.notes, *self.models.trust.notes]
         if self.faults or seeds is None:

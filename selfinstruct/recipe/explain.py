@@ -20,7 +20,7 @@ EXTRAS = {  # the extras with the launchers and sweepers that the presets in con
     "joblib": "parallel",
     "submitit_local": "slurm",
     "submitit_slurm": "slurm",
-    "ray": "ray",
+    "ray": "ray-sweeps",
     "optuna": "search",
 }
 RENAMED = {"salvage": "repair"}  # keys of earlier versions

@@ -119,6 +119,12 @@ def unpriced(config: RecipeConfig, stages: Sequence[Stage]) -> dict[str, str]:
     return found
 
 
+def models_of(stages: Sequence[Stage]) -> list[ModelConfig]:
+    """All models that stages may ask, those of their filters included."""
+    models = [model for stage in _asking(stages) for model in _models(stage)]
+    return models + [check.asks for stage in stages for _, check in stage.judge.checks if check.asks]
+
+
 def place(config: RecipeConfig, stage: str, key: str) -> str:
     """The place of a key of a stage's model: in the stage's own model, or else in the recipe's."""
     given = config.pipeline[stage].model
@@ -135,9 +141,7 @@ def _idle(config: RecipeConfig, stages: Sequence[Stage]) -> list[str]:
     """A warning about a budget that nothing is spent from."""
     if config.budget.usd is None:
         return []
-    models = [model for stage in _asking(stages) for model in _models(stage)]
-    models += [check.asks for stage in stages for _, check in stage.judge.checks if check.asks]
-    prices = [price_of(model) for model in models]
+    prices = [price_of(model) for model in models_of(stages)]
     if any(price is None or price.input or price.output for price in prices):
         return []
     return [f"budget.usd={config.budget.usd:g} stops nothing: all models that this recipe asks are free"]

@@ -33,7 +33,7 @@ WINGS = (
         "describe",
         "recipe",
     ),
-    *("stages", "filters", "export", "llm", "prompts", "parse", "text", "registry", "monitor"),
+    *("stages", "filters", "export", "cluster", "llm", "prompts", "parse", "text", "registry", "monitor"),
     *("sources", "plugins", "journal", "schema", "project", "config", "where", "records", "safety", "errors"),
 )
 PAGE = ROOT / "docs/architecture.md"

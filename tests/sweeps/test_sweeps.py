@@ -283,7 +283,7 @@ def test_accepted_per_usd_needs_a_price(typed: Typed, project: Path) -> None:
         ("hydra/launcher=parallel", "hydra_plugins.hydra_joblib_launcher", "parallel"),
         ("hydra/launcher=slurm", "hydra_plugins.hydra_submitit_launcher", "slurm"),
         ("hydra/launcher=slurm_here", "hydra_plugins.hydra_submitit_launcher", "slurm"),
-        ("hydra/launcher=ray_cluster", "hydra_plugins.hydra_ray_launcher", "ray"),
+        ("hydra/launcher=ray_cluster", "hydra_plugins.hydra_ray_launcher", "ray-sweeps"),
         ("hydra/sweeper=search", "hydra_plugins.hydra_optuna_sweeper", "search"),
     ],
 )
