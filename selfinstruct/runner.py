@@ -310,8 +310,8 @@ async def _checkpoints(name: str, context: RunContext, stop: Stop) -> AsyncItera
 
     async def checkpoint() -> None:
         await asyncio.to_thread(context.journal.checkpoint)
-        stats = context.journal.stats(name)
-        facts = {"replies": stats.replies, "accepted": stats.accepted, "cost_usd": stats.paid_usd}
+        accepted, cost = context.progress.so_far  # not from the journal, which would count all its rows
+        facts = {"replies": context.journal.count("reply", name), "accepted": accepted, "cost_usd": cost}
         context.events.tell("checkpoint", stage=name, **facts)
 
     async def repeat() -> None:

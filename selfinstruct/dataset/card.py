@@ -77,7 +77,7 @@ def _rows(one: Written) -> Iterator[list[str]]:
     for split, file in one.files.items():
         first = split == TRAIN or TRAIN not in one.files
         seeds = f", {one.seed_tasks:,} of them from seed tasks" if one.seed_tasks and first else ""
-        yield [f"`{one.name}`", f"`{split}`", f"`{file}`", f"{len(one.splits[split]):,}{seeds}"]
+        yield [f"`{one.name}`", f"`{split}`", f"`{file}`", f"{one.counts[split]:,}{seeds}"]
 
 
 def _loading(loadable: Sequence[Written], others: Sequence[Written]) -> Iterator[str]:

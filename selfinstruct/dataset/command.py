@@ -121,7 +121,7 @@ def write(
     if to is not None:
         made = dataset_of(of_run(run, license=license), exports)
         for name, content in made.files.items():
-            write_whole(to / name, [content])
+            write_whole(to / name, content.pieces())
         return made
     with reopened(run.path) as folder:
         source = of_run(run, folder.journal, license)
@@ -206,7 +206,7 @@ def _told(run: OpenedRun, made: Dataset, where: Path, project: Path) -> str:
             if left
             else ""
         )
-        files = ", ".join(f"{name} ({len(one.splits[split]):,})" for split, name in one.files.items())
+        files = ", ".join(f"{name} ({one.counts[split]:,})" for split, name in one.files.items())
         lines.append(f"{one.name}: {files or 'no row, no file'}{out}")
     short = where.relative_to(project) if where.is_relative_to(project) else where
     state = (

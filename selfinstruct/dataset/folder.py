@@ -9,11 +9,12 @@ first. If README.md is the user's, the new one is README.new.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from selfinstruct.dataset.card import README
-from selfinstruct.dataset.header import digest
+from selfinstruct.dataset.contents import AT_ONCE, Contents
 from selfinstruct.journal.repair import WRITTEN
 from selfinstruct.run_folder.folder import RunFolder
 from selfinstruct.run_folder.handover import ASIDE, DATASET
@@ -21,7 +22,7 @@ from selfinstruct.run_folder.handover import ASIDE, DATASET
 NEW = "README.new.md"
 
 
-def write_dataset(folder: RunFolder, files: Mapping[str, bytes]) -> None:
+def write_dataset(folder: RunFolder, files: Mapping[str, Contents]) -> None:
     """Write the files, and set aside earlier files that are not among them.
 
     Args:
@@ -63,20 +64,20 @@ class _Log:
     def __init__(self, folder: RunFolder, written: dict[str, list[str]], first: bool) -> None:
         self._folder, self._written, self._first = folder, written, first
 
-    def is_users(self, name: str, content: bytes = b"") -> bool:
+    def is_users(self, name: str, content: Contents | None = None) -> bool:
         """Whether a file exists that differs from what a run has written, or is about to write."""
         path = self._folder.path / DATASET / name
         if self._first and name != README:
             return False
-        ours = {*chain(*self._written.values()), digest(content)}
-        return path.exists() and digest(path.read_bytes()) not in ours
+        ours = {*chain(*self._written.values()), *([content.digest] if content else [])}
+        return path.exists() and _digest(path) not in ours
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: Contents) -> None:
         """Note the digest, then write the file: in this order, no kill leaves a file that we do not know."""
-        self._written[name] = [*self._written.get(name, []), digest(content)]
+        self._written[name] = [*self._written.get(name, []), content.digest]
         self._note(self._written)
-        self._folder.write_bytes(f"{DATASET}/{name}", [content])
-        self._written[name] = [digest(content)]
+        self._folder.write_bytes(f"{DATASET}/{name}", content.pieces())
+        self._written[name] = [content.digest]
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Set aside all other files that were written."""
@@ -88,3 +89,8 @@ class _Log:
 
     def _note(self, written: dict[str, list[str]]) -> None:
         self._folder.journal.set_meta(WRITTEN, written)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return Contents(iter(partial(file.read, AT_ONCE), b"")).digest

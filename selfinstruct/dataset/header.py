@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 from selfinstruct.dataset.merged import languages, merged
@@ -52,14 +51,8 @@ def header(source: Source, loadable: Sequence[Written]) -> str:
     return "---\n" + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100) + "---"
 
 
-def digest(contents: str | bytes) -> str:
-    """The beginning of the SHA-256 of a file."""
-    data = contents if isinstance(contents, bytes) else contents.encode("utf-8", "backslashreplace")
-    return sha256(data).hexdigest()[:16]
-
-
 def _config(one: Written, first: bool) -> dict[str, Any]:
-    digests = ", ".join(digest(content) for content in one.contents.values())
+    digests = ", ".join(content.digest for content in one.contents.values())
     return {
         "config_name": one.name,
         **({"default": True} if first else {}),

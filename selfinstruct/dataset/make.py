@@ -11,10 +11,11 @@ from typing import Any
 
 from selfinstruct.dataset import trainers
 from selfinstruct.dataset.card import README, card
+from selfinstruct.dataset.contents import Contents
 from selfinstruct.dataset.origins import Origins
 from selfinstruct.dataset.source import Source
 from selfinstruct.dataset.splits import TRAIN, Sides
-from selfinstruct.dataset.written import Row, Written
+from selfinstruct.dataset.written import Row, Written, written
 from selfinstruct.errors import UserError
 from selfinstruct.export import Export, converted
 from selfinstruct.records import Record
@@ -33,7 +34,7 @@ class Dataset:
 
     exports: list[Written]
     left_out: list[Record]
-    files: dict[str, bytes]
+    files: dict[str, Contents]
 
 
 def dataset_of(source: Source, exports: Mapping[str, Export]) -> Dataset:
@@ -61,14 +62,16 @@ def _made(source: Source, exports: Mapping[str, Export]) -> Dataset:
     made: list[Written] = []
     left_out: list[Record] = []
     for name, export in exports.items():
-        written, rejected = _written(source, origins, name, export)
-        made.append(written)
+        one, rejected = _written(source, origins, name, export)
+        made.append(one)
         left_out += rejected
     files = {name: content for one in made for name, content in one.contents.items()}
     texts = trainers.files(source.outline.recipe, made)
     if made:
         texts[README] = card(source, origins, made)
-    files |= {name: blotted(text).encode("utf-8", "backslashreplace") for name, text in texts.items()}
+    files |= {
+        name: Contents([blotted(text).encode("utf-8", "backslashreplace")]) for name, text in texts.items()
+    }
     return Dataset(made, left_out, files)
 
 
@@ -100,10 +103,11 @@ def _written(source: Source, origins: Origins, name: str, export: Export) -> tup
     splits: dict[str, list[Row]] = {split: [] for split in export.split or (TRAIN,)}
     for row, record in pairs:
         splits[sides.of(record) if sides else TRAIN].append(row)
+    del pairs
     ids = {seed.id for seed in seeds}
     of_seeds = len(seeds) - sum(record.id in ids for record in rejected)
     counts = Counter(record.check or "" for record in rejected)
-    return Written(name, export, splits, of_seeds, counts), rejected
+    return written(name, export, splits, of_seeds, counts), rejected
 
 
 def _complete(pairs: list[tuple[Row, Any]]) -> None:

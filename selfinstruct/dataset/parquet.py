@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.dataset.features import NULL, TEXT, Type
@@ -20,8 +20,8 @@ GROUP = 10_000  # rows of a row group; the hub's viewer reads one group for a pa
 NAMES = {"string": "string", "int64": "int64", "float64": "float64", "bool": "bool_"}
 
 
-def file(rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None]) -> bytes:
-    """The rows as a Parquet file.
+def pieces(rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None]) -> Iterator[bytes]:
+    """The rows as a Parquet file, in pieces.
 
     Args:
         rows: the rows.
@@ -32,17 +32,50 @@ def file(rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None]) -> by
 
     as_json = [name for name, kind in types.items() if kind is None]
     schema = pyarrow.schema([(name, _arrow(kind)) for name, kind in stored(types).items()])
-    if as_json:
-        rows = [{**row, **{name: _json(row.get(name)) for name in as_json}} for row in rows]
-    out = io.BytesIO()
+    out = _Pieces()
+    with parquet.ParquetWriter(pyarrow.PythonFile(out, "w"), schema) as writer:
+        for start in range(0, len(rows), GROUP):
+            some = rows[start : start + GROUP]
+            if as_json:
+                some = [{**row, **{name: _json(row.get(name)) for name in as_json}} for row in some]
+            writer.write_table(_table(some, types, schema), row_group_size=GROUP)
+            yield out.taken()
+    yield out.taken()
+
+
+class _Pieces(io.RawIOBase):
+    """A file that gives away what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        """See `io.IOBase`."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """See `io.RawIOBase`."""
+        self._written.append(bytes(data))
+        return len(self._written[-1])
+
+    def taken(self) -> bytes:
+        """What was written since the last call."""
+        written, self._written = self._written, []
+        return b"".join(written)
+
+
+def _table(
+    rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None], schema: pyarrow.Schema
+) -> pyarrow.Table:
+    import pyarrow
+
     try:
-        made = pyarrow.Table.from_pylist(list(rows), schema=schema)
+        return pyarrow.Table.from_pylist(list(rows), schema=schema)
     except (pyarrow.ArrowInvalid, UnicodeEncodeError):  # a value that Arrow only takes in another form
         kinds = stored(types)
         fit = [{name: _fitting(row.get(name), kind) for name, kind in kinds.items()} for row in rows]
-        made = pyarrow.Table.from_pylist(fit, schema=schema)
-    parquet.write_table(made, out, row_group_size=GROUP)
-    return out.getvalue()
+        return pyarrow.Table.from_pylist(fit, schema=schema)
 
 
 def stored(types: Mapping[str, Type | None]) -> dict[str, Type]:

@@ -8,28 +8,35 @@ a terminal would follow, become visible signs. A list or a mapping is written as
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 # The first characters of a formula; also in full width, which Excel reads alike.
 FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 UNSEEN = " \xa0\u200b\ufeff"  # some programs pass over these before a formula
+AT_ONCE = 1_000  # rows
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]")
 _DELETE = 0x7F
 
 
-def file(rows: Sequence[dict[str, Any]]) -> bytes:
-    """The rows as a CSV file, with a line of the columns' names first."""
+def pieces(rows: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+    """The rows as a CSV file, in pieces, with a line of the columns' names first."""
     names = list(dict.fromkeys(name for row in rows for name in row))
+    yield codecs.BOM_UTF8 + _lines([list(map(cell, names))])
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        yield _lines([[cell(row.get(name)) for name in names] for row in some])
+
+
+def _lines(cells: list[list[str]]) -> bytes:
     out = io.StringIO(newline="")
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-    writer.writerow(map(cell, names))
-    writer.writerows([cell(row.get(name)) for name in names] for row in rows)
-    return out.getvalue().encode("utf-8-sig", "backslashreplace")
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows(cells)
+    return out.getvalue().encode("utf-8", "backslashreplace")
 
 
 def cell(value: Any) -> str:

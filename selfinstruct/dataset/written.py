@@ -1,6 +1,7 @@
-"""The files of one export: its rows by split, their types, and the bytes of each file.
+"""The files of one export: how many rows each split has, their types, and the bytes of each file.
 
 A format of file is JSON Lines, Parquet (`parquet`) or CSV (`table`). The same rows make the same bytes.
+The rows themselves are not kept: those of all exports of a large run would not fit into memory.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 from selfinstruct.dataset import parquet, table
+from selfinstruct.dataset.contents import Contents
 from selfinstruct.dataset.features import NULL, TEXT, Type, common, features, promised
 from selfinstruct.export import Export
 from selfinstruct.project.jsonl import json_line
@@ -25,46 +27,35 @@ AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Written:
-    """An export and its rows.
+    """An export, and what is written for it; made by `written`.
 
     Attributes:
         name: its name.
         export: the format, and what is written in it.
-        splits: the rows by split; a file is written for each that has rows.
+        counts: how many rows each split has; a file is written for each that has some.
+        contents: the contents of each file by its name.
+        types: the type of each column in all files; None if its values have no common type.
         seed_tasks: how many of these are seed tasks.
         left_out: how many records were left out, by check.
     """
 
     name: str
     export: Export
-    splits: Mapping[str, Sequence[Row]]
+    counts: Mapping[str, int]
+    contents: Mapping[str, Contents]
+    types: Mapping[str, Type | None]
     seed_tasks: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def rows(self) -> list[Row]:
-        """All rows."""
-        return list(chain(*self.splits.values()))
-
-    @property
     def count(self) -> int:
         """How many rows there are."""
-        return sum(map(len, self.splits.values()))
+        return sum(self.counts.values())
 
     @property
     def files(self) -> dict[str, str]:
         """The name of the file of each split that has rows."""
-        return {split: name for split, name in files_of(self.export).items() if self.splits.get(split)}
-
-    @cached_property
-    def contents(self) -> dict[str, bytes]:
-        """The contents of each file by its name, exactly as written, since the page has their digests."""
-        return {name: self._encoded(self.splits[split]) for split, name in self.files.items()}
-
-    @cached_property
-    def types(self) -> dict[str, Type | None]:
-        """The type of each column in all files; None if its values have no common type."""
-        return common(chain(*self.splits.values()), promised(self.export.schema))
+        return _files(self.export, self.counts)
 
     @cached_property
     def features(self) -> list[Type] | None:
@@ -73,12 +64,44 @@ class Written:
             return features(parquet.stored(self.types))
         return features({name: TEXT if kind == NULL else kind for name, kind in self.types.items()})
 
-    def _encoded(self, rows: Sequence[Row]) -> bytes:
-        if self.export.format == "jsonl":
-            return b"".join(map(_lines, _parts(rows)))
-        if any(blotted(text) != text for text in map(_text, _parts(rows))):
-            rows = _blotted(rows)
-        return table.file(rows) if self.export.format == "csv" else parquet.file(rows, self.types)
+
+def written(
+    name: str,
+    export: Export,
+    splits: Mapping[str, Sequence[Row]],
+    seed_tasks: int = 0,
+    left_out: Mapping[str, int] | None = None,
+) -> Written:
+    """The files of an export.
+
+    Args:
+        name: its name.
+        export: the format, and what is written in it.
+        splits: the rows by split.
+        seed_tasks: how many of these are seed tasks.
+        left_out: how many records were left out, by check.
+    """
+    types = common(chain(*splits.values()), promised(export.schema))
+    counts = {split: len(rows) for split, rows in splits.items()}
+    contents = {
+        file: Contents(_encoded(export.format, splits[split], types))
+        for split, file in _files(export, counts).items()
+    }
+    return Written(name, export, counts, contents, types, seed_tasks, left_out or {})
+
+
+def _files(export: Export, counts: Mapping[str, int]) -> dict[str, str]:
+    return {split: name for split, name in files_of(export).items() if counts.get(split)}
+
+
+def _encoded(format: str, rows: Sequence[Row], types: Mapping[str, Type | None]) -> Iterator[bytes]:
+    """The bytes of a file, in pieces."""
+    if format == "jsonl":
+        yield from map(_lines, _parts(rows))
+        return
+    if any(blotted(text) != text for text in map(_text, _parts(rows))):
+        rows = _blotted(rows)
+    yield from table.pieces(rows) if format == "csv" else parquet.pieces(rows, types)
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

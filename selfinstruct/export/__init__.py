@@ -12,6 +12,7 @@ import marshal
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from selfinstruct.records import Record, Rejection, stream
@@ -146,11 +147,12 @@ def converted(
 
 
 def _key(row: Any) -> bytes:
-    """What two rows have in common if they are exact duplicates, in a quarter of the time of `repr`."""
+    """What two rows have in common if they are exact duplicates: a digest, which is shorter than a row."""
     try:
-        return marshal.dumps(row, 2)  # later versions write equal texts differently
+        whole = marshal.dumps(row, 2)  # quicker than `repr`; later versions write equal texts differently
     except ValueError:  # types of a plug-in's own
-        return repr(row).encode("utf-8", "surrogatepass")
+        whole = repr(row).encode("utf-8", "surrogatepass")
+    return blake2b(whole, digest_size=16).digest()
 
 
 def _too_long(export: Export, row: Any) -> Rejection | None:

@@ -134,6 +134,10 @@ class Rows:
         counted.pop(("meta", ""), None)  # another process may write facts, as a review does
         self._counted = counted
 
+    def uncommitted(self, table: str, stage: str) -> int:
+        """How many rows of a table and stage were added since the last commit."""
+        return self._changed.get((table, stage), (0, 0))[0]
+
     def mark(self) -> dict[tuple[str, str], tuple[int, int]]:
         """The state of the counts, to give to `undo`."""
         return dict(self._changed)

@@ -161,6 +161,11 @@ class Progress:
         finally:
             self._shown = None
 
+    @property
+    def so_far(self) -> tuple[int, float | None]:
+        """How many records the stage has accepted, and what it has cost; None if no price is known."""
+        return (self._tally.accepted, self._tally.cost_usd) if self._tally else (0, None)
+
     def traffic(self, sent: int, reply: Reply | None = None) -> None:
         """Change the number of requests in flight by `sent`; count a reply that has arrived."""
         if self._tally is None:
@@ -170,7 +175,8 @@ class Progress:
             self._tally.tokens += reply.prompt_tokens + reply.completion_tokens
             self._tally.prompt_tokens += reply.prompt_tokens
             self._tally.cached_tokens += reply.cached_tokens
-            self._tally.cost_usd = (self._tally.cost_usd or 0.0) + (reply.cost_usd or 0.0)
+            if reply.cost_usd is not None:
+                self._tally.cost_usd = (self._tally.cost_usd or 0.0) + reply.cost_usd
         self._refresh()
 
     def slowed(self, words: str) -> None:

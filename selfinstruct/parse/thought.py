@@ -36,7 +36,9 @@ MARKS = (
     (r"<unused94>(?:thought)?", r"<unused95>"),
     (
         r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<\n]{0,80}<\|message\|>",
-        r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]{0,80}<\|message\|>",
+        # It begins with the same signs in each of its forms, so that a search can skip to them.
+        r"<\|(?:end\|><\||end\|><\|start\|>assistant<\||start\|>assistant<\|)?channel\|>final[^<\n]{0,80}"
+        r"<\|message\|>",
     ),
     (r"(?-i:analysis(?=[A-Z]))", r"(?-i:assistantfinal)"),  # the same, without its special tokens
     (r"Here is my thought process:", r"Here is my response:"),
@@ -57,7 +59,6 @@ _LINE = re.compile(
     r"^[ \t]*(?:" + "|".join(f"({opening})" for opening, _ in MARKS) + ")", re.IGNORECASE | re.MULTILINE
 )
 _CLOSINGS = [re.compile(closing, re.IGNORECASE) for _, closing in MARKS]
-_CLOSING = re.compile("|".join(f"({closing})" for _, closing in MARKS), re.IGNORECASE)
 _OPENINGS = [re.compile(opening, re.IGNORECASE) for opening, _ in MARKS]
 _LINES = [re.compile(rf"^[ \t]*{opening}", re.IGNORECASE | re.MULTILINE) for opening, _ in MARKS]
 _ANY = screen_of("|".join(mark for marks in MARKS for mark in marks))
@@ -217,19 +218,33 @@ def _end_of(text: str, opening: re.Match[str]) -> re.Match[str] | None:
 
 def _bare_closing(text: str, place: int, thinks: bool) -> re.Match[str] | None:
     """A closing mark without an opening mark; after a thought, only a mark that fills its line counts."""
-    found = _CLOSING.search(text, place)
+    found = _first_closing(text, place)
     if found is None:
         return None
     shielded = _Shielded(text, place)
     while found:
-        before, after = _around(text, place, found)
+        kind, mark = found
+        before, after = _around(text, place, mark)
         alone = _ends_line(before) and _starts_line(after)
-        inline, line = shielded.opened((found.lastindex or 1) - 1)
-        fits = alone or not (thinks or inline < found.start() or _mentioned(before, after))
-        if fits and line >= found.start() and not shielded.covers(found.start()):
-            return found
-        found = _CLOSING.search(text, found.end())
+        inline, line = shielded.opened(kind)
+        fits = alone or not (thinks or inline < mark.start() or _mentioned(before, after))
+        if fits and line >= mark.start() and not shielded.covers(mark.start()):
+            return mark
+        found = _first_closing(text, mark.end())
     return None
+
+
+def _first_closing(text: str, place: int) -> tuple[int, re.Match[str]] | None:
+    """The first closing mark from a place on, after the number of its kind; None if there is none.
+
+    Each kind is sought alone: Python skips to the signs that it begins with, but not to those of several.
+    """
+    found = [
+        (mark.start(), kind, mark)
+        for kind, closing in enumerate(_CLOSINGS)
+        if (mark := closing.search(text, place))
+    ]
+    return min(found)[1:] if found else None
 
 
 class _Shielded:

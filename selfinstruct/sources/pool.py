@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SEED_STAGE = "seeds"
 LONGEST = 200  # characters of a schema's message, which may quote a whole text
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` would make one each time
 
 
 @dataclass
@@ -51,8 +52,7 @@ class Pool:
 
     def add(self, record: Record) -> None:
         """Add an accepted record."""
-        text = json.dumps([record.id, record.data], ensure_ascii=False, separators=(",", ":"))
-        self.made.append(text.encode("utf-8", "surrogatepass"))
+        self.made.append(_written([record.id, record.data]).encode("utf-8", "surrogatepass"))
 
     def close(self, number: int) -> None:
         """Remember the size of the pool after reply `number`."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from math import ceil, inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field as Bound
@@ -311,20 +313,23 @@ class Bootstrap:
     def _rebuild(self) -> None:
         """Restore the pool from the journal, and the place to continue from."""
         journal, name = self.run.journal, self.stage.name
-        made: dict[int, list[Record]] = {}
-        for record in journal.records(name, ACCEPTED):
-            made.setdefault(record.request, []).append(record)
+        last = max(journal.taken(name), default=0)
         self._turn = 1
-        for number in range(1, max(journal.taken(name), default=0) + 1):  # a replay may have skipped some
-            records = made.pop(number, [])
+        for number, records in groupby(journal.records(name, ACCEPTED), attrgetter("request")):
+            self._close_empty(min(number - 1, last))
             self._accept(records)
-            self._close(number, added=bool(records))
-        for records in made.values():  # records of a reply that reaching the target cut short
-            self._accept(records)
+            if number <= last:  # the others are of a reply that reaching the target cut short
+                self._close(number, added=True)
+        self._close_empty(last)
         self._next = self._turn
         self._cut_short = {self._turn: list(journal.records(name, request=self._turn))}
 
-    def _accept(self, records: list[Record]) -> None:
+    def _close_empty(self, last: int) -> None:
+        """Close the replies up to this one, which added nothing; a replay may have skipped some of them."""
+        for number in range(self._turn, last + 1):
+            self._close(number, added=False)
+
+    def _accept(self, records: Iterable[Record]) -> None:
         for record in records:
             self._pool.add(record)
             self.stage.judge.learn(record)

@@ -21,7 +21,7 @@ from selfinstruct.dataset import parquet, table
 from selfinstruct.dataset.command import main
 from selfinstruct.dataset.features import common
 from selfinstruct.dataset.splits import Sides
-from selfinstruct.dataset.written import Written
+from selfinstruct.dataset.written import written
 from selfinstruct.export import EXPORTS
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.compose import Composed, compose
@@ -334,8 +334,8 @@ class TestParquet:
         export = replace(export, file="a.parquet", format="parquet", split=dict.fromkeys(names, 0.5))
         rows = {name: [{"x": value} for value in values] for name, values in zip(names, splits, strict=True)}
         return [
-            pyarrow.parquet.read_schema(io.BytesIO(data)).field("x").type
-            for data in Written("a", export, rows).contents.values()
+            pyarrow.parquet.read_schema(io.BytesIO(b"".join(data.pieces()))).field("x").type
+            for data in written("a", export, rows).contents.values()
         ]
 
     @pytest.mark.parametrize(
@@ -362,8 +362,8 @@ class TestParquet:
         export = EXPORTS.build("alpaca", {}, "", [])
         assert export
         rows = {"train": [{"x": empty}, {"x": empty}]}
-        made = Written("a", replace(export, file="a.parquet", format="parquet"), rows)
-        (tmp_path / "a.parquet").write_bytes(made.contents["a.parquet"])
+        made = written("a", replace(export, file="a.parquet", format="parquet"), rows)
+        (tmp_path / "a.parquet").write_bytes(b"".join(made.contents["a.parquet"].pieces()))
         keys = {
             "configs": [{"config_name": "a", "data_files": "a.parquet"}],
             "dataset_info": [{"config_name": "a", "features": made.features}],

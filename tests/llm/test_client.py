@@ -562,6 +562,18 @@ def test_the_events_tell_what_happened_and_no_secret(typed: Typed, project: Path
     assert "Idea about" not in raw
 
 
+def test_the_last_checkpoint_tells_what_the_summary_has(typed: Typed, project: Path) -> None:
+    """Also after a run has gone on: its counts begin with those of before."""
+    with ModelServer(by_seed) as server:
+        for target in (5, 12):
+            keys = (f"target={target}", "model.price={input: 1000, output: 2000}")
+            assert typed(*at(server, *SEEDED, *keys))[0] == 0
+            stage = json.loads((project / "run/summary.json").read_text())["stages"]["ideas"]
+            last = events(project / "run", "checkpoint")[-1]
+            assert (last["replies"], last["accepted"]) == (stage["replies"], target)
+            assert last["cost_usd"] == pytest.approx(stage["cost_usd"]) and last["cost_usd"] > 0
+
+
 def test_a_journal_of_a_newer_version_is_refused_and_kept(typed: Typed, project: Path) -> None:
     """The message says which version it needs; no byte of it changes."""
     with ModelServer(by_seed) as server:
