@@ -8,20 +8,18 @@ batch that expired or was cancelled; what did not come is asked again, once, in 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
-from uuid import uuid4
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.batch.follow import Work, find, follow, make, since, unknown
-from selfinstruct.llm.batch.most import most_of
-from selfinstruct.llm.batch.possible import ATTEMPTS, LIMITS, most_in_batch
+from selfinstruct.llm.batch.parcels import BREATH, Parcel, Waiter, packed
+from selfinstruct.llm.batch.possible import ATTEMPTS, most_in_batch
 from selfinstruct.llm.batch.services import Batch, Line, Service, service_of
 from selfinstruct.llm.batch.stored import LOST, MAKING, TAKEN, Stored, open_batches, runs_of
 from selfinstruct.llm.calls import Prompts
@@ -34,35 +32,9 @@ if TYPE_CHECKING:
     from selfinstruct.llm.providers import LiteLLM
 
 QUIET = 0.5  # seconds without another request, after which a batch is made of those that came
-BREATH = 50  # requests after which other tasks have their turn
 LONGEST_MAKING = 20.0  # seconds that a batch which is being made is waited for when the run stops
 STORING = 0.05  # seconds between two looks whether replies are stored, at first
 Ended = ModelError | TransientError
-
-
-@dataclass(eq=False)
-class Waiter:
-    """A request that waits for its reply; `tries` counts the batches that brought none."""
-
-    call: Prompts
-    future: asyncio.Future[Reply | None]
-    tries: int = 0
-
-    @property
-    def number(self) -> int:
-        """The number of the request."""
-        return self.call.number
-
-
-@dataclass
-class Parcel:
-    """The requests of a batch, their lines in a file, and the most that they may cost."""
-
-    key: str
-    file: BinaryIO
-    waiters: list[Waiter]
-    usd: float = 0.0
-    tokens: float = 0.0
 
 
 class Batches:
@@ -212,7 +184,9 @@ class Batches:
         Raises:
             BudgetReached: if the budget allows none, and no open batch may make room in it.
         """
-        parcel, why = await self._parcel(waiters)
+        assert self._model and self._service
+        asked = (self._model, self._service, self._config, self._context.budget, self._unsent)
+        parcel, why = await packed(waiters, *asked)
         if parcel.waiters:
             self._start(*self._noted(parcel))
         elif self._tasks:
@@ -222,34 +196,6 @@ class Batches:
                 f"{why}. What was received is kept: run the same command with a larger budget."
             )
         return len(parcel.waiters)
-
-    async def _parcel(self, waiters: list[Waiter]) -> tuple[Parcel, str]:
-        """A parcel of the first of these requests, and what does not allow more."""
-        assert self._model and self._service
-        file = tempfile.TemporaryFile()  # noqa: SIM115  `_make` closes it
-        parcel = Parcel(uuid4().hex[:16], file, [])
-        limits, most = LIMITS[self._config.name.partition("/")[0]], most_in_batch(self._config)
-        first, between, last = self._service.frame
-        size = parcel.file.write(first) + len(last)
-        new, why = 0, ""
-        for place, waiter in enumerate(waiters[:most]):
-            usd, tokens = most_of(waiter.call.adapted[0], self._config, self._context.budget)
-            usd, tokens = parcel.usd + usd, parcel.tokens + tokens
-            more = new + (waiter.number not in self._unsent)
-            why = self._context.budget.too_small(more, usd, tokens) or ""
-            if why:
-                break
-            _, body = await self._model.written(waiter.call.adapted[0])
-            line = self._service.line(f"{parcel.key}-{waiter.number}", body)
-            if place and size + len(between) + len(line) > limits.size:
-                break
-            size += parcel.file.write(between + line if place else line)
-            parcel.waiters.append(waiter)
-            parcel.usd, parcel.tokens, new = usd, tokens, more
-            if place % BREATH == 0:
-                await asyncio.sleep(0)
-        parcel.file.write(last)
-        return parcel, why
 
     def _noted(self, parcel: Parcel) -> tuple[Stored, Coroutine[Any, Any, None]]:
         """Store a batch with its requests, before anything is sent; return it, and what brings it on."""
@@ -305,7 +251,7 @@ class Batches:
         await self._until_stored(work.sent)
 
     async def _read(self, work: Work, batch: Batch) -> None:
-        """Hand over what came for each request, first the replies, which show that the way to ask is right."""
+        """Hand over what came for each request, replies first: they show that the way to ask is right."""
         sent = work.sent
         arrived = self._arrived.setdefault(sent, set())
         replied = self._context.journal.replied(sent.stage)

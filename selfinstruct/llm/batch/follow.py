@@ -191,8 +191,8 @@ def unknown(work: Work) -> str:
         f"{sent.model}: the provider does not know the batch {sent.id}, of {sent.count:,} requests of "
         f"{sent.stage}, which was made {since(sent.made)} ago\n"
         "  If the key is of another organization or project, or model.api_base is another server, use those "
-        "of the batch. Providers also delete batches after some weeks. To ask its requests again, which costs "
-        "again: model.batch_lost=ask_again"
+        "of the batch. Providers also delete batches after some weeks. To ask its requests again, which "
+        "costs again: model.batch_lost=ask_again"
     )
 
 

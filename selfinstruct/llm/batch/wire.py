@@ -14,7 +14,7 @@ from yarl import URL
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
-from selfinstruct.llm import TransientError
+from selfinstruct.llm import RefusedError, TransientError
 from selfinstruct.llm.answers import said_in
 from selfinstruct.llm.direct.asking import Form
 from selfinstruct.llm.direct.sending import Answer
@@ -165,6 +165,8 @@ class Wire:
         """What a failure means: a TransientError or a ModelError; the error itself if it is a bug of ours."""
         try:
             refused = sort_failure(error, self._config)
+        except RefusedError as found:  # of a call about files and batches, not of a prompt
+            return ModelError(str(found))
         except Exception as found:
             return found
         return ModelError(f"{self._config.name}: {refused.error}")
