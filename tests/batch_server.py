@@ -249,6 +249,8 @@ class BatchServer:
             assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", id) for id in lines)
             return Answer(self._as_anthropic(self._make("msgbatch_", lines)))
         if parts == [""]:
+            for one in self.made:  # they go on by themselves
+                one.looks += 1
             rows = [*map(self._as_anthropic, self.made[::-1])]
             return Answer({"data": rows, "has_more": False, "last_id": rows[-1]["id"] if rows else None})
         made = self._find(parts[0]) if parts[1:] else self._look(parts[0])

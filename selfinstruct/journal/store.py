@@ -54,6 +54,7 @@ SETTINGS = "settings"  # the digests of the files in .hydra/, by name; two if a 
 THROUGH_LITELLM = "through_litellm"  # by model, why it could not be asked directly although that was expected
 LIMITS = "limits/"  # with the names of a stage and a model: what held the model back
 BATCHES = "batch/"  # with the name of a stage and a key: a batch of requests; see `llm.batch.stored`
+AT_PROVIDER = ("making", "sent")  # the states of a batch whose replies may still come
 REPLAYED = "replay"  # the facts that a replay notes about itself
 REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order
@@ -201,9 +202,9 @@ class Journal:
         self.commit()
 
     def has_replies(self) -> bool:
-        """Whether this run has received a reply, or will: a batch of its requests is at a provider."""
+        """Whether this run has received a reply, or may: a batch of its requests is at a provider."""
         there = self._db.execute("SELECT EXISTS (SELECT 1 FROM reply)").fetchone()[0]
-        return bool(there) or any(one["state"] == "sent" for one in self.facts(BATCHES).values())
+        return bool(there) or any(one["state"] in AT_PROVIDER for one in self.facts(BATCHES).values())
 
     def forget(self) -> None:
         """Delete all requests and records, in a journal without replies."""

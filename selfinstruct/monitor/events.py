@@ -17,6 +17,7 @@ A line has `at` (UTC), `event` and the fields of that event:
     limit       how much a model is asked from now on: model, concurrency (the most requests in flight), of
                  (as many as the recipe allows), per_second (requests; null if only their number in
                  flight is limited), why
+    batch       a batch of requests was made, or its state changed: stage, model, id, state, done, total
     checkpoint  everything up to here is safe from a power cut: stage, replies, accepted, cost_usd
 """
 

@@ -115,7 +115,7 @@ class FromPool(StageKind):
             return None
         where = f"pipeline.{stage.name}"
         what = f"each request of {stage.name} waits for the reply {self.window} before it"
-        remedy = f"write {where}.batched=true {where}.window=500 (so many in each batch)"
+        remedy = f"write {where}.batched=true {where}.window=100 (so many in each batch)"
         return what, f"{remedy}, or {where}.model={{batch: false}}"
 
     def does(self, stage: Stage, target: int) -> str:

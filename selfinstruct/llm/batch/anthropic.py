@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from selfinstruct.llm import TransientError
+from selfinstruct.llm.batch import follow
 from selfinstruct.llm.batch.services import EARLIER, PAGE, Batch, Line, seconds_of, whole, words_of
 from selfinstruct.llm.batch.wire import JSON
 from selfinstruct.llm.direct.sending import Answer
@@ -78,9 +79,8 @@ class Anthropic:
                     return batch
                 break
         if unsure:
-            raise TransientError(
-                "a batch of this time and size is not over; it may be the one of this run", 60
-            )
+            words = "a batch of this time and size is not over; it may be the one of this run"
+            raise TransientError(words, wait=follow.LAST_LOOK)
         return None
 
     async def look(self, id: str) -> Batch:

@@ -129,7 +129,7 @@ class Batches:
         """Whether a request is the one that was put into a batch, as far as the journal knows."""
         (request,) = call.requests
         before = self._context.journal.request(request.stage, request.number)
-        return request.may_shorten or (before is not None and before.content == request.content)
+        return before is None or request.may_shorten or before.content == request.content
 
     async def _pick_up(self, work: Work) -> None:
         sent = work.sent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +16,7 @@ from selfinstruct.llm.batch.services import Batch, Service
 from selfinstruct.llm.batch.stored import LOST, SENT, Stored
 from selfinstruct.llm.fine_tuning import UnknownError
 from selfinstruct.llm.gate import pause
-from selfinstruct.llm.waiting import once, patiently
+from selfinstruct.llm.waiting import LONGEST_ASKED, once, patiently
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
@@ -26,6 +28,8 @@ SILENCE = 3600.0  # seconds of failures after which a batch is no longer followe
 YOUNG = 60.0  # seconds in which a provider may not know a batch yet
 LONGEST_UNWHOLE = 900.0  # seconds that results may take to appear after the end
 SETTLING = 2.0  # seconds in which a batch may not be in a provider's list yet
+LONGEST_UNSURE = 2 * 86_400.0  # seconds in which any batch is over, so that its results show whose it is
+TRIES = 6  # of making a batch
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ async def make(work: Work, file: BinaryIO) -> bool:
         ModelError: if the provider refuses, or does not answer.
     """
     service, sent, progress = work.service, work.sent, work.context.progress
-    size = file.seek(0, 2)
+    size = file.seek(0, os.SEEK_END)
     work.say(f"sending a batch of {sent.count:,} requests ({size / 1e6:,.1f} MB)")
     try:
         sent.file = await once(progress, _nothing, partial(service.upload, sent, file), False, "the upload")
@@ -81,8 +85,7 @@ async def make(work: Work, file: BinaryIO) -> bool:
                 return False
         if work.context.closing.is_set():
             return False
-        find, create = partial(service.find, sent), partial(service.create, sent, file)
-        batch = await once(progress, find, create, False, "the start of a batch")
+        batch = await _created(work, file)
     except ModelError as error:
         if not isinstance(error.__cause__, TransientError):  # refused, so there is nothing to pick up
             work.store(LOST)
@@ -92,23 +95,43 @@ async def make(work: Work, file: BinaryIO) -> bool:
     return True
 
 
+async def _created(work: Work, file: BinaryIO) -> Batch:
+    """Make the batch once: after a failure, it is looked for before it is made again."""
+    wait = FIRST_LOOK
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await work.service.create(work.sent, file)
+        except TransientError as error:
+            if attempt == TRIES:
+                words = f"the start of a batch failed {TRIES} times: {error}"
+                raise ModelError(f"{words}\n  run the same command again to continue") from error
+            work.context.progress.trouble("batch", f"the start of a batch: {error}; it is looked for")
+            await asyncio.sleep(max(wait, min(error.wait or 0.0, LONGEST_ASKED)))
+            wait = min(LAST_LOOK, 2 * wait)
+        if batch := await _found(work):
+            return batch
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
 async def find(work: Work) -> bool:
     """Find the batch that was being made when a process ended; False if it never came to be.
 
     Raises:
         ModelError: if the provider does not answer.
     """
-    while True:
-        batch = await patiently(
-            work.context.progress, partial(work.service.find, work.sent), "the list of batches", 2 * 86_400
-        )
-        if batch or time.time() - work.sent.made > SETTLING:
-            break
-        await pause(SETTLING / 2, work.context.closing)
+    left = work.sent.made + SETTLING - time.time()
+    if left > 0:
+        await pause(left, work.context.closing)
+    batch = await _found(work)
     if batch:
         known(work, batch)
         work.say(f"the batch {batch.id} had been made")
     return batch is not None
+
+
+async def _found(work: Work) -> Batch | None:
+    look = partial(work.service.find, work.sent)
+    return await patiently(work.context.progress, look, "the list of batches", LONGEST_UNSURE)
 
 
 def known(work: Work, batch: Batch) -> None:

@@ -15,9 +15,10 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
-from selfinstruct.journal.store import BATCHES, Journal
+from selfinstruct.journal.store import AT_PROVIDER, BATCHES, Journal
 
-MAKING, SENT, TAKEN, LOST = "making", "sent", "taken", "lost"
+MAKING, SENT = AT_PROVIDER
+TAKEN, LOST = "taken", "lost"
 
 
 @dataclass(eq=False)
@@ -87,7 +88,7 @@ def runs_of(numbers: Iterable[int]) -> list[list[int]]:
 
 def open_batches(journal: Journal) -> list[Stored]:
     """The batches whose replies are not all in the journal, in the order in which they were made."""
-    found = [Stored(**one) for one in journal.facts(BATCHES).values() if one["state"] in (MAKING, SENT)]
+    found = [Stored(**one) for one in journal.facts(BATCHES).values() if one["state"] in AT_PROVIDER]
     replied: dict[str, set[int]] = {}
     left = []
     for one in sorted(found, key=lambda one: one.made):
