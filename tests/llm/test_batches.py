@@ -49,7 +49,7 @@ MODEL = """\
 kind: litellm
 name: openai/gpt-4o-mini
 mode: chat
-api_key_env: BATCH_KEY
+api_key_env: TINY_KEY
 concurrency: 8
 """
 
@@ -57,7 +57,7 @@ concurrency: 8
 @pytest.fixture
 def many(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the recipe `many`; batches are looked at without much waiting."""
-    monkeypatch.setenv("BATCH_KEY", KEY)
+    monkeypatch.setenv("TINY_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("selfinstruct.llm.batch.follow.FIRST_LOOK", 0.02)
     monkeypatch.setattr("selfinstruct.llm.batch.follow.LAST_LOOK", 0.1)
@@ -202,6 +202,14 @@ def test_a_batch_refused_as_a_whole_stops_the_run_with_the_provider_s_words(
         server._wrong = ""
         done(typed, *at(server))
     assert len((many / "run/answers.jsonl").read_text().splitlines()) == COUNT
+
+
+def test_a_server_without_batches(many: Path, typed: Typed) -> None:
+    """What it says, and the remedy."""
+    with BatchServer("anthropic") as server:
+        own = ["model.name=openai/gpt-4o-mini", f"model.api_base={server.base}/v1"]
+        said = done(typed, "recipe=many", "run_dir=run", "model.batch=true", "cache=off", *own, status=1)
+    assert "if its server has no batches, write model.batch=false" in said
 
 
 def test_completed_may_come_before_the_results(many: Path, typed: Typed) -> None:

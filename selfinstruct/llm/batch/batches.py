@@ -58,9 +58,7 @@ class Batches:
         self._gathering: asyncio.Task[None] | None = None
         self._tasks: dict[asyncio.Task[None], Stored] = {}
         self._arriving: set[Stored] = set()  # batches whose results are being read
-        self._arrived: dict[
-            Stored, set[int]
-        ] = {}  # and then the requests with replies that are not stored yet
+        self._arrived: dict[Stored, set[int]] = {}  # and, until they are stored, the requests with replies
         self._watching: asyncio.Task[None] | None = None
         self._wrong: Exception | None = None
 
@@ -253,7 +251,7 @@ class Batches:
     async def _read(self, work: Work, batch: Batch) -> None:
         """Hand over what came for each request, replies first: they show that the way to ask is right."""
         sent = work.sent
-        arrived = self._arrived.setdefault(sent, set())
+        arrived: set[int] = set()
         replied = self._context.journal.replied(sent.stage)
         left = {number for number in sent.numbers if self._in.get(number) is sent and number not in replied}
         failed: list[tuple[Waiter, Ended]] = []
@@ -275,6 +273,7 @@ class Batches:
                 failed.append((waiter, outcome))
             if len(left) % BREATH == 0:
                 await asyncio.sleep(0)
+        self._arrived[sent] = arrived  # not before all is read, or the rest would be asked again
         for number in left:
             missing = TransientError(f"the batch {batch.id} ({batch.state}) has no answer to it")
             if waiter := self._waiting.get(number):

@@ -86,6 +86,10 @@ async def make(work: Work, file: BinaryIO) -> bool:
         if work.context.closing.is_set():
             return False
         batch = await _created(work, file)
+    except UnknownError as error:
+        work.store(LOST)
+        words = f"{error}\n  if its server has no batches, write model.batch=false"
+        raise ModelError(words) from error
     except ModelError as error:
         if not isinstance(error.__cause__, TransientError):  # refused, so there is nothing to pick up
             work.store(LOST)
@@ -121,7 +125,7 @@ async def find(work: Work) -> bool:
     """
     left = work.sent.made + SETTLING - time.time()
     if left > 0:
-        await pause(left, work.context.closing)
+        await pause(min(left, SETTLING), work.context.closing)
     batch = await _found(work)
     if batch:
         known(work, batch)
