@@ -28,6 +28,7 @@ from selfinstruct.journal import labelled_records as view
 from selfinstruct.journal.shelf import Shelf
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
 from selfinstruct.llm import NotSentError
+from selfinstruct.llm.batch.stored import open_batches
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache
 from selfinstruct.llm.client import ByVariant, Client
@@ -108,6 +109,8 @@ def _context(recipe: Recipe, folder: RunFolder, progress: Progress) -> Iterator[
         finished = False
         try:
             budget = Budget(config.budget, journal.spent())
+            for batch in open_batches(journal):
+                budget.hold(batch.key, batch.usd, batch.tokens)
             yield RunContext(journal, progress, events, budget, cache, recipe.project, asyncio.Event())
             finished = True
         finally:

@@ -64,6 +64,22 @@ class ModelConfig(Strict):
     prompts_per_request: Annotated[int, Machine] = Field(
         1, ge=1, le=1_000, description="prompts sent as one request, in completion mode"
     )
+    batch: Annotated[bool, Machine] = Field(
+        False,
+        description="ask in batches, at half the price: the provider may take a day to answer one (openai, "
+        "azure, anthropic, gemini)",
+    )
+    batch_size: Annotated[int, Machine] = Field(
+        50_000,
+        ge=1,
+        le=100_000,
+        description="the most requests in a batch; they are in memory until the batch is sent and answered",
+    )
+    batch_lost: Annotated[Literal["stop", "ask_again"], Machine] = Field(
+        "stop",
+        description="what to do if a batch of this run cannot be picked up, since the provider does not know "
+        "it any more: stop the run, or ask again, which costs again",
+    )
     timeout: Annotated[float, Machine] = Field(
         120, gt=0, le=86_400, description="seconds to wait for a whole reply"
     )

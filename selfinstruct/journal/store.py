@@ -54,6 +54,8 @@ ASKED = "vectors/"  # with the name of a stage: how many requests for vectors it
 SETTINGS = "settings"  # the digests of the files in .hydra/, by name; two if a start ended while writing one
 THROUGH_LITELLM = "through_litellm"  # by model, why it could not be asked directly although that was expected
 LIMITS = "limits/"  # with the names of a stage and a model: what held the model back
+BATCHES = "batch/"  # with the name of a stage and a key: a batch of requests; see `llm.batch.stored`
+AT_PROVIDER = ("making", "sent")  # the states of a batch whose replies may still come
 REPLAYED = "replay"  # the facts that a replay notes about itself
 MERGED = "merged"  # the facts about the runs that a merge takes its records from, in order
 MERGED_OF = "merged/"  # with the name of a stage: how many of its records each of them gave, and their fates
@@ -203,8 +205,9 @@ class Journal:
         self.commit()
 
     def has_replies(self) -> bool:
-        """Whether this run has received a reply."""
-        return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM reply)").fetchone()[0])
+        """Whether this run has received a reply, or may: a batch of its requests is at a provider."""
+        there = self._db.execute("SELECT EXISTS (SELECT 1 FROM reply)").fetchone()[0]
+        return bool(there) or any(one["state"] in AT_PROVIDER for one in self.facts(BATCHES).values())
 
     def count(self, table: str, stage: str) -> int:
         """How many rows a table has of a stage, as kept beside the rows; it reads none of them."""

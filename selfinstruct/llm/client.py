@@ -48,8 +48,8 @@ class Client:
 
     @property
     def lookahead(self) -> int:
-        """How many requests may wait here, sent or not; it limits the memory and not the data."""
-        return max(64, 2 * self._endpoints[0].config.concurrency * (self._together + 1))
+        """See `Endpoint`."""
+        return self._endpoints[0].lookahead
 
     async def ready(self, first: asyncio.Task[bool]) -> None:
         """After the first request: wait until the model is prepared, or until that request needs no model.
@@ -267,7 +267,7 @@ class Client:
     def _given_up(self, requests: list[Request], error: TransientError) -> ModelError:
         names = ", ".join(endpoint.config.name for endpoint in self._endpoints)
         last = self._endpoints[-1]
-        return given_up(names, _call(last, requests), error, last.config.retries)
+        return given_up(names, _call(last, requests), error, last.retries)
 
 
 class ByVariant:

@@ -12,6 +12,7 @@ import time
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
@@ -28,9 +29,12 @@ from selfinstruct.llm import (
     TransientError,
     here,
 )
+from selfinstruct.llm.batch.batches import Batches
+from selfinstruct.llm.batch.left import refuse_left
+from selfinstruct.llm.batch.possible import ATTEMPTS, most_in_batch
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
-from selfinstruct.llm.calls import Call
+from selfinstruct.llm.calls import Call, Prompts
 from selfinstruct.llm.first_alone import FirstAlone
 from selfinstruct.llm.gate import Place, pause
 from selfinstruct.llm.limits import Limits, within
@@ -105,8 +109,22 @@ class Endpoint:
         self._silent_since: float | None = None  # set while no server has answered
         self._heard = False
         self._works: set[str] = set()  # the shapes of the requests that were answered
+        self._batches = Batches(config, context) if config.batch else None
         self._judging = asyncio.Lock()
         self._wrong: ModelError | None = None  # the fault in the way to ask, once it is known
+
+    @property
+    def lookahead(self) -> int:
+        """How many requests may wait here, sent or not; it limits the memory and not the data."""
+        config = self.config
+        if config.batch:
+            return most_in_batch(config)
+        return max(64, 2 * config.concurrency * (config.prompts_per_request + 1))
+
+    @property
+    def retries(self) -> int:
+        """How many attempts a request has after the first."""
+        return ATTEMPTS - 1 if self.config.batch else self.config.retries
 
     @property
     def resting(self) -> bool:
@@ -136,6 +154,8 @@ class Endpoint:
     async def close(self) -> None:
         """Release the model's resources."""
         self._told.note(self._context.journal, self._stages, self._limits.facts())
+        if self._batches:
+            await self._batches.close()
         if self._model is not None:
             await self._model.close()
 
@@ -168,7 +188,12 @@ class Endpoint:
             BudgetReached: if the budget does not allow another attempt.
         """
         model = await self._ready()
-        self._stages.add(call.stage)
+        if call.stage not in self._stages:
+            refuse_left(self.config, self._context.journal, self._context.budget, call.stage)
+            self._stages.add(call.stage)
+        if self._batches:
+            assert isinstance(call, Prompts), "a model for vectors has no batches"
+            return await self._in_batch(self._batches, model, call)
         async with self._first_alone.turn(call):
             place = self._limits.place()
             await place.take()
@@ -179,9 +204,21 @@ class Endpoint:
             finally:
                 place.leave()
 
+    async def _in_batch(self, batches: Batches, model: Opened, call: Prompts) -> list[Reply | None] | None:
+        """The reply to a request in a batch; a refusal is believed at once, as another try may take a day."""
+        try:
+            reply = await batches.ask(cast(Any, model), call)
+        except RefusedError as refusal:
+            return [await self._judged(model, call, refusal)]
+        if reply is None:
+            return None
+        if reply.error is None:
+            self._works.update(call.shapes)
+        return [reply]
+
     def paid(self, reply: Reply) -> Reply:
         """A reply with its cost, which is counted as spent and shown."""
-        if self._price and (reply.cost_usd is None or self.config.price):
+        if self._price and (reply.cost_usd is None or self.config.price or self.config.batch):
             sent, said = reply.prompt_tokens, reply.completion_tokens
             cost = self._price.cost(sent, said, reply.cached_tokens, reply.cache_write_tokens)
             reply = replace(reply, cost_usd=cost)

@@ -68,11 +68,18 @@ class Price:
 
 
 def price_of(config: ModelConfig) -> Price | None:
-    """The price of a model; None if it is unknown.
+    """The price of a model as it is asked, at once or in batches; None if it is unknown.
 
     The user's own server (`api_base`) does not make a model free, since it may be a gateway that charges for
-    it. For a free server, set a price of 0 in the recipe.
+    it. For a free server, set a price of 0 in the recipe. The price in the recipe is that of requests that
+    are not in batches, as the list's is.
     """
+    price = _usual(config)
+    return price.in_batch if price and config.batch else price
+
+
+def _usual(config: ModelConfig) -> Price | None:
+    """The price of requests that are not in batches."""
     given = config.price
     if given:
         return Price(given.input, given.output, given.cached, given.cache_write)

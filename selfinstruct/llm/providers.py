@@ -34,7 +34,8 @@ from selfinstruct.monitor.collector import set_aside
 from selfinstruct.records import Reply, Request
 
 if TYPE_CHECKING:
-    from selfinstruct.llm.direct.asking import Direct
+    from selfinstruct.llm.direct.asking import Direct, Form
+    from selfinstruct.llm.direct.sending import Answer
 
 LOGGERS = ("LiteLLM", "httpx", "httpcore", "openai", "aiohttp", "asyncio")
 # Otherwise the first request imports these: later requests would wait, and then be sent all at once.
@@ -115,6 +116,41 @@ class LiteLLM:
             refused = sort_failure(error, self._config)
             return [None] * len(requests) if several else [refused]  # which one was refused is unknown
         return replies_of(response, self._config, requests)
+
+    async def written(self, request: Request) -> tuple[Form, bytes]:
+        """A request as it would be sent directly: its form, and its body.
+
+        Raises:
+            ModelError: if it cannot be written.
+        """
+        if self._template:
+            request = self._template.completed(request, self._config.name)
+        reason = self._reason
+        if self._direct:
+            texts = self._prompts([request])
+            try:
+                form = await self._direct.form(texts, again=True)
+                return form, form.template.fill(texts.texts, texts.seed)
+            except NotDirectError as error:
+                reason = str(error)
+            except Exception as error:  # LiteLLM's, such as for a parameter that it does not know
+                refused = sort_failure(error, self._config)
+                reason = refused.error or ""
+        raise ModelError(f"{self._config.name} cannot be asked in batches: {reason}\n  model.batch=false")
+
+    def read(self, form: Form, request: Request, answer: Answer) -> Reply:
+        """The reply in an answer to a written request.
+
+        Raises:
+            TransientError, RefusedError, ModelError: as `complete`.
+        """
+        try:
+            response = form.reader.read(answer)
+        except Exception as error:  # as in `complete`
+            return sort_failure(error, self._config)
+        (reply,) = replies_of(response, self._config, [request])
+        assert reply, "a request alone has a reply"
+        return reply
 
     def space(self, dimensions: int | None) -> Any:
         """See `EmbeddingModel`."""

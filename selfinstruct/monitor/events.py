@@ -19,6 +19,7 @@ A line has `at` (UTC), `event` and the fields of that event:
                  flight is limited), why
     worker      a worker on a Ray cluster begins, dies, or is refused: state, worker (its number), machine,
                 pid, why, requests (those that are sent again)
+    batch       a batch of requests was made, or its state changed: stage, model, id, state, done, total
     checkpoint  everything up to here is safe from a power cut: stage, replies, accepted, cost_usd
 """
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm import MODELS
+from selfinstruct.llm.batch.possible import most_in_batch
 from selfinstruct.llm.direct.possible import LITELLM, way
 from selfinstruct.llm.prices import price_of
 from selfinstruct.plan import cached, seed_lint
@@ -115,7 +116,7 @@ def _asked(stage: Stage) -> list[str]:
         f"{key}={value}" for key, value in sampling.items() if key != "stop" and value is not None
     )
     return [
-        f"  model    {model.name}, {model.mode} mode, {model.concurrency} at once{note}",
+        f"  model    {model.name}, {model.mode} mode, {_at_once(model)}{note}",
         *([f"  then     {', '.join(other.name for other in stage.fallbacks)}"] if stage.fallbacks else []),
         *(f"  {variant:<8} {other.name}, {other.mode} mode" for variant, (other, _) in stage.others.items()),
         *([f"  sent     {way(model)}"] if model.kind == LITELLM else []),
@@ -124,13 +125,20 @@ def _asked(stage: Stage) -> list[str]:
     ]
 
 
+def _at_once(model: ModelConfig) -> str:
+    """How much a model is asked together, in words."""
+    if model.batch:
+        return f"in batches of up to {most_in_batch(model):,} requests, each answered within a day"
+    return f"{model.concurrency} at once"
+
+
 def _terms(model: ModelConfig) -> list[str]:
     """The price of a model, and its limits per minute; empty if it is free and has no limits."""
     lines, price = [], price_of(model)
     if price and (price.input or price.output):
         again = "" if price.cached is None else f" (${price.cached:,.3g} from its cache)"
         words = f"${price.input:,.2f} sent{again}, ${price.output:,.2f} received per million tokens"
-        lines.append(f"  price    {words}")
+        lines.append(f"  price    {words}{', at batch prices' if model.batch else ''}")
     limits = {"requests": model.requests_per_minute, "tokens": model.tokens_per_minute}
     known = [f"{limit:,.15g} {what}" for what, limit in limits.items() if limit is not None]
     return [*lines, f"  limits   {', '.join(known)} per minute"] if known else lines

@@ -21,7 +21,7 @@ from selfinstruct.registry import Registry
 # Keys that an embedding model cannot use: it writes no text, and other models' vectors are not comparable.
 NOT_OF_VECTORS = (
     *("mode", "sampling", "seeded", "prompts_per_request", "fallbacks", "reasoning_effort"),
-    "thinking_tokens",
+    *("thinking_tokens", "batch"),
 )
 # Options of 0.1.0, which were written beside the model's name.
 BEFORE = ("api_base", "api_key_env", "price", "concurrency", "timeout", "retries")

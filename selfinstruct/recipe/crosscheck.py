@@ -6,13 +6,14 @@ every template is filled in with the real seeds or with sample records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from selfinstruct.config import RecipeConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.prompts.rendering import TemplateFault
 from selfinstruct.prompts.templates import Prompt
+from selfinstruct.recipe import size as spending
 from selfinstruct.schema.validation import fields_of, misfits
 from selfinstruct.sources.pool import Seeds
 from selfinstruct.stages import Stage
@@ -39,6 +40,7 @@ def crosscheck(
     for place, stage in enumerate(stages):
         rest = Rest(config, seeds, records.get(stage.of or "", {}), unsure, records)
         faults.extend(fault for fault in stage.kind.faults(stage, rest) if fault not in faults)
+        faults.extend(_apart(config, stage))
         names = stage.kind.names(stage, rest)
         for prompt in stage.prompts:
             _try(stage.name, prompt, names, faults)
@@ -51,6 +53,14 @@ def crosscheck(
                 _fits(config, stage, own, stage.kind.inherited(stage, rest.fields), faults)
         stage.kind.enter(stage, stages[:place], records)
     return records
+
+
+def _apart(config: RecipeConfig, stage: Stage) -> Iterator[Fault]:
+    """The fault of a stage that is to be asked in batches, and whose requests cannot be sent together."""
+    models = [stage.model, *(model for model, _ in stage.others.values())] if stage.prompts else []
+    found = stage.kind.apart(stage) if any(model.batch for model in models) else None
+    if found:
+        yield Fault(f"{spending.place(config, stage.name, 'batch')}.batch", *found)
 
 
 def known_fields(

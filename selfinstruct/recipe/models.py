@@ -11,6 +11,7 @@ from typing import Any
 from selfinstruct.config import ModelConfig, PromptConfig, RecipeConfig, StageConfig
 from selfinstruct.errors import Fault, unknown
 from selfinstruct.llm import MODELS, chat_template
+from selfinstruct.llm.batch.possible import batch_faults
 from selfinstruct.llm.direct.possible import transport_faults
 from selfinstruct.llm.keys import is_set
 from selfinstruct.llm.naming import full_names, misplaced_parameters, name_faults, sampling_faults
@@ -164,6 +165,7 @@ class Models:
         if model.kind == LITELLM:
             found += name_faults(model, where)
             found += transport_faults(model, where)
+        found += batch_faults(model, where)
         found += thinking_faults(model, where)
         if model.kind in SENT_AS_THEY_ARE:
             shared = {} if where == "model" else self.config.model.sampling

@@ -111,13 +111,26 @@ class FromPool(StageKind):
         made |= stage.divided(lines)[0]
         return {"examples": [*tasks, made] if rest.config.mix.generated else tasks, **lines}
 
+    def apart(self, stage: Stage) -> tuple[str, str] | None:
+        """See `StageKind`."""
+        if self.batched:
+            return None
+        where = f"pipeline.{stage.name}"
+        what = f"each request of {stage.name} waits for the reply {self.window} before it"
+        remedy = f"write {where}.batched=true {where}.window=100 (so many in each batch)"
+        return what, f"{remedy}, or {where}.model={{batch: false}}"
+
     def does(self, stage: Stage, target: int) -> str:
         """See `StageKind`."""
         return f"asks for more until {target} are accepted"
 
     def remarks(self, stage: Stage) -> list[str]:
         """See `StageKind`."""
-        return [f"{name:<8} one of {one.told}" for name, one in stage.lines.items()]
+        drawn = [f"{name:<8} one of {one.told}" for name, one in stage.lines.items()]
+        if stage.model.batch and self.batched:
+            many = f"{self.window:,} requests (pipeline.{stage.name}.window)"
+            drawn.append(f"batches  of {many}, each after the one before is answered")
+        return drawn
 
     def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:
         """See `StageKind`."""
@@ -133,7 +146,9 @@ class FromPool(StageKind):
 
     def _sent(self, stage: Stage, needed: float) -> float:
         """Requests sent when so many replies have reached the target; those in flight are paid for, too."""
-        flying = min(self.window, stage.model.concurrency * stage.model.prompts_per_request)
+        model = stage.model
+        flying = self.window if model.batch else model.concurrency * model.prompts_per_request
+        flying = min(self.window, flying)
         whole_groups = ceil(needed / self.window) * self.window
         return min(needed + flying - 1, whole_groups if self.batched else inf)
 

@@ -191,6 +191,12 @@ class Converse(StageKind):
                 what = f"cannot be filled in for its first message: {str(error).partition(': ')[2]}"
                 yield Fault(f"{where}.{prompt.place}", what, "messages is empty then, if first is not set")
 
+    def apart(self, stage: Stage) -> tuple[str, str] | None:
+        """See `StageKind`."""
+        most = 2 * self.turns - self.given
+        what = f"each message of {stage.name} waits for the one before: {most} batches, one after the other"
+        return what, f"write pipeline.{stage.name}.model={{batch: false}}"
+
     # Planning
 
     def does(self, stage: Stage, target: int) -> str:

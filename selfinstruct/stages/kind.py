@@ -210,6 +210,10 @@ class StageKind:
         fields = picked(rest.fields, self.where)
         return {**rest.unsure, **{key: one.value for key, one in fields.items()}}
 
+    def apart(self, stage: Stage) -> tuple[str, str] | None:
+        """Why its requests cannot be sent together in a batch, and the remedy; None if they can."""
+        return None
+
     # Planning
 
     def does(self, stage: Stage, target: int) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import Interrupted, ModelError, UserError
 from selfinstruct.llm.fine_tuning import ENDED, FineTuning, Job, UnknownError
+from selfinstruct.llm.waiting import once, patiently
 from selfinstruct.monitor.outside import stopping
 from selfinstruct.train.hosted_server import hyperparameters_of
 from selfinstruct.train.hosted_state import NEW, OVER, STARTED, STARTING, UPLOADED, UPLOADING, State
-from selfinstruct.train.hosted_waiting import once, patiently
 from selfinstruct.train.kinds import Prepared
 
 FIRST_LOOK, LAST_LOOK = 0.5, 30.0  # seconds between two looks at a job, first and later

@@ -299,6 +299,19 @@ def test_the_plans_that_are_shown(
     assert [line for line in shown if line not in printed.splitlines()] == []
 
 
+def test_the_commands_of_batches(typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ends well, and the lines of the plan are those that are printed."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    text = (DOCS / "batches.md").read_text(encoding="utf-8")
+    first, *others = [
+        typed(*shlex.split(line)[1:]) for line in re.findall(r"^selfinstruct .+", text, re.MULTILINE)
+    ]
+    assert [status for status, *_ in (first, *others)] == [0, 0], (first, others)
+    shown = re.findall(r"^ {6}(?:model|sent|price) +.*$", text, re.MULTILINE)
+    assert len(shown) == 3
+    assert [line for line in shown if line not in first[1].splitlines()] == []
+
+
 # Which seeds, how many, which mix
 
 

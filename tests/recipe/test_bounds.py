@@ -468,6 +468,7 @@ NUMBERS = {
     "model.requests_per_minute": ["1e-300", "nan", "inf"],
     "model.tokens_per_minute": ["1e300"],
     "model.prompts_per_request": [str(10**9)],
+    "model.batch_size": [str(10**9), "0"],
     "model.timeout": ["inf", "nan", "1e300"],
     "model.retries": [str(10**12), "-1"],
     "model.sampling.max_tokens": [str(10**30), "nan", str(10**9)],

@@ -35,7 +35,7 @@ def quick(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_ORGANIZATION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("selfinstruct.train.hosted_steps.FIRST_LOOK", 0.01)
-    monkeypatch.setattr("selfinstruct.train.hosted_waiting.FIRST_WAIT", 0.02)
+    monkeypatch.setattr("selfinstruct.llm.waiting.FIRST_WAIT", 0.02)
 
 
 def tune(project: Path, server: TuningServer, **changes: Any) -> Trained:
@@ -362,7 +362,7 @@ def test_a_server_that_is_gone_is_said_and_the_job_is_kept(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same command follows it later."""
-    monkeypatch.setattr("selfinstruct.train.hosted_waiting.LONGEST_WAIT", 0.02)
+    monkeypatch.setattr("selfinstruct.llm.waiting.LONGEST_WAIT", 0.02)
     faults: dict[tuple[str, str], list[Fault]] = {("GET", "jobs/ID"): [no_money()]}
     with (
         TuningServer(statuses=["running"], faults=faults) as server,

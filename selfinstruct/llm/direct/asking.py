@@ -61,7 +61,7 @@ class Direct:
         """
         if any(not text or text.isspace() for text in texts.texts):
             raise NotDirectError("")  # LiteLLM has rules of its own for these, by provider
-        form = await self._form(texts)
+        form = await self.form(texts)
         answer = await form.sender.send(form.template.fill(texts.texts, texts.seed))
         if heard:
             heard({name.lower(): value for name, value in answer.headers.items()})
@@ -75,12 +75,22 @@ class Direct:
         if self._over is not None:
             await self._over.aclose()
 
-    async def _form(self, texts: Texts) -> Form:
-        """The form of a shape; it is made once, even if the first request with it runs out of time."""
+    async def form(self, texts: Texts, again: bool = False) -> Form:
+        """The form of a shape; it is made once, even if the first request with it runs out of time.
+
+        Args:
+            texts: what is asked.
+            again: whether forms may be forgotten and made again, if there are too many to keep.
+
+        Raises:
+            NotDirectError: if there is none.
+        """
         task = self._forms.get(texts.shape)
         if task is None:
             if len(self._forms) >= MOST_SHAPES:
-                raise NotDirectError("its requests have too many forms")
+                if not again:
+                    raise NotDirectError("its requests have too many forms")
+                self._forms.pop(next(iter(self._forms))).cancel()
             task = self._forms[texts.shape] = asyncio.create_task(self._made(texts))
         found = task.result() if task.done() else await asyncio.shield(task)
         if isinstance(found, str):

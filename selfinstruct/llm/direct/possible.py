@@ -31,6 +31,8 @@ def why_not(config: ModelConfig) -> str | None:
 def way(config: ModelConfig) -> str:
     """How a model is asked, and why, in words for the plan."""
     reason = why_not(config)
+    if config.batch:
+        return "as files of requests, which LiteLLM writes"
     if config.transport == THROUGH_LITELLM:
         return "through LiteLLM, since model.transport says so"
     return f"through LiteLLM, since {reason}" if reason else "directly, as LiteLLM writes the requests"

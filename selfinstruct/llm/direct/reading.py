@@ -58,7 +58,7 @@ class Reader:
         if isinstance(body, dict) and self._chat and _means_an_error(body.get("error")):
             status, body = status_of(body["error"]), cut_error(json.dumps(body).encode(), kind)
         if isinstance(body, bytes):
-            raise self._error(status, answer, body)
+            raise self.error(status, answer, body)
         for choice in body.get("choices") or ():
             if self._chat:
                 _as_in_chat(choice)
@@ -67,17 +67,7 @@ class Reader:
         body[COST] = self._cost(answer, body.get("usage") or {})
         return body
 
-    def _cost(self, answer: Answer, usage: dict[str, Any]) -> float | None:
-        """What the provider says that the request cost."""
-        said = answer.headers.get(SAID_COST)
-        if self._provider == SAYS_COST and usage.get("cost") is not None:
-            said = usage["cost"]
-        try:
-            return None if said is None else float(said)
-        except ValueError:
-            return None
-
-    def _error(self, status: int, answer: Answer, content: bytes) -> Exception:
+    def error(self, status: int, answer: Answer, content: bytes) -> Exception:
         """The error that LiteLLM would raise for an answer."""
         headers = [
             (name.encode("ascii", "replace"), value.encode("ascii", "replace"))
@@ -92,6 +82,16 @@ class Reader:
         if found is not error:
             found.__cause__ = error  # LiteLLM's error may not have the answer
         return found
+
+    def _cost(self, answer: Answer, usage: dict[str, Any]) -> float | None:
+        """What the provider says that the request cost."""
+        said = answer.headers.get(SAID_COST)
+        if self._provider == SAYS_COST and usage.get("cost") is not None:
+            said = usage["cost"]
+        try:
+            return None if said is None else float(said)
+        except ValueError:
+            return None
 
 
 def _as_in_chat(choice: dict[str, Any]) -> None:

@@ -1,0 +1,131 @@
+"""What a provider of batches must offer, and which class has it for a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.batch.stored import Stored
+    from selfinstruct.llm.batch.wire import Wire
+    from selfinstruct.llm.direct.sending import Answer
+
+PAGE = 100  # batches on a page of a provider's list
+EARLIER = 3600.0  # seconds by which a provider's clock may be behind ours
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as the provider has it.
+
+    Attributes:
+        id: its id.
+        state: what the provider calls its state, in words.
+        over: whether nothing changes any more.
+        whole: whether its results are there; a provider may say before that it is over.
+        done: how many of its requests are done.
+        total: how many it has, as the provider counts; 0 if it has not counted yet.
+        expires: when it ends at the latest, in seconds since 1970; None if that is unknown.
+        error: why it was refused as a whole, in the provider's words.
+        places: where its results are.
+    """
+
+    id: str
+    state: str
+    over: bool = False
+    whole: bool = True
+    done: int = 0
+    total: int = 0
+    expires: float | None = None
+    error: str = ""
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """What came for one request of a batch.
+
+    Attributes:
+        id: the id of the request.
+        answer: the answer as it would have come at once; None if the provider did not get to it.
+        why: why there is none, in the provider's words.
+    """
+
+    id: str
+    answer: Answer | None
+    why: str = ""
+
+
+class Service(Protocol):
+    """A provider's batches. Each call raises TransientError if another attempt may succeed, else ModelError.
+
+    Attributes:
+        frame: what is before the lines of a batch's file, between them, and after them.
+    """
+
+    frame: tuple[bytes, bytes, bytes]
+
+    def line(self, id: str, body: bytes) -> bytes:
+        """The line of a request."""
+
+    async def upload(self, sent: Stored, file: BinaryIO) -> str:
+        """Upload the file of a batch; return its id there, or nothing where `create` sends it."""
+
+    async def ready(self, sent: Stored) -> bool:
+        """Whether a batch can be made of the uploaded file."""
+
+    async def create(self, sent: Stored, file: BinaryIO) -> Batch:
+        """Make a batch, which is paid for."""
+
+    async def find(self, sent: Stored) -> Batch | None:
+        """The batch that was being made when the process ended; None if it never came to be."""
+
+    async def look(self, id: str) -> Batch:
+        """A batch as it is now.
+
+        Raises:
+            UnknownError: if the provider does not know it.
+        """
+
+    def results(self, batch: Batch) -> AsyncIterator[Line]:
+        """What came, in any order."""
+
+
+def service_of(provider: str, wire: Wire) -> Service:
+    """The batches of a provider.
+
+    Args:
+        provider: its name in LiteLLM.
+        wire: the way to it.
+    """
+    from selfinstruct.llm.batch.anthropic import Anthropic
+    from selfinstruct.llm.batch.gemini import Gemini
+    from selfinstruct.llm.batch.openai import Azure, OpenAI
+
+    kinds: dict[str, Any] = {"azure": Azure, "anthropic": Anthropic, "gemini": Gemini}
+    found: Service = kinds.get(provider, OpenAI)(wire)
+    return found
+
+
+def whole(file: BinaryIO) -> BinaryIO:
+    """All of a file, to be sent; who sends it may close what this returns."""
+    file.flush()
+    copy = os.fdopen(os.dup(file.fileno()), "rb")
+    copy.seek(0)
+    return copy
+
+
+def seconds_of(moment: Any) -> float | None:
+    """A moment in ISO 8601, in seconds since 1970; None if it is none."""
+    try:
+        return datetime.fromisoformat(str(moment).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+
+
+def words_of(state: str) -> str:
+    """A provider's state as words."""
+    return state.lower().replace("_", " ")
