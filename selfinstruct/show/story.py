@@ -6,8 +6,7 @@ a section in `terminal.py`. All values are those of JSON.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from selfinstruct.errors import UserError
@@ -27,6 +26,7 @@ from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
 from selfinstruct.show.neighbours import KEEPS, neighbours
 from selfinstruct.sources.pool import SEED_STAGE
+from selfinstruct.text.readable import readable
 
 PASSED, NOT_REACHED, NOT_RUN = "passed", "not reached", "not run"
 READ = "read"  # the first step: the reply can be read
@@ -54,6 +54,8 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
         reply: the model's reply with all its choices (text, thought, finish_reason), tokens, cost_usd and
             seconds; None if there is none.
         candidates: all that was read from that reply, with their fates.
+        siblings: the records that other stages have made from the same record, such as the answers that a
+            pair was chosen from; each with `named`, the fields of this record that have its id.
         parents: the records that it was made from, the first one first.
         labels: the labels of it and of its parents, with the replies that gave them.
         children: the records made from it.
@@ -75,7 +77,10 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
     made = run.journal.children(*(one.id for one in line)) if line else []
     labelling = {one.name for one in run.outline.stages if one.labels}
     labels = [_label(run, one) for one in made if one.stage in labelling and one.id != record.id]
+    labels.sort(key=lambda label: [one.name for one in run.outline.stages].index(label["stage"]))
     near = neighbours(run, record, stage)
+    request = _request(run, record, stage)
+    read = run.journal.records(record.stage, request=record.request) if request else ()
     return {
         **brief(run, record),
         "kind": stage.kind,
@@ -87,11 +92,12 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
             {"field": field, "before": before, "after": record.data.get(field)}
             for field, before in record.detail.get(MENDED, {}).items()
         ],
-        "checks": _checks(record, stage, near),
+        "checks": _checks(record, stage, near, request is not None),
         "neighbours": near,
-        "request": _request(run, record, stage),
+        "request": request,
         "reply": _reply(run, record, stage),
-        "candidates": [brief(run, one) for one in run.journal.records(record.stage, request=record.request)],
+        "candidates": [brief(run, one) for one in read],
+        "siblings": list(_siblings(run, record, labelling)),
         "parents": [brief(run, one) for one in parents],
         "labels": labels,
         "children": [
@@ -120,13 +126,19 @@ def texts_of(run: OpenedRun, record: Record) -> list[str]:
     stage = next((one for one in run.outline.stages if one.name == record.stage), run.outline.stages[0])
     found = [(name, record.data[name]) for name in stage.own if name in record.data]
     found = found or list(record.data.items())
-    texts = [f"{name}: {plain(value)}" if stage.labels else plain(value) for name, value in found]
+    found.sort(key=lambda one: not isinstance(one[1], str))  # texts say more than lists of tools
+    texts = [f"{name}: {readable(value)}" if stage.labels else readable(value) for name, value in found]
     return [text for text in texts if text.strip()]
 
 
-def plain(value: Any) -> str:
-    """A value as text; anything but a text is written as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _siblings(run: OpenedRun, record: Record, labelling: set[str]) -> Iterator[dict[str, Any]]:
+    """The records that other stages have made from the same record."""
+    for one in run.journal.children(record.parent) if record.parent else ():
+        if one.stage != record.stage and one.stage not in labelling and record.stage not in labelling:
+            yield {
+                **brief(run, one),
+                "named": [name for name, value in record.data.items() if value == one.id],
+            }
 
 
 def _of_seed(run: OpenedRun, record: Record) -> dict[str, Any]:
@@ -143,9 +155,11 @@ def parents_of(run: OpenedRun, record: Record) -> list[Record]:
     return found
 
 
-def _checks(record: Record, stage: StageOutline, near: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each step between the reply and the fate, in order, with its result."""
-    names = {READ: "", **stage.checks, SCHEMA_CHECK: SCHEMA_CHECK}
+def _checks(
+    record: Record, stage: StageOutline, near: Iterable[Mapping[str, Any]], asked: bool
+) -> list[dict[str, Any]]:
+    """Each step between the reply, if a model was asked, and the fate, in order, with its result."""
+    names = {**({READ: ""} if asked else {}), **stage.checks, SCHEMA_CHECK: SCHEMA_CHECK}
     if record.check and record.check not in names:  # a check of the reply as a whole, or of the stage's kind
         names = {record.check: "", **{name: kind for name, kind in names.items() if name != READ}}
     figures = {one["check"]: one for one in near}
@@ -273,14 +287,31 @@ def _records(run: OpenedRun, labels: Iterable[Mapping[str, Any]]) -> list[Record
     return [one for label in labels if (one := run.journal.record(label["id"]))]
 
 
+def _shares(run: OpenedRun, record: Record) -> Iterator[tuple[Reply, float]]:
+    """The reply that a record was read from, with its share of it.
+
+    A conversation also has the replies of its earlier turns: those with the numbers before, about the same
+    record, that made no record of their own.
+    """
+    number = record.request
+    count = _read_from(run, record.stage, number)
+    while reply := run.journal.reply(record.stage, number):
+        yield reply, 1 / max(1, count)
+        number -= 1
+        request = run.journal.request(record.stage, number)
+        if request is None or request.parent != record.parent or _read_from(run, record.stage, number):
+            break
+
+
+def _read_from(run: OpenedRun, stage: str, number: int) -> int:
+    """How many records were read from a reply."""
+    return sum(1 for _ in run.journal.records(stage, request=number))
+
+
 def _cost(run: OpenedRun, records: Iterable[Record]) -> dict[str, Any]:
-    """The amounts for some records; each has an even share of the reply that it was read from."""
+    """The amounts for some records; each has an even share of the replies that it was read from."""
     tokens, usd, seconds, replies, priced = 0.0, 0.0, 0.0, 0, False
-    for record in records:
-        reply = run.journal.reply(record.stage, record.request)
-        if reply is None:
-            continue
-        share = 1 / max(1, sum(1 for _ in run.journal.records(record.stage, request=record.request)))
+    for reply, share in (one for record in records for one in _shares(run, record)):
         replies += 1
         tokens += share * (reply.prompt_tokens + reply.completion_tokens)
         seconds += share * reply.seconds
