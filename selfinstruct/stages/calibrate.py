@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from selfinstruct.errors import Fault
+from selfinstruct.errors import Fault, unknown
 from selfinstruct.records import Record, Rejection
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, numbers
 from selfinstruct.stages.fields import Sample
@@ -30,6 +30,7 @@ def calibrate(
     people: Annotated[list[str], Field(min_length=1)],
     judge: str = "score",
     of: str | None = None,
+    like: str | None = None,
 ) -> Calibrate:
     """Compares the scores of a judge with those of people; asks no model.
 
@@ -40,8 +41,10 @@ def calibrate(
         people: the fields with the scores of people; their mean counts.
         judge: the field with the judge's score.
         of: the stage with the records; by default the nearest one before it that makes records.
+        like: the stage of the recipe that scores as this judge does, for a recipe to refer to; the part
+            `calibration` takes its prompt, model and schema.
     """
-    return Calibrate(of=of, judge=judge, people=tuple(people))
+    return Calibrate(of=of, judge=judge, people=tuple(people), like=like)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ class Calibrate(StageKind):
 
     judge: str
     people: tuple[str, ...]
+    like: str | None
     labels: ClassVar[bool] = True
 
     def gives(self, stage: Stage | None = None) -> Sample:
@@ -65,6 +69,10 @@ class Calibrate(StageKind):
         where = f"pipeline.{stage.name}.judge"
         scores = numbers.faults(where, self.judge, rest.fields, rest.unsure, rest.config.schemas)
         found = [*super().faults(stage, rest), *scores]
+        if self.like is not None and self.like not in rest.config.pipeline:
+            found.append(
+                Fault(f"pipeline.{stage.name}.like", *unknown("stage", self.like, rest.config.pipeline))
+            )
         for name in self.people:
             if name in rest.fields and written(rest.fields[name].value) is None:
                 what = f"{name!r} of the first record of {stage.of} is not a number"
