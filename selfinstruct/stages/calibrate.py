@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from selfinstruct.errors import Fault, unknown
+from selfinstruct.errors import Fault
 from selfinstruct.records import Record, Rejection
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, numbers
 from selfinstruct.stages.fields import Sample
@@ -69,10 +69,6 @@ class Calibrate(StageKind):
         where = f"pipeline.{stage.name}.judge"
         scores = numbers.faults(where, self.judge, rest.fields, rest.unsure, rest.config.schemas)
         found = [*super().faults(stage, rest), *scores]
-        if self.like is not None and self.like not in rest.config.pipeline:
-            found.append(
-                Fault(f"pipeline.{stage.name}.like", *unknown("stage", self.like, rest.config.pipeline))
-            )
         for name in self.people:
             if name in rest.fields and written(rest.fields[name].value) is None:
                 what = f"{name!r} of the first record of {stage.of} is not a number"

@@ -345,6 +345,10 @@ def test_the_plan_is_near_the_run(typed: Typed, project: Path) -> None:
             "reads content, thought; a turn is read into one field, content",
         ),
         ({"user": {"sampling": {"n": 3}}}, "variants.user.sampling.n: is 3, but a turn is one message"),
+        (
+            {"user": {"model": {"sampling": {"n": 3}}}},
+            "talks.variants.user.model.sampling.n: is 3, but a turn is one message",
+        ),
         ({"options": {"first": "title"}}, "unknown field 'title'"),
         ({"options": {"least": 4}}, "least (4) is more than turns (3): set least lower, or turns higher"),
         (
