@@ -30,7 +30,8 @@ from selfinstruct.run_folder.shape import shapes
 from selfinstruct.stages import Stage, StageRun
 from selfinstruct.stages.tape import ReplayStats
 
-# These keys may differ from the source: no request depends on them.
+# These keys may differ from the source, since no request depends on them. So may those of the stages that
+# choose among records without a model, such as `pair` and `sample`.
 FREE = re.compile(r"(filters|schema)(\.|$)|prompts\.[^.]+(\.variants\.[^.]+)?\.parse(\.|$)")
 COMMIT_EVERY = 200
 
@@ -168,7 +169,8 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
     old, new = shapes(journal, recipe)
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     changed = {key: [old.get(key), new.get(key)] for key in keys}
-    asked = [key for key in keys if not FREE.match(key)]
+    choosing = tuple(f"pipeline.{one.name}." for one in recipe.stages if one.of and not one.prompts)
+    asked = [key for key in keys if not (FREE.match(key) or key.startswith(choosing))]
     if asked:
         lines = [f"  {key}: {_short(changed[key][0])} → {_short(changed[key][1])}" for key in asked[:10]]
         raise RunFolderError(
@@ -177,8 +179,9 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
                     "a replay cannot know a model's replies to other prompts, and these settings "
                     f"differ from those of {path}:",
                     *lines,
-                    "  Parsers, filters, schemas, exports and target may change. To change the rest, start a "
-                    "run; what it asks again comes from the cache.",
+                    "  Parsers, filters, schemas, exports and target may change, and stages that choose "
+                    "among records without a model. To change the rest, start a run; what it asks again "
+                    "comes from the cache.",
                 ]
             )
         )

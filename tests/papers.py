@@ -11,6 +11,12 @@ W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 P = "http://schemas.openxmlformats.org/presentationml/2006/main"
 A = "http://schemas.openxmlformats.org/drawingml/2006/main"
 R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+# The codes 1 to 6 are a ligature and Japanese characters
+NAMED = "\ufb01石けんは網"
+ENCODING = (
+    "<< /Type /Encoding /BaseEncoding /WinAnsiEncoding /Differences "
+    f"[1 {' '.join(f'/uni{ord(one):04X}' for one in NAMED)}] >>"
+)
 RELS = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 
@@ -33,7 +39,7 @@ def pdf_of(pages: Sequence[Sequence[Line]], bookmarks: Mapping[str, int] | None 
     objects = {
         1: f"<< /Type /Catalog /Pages 2 0 R{outlines} >>",
         2: f"<< /Type /Pages /Kids [{kids}] /Count {count} >>",
-        3: "<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding >>",
+        3: f"<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding {ENCODING} >>",
     }
     for place, lines in enumerate(pages):
         drawn = "".join(f"BT /F1 10 Tf 1 0 0 1 {x} {y} Tm ({_escaped(text)}) Tj ET\n" for x, y, text in lines)
@@ -58,6 +64,7 @@ def pdf_of(pages: Sequence[Sequence[Line]], bookmarks: Mapping[str, int] | None 
 
 
 def _escaped(text: str) -> str:
+    text = text.translate({ord(one): code for code, one in enumerate(NAMED, 1)})
     return text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
 
 
@@ -98,7 +105,8 @@ def docx_of(body: str) -> bytes:
             ),
             "word/styles.xml": (
                 f'<w:styles xmlns:w="{W}"><w:style w:type="paragraph" w:styleId="Heading1">'
-                '<w:name w:val="heading 1"/></w:style></w:styles>'
+                '<w:name w:val="heading 1"/></w:style>'
+                '<w:style w:type="paragraph" w:styleId="Titel"><w:name w:val="Title"/></w:style></w:styles>'
             ),
             "word/_rels/document.xml.rels": (
                 f'<Relationships xmlns="{RELS}"><Relationship Id="r1" Type="{R}/styles" Target="styles.xml"/>'

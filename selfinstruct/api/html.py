@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from selfinstruct.text.readable import readable
 
 LONGEST = 600  # characters of a text
 PAGE = """\
@@ -46,5 +47,5 @@ def page(name: str, summary: Mapping[str, Any], samples: Sequence[Mapping[str, A
 
 
 def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = readable(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

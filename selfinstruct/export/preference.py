@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from selfinstruct.export import EXPORTS, LLAMA_FACTORY, Export, messages
 from selfinstruct.export.alpaca import SYSTEM
-from selfinstruct.export.messages import FILLED, MESSAGES, USER
+from selfinstruct.export.messages import USER
+from selfinstruct.export.turns import FILLED, MESSAGES
 
 Data = dict[str, Any]
 Convert = Callable[[Data, random.Random], Data]

@@ -21,6 +21,15 @@ from selfinstruct.records import Reply, Request
 
 LISTED = "supports_assistant_prefill"  # the key in LiteLLM's list of models
 CLAUDE = "claude"
+CHATS = (
+    "openai",
+    "anthropic",
+    "gemini",
+    "groq",
+    "xai",
+    "mistral",
+    "cohere",
+)  # with a price list of chat models
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,12 @@ def turn_faults(prompts: Iterable[Prompt], config: ModelConfig, where: str) -> I
             mode = "in chat mode" if config.mode == "chat" else "without a chat template"
             remedy = f"ask it in completion mode: model.mode=completion, and {template}"
             yield Fault(f"{key}.opens", f"{config.name} is asked {mode}", remedy)
+        elif prompt.opens and _only_chats(config):
+            what = f"{config.name} takes whole messages, not the opening of one"
+            remedy = (
+                "ask a model that continues any text (local, vllm, gguf), or another server: model.api_base"
+            )
+            yield Fault(f"{key}.opens", what, remedy)
         elif prompt.before and texts:
             what = f"has several turns, and {config.name} completes a text, without a chat template"
             yield Fault(f"{key}.messages", what, f"{template}, or ask it in chat mode")
@@ -83,6 +98,12 @@ def turn_faults(prompts: Iterable[Prompt], config: ModelConfig, where: str) -> I
             what = f"{config.name} is not known to continue the start of an answer"
             remedy = "leave this message out, or ask another model (mistral, deepseek, vllm, local)"
             yield Fault(f"{key}.{prompt.start_place}", what, remedy)
+
+
+def _only_chats(config: ModelConfig) -> bool:
+    """Whether a hosted model is known to answer messages only; an own server may have the same name."""
+    provider = config.name.partition("/")[0]
+    return not config.api_base and provider in CHATS and entry_of(config.name).get("mode") == "chat"
 
 
 def continued(request: Request, reply: Reply) -> Reply:

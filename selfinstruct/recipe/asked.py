@@ -45,6 +45,9 @@ def with_models(
         given = bound.pop(option, default)
         if given is Parameter.empty:  # `build` reports it
             continue
+        if given is default is None:  # a part that asks a model only if the recipe names one
+            bound[option] = None
+            continue
         left = _of_before(bound, registry.options(kind).model_fields)
         if isinstance(given, str) and ("/" in given or (left and given == default)):
             model = _as_before(models, asks, given, left, (*path, option))

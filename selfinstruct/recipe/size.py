@@ -26,6 +26,7 @@ from selfinstruct.stages.kind import Trial
 SAMPLES = 20
 # The share of max_tokens that a reply is assumed to use: at least, usually, at most.
 REPLY = (0.1, 1 / 3, 1.0)
+OPENING = 4  # tokens with which a chat template opens a user's message
 UNBOUNDED = 1024  # for a request without max_tokens
 
 
@@ -57,7 +58,10 @@ def size(config: RecipeConfig, stages: Sequence[Stage], stage: Stage, seeds: See
     """
     requests = list(samples(config, stages, stage, seeds))
     texts = ["".join(one.text for one in request.messages) + request.tools for request in requests]
-    prompts = [tokens.count(text) for text in texts]
+    prompts = [
+        tokens.count(text) + OPENING * bool(request.opens)
+        for text, request in zip(texts, requests, strict=True)
+    ]
     limits = [_limit(request.sampling) for request in requests]
     beginnings = [text[: request.fixed] for text, request in zip(texts, requests, strict=True)]
     counts = {text: tokens.count(text) for text in set(beginnings)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.records import stream
 from selfinstruct.report.limits import limit_sentences
+from selfinstruct.text.readable import readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,8 +50,7 @@ def show(summary: dict[str, Any], samples: list[dict[str, Any]], console: Consol
     for place, sample in enumerate(samples, 1):
         console.print(f"\nsample {place}", style="bold", highlight=False)
         for key, value in sample.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            console.print(f"  {key}: {_fold(text)}", markup=False, highlight=False)
+            console.print(f"  {key}: {_fold(readable(value))}", markup=False, highlight=False)
 
 
 def _figures(stats: dict[str, Any], paid: bool) -> list[str]:

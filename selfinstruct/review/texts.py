@@ -6,7 +6,6 @@ them, are shown by their code.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -15,6 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from selfinstruct.monitor.terminal import ACTING
+from selfinstruct.text.readable import readable
 
 LONGEST = 4_000  # characters of a text that are shown at first
 MOST_WORDS = 4_000  # of two texts that are compared word by word
@@ -32,9 +32,8 @@ def marked(text: str) -> Markup:
 
 
 def shown(value: Any) -> str:
-    """A value as text: a text itself, with plain line breaks; other values as JSON."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-    return text.replace("\r\n", "\n")
+    """A value as people read it, with plain line breaks."""
+    return readable(value, indent=2).replace("\r\n", "\n")
 
 
 def figure(value: Any) -> str:

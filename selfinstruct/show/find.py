@@ -17,8 +17,9 @@ from typing import Any
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.run_folder.opened import OpenedRun
-from selfinstruct.show.story import plain, texts_of
+from selfinstruct.show.story import texts_of
 from selfinstruct.sources.pool import SEED_STAGE
+from selfinstruct.text.readable import readable
 from selfinstruct.where import Where, shown
 
 MOST = 20  # records that are shown unless another number is given
@@ -198,7 +199,7 @@ def _rows(run: OpenedRun, query: Query, stages: Sequence[str], words: Sequence[s
 def _texts(run: OpenedRun, record: Record) -> list[str]:
     """The texts of a record to find words in: what its stage gave it, or all of a seed task."""
     if record.stage == SEED_STAGE:
-        return [plain(value) for value in record.data.values()]
+        return [readable(value) for value in record.data.values()]
     return texts_of(run, record)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.monitor.terminal import safe
-from selfinstruct.show.story import plain
+from selfinstruct.text.readable import readable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +42,7 @@ def fields(data: Mapping[str, Any], most: int | None = None) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in data.items():
-        text = plain(value)
+        text = readable(value)
         table.add_row(piece(name, "dim"), piece(short(text, most) if most else clipped(text)))
     return table
 
@@ -73,7 +73,7 @@ def clipped(text: str) -> str:
 
 def figure(value: Any) -> str:
     """A value among others on a line."""
-    return f"{value:.3f}" if isinstance(value, float) else short(plain(value))
+    return f"{value:.3f}" if isinstance(value, float) else short(readable(value))
 
 
 def _beside(text: str, spans: Iterable[Sequence[int]]) -> list[tuple[int, int]]:

@@ -6,8 +6,7 @@ a section in `terminal.py`. All values are those of JSON.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from selfinstruct.errors import UserError
@@ -25,8 +24,10 @@ from selfinstruct.records import (
 )
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
+from selfinstruct.show.cost import cost_of
 from selfinstruct.show.neighbours import KEEPS, neighbours
 from selfinstruct.sources.pool import SEED_STAGE
+from selfinstruct.text.readable import readable
 
 PASSED, NOT_REACHED, NOT_RUN = "passed", "not reached", "not run"
 READ = "read"  # the first step: the reply can be read
@@ -54,6 +55,8 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
         reply: the model's reply with all its choices (text, thought, finish_reason), tokens, cost_usd and
             seconds; None if there is none.
         candidates: all that was read from that reply, with their fates.
+        siblings: the records that other stages have made from the same record, such as the answers that a
+            pair was chosen from; each with `named`, the fields of this record that have its id.
         parents: the records that it was made from, the first one first.
         labels: the labels of it and of its parents, with the replies that gave them.
         children: the records made from it.
@@ -75,7 +78,10 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
     made = run.journal.children(*(one.id for one in line)) if line else []
     labelling = {one.name for one in run.outline.stages if one.labels}
     labels = [_label(run, one) for one in made if one.stage in labelling and one.id != record.id]
+    labels.sort(key=lambda label: [one.name for one in run.outline.stages].index(label["stage"]))
     near = neighbours(run, record, stage)
+    request = _request(run, record, stage)
+    read = run.journal.records(record.stage, request=record.request) if request else ()
     return {
         **brief(run, record),
         "kind": stage.kind,
@@ -87,18 +93,19 @@ def story(run: OpenedRun, id: str) -> dict[str, Any]:
             {"field": field, "before": before, "after": record.data.get(field)}
             for field, before in record.detail.get(MENDED, {}).items()
         ],
-        "checks": _checks(record, stage, near),
+        "checks": _checks(record, stage, near, request is not None),
         "neighbours": near,
-        "request": _request(run, record, stage),
+        "request": request,
         "reply": _reply(run, record, stage),
-        "candidates": [brief(run, one) for one in run.journal.records(record.stage, request=record.request)],
+        "candidates": [brief(run, one) for one in read],
+        "siblings": list(_siblings(run, record, labelling)),
         "parents": [brief(run, one) for one in parents],
         "labels": labels,
         "children": [
             brief(run, one) for one in made if one.parent == record.id and one.stage not in labelling
         ],
         "reviews": _reviews(run, record.id),
-        "cost": _cost(run, [*parents, record, *_records(run, labels)]),
+        "cost": cost_of(run, [*parents, record, *_records(run, labels)]),
     }
 
 
@@ -120,13 +127,19 @@ def texts_of(run: OpenedRun, record: Record) -> list[str]:
     stage = next((one for one in run.outline.stages if one.name == record.stage), run.outline.stages[0])
     found = [(name, record.data[name]) for name in stage.own if name in record.data]
     found = found or list(record.data.items())
-    texts = [f"{name}: {plain(value)}" if stage.labels else plain(value) for name, value in found]
+    found.sort(key=lambda one: not isinstance(one[1], str))  # texts say more than lists of tools
+    texts = [f"{name}: {readable(value)}" if stage.labels else readable(value) for name, value in found]
     return [text for text in texts if text.strip()]
 
 
-def plain(value: Any) -> str:
-    """A value as text; anything but a text is written as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _siblings(run: OpenedRun, record: Record, labelling: set[str]) -> Iterator[dict[str, Any]]:
+    """The records that other stages have made from the same record."""
+    for one in run.journal.children(record.parent) if record.parent else ():
+        if one.stage != record.stage and one.stage not in labelling and record.stage not in labelling:
+            yield {
+                **brief(run, one),
+                "named": [name for name, value in record.data.items() if value == one.id],
+            }
 
 
 def _of_seed(run: OpenedRun, record: Record) -> dict[str, Any]:
@@ -143,9 +156,11 @@ def parents_of(run: OpenedRun, record: Record) -> list[Record]:
     return found
 
 
-def _checks(record: Record, stage: StageOutline, near: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each step between the reply and the fate, in order, with its result."""
-    names = {READ: "", **stage.checks, SCHEMA_CHECK: SCHEMA_CHECK}
+def _checks(
+    record: Record, stage: StageOutline, near: Iterable[Mapping[str, Any]], asked: bool
+) -> list[dict[str, Any]]:
+    """Each step between the reply, if a model was asked, and the fate, in order, with its result."""
+    names = {**({READ: ""} if asked else {}), **stage.checks, SCHEMA_CHECK: SCHEMA_CHECK}
     if record.check and record.check not in names:  # a check of the reply as a whole, or of the stage's kind
         names = {record.check: "", **{name: kind for name, kind in names.items() if name != READ}}
     figures = {one["check"]: one for one in near}
@@ -271,20 +286,3 @@ def _reviews(run: OpenedRun, id: str) -> dict[str, Any]:
 
 def _records(run: OpenedRun, labels: Iterable[Mapping[str, Any]]) -> list[Record]:
     return [one for label in labels if (one := run.journal.record(label["id"]))]
-
-
-def _cost(run: OpenedRun, records: Iterable[Record]) -> dict[str, Any]:
-    """The amounts for some records; each has an even share of the reply that it was read from."""
-    tokens, usd, seconds, replies, priced = 0.0, 0.0, 0.0, 0, False
-    for record in records:
-        reply = run.journal.reply(record.stage, record.request)
-        if reply is None:
-            continue
-        share = 1 / max(1, sum(1 for _ in run.journal.records(record.stage, request=record.request)))
-        replies += 1
-        tokens += share * (reply.prompt_tokens + reply.completion_tokens)
-        seconds += share * reply.seconds
-        usd += share * (reply.cost_usd or 0.0)
-        priced = priced or reply.cost_usd is not None
-    amounts = {"replies": replies, "tokens": round(tokens, 1), "seconds": round(seconds, 3)}
-    return {**amounts, "usd": round(usd, 8) if priced else None}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.show.neighbours import KEEPS
 from selfinstruct.show.pieces import COLOURS, clipped, fields, figure, marked, name_of, piece, short
-from selfinstruct.show.story import NOT_REACHED, plain
+from selfinstruct.show.story import NOT_REACHED
+from selfinstruct.text.readable import readable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,9 +39,10 @@ def _head(story: Told) -> Text:
     if "kind" not in story:
         return head
     where = f"stage {story['stage']} ({story['kind']})"
-    position = [one["id"] for one in story["candidates"]].index(story["id"]) + 1
-    of = f", candidate {position} of {len(story['candidates'])}"
-    place = f", request {story['request']['number']}{of}" if story["request"] else ""
+    place = ""
+    if story["request"]:
+        position = [one["id"] for one in story["candidates"]].index(story["id"]) + 1
+        place = f", request {story['request']['number']}, candidate {position} of {len(story['candidates'])}"
     head += piece(f"\n{where}{place}", "dim")
     if story["left_out"]:
         head += piece(f"\nnot in the dataset, since the label {story['left_out']} was rejected", "red")
@@ -54,7 +56,7 @@ def _record(story: Told, console: Console) -> Iterator[RenderableType]:
 def _mended(story: Told, console: Console) -> Iterator[RenderableType]:
     for one in story.get("mended", ()):
         for when in ("before", "after"):
-            yield piece(f"{one['field']} {when:<6}  ", "dim") + piece(clipped(plain(one[when])))
+            yield piece(f"{one['field']} {when:<6}  ", "dim") + piece(clipped(readable(one[when])))
 
 
 def _checks(story: Told, console: Console) -> Iterator[RenderableType]:
@@ -117,7 +119,7 @@ def _neighbours(story: Told, console: Console) -> Iterator[RenderableType]:
 
 def _labels(story: Told, console: Console) -> Iterator[RenderableType]:
     for one in story.get("labels", ()):
-        values = ", ".join(f"{name}: {plain(value)}" for name, value in one["values"].items())
+        values = ", ".join(f"{name}: {readable(value)}" for name, value in one["values"].items())
         whose = "" if one["parent"] == story["id"] else f", of {one['parent']}"
         yield name_of(one) + piece(f"  {values}") + piece(whose, "dim")
         if one["reason"]:
@@ -135,9 +137,15 @@ def _family(key: str) -> Callable[[Told, Console], Iterator[RenderableType]]:
     return those
 
 
+def _siblings(story: Told, console: Console) -> Iterator[RenderableType]:
+    for one in story.get("siblings", ()):
+        named = f"  {', '.join(one['named'])}" if one["named"] else ""
+        yield name_of(one) + piece(named, "bold") + piece(f"  {short(one['text'])}")
+
+
 def _reviews(story: Told, console: Console) -> Iterator[RenderableType]:
     for reviewer, said in story.get("reviews", {}).items():
-        yield piece(f"{reviewer}: {plain(said)}")
+        yield piece(f"{reviewer}: {readable(said)}")
 
 
 def _prompt(story: Told, console: Console) -> Iterator[RenderableType]:
@@ -146,7 +154,7 @@ def _prompt(story: Told, console: Console) -> Iterator[RenderableType]:
         return
     variant = {"variant": request["variant"]} if request["variant"] else {}
     facts = {**variant, **request["lines"], **request["sampling"]}
-    yield piece(", ".join(f"{name}: {short(plain(value), 60)}" for name, value in facts.items()), "dim")
+    yield piece(", ".join(f"{name}: {short(readable(value), 60)}" for name, value in facts.items()), "dim")
     if request["system"]:
         yield piece("system message", "dim")
         yield piece(clipped(request["system"]))
@@ -225,6 +233,7 @@ SECTIONS: dict[str, Callable[[Told, Console], Iterable[RenderableType]]] = {
     "labels": _labels,
     "made from": _family("parents"),
     "made from it": _family("children"),
+    "made from the same record": _siblings,
     "reviews": _reviews,
     "prompt": _prompt,
     "examples in the prompt": _examples,

@@ -17,6 +17,7 @@ from zipfile import BadZipFile, ZipFile
 from selfinstruct.project.filetypes import type_of
 from selfinstruct.sources.passages import Leaf, Passage, Reading, cut, markdown_of, table_of
 
+_STYLES = "p[style-name='Title'] => h1:fresh"  # beside those that mammoth knows
 SLIDES, CHAPTERS = ("slide", "slides"), ("chapter", "chapters")
 _AGAIN = "open it in its program and save it again, or take it out"
 _TEXT = re.compile(r"\.(xml|rels|x?html?|opf)$", re.IGNORECASE)
@@ -34,7 +35,7 @@ def docx(data: bytes, reading: Reading) -> Iterator[Passage]:
     import mammoth
 
     try:
-        page = mammoth.convert_to_html(io.BytesIO(data), convert_image=_no_image).value
+        page = mammoth.convert_to_html(io.BytesIO(data), convert_image=_no_image, style_map=_STYLES).value
     except Exception as error:  # mammoth raises errors of many types for a broken file
         _broken(reading, "a Word document", error)
         return

@@ -154,14 +154,21 @@ def table_of(rows: Sequence[Sequence[str]]) -> str:
 def markdown_of(page: str, reading: Reading) -> str | None:
     """A page of HTML as Markdown; None after adding a fault."""
     from bs4 import BeautifulSoup
+    from bs4.element import PreformattedString
     from markdownify import MarkdownConverter
 
     try:
         tree = BeautifulSoup(page, "html.parser")
         for unread in tree.find_all(_UNREAD):
             unread.decompose()
+        for said in tree.find_all(string=lambda text: isinstance(text, PreformattedString)):
+            said.extract()  # a comment or a declaration, such as <?xml …?>
         converter = MarkdownConverter(
-            heading_style="ATX", strip=["a", "img"], escape_asterisks=False, escape_underscores=False
+            heading_style="ATX",
+            strip=["a", "img"],
+            escape_asterisks=False,
+            escape_underscores=False,
+            table_infer_header=True,
         )
         return str(converter.convert_soup(tree))
     except RecursionError:

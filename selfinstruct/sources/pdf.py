@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.sources.passages import PAGES, Leaf, Passage, Reading, cut, table_of
@@ -19,20 +20,42 @@ if TYPE_CHECKING:
     from pypdf import PageObject, PdfReader
 
 _SAVE = "open it in a viewer and save it again, or take it out"
+_AES = "if it opens without a password: pip install cryptography; or else save it without one, or take it out"
 _GAP = re.compile(r"\s{3,}")  # between two columns
 CELL = 25  # the most characters that a cell of a table has on average; columns of prose have more
+FULL = 0.8  # a line of this share of the longest one is full
+EDGE = 2  # the most lines at an edge that are not part of the text
 SAME = 3  # from this many pages on, the same line at their edge is not part of the text
 _NUMBER = re.compile(r"\W{0,3}\d{1,4}\W{0,3}")
 _BULLET = re.compile(r"[•‣◦▪●○·*–-]|\(?\w{1,3}[.)]")
+_LONE = re.compile(r"(?m)^[ ]*([•‣◦▪●○])[ ]*\n")  # a bullet on a line of its own
 _NUMBERED = re.compile(r"(?i)^(?:chapter |section )?[\dA-Z](?:\.?\d+)*[.:]?\s+")
-_HYPHEN = re.compile(r"(?<=[^\W\d_])-\n(?=[a-zß-öø-ÿ])")
+_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u2010]\n(?=[a-zß-öø-ÿ])(?!(?:und|oder|bis|bzw|and|or|to)\b)")
+_CJK = re.compile(r"[\u3001\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uff0c]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|\u00ad\n?")
+_LIGATURES = {
+    0xFB00: "ff",
+    0xFB01: "fi",
+    0xFB02: "fl",
+    0xFB03: "ffi",
+    0xFB04: "ffl",
+    0xFB05: "st",
+    0xFB06: "st",
+}
+# Bullets of the fonts Symbol and Wingdings, in the private use area, and WinAnsi's
+_READABLE = {**_LIGATURES, 0x7F: "•", **dict.fromkeys((0xF0A7, 0xF0B7, 0xF0D8, 0xF0FC), "•")}
 
 
 def pdf(data: bytes, reading: Reading) -> Iterator[Passage]:
     """The passages of a PDF file; a file that is encrypted or broken is one fault."""
+    from pypdf.errors import DependencyError
+
     try:
         with _quiet():
             leaves = _leaves(data, reading)
+    except DependencyError:
+        reading.fault("is encrypted with AES", _AES)
+        return
     except Exception as error:  # pypdf raises errors of many types for a broken file
         reading.fault(f"is not a PDF file that can be read: {_said(error)}", _SAVE)
         return
@@ -61,7 +84,7 @@ def _leaves(data: bytes, reading: Reading) -> list[Leaf]:
     from pypdf import PdfReader
 
     reader = PdfReader(io.BytesIO(data))
-    if reader.is_encrypted and not _decrypted(reader):
+    if reader.is_encrypted and not reader.decrypt(""):  # many files only forbid printing
         reading.fault("is encrypted", "save it without its password, or take it out")
         return []
     marks = _bookmarks(reader)
@@ -78,77 +101,106 @@ def _leaves(data: bytes, reading: Reading) -> list[Leaf]:
     ]
 
 
-def _decrypted(reader: PdfReader) -> bool:
-    """Whether it can be read without a password; many files only forbid printing."""
-    from pypdf.errors import DependencyError
-
-    try:
-        return bool(reader.decrypt(""))
-    except DependencyError:  # its cipher needs another package
-        return False
-
-
 def _text(page: PageObject) -> str:
-    """The text of a page; if it has a table, with its rows as in Markdown."""
+    """The text of a page in reading order, with its tables as in Markdown."""
     plain = page.extract_text()
     if not plain.strip():
         return ""
-    laid_out = page.extract_text(extraction_mode="layout")
-    text = _tabulated(laid_out) or plain
+    tables = _tables(page.extract_text(extraction_mode="layout"))
+    text = _LONE.sub(r"\1 ", _joined(_HYPHEN.sub("", _cleaned(_with_tables(plain, tables)))))
     lines = (line.strip() for line in text.split("\n"))
     kept = "\n".join(f" {line}" if line.startswith("#") else line for line in lines)
-    return re.sub(r"\n{3,}", "\n\n", _HYPHEN.sub("", kept)).strip("\n")
+    return re.sub(r"\n{3,}", "\n\n", kept).strip("\n")
 
 
-def _tabulated(text: str) -> str:
-    """A page with lines in a row that have the same number of short cells; empty if there are none."""
-    found, rows, made = False, list[list[str]](), list[str]()
+def _cleaned(text: str) -> str:
+    """The text without ligatures, soft hyphens and control characters, and with bullets that can be read."""
+    return _CONTROL.sub("", text.translate(_READABLE))
+
+
+def _joined(text: str) -> str:
+    """Chinese and Japanese lines that go on in the next line, which has no space between, as one line."""
+    lines = text.split("\n")
+    full = FULL * max(map(len, lines))
+    made = lines[:1]
+    for before, line in pairwise(lines):
+        goes_on = len(before) >= full and _CJK.match(before[-1:]) and _CJK.match(line)
+        if goes_on:
+            made[-1] += line
+        else:
+            made.append(line)
+    return "\n".join(made)
+
+
+def _tables(text: str) -> list[list[list[str]]]:
+    """The tables of a page: lines in a row that have the same number of short cells."""
+    found, rows = list[list[list[str]]](), list[list[str]]()
     for line in [*text.split("\n"), ""]:
         cells = [cell for cell in _GAP.split(line.strip()) if cell]
         if len(cells) > 1 and _BULLET.fullmatch(cells[0]):  # an item of a list
             cells = [f"{cells[0]} {cells[1]}", *cells[2:]]
-        if len(cells) > 1 and (not rows or len(cells) == len(rows[0])):
-            rows.append(cells)
-            continue
-        block, is_table = _block(rows)
-        found, rows = found or is_table, []
-        made += block
+        if rows and len(cells) != len(rows[0]):
+            found += [rows] if _is_table(rows) else []
+            rows = []
         if len(cells) > 1:
             rows.append(cells)
-        else:
-            made.append(" ".join(line.split()))
-    return "\n".join(made) if found else ""
+    return found
 
 
-def _block(rows: Sequence[Sequence[str]]) -> tuple[list[str], bool]:
-    """Rows of cells as lines, and whether they are a table."""
+def _is_table(rows: Sequence[Sequence[str]]) -> bool:
     cells = [cell for row in rows for cell in row]
-    if len(rows) > 1 and sum(map(len, cells)) <= CELL * len(cells):
-        return ["", *table_of(rows).split("\n"), ""], True
-    return [" ".join(row) for row in rows], False
+    return len(rows) > 1 and sum(map(len, cells)) <= CELL * len(cells)
+
+
+def _with_tables(plain: str, tables: Sequence[Sequence[Sequence[str]]]) -> str:
+    """The text of a page in which each table replaces the lines that have the same words.
+
+    The layout only says where the cells are: it mixes the lines of columns of prose that are side by side,
+    and runs the words of close columns together. So a table whose words are not in the text is not used.
+    """
+    lines = plain.split("\n")
+    for rows in tables:
+        words = " ".join(cell for row in rows for cell in row).split()
+        for start, line in enumerate(lines):
+            if line.split()[:1] == words[:1] and (end := _end(lines, start, words)):
+                lines[start:end] = ["", *table_of(rows).split("\n"), ""]
+                break
+    return "\n".join(lines)
+
+
+def _end(lines: Sequence[str], start: int, words: Sequence[str]) -> int | None:
+    """The end of the lines that have exactly these words."""
+    read = list[str]()
+    for place in range(start, len(lines)):
+        read += lines[place].split()
+        if read == words:
+            return place + 1
+        if len(read) >= len(words):
+            return None
+    return None
 
 
 def _without_running(texts: Sequence[str]) -> list[str]:
     """The pages without page numbers, and without the titles that run along their edges."""
-    running = [_running(texts, place) for place in (0, -1)]
-    made = []
-    for number, text in enumerate(texts, 1):
-        lines = text.split("\n")
-        if len(lines) > 1 and _is_running(lines[0], number, running[0]):
-            lines = lines[1:]
-        if len(lines) > 1 and _is_running(lines[-1], number, running[1]):
-            lines = lines[:-1]
-        made.append("\n".join(lines).strip("\n"))
-    return made
+    pages = [text.split("\n") for text in texts]
+    for place in (0, -1):
+        for _ in range(EDGE):
+            running = _running(pages, place)
+            for number, lines in enumerate(pages, 1):
+                if len(lines) > 1 and _is_running(lines[place], number, running):
+                    lines.pop(place)
+                while len(lines) > 1 and not lines[place].strip():
+                    lines.pop(place)
+    return ["\n".join(lines).strip("\n") for lines in pages]
 
 
-def _running(texts: Sequence[str], place: int) -> set[tuple[str, int | None]]:
+def _running(pages: Sequence[Sequence[str]], place: int) -> set[tuple[str, int | None]]:
     """The first lines of pages, or the last ones, that many pages share, but for the page's number."""
-    lines = [_edge(text.split("\n")[place], number) for number, text in enumerate(texts, 1)]
+    lines = [_edge(lines[place], number) for number, lines in enumerate(pages, 1)]
     numbered = Counter(line for line in lines if line[1] is not None)
     same = Counter(words for words, _ in lines if words)
     found: set[tuple[str, int | None]] = {line for line, count in numbered.items() if count >= SAME}
-    return found | {(w, None) for w, count in same.items() if count >= SAME and 2 * count > len(texts)}
+    return found | {(w, None) for w, count in same.items() if count >= SAME and 2 * count > len(pages)}
 
 
 def _is_running(line: str, number: int, running: set[tuple[str, int | None]]) -> bool:
@@ -195,4 +247,4 @@ def _with_headings(text: str, marks: Sequence[tuple[int, str]]) -> str:
             above += [heading, ""]
         else:
             lines[found] = f"\n{heading}\n"
-    return "\n".join([*above, *lines]).strip("\n")
+    return re.sub(r"\n{3,}", "\n\n", "\n".join([*above, *lines])).strip("\n")

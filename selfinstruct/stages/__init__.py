@@ -303,12 +303,19 @@ class Stage:
             record.detail[OTHERWISE] = {key: data[key] for key in self.own if key in data}
 
     def keys(self, prompt: Prompt) -> Keys:
-        """The config keys that decide where a reply ends; the model's own sampling overrides the prompt's."""
-        sampling = self.model_of(prompt).sampling
-        own = {key: f"model.sampling.{key}" for key in sampling}
-        longest, stop = (own.get(key, prompt.key(key)) for key in ("max_tokens", "stop"))
-        stops = {**prompt.sampling, **sampling}.get("stop")
+        """The config keys that decide where a reply ends."""
+        longest, stop = (self.sampling_key(prompt, key) for key in ("max_tokens", "stop"))
+        stops = {**prompt.sampling, **self.model_of(prompt).sampling}.get("stop")
         return Keys(longest, stop if stops else None, "model.thinking_tokens")
+
+    def sampling_key(self, prompt: Prompt, key: str) -> str:
+        """The config key that sets a parameter; the model's own sampling overrides the prompt's."""
+        sampling = self.model_of(prompt).sampling
+        if key not in sampling:
+            return prompt.key(key)
+        if prompt.name in self.others and sampling[key] != self.model.sampling.get(key):
+            return f"prompts.{self.name}.variants.{prompt.name}.model.sampling.{key}"
+        return f"model.sampling.{key}"
 
     def kept(self, number: int, position: int, parent: Record) -> Record:
         """A copy of a record that goes on unchanged because none of its children was accepted."""

@@ -30,6 +30,7 @@ def calibrate(
     people: Annotated[list[str], Field(min_length=1)],
     judge: str = "score",
     of: str | None = None,
+    like: str | None = None,
 ) -> Calibrate:
     """Compares the scores of a judge with those of people; asks no model.
 
@@ -40,8 +41,10 @@ def calibrate(
         people: the fields with the scores of people; their mean counts.
         judge: the field with the judge's score.
         of: the stage with the records; by default the nearest one before it that makes records.
+        like: the stage of the recipe that scores as this judge does, for a recipe to refer to; the part
+            `calibration` takes its prompt, model and schema.
     """
-    return Calibrate(of=of, judge=judge, people=tuple(people))
+    return Calibrate(of=of, judge=judge, people=tuple(people), like=like)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ class Calibrate(StageKind):
 
     judge: str
     people: tuple[str, ...]
+    like: str | None
     labels: ClassVar[bool] = True
 
     def gives(self, stage: Stage | None = None) -> Sample:

@@ -169,8 +169,7 @@ class Converse(StageKind):
                 what = (
                     f"is {several}, but a turn is one message: the other {several - 1} would be paid and lost"
                 )
-                key = "model.sampling.n" if "n" in own else prompt.key("n")
-                found.append(Fault(key, what, "leave it out"))
+                found.append(Fault(stage.sampling_key(prompt, "n"), what, "leave it out"))
             if name in ROLES:
                 found += self._at_its_beginning(stage, prompt, self.names(stage, rest), f"{where}.{name}")
         return found

@@ -4,7 +4,8 @@
 ('1000', '1000', 'yes')
 
 Labels, numbers and short answers are compared by their key: without case, punctuation and articles, with one
-form for each number, and only the final answer if the text names one. Longer answers are compared by ROUGE-L.
+form for each number, and only the final answer if the text names one. How longer answers are compared is up
+to the caller: `in_words` compares them by ROUGE-L.
 """
 
 from __future__ import annotations
@@ -72,28 +73,40 @@ def final(text: str) -> str:
     return found[-1]["rest"] if found else text.strip()
 
 
-def agreeing(answers: Sequence[str], threshold: float, language: str = "en") -> list[list[bool]]:
+Alike = Callable[[str, str], bool]
+
+
+def agreeing(answers: Sequence[str], alike: Alike, language: str = "en") -> list[list[bool]]:
     """For each two of some answers, whether they say the same.
 
     Args:
         answers: the answers.
-        threshold: two long answers say the same at this ROUGE-L F-measure or above.
+        alike: whether two long answers say the same.
         language: their language, as a BCP 47 tag.
     """
     keys = [key(answer, language) for answer in answers]
-    tokens = [_tokens()(answer) for answer in answers]
     short = [_is_short(one) for one in keys]
 
     def same(one: int, two: int) -> bool:
         if keys[one] == keys[two]:
             return True
-        return not (short[one] or short[two]) and _f_measure(tokens[one], tokens[two]) >= threshold
+        return not (short[one] or short[two]) and alike(answers[one], answers[two])
 
     found = [[True] * len(answers) for _ in answers]
     for one in range(len(answers)):
         for two in range(one):
             found[one][two] = found[two][one] = same(one, two)
     return found
+
+
+def in_words(threshold: float) -> Alike:
+    """Whether two long answers say the same in nearly the same words: by this ROUGE-L F-measure or above."""
+    return lambda one, two: _f_measure(_tokens()(one), _tokens()(two)) >= threshold
+
+
+def is_long(answer: str, language: str = "en") -> bool:
+    """Whether an answer is too long to be compared by its key alone."""
+    return not _is_short(key(answer, language))
 
 
 def _is_short(words: str) -> bool:

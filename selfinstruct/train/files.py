@@ -14,7 +14,7 @@ from pathlib import Path
 from selfinstruct.dataset.trainers import DATASET_INFO, of_llama_factory, plain_name
 from selfinstruct.errors import UserError
 from selfinstruct.export import LLAMA_FACTORY
-from selfinstruct.export.messages import MESSAGES, trainers
+from selfinstruct.export.turns import MESSAGES, trainers
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.report.writing import short
 from selfinstruct.run_folder.folder import write_whole

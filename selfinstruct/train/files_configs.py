@@ -14,7 +14,7 @@ from typing import Any
 from selfinstruct.config import TrainConfig
 from selfinstruct.dataset.trainers import of_axolotl, plain_name, yaml_text
 from selfinstruct.export import AXOLOTL
-from selfinstruct.export.messages import MESSAGES, trainers
+from selfinstruct.export.turns import MESSAGES, trainers
 from selfinstruct.train.examples import TRAIN
 
 PAIRS = "train_prompt_completion.jsonl"

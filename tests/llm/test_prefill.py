@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Typed, lines
+from results import row
 from server import Asked, ModelServer, text
 from tiny_recipe import at, write_tiny
 
@@ -132,3 +133,18 @@ def test_a_model_that_takes_none_is_a_fault(written: Path, typed: Typed) -> None
     status, _, err = typed("check", "recipe=tiny", "model.name=openai/gpt-4o-mini")
     assert status == 1
     assert "prompts.ideas.messages.3.content: openai/gpt-4o-mini is not known to continue" in err
+
+
+def test_a_model_that_takes_only_whole_messages(typed: Typed, project: Path) -> None:
+    """It cannot be given the opening of one; a server of one's own may have its name."""
+    keys = ("check", "recipe=magpie", "model=openai", "model.mode=completion")
+    status, out, err = typed(*keys)
+    assert status == 1, out
+    assert (
+        "prompts.instructions.opens: openai/gpt-4o-mini takes whole messages, not the opening of one" in err
+    )
+    status, out, err = typed(
+        *keys, "model.api_base=http://127.0.0.1:9/v1", "model.price={input: 1, output: 1}"
+    )
+    assert status == 0, err
+    assert row(out, "instructions")[1] != "0"

@@ -212,6 +212,20 @@ def test_a_judge_and_people(typed: Typed, project: Path) -> None:
         assert "720 cm" not in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("parts", "like", "score"), [("rubric", "rubric", "score"), ("panel", "judge_b", "score_b")]
+)
+def test_any_judge_can_be_calibrated(project: Path, parts: str, like: str, score: str) -> None:
+    """The part takes the prompt and the fields of the stage that it names."""
+    keys = ("recipe=chat", f"+parts=[{parts},calibration]", "model=scripted", "model.mode=chat")
+    more = (f"pipeline.calibrated.like={like}", f"pipeline.calibrated.judge={score}")
+    recipe = compose([*keys, *more], project).recipe()
+    judge, same = recipe.stage(like), recipe.stage("calibration_judge")
+    assert [one.sampling for one in same.prompts] == [one.sampling for one in judge.prompts]
+    assert same.own == judge.own
+    assert score in same.own
+
+
 def test_the_example_of_scored_records(project: Path) -> None:
     """It has both sides of the scale, and every record has what the part reads."""
     rows = lines(packaged() / "seeds/evaluation/example_scores.jsonl")

@@ -47,6 +47,20 @@ def test_a_pair_of_the_recipe(typed: Typed, project: Path) -> None:
     assert figures["chosen_longer_share"] <= 0.6
 
 
+def test_the_story_of_a_pair_has_all_answers(typed: Typed, project: Path) -> None:
+    """With marks on the two that it has; no model was asked, so nothing is read from a reply."""
+    assert typed("recipe=preferences", *SCRIPTED, "run_dir=run")[0] == 0
+    one = lines(project / "run/pairs.jsonl")[0]
+    status, out, _ = typed("show", "run", one["id"])
+    assert status == 0
+    listed = out.partition("made from the same record")[2]
+    assert f"{one['chosen_id']}  accepted  chosen_id" in listed
+    assert f"{one['rejected_id']}  accepted  rejected_id" in listed
+    assert listed.count("answers-0000") == 4
+    assert "read from the reply" not in out
+    assert "✓  read" not in out
+
+
 def test_the_report_has_the_lengths_of_both(typed: Typed, project: Path) -> None:
     """Beside those of the tasks and the answers."""
     assert typed("recipe=preferences", *SCRIPTED, "run_dir=run")[0] == 0

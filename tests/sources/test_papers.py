@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +104,73 @@ def test_a_table_of_a_pdf(typed: Typed, project: Path) -> None:
         for n in range(3)
         for x, word in ((40, "The left"), (330, "The other"))
     ]
+    firsts = ["Prices.", "A comparison.", "Remarks.", "An outlook."]
     pages = [
-        [*page(f"Price list, page {n}", f"Text {n}."), *(table if n == 1 else prose)] for n in range(1, 5)
+        [*page(f"Price list, page {n}", first), *(table if n == 1 else prose)]
+        for n, first in enumerate(firsts, 1)
     ]
     write(project / "mine", prices_pdf=pdf_of(pages))
     (first,) = passages(typed, SIZE.format(5000))
     assert "| Model | Price |\n| --- | --- |\n| P20 | 149 |\n| P30 | 199 |" in first["passage"]
     assert first["passage"].count("| --- |") == 1
     assert "Price list" not in first["passage"]
-    assert "Text 4." in first["passage"]
+    assert "An outlook." in first["passage"]
+
+
+def test_a_table_above_columns_of_prose(typed: Typed, project: Path) -> None:
+    """Only the table becomes cells; each column of prose is read to its end."""
+    table = [
+        (x, y, word)
+        for y, row in ((720, "Model Price"), (706, "P20 149"))
+        for x, word in zip((72, 250), row.split(), strict=True)
+    ]
+    left = [(40, 600 - 14 * n, f"Left line {n} of the text in this column.") for n in range(3)]
+    right = [(330, 600 - 14 * n, f"Right line {n} of the text in that column.") for n in range(3)]
+    write(project / "mine", pump_pdf=pdf_of([[*table, *left, *right]]))
+    (one,) = passages(typed)
+    words = ["| P20 | 149 |", *(text for _, _, text in [*left, *right])]
+    assert [line for line in one["passage"].split("\n") if line in words] == words
+
+
+def test_close_columns_of_a_table_stay_apart(typed: Typed, project: Path) -> None:
+    """Where the layout runs the words of two cells together, they stay as they are in the text."""
+    rows = [(72, 720, "Part"), (190, 720, "Number"), (72, 706, "Seal"), (190, 706, "P20-1")]
+    close = [(230, 720, "Price"), (220, 706, "350 yen")]
+    write(project / "mine", pump_pdf=pdf_of([[*rows, *close]]))
+    (one,) = passages(typed)
+    assert "P20-1350" not in one["passage"]
+
+
+def test_characters_that_only_a_page_has(typed: Typed, project: Path) -> None:
+    """Ligatures, soft hyphens and bullets become what one would type; lines without spaces are joined."""
+    text = [
+        "Rinse the \ufb01lter with cold wa\xad",
+        "ter, inputs and out-",
+        "or side doors.",
+        "\x7f",
+        "Never use soap.",
+    ]
+    japanese = ["石けんは網", "石けんは網", "石け"]
+    write(project / "mine", a_pdf=pdf_of([page(*text)]), b_pdf=pdf_of([page(*japanese)]))
+    first, second = passages(typed)
+    assert first["passage"].split("\n") == [
+        "Rinse the filter with cold water, inputs and out-",
+        "or side doors.",
+        "• Never use soap.",
+    ]
+    assert second["passage"] == "".join(japanese)
+
+
+def test_two_running_lines(typed: Typed, project: Path) -> None:
+    """A title and a page number below it are both left out, and so are two lines at the foot."""
+    said = ["Rinse the filter.", "Never use soap.", "Empty it before winter."]
+    pages = [
+        page("Pump P20", f"Page {n}", text, "All rights reserved", f"- {n} -")
+        for n, text in enumerate(said, 1)
+    ]
+    write(project / "mine", a_pdf=pdf_of(pages))
+    (one,) = passages(typed)
+    assert one["passage"].split("\n\n") == said
 
 
 def test_scanned_pages_are_counted(typed: Typed, project: Path) -> None:
@@ -148,6 +207,23 @@ def test_a_password(typed: Typed, project: Path) -> None:
     assert "closed.pdf is encrypted; it is passed over" in out
 
 
+KEYS = {"O": 48, "U": 48, "OE": 32, "UE": 32, "Perms": 16}  # of an encrypted file, and their bytes
+
+
+def test_a_cipher_that_needs_a_package(typed: Typed, project: Path) -> None:
+    """The fault says which, since most files with such a cipher open without a password."""
+    if find_spec("cryptography"):
+        pytest.skip("the package is there")
+    keys = " ".join(f"/{name} <{'00' * size}>" for name, size in KEYS.items())
+    cipher = (
+        f"/Encrypt << /Filter /Standard /V 5 /R 6 /Length 256 /P -4 {keys} /StmF /StdCF /StrF /StdCF "
+        "/CF << /StdCF << /CFM /AESV3 /Length 32 >> >> >> /ID [<00> <00>]"
+    )
+    data = pdf_of([page(FROST)]).replace(b"/Root 1 0 R", f"/Root 1 0 R {cipher}".encode())
+    write(project / "mine", a_pdf=data)
+    refused(typed("check", *MINE), "a.pdf: is encrypted with AES", "pip install cryptography")
+
+
 # DOCX, PPTX, EPUB, CSV
 
 
@@ -158,7 +234,14 @@ def test_headings_and_tables_of_a_word_document(typed: Typed, project: Path) -> 
     (one,) = passages(typed)
     assert (one["section"], one["place"]) == ("Frost", f"characters 1-{len(one['passage'])} of its text")
     assert one["passage"].startswith(f"# Frost\n\n{FROST}")
-    assert "| P20 | 149 |" in one["passage"]
+    assert "| Model | Price |\n| --- | --- |\n| P20 | 149 |" in one["passage"]
+
+
+def test_the_title_of_a_word_document(typed: Typed, project: Path) -> None:
+    """It is a heading, whatever the language of the program that wrote it."""
+    write(project / "mine", pump_docx=docx_of(paragraph("Pump P20", "Titel") + paragraph(FROST)))
+    (one,) = passages(typed)
+    assert (one["section"], one["passage"]) == ("Pump P20", f"# Pump P20\n\n{FROST}")
 
 
 def test_slides(typed: Typed, project: Path) -> None:
@@ -182,13 +265,17 @@ def test_chapters(typed: Typed, project: Path) -> None:
     """In reading order, whatever their files are called."""
     book = epub_of(
         {
-            "z.xhtml": f"<html><head><title>x</title></head><body><h1>Frost</h1><p>{FROST}</p></body></html>",
+            "z.xhtml": (
+                "<?xml version='1.0'?><!-- no text --><html><head><title>x</title></head>"
+                f"<body><h1>Frost</h1><p>{FROST}</p></body></html>"
+            ),
             "a%20b.xhtml": "<html><body><h1>Soap</h1><p>Never use soap.</p></body></html>",
         }
     )
     write(project / "mine", book_epub=book)
     rows = passages(typed, SIZE.format(110))
     assert places(rows) == [("book.epub", "Frost", "chapter 1"), ("book.epub", "Soap", "chapter 2")]
+    assert rows[0]["passage"] == f"# Frost\n\n{FROST}"
 
 
 def test_long_cells_of_a_table(typed: Typed, project: Path) -> None:

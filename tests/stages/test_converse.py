@@ -109,6 +109,19 @@ def test_the_turns_alternate_and_the_user_may_end_it(typed: Typed, project: Path
     assert "message of the" in out
 
 
+def test_the_story_of_a_conversation(typed: Typed, project: Path) -> None:
+    """Its messages are readable, and its cost has all its turns."""
+    write(project)
+    ran(typed, "run_dir=run")
+    one = max(talks(project), key=lambda talk: len(talk["messages"]))
+    out = typed("show", "run", one["id"])[1]
+    for message in one["messages"][:2]:
+        assert f"{message['role']}: {message['content'][:20]}" in out
+    told = json.loads(typed("show", "run", one["id"], "--json")[1])
+    ended = len(one["messages"]) < 6  # by a reply of the user's that is no message
+    assert told["cost"]["replies"] == len(one["messages"]) + ended
+
+
 def test_neither_speed_nor_breaks_nor_growth_change_a_byte(typed: Typed, project: Path) -> None:
     """One at a time, many at once, cut off by a budget again and again, and with more rows later."""
     write(project, filters={"new": {"kind": "exact_duplicate", "field": "messages"}})
@@ -332,6 +345,10 @@ def test_the_plan_is_near_the_run(typed: Typed, project: Path) -> None:
             "reads content, thought; a turn is read into one field, content",
         ),
         ({"user": {"sampling": {"n": 3}}}, "variants.user.sampling.n: is 3, but a turn is one message"),
+        (
+            {"user": {"model": {"sampling": {"n": 3}}}},
+            "talks.variants.user.model.sampling.n: is 3, but a turn is one message",
+        ),
         ({"options": {"first": "title"}}, "unknown field 'title'"),
         ({"options": {"least": 4}}, "least (4) is more than turns (3): set least lower, or turns higher"),
         (

@@ -245,6 +245,19 @@ def test_the_same_bytes_however_it_was_run(typed: Typed, mine: Path) -> None:
     assert pairs("again") == pairs()
 
 
+def test_a_replay_with_another_margin(typed: Typed, mine: Path) -> None:
+    """It pairs the same answers again; the answers themselves stay as they were."""
+    script(mine, [BETTER, CLOSE, BETTER, BETTER])
+    run(typed)
+    run(typed, "pipeline.pairs.margin=1", run_dir="other")
+    assert typed("recipe=mine", "replay=run", "run_dir=again", "pipeline.pairs.margin=1")[0] == 0
+    assert pairs("again") == pairs("other")
+    assert len(pairs("again")) == 1 + len(pairs("run"))
+    status, _, err = typed("recipe=mine", "replay=run", "run_dir=more", "pipeline.answers.times=4")
+    assert status == 1
+    assert "pipeline.answers.times: 3 → 4" in err
+
+
 def test_equal_requests_have_replies_of_their_own(
     typed: Typed, mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

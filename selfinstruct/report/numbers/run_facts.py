@@ -78,7 +78,7 @@ def _kind_words(kind: str) -> str:
 
 def summary(factory: Any) -> str:
     """The first paragraph of what an entry of a registry says about itself."""
-    return " ".join((factory.__doc__ or "").split("\n\n")[0].split())
+    return " ".join((factory.__doc__ or "").split("\n\n")[0].replace("`", "").split())
 
 
 def _notes(run: OpenedRun) -> list[str]:

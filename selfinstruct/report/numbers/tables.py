@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 from selfinstruct.records import REJECTED, Record
 from selfinstruct.run_folder.opened import OpenedRun
 from selfinstruct.run_folder.outline import StageOutline
+from selfinstruct.text.readable import readable
 
 LONGEST = 20_000  # characters of a text; `show` has the whole of a longer one
 REJECTED_COLUMNS = ("id", "stage", "check", "reason", "text", "nearest", "nearest_text", "score")
@@ -104,7 +104,7 @@ def _joined(parts: Iterable[Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return readable(value)
 
 
 def _cell(value: Any) -> Any:

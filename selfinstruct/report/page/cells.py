@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from selfinstruct.text.readable import readable
+
 MOST_BYTES = 6_000_000  # of all tables
 CUTS = (20_000, 4_000, 1_500, 600, 250, 100)  # characters; the first at which the tables fit
 _HIDDEN = re.compile(
@@ -55,7 +57,7 @@ def _cell(value: Any, most: int) -> Any:
         return value
     if isinstance(value, Mapping) and set(value) == {"text", "of"}:  # cut before
         return {"text": visible(value["text"][:most]), "of": value["of"]}
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = readable(value)
     if len(text) <= most:
         return visible(text)
     return {"text": visible(text[:most]), "of": len(text)}
