@@ -141,7 +141,8 @@ class Endpoint:
             if self._model is None:
                 kind = MODELS.build(self.config.kind, self.config.options, "model.options", [])
                 assert kind, "the recipe was checked"
-                self._model = await self._context.opener(kind, self.config, self._context.project)
+                opener = here if self.config.batch else self._context.opener  # a batch is sent by one process
+                self._model = await opener(kind, self.config, self._context.project)
                 if hasattr(self._model, "noted"):
                     self._model.noted = self._noted
                 if isinstance(self._model, Hears):
