@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 SEED_STAGE = "seeds"
 LONGEST = 200  # characters of a schema's message, which may quote a whole text
-_written = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":")
-).encode  # `dumps` would make one each time
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes one each time
 
 
 @dataclass

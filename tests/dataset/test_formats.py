@@ -299,23 +299,23 @@ class TestCsv:
     )
     def test_no_text_is_a_formula(self, first: str) -> None:
         """It has an apostrophe before it, and can still be read."""
-        (names, row) = rows_of(table.file([{"output": first}]))
+        (names, row) = rows_of(b"".join(table.pieces([{"output": first}])))
         assert (names, row) == (["output"], [f"'{first}"])
 
     def test_other_values(self) -> None:
         """Numbers stay numbers, nested values are JSON, and control characters are seen, not followed."""
         row = {"a": -1.5, "b": None, "c": ["ü", {"d": 1}], "e": "x\x1b[31m\x00", "f": "one\ntwo", "g": True}
-        names, values = rows_of(table.file([row]))
+        names, values = rows_of(b"".join(table.pieces([row])))
         assert names == list(row)
         assert values == ["-1.5", "", '["ü", {"d": 1}]', "x␛[31m␀", "one\ntwo", "true"]
 
     def test_a_line_is_split_at_commas_only(self) -> None:
         """Where a spreadsheet also splits at semicolons, quotes keep what follows one in its text."""
-        assert b'"one;=1+1"' in table.file([{"a": "one;=1+1"}])
+        assert b'"one;=1+1"' in b"".join(table.pieces([{"a": "one;=1+1"}]))
 
     def test_a_spreadsheet_reads_it_as_utf_8(self) -> None:
         """A spreadsheet reads it as utf 8."""
-        assert table.file([{"a": "ü"}]).startswith(b"\xef\xbb\xbf")
+        assert b"".join(table.pieces([{"a": "ü"}])).startswith(b"\xef\xbb\xbf")
 
 
 def rows_of(data: bytes) -> Iterator[list[str]]:
@@ -386,7 +386,7 @@ class TestParquet:
         import pyarrow.parquet
 
         rows = [{"x": value} for value in values]
-        data = parquet.file(rows, common(rows))
+        data = b"".join(parquet.pieces(rows, common(rows)))
         assert pyarrow.parquet.read_table(io.BytesIO(data)).column("x").to_pylist() == read
 
 

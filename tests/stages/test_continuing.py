@@ -12,12 +12,11 @@ from selfinstruct.recipe.compose import compose
 from selfinstruct.records import ACCEPTED, Record, Reply, Request
 from selfinstruct.stages import StageContext
 
-REPLIES, EACH = 300, 4
-TEXT = "x" * 2_000
+REPLIES, EACH = 300, 8
 
 
 def test_earlier_records_are_read_reply_by_reply(tmp_path: Path) -> None:
-    """The most memory on the way is little more than what the pool keeps, not all records beside it."""
+    """The most memory on the way is about what is kept: all records as objects take several times as much."""
     write_tiny(tmp_path)
     recipe = compose(["recipe=tiny", "model=scripted", "target=10_000"], tmp_path).recipe()
     stage = recipe.stages[0]
@@ -37,6 +36,7 @@ def test_earlier_records_are_read_reply_by_reply(tmp_path: Path) -> None:
         rows_of=lambda name: {},
         asked_about=list,
     )
+    stage.kind.open(stage, context)  # whatever is imported and compiled now is not counted
     tracemalloc.start()
     try:
         work = stage.kind.open(stage, context)
@@ -45,11 +45,11 @@ def test_earlier_records_are_read_reply_by_reply(tmp_path: Path) -> None:
         tracemalloc.stop()
         journal.close()
     assert work.turn() == REPLIES + 1
-    assert kept > REPLIES * EACH * len(TEXT), "all of them are in the pool"
-    assert most < 1.3 * kept
+    assert kept > REPLIES * EACH * 50, "all of them are in the pool"
+    assert most < 1.5 * kept
 
 
 def made(stage: str, number: int, place: int) -> Record:
     """An accepted record."""
-    data = {"instruction": f"{number} {place} {TEXT}"}
+    data = {"instruction": f"Task {number} {place}"}
     return Record(f"{stage}-{number:06}-{place}", stage, number, place, data, fate=ACCEPTED)
