@@ -309,6 +309,8 @@ def test_a_recipe_may_go_on_with_a_merge(typed: Typed, two: Path) -> None:
     done(typed, *keys)
     assert texts(two / "runs/more") == [*A, VIOLINS]
     assert len(lines(two / "runs/more/answers.jsonl")) == 8
+    done(typed, "replay", "runs/more", "run_dir=runs/again")
+    assert data(two / "runs/again") == data(two / "runs/more")
 
 
 # Interruptions
