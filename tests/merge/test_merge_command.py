@@ -338,6 +338,7 @@ def stored_records(run: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_a_killed_merge_goes_on(typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in the middle, it goes on with the same command, to the same bytes."""
     monkeypatch.syspath_prepend(str(ROOT / "tests/bench"))
