@@ -150,10 +150,10 @@ async def _run_stage(
             context.events.tell("stage", stage=stage.name, state="begins")
             try:
                 async with _checkpoints(stage.name, context, stop):
-                    if source:
-                        await replay(stage, work, source, context, stop)
-                    elif stage.kind.steps:
+                    if stage.kind.steps:
                         await step(stage.name, work, context, stop)
+                    elif source:
+                        await replay(stage, work, source, context, stop)
                     else:
                         async with _client(recipe, stage, context) as client:
                             await drive(stage.name, work, client, context, stop)

@@ -309,6 +309,8 @@ def test_a_recipe_may_go_on_with_a_merge(typed: Typed, two: Path) -> None:
     done(typed, *keys)
     assert texts(two / "runs/more") == [*A, VIOLINS]
     assert len(lines(two / "runs/more/answers.jsonl")) == 8
+    done(typed, "replay", "runs/more", "run_dir=runs/again")
+    assert data(two / "runs/again") == data(two / "runs/more")
 
 
 # Interruptions
@@ -336,6 +338,7 @@ def stored_records(run: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_a_killed_merge_goes_on(typed: Typed, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in the middle, it goes on with the same command, to the same bytes."""
     monkeypatch.syspath_prepend(str(ROOT / "tests/bench"))
@@ -347,9 +350,9 @@ def test_a_killed_merge_goes_on(typed: Typed, project: Path, monkeypatch: pytest
     done(typed, *keys, "--to", "runs/calm")
     run = project / "runs/merged"
     process = children.start(project, *keys, fresh=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while not stored_records(run) and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.002)
+        time.sleep(0.01)
     process.kill()
     process.wait()
     whole = len(lines(run.with_name("calm") / "instances.jsonl"))
