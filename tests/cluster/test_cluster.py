@@ -32,6 +32,7 @@ from server import Answer, Asked, ModelServer, by_prompt
 from selfinstruct.cluster import room
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.timeout(900)
 LONGEST = 200.0  # a machine with much else to do takes minutes to start Ray
 
 
@@ -252,8 +253,8 @@ def gone(pids: set[int]) -> bool:
 def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, begun: list[Any]) -> None:
     """Ctrl-C reaches the whole group of processes; the requests in flight are still answered."""
     words = [sys.executable, "-m", "selfinstruct", *SCRIPTED, "target=400", "executor=ray"]
-    mine, other = (
-        subprocess.Popen(
+    for name, end in (("stopped", signal.SIGINT), ("killed", signal.SIGKILL)):
+        process = subprocess.Popen(
             [*words, f"run_dir={name}"],
             cwd=project,
             env={**os.environ, **PATIENT},
@@ -262,22 +263,17 @@ def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, 
             text=True,
             start_new_session=True,
         )
-        for name in ("mine", "other")
-    )
-    begun.extend((mine, other))
-    for name in ("mine", "other"):
+        begun.append(process)
         until(partial(stored, project / name))
-    theirs = {one: children_of(one.pid) for one in (mine, other)}
-    assert all(len(found) > 3 for found in theirs.values())
-    other.kill()
-    os.killpg(mine.pid, signal.SIGINT)
-    _, err = mine.communicate(timeout=LONGEST)
-    other.communicate()
-    assert mine.returncode == 130, err
-    assert "stopping after the requests in flight" in err
-    assert not workers(project / "mine", "dies")
-    for one in (mine, other):
-        until(partial(gone, theirs[one]))
+        theirs = children_of(process.pid)
+        assert len(theirs) > 3
+        (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
+        out, err = process.communicate(timeout=LONGEST)
+        assert process.returncode == (130 if end == signal.SIGINT else -end), err
+        assert "ray.io" not in out + err, "Ray says nothing of its own"
+        assert ("stopping after the requests in flight" in err) == (end == signal.SIGINT)
+        assert not workers(project / name, "dies")
+        until(partial(gone, theirs))
 
 
 @shell
