@@ -99,6 +99,7 @@ def until(what: Callable[[], Any]) -> Any:
     raise AssertionError("it did not happen in time")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_machines_that_leave_and_join_change_no_byte(
     project: Path, cluster: Any, begun: list[Any]
 ) -> None:
@@ -205,6 +206,7 @@ def test_without_ray_the_extra_is_named(typed: Typed, monkeypatch: pytest.Monkey
     assert "pip install 'selfinstruct[ray]'" in err
 
 
+@pytest.mark.slow
 def test_workers_that_die_again_and_again_end_the_run(project: Path, cluster: Any, begun: list[Any]) -> None:
     """With the reason and what to do; what was received is kept, and the same command goes on."""
     run, calm = project / "run", ["model.options.delay=0", "executor=local"]
@@ -250,6 +252,7 @@ def gone(pids: set[int]) -> bool:
     return all(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in left)
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, begun: list[Any]) -> None:
     """Ctrl-C reaches the whole group of processes; the requests in flight are still answered."""
     words = [sys.executable, "-m", "selfinstruct", *SCRIPTED, "target=400", "executor=ray"]
@@ -276,6 +279,7 @@ def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, 
         until(partial(gone, theirs))
 
 
+@pytest.mark.slow
 @shell
 def test_the_commands_of_the_page(project: Path, cluster: Any) -> None:
     """As they are in docs/larger-than-one-machine.md, with the address of this cluster."""
