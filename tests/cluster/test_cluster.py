@@ -32,6 +32,7 @@ from server import Answer, Asked, ModelServer, by_prompt
 from selfinstruct.cluster import room
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.timeout(900)
 LONGEST = 200.0  # a machine with much else to do takes minutes to start Ray
 
 
@@ -72,6 +73,9 @@ def paper(server: ModelServer, *keys: str) -> list[str]:
     return ["recipe=paper", "cache=off", *asked, *keys]
 
 
+SCRIPTED = ["recipe=paper", "cache=off", "model=scripted", "model.concurrency=4", "model.options.delay=2"]
+
+
 def on(cluster: Any, *keys: str) -> list[str]:
     """The arguments of a run on a cluster."""
     return ["executor=ray", f"executor.address={cluster.address}", *keys]
@@ -95,6 +99,7 @@ def until(what: Callable[[], Any]) -> Any:
     raise AssertionError("it did not happen in time")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_machines_that_leave_and_join_change_no_byte(
     project: Path, cluster: Any, begun: list[Any]
 ) -> None:
@@ -201,34 +206,35 @@ def test_without_ray_the_extra_is_named(typed: Typed, monkeypatch: pytest.Monkey
     assert "pip install 'selfinstruct[ray]'" in err
 
 
+@pytest.mark.slow
 def test_workers_that_die_again_and_again_end_the_run(project: Path, cluster: Any, begun: list[Any]) -> None:
-    """With the reason and what to do; what was received is kept, and the run goes on without them."""
-    run = project / "run"
-    with ModelServer(Slowly(until=6)) as server:
-        keys = [*paper(server, "target=10", "run_dir=run"), *on(cluster, "executor.workers=1")]
-        process = start(project, *keys)
-        begun.append(process)
-        killed: set[int] = set()
-        until(lambda: len(server.asked) > 6)
-        while process.poll() is None:
-            for one in workers(run, "begins"):
-                if one["pid"] not in killed:
-                    os.kill(one["pid"], signal.SIGKILL)
-                    killed.add(one["pid"])
-            time.sleep(0.1)
-        _, err = process.communicate()
-        assert process.wait() == 1
-        assert 3 <= len(killed) <= 5
-        assert "died: its process ended by a crash, or was killed" in err
-        assert "What was received is kept" in err
-        assert "Traceback" not in err
-        assert stored(run)
-        received = len(stored(run))
-    with ModelServer(by_prompt) as server:
-        process = start(project, *paper(server, "target=10", "run_dir=run"))
+    """With the reason and what to do; what was received is kept, and the same command goes on."""
+    run, calm = project / "run", ["model.options.delay=0", "executor=local"]
+    keys = [*SCRIPTED, "target=20", "run_dir=run", *on(cluster, "executor.workers=1")]
+    process = start(project, *keys)
+    begun.append(process)
+    killed: set[int] = set()
+    until(partial(stored, run))
+    while process.poll() is None:
+        for one in workers(run, "begins"):
+            if one["pid"] not in killed:
+                os.kill(one["pid"], signal.SIGKILL)
+                killed.add(one["pid"])
+        time.sleep(0.1)
+    _, err = process.communicate()
+    assert process.wait() == 1, err
+    assert 3 <= len(killed) <= 5
+    assert "died: its process ended by a crash, or was killed" in err
+    assert "What was received is kept" in err
+    assert "Traceback" not in err
+    kept = stored(run)
+    assert kept
+    for folder in ("run", "calm"):
+        process = start(project, *SCRIPTED, "target=20", f"run_dir={folder}", *calm)
         _, err = process.communicate()
         assert process.wait() == 0, err
-        assert len(server.asked) == len(stored(run)) - received
+    assert kept.items() <= stored(run).items()
+    assert data(run) == data(project / "calm")
 
 
 def children_of(pid: int) -> set[int]:
@@ -246,41 +252,34 @@ def gone(pids: set[int]) -> bool:
     return all(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in left)
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, begun: list[Any]) -> None:
     """Ctrl-C reaches the whole group of processes; the requests in flight are still answered."""
-    answer = Slowly(until=12)
-    with ModelServer(answer) as server:
-        mine, other = (
-            subprocess.Popen(
-                [sys.executable, "-m", "selfinstruct", *paper(server, f"run_dir={name}"), "executor=ray"],
-                cwd=project,
-                env={**os.environ, **PATIENT},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-            for name in ("mine", "other")
+    words = [sys.executable, "-m", "selfinstruct", *SCRIPTED, "target=400", "executor=ray"]
+    for name, end in (("stopped", signal.SIGINT), ("killed", signal.SIGKILL)):
+        process = subprocess.Popen(
+            [*words, f"run_dir={name}"],
+            cwd=project,
+            env={**os.environ, **PATIENT},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
-        begun.extend((mine, other))
-        for name in ("mine", "other"):
-            until(partial(stored, project / name))
-        theirs = {one: children_of(one.pid) for one in (mine, other)}
-        assert all(len(found) > 3 for found in theirs.values())
-        other.kill()
-        until(lambda: gone(theirs[other]))
-        os.killpg(mine.pid, signal.SIGINT)
-        time.sleep(1)
-        answer.gate.set()
-        _, err = mine.communicate(timeout=LONGEST)
-        assert mine.returncode == 130, err
-        assert "stopping after the requests in flight" in err
-        until(lambda: gone(theirs[mine]))
-        assert len(stored(project / "mine")) >= 8
-        assert not workers(project / "mine", "dies")
-        other.communicate()
+        begun.append(process)
+        until(partial(stored, project / name))
+        theirs = children_of(process.pid)
+        assert len(theirs) > 3
+        (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
+        out, err = process.communicate(timeout=LONGEST)
+        assert process.returncode == (130 if end == signal.SIGINT else -end), err
+        assert "ray.io" not in out + err, "Ray says nothing of its own"
+        assert ("stopping after the requests in flight" in err) == (end == signal.SIGINT)
+        assert not workers(project / name, "dies")
+        until(partial(gone, theirs))
 
 
+@pytest.mark.slow
 @shell
 def test_the_commands_of_the_page(project: Path, cluster: Any) -> None:
     """As they are in docs/larger-than-one-machine.md, with the address of this cluster."""
