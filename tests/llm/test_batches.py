@@ -426,7 +426,7 @@ def aged(many: Path) -> None:
 
 def test_a_generation_of_a_bootstrap_stage_is_a_batch(tiny: None, many: Path, typed: Typed) -> None:
     """With the same data as without, also if a batch is picked up."""
-    keys = ("pipeline.ideas.batched=true", "pipeline.ideas.window=8", "target=20")
+    keys = ("+pipeline.ideas.batched=true", "pipeline.ideas.window=8", "target=20")
     with BatchServer("openai", states=("in_progress",) * 3 + ("completed",)) as server:
         process = child(many, *at(server, *keys, recipe="tiny"))
         until(lambda: server.made and server.made[0].looks, process)
