@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pypdf import PageObject, PdfReader
 
 _SAVE = "open it in a viewer and save it again, or take it out"
-_AES = "if it opens without a password: pip install cryptography; or else save it without one, or take it out"
+_AES = "if it opens without a password, pip install cryptography; or else save it without one, or take it out"
 _GAP = re.compile(r"\s{3,}")  # between two columns
 CELL = 25  # the most characters that a cell of a table has on average; columns of prose have more
 FULL = 0.8  # a line of this share of the longest one is full
@@ -54,7 +54,7 @@ def pdf(data: bytes, reading: Reading) -> Iterator[Passage]:
         with _quiet():
             leaves = _leaves(data, reading)
     except DependencyError:
-        reading.fault("is encrypted with AES", _AES)
+        reading.fault("is encrypted with AES, which needs the package cryptography to be read", _AES)
         return
     except Exception as error:  # pypdf raises errors of many types for a broken file
         reading.fault(f"is not a PDF file that can be read: {_said(error)}", _SAVE)

@@ -23,8 +23,8 @@ from selfinstruct.stages.each import PATIENCE, AboutEach, Endurance, Share, Time
 from selfinstruct.stages.fields import Field, Sample, read_from
 from selfinstruct.stages.forecast import Forecast, Known, asked_of_each, asked_until_filled
 from selfinstruct.stages.kind import Rest, Trial, counted
-from selfinstruct.stages.quota import MADE, MISSING, TARGET, ByRecord, Filled, Quota, names_for
-from selfinstruct.stages.tape import ReplayStats, Tape
+from selfinstruct.stages.quota import MADE, MISSING, TARGET, Filled, Quota, names_for
+from selfinstruct.stages.tape import ByRecord, ReplayStats, Tape
 from selfinstruct.where import Conditions, Where
 
 

@@ -9,16 +9,13 @@ and a run that goes on with a larger quota adds records after those that there a
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, WAITING, Record, Rejection, Reply, Request, stream
 from selfinstruct.stages import Stage, StageContext
 from selfinstruct.stages.patience import Patience
-from selfinstruct.stages.tape import ReplayStats, content
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
@@ -267,46 +264,6 @@ class Filled:
         own = {key: row.data[key] for key in sorted(set(self.stage.own) & set(row.data))}
         if own:
             yield replace(row, data=own)
-
-
-class ByRecord:
-    """Finds the replies to the requests about the same record, in order, whatever these asked; see `Tape`.
-
-    Args:
-        name: the stage.
-        source: the journal of the run that is replayed.
-        into: the journal of the replay.
-        stats: gets the counts.
-    """
-
-    def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
-        self._name, self._source, self._stats = name, source, stats
-        numbers, self._had = source.replied(name), into.replied(name)
-        stats.recorded, stats.used, stats.unanswered = len(numbers), len(self._had), 0
-        self._left: dict[str | None, deque[int]] = defaultdict(deque)
-        for request in source.requests(name):
-            if request.number in numbers:
-                self._left[request.parent].append(request.number)
-        for request in into.requests(name):
-            if request.number in self._had and self._left[request.parent]:
-                self._left[request.parent].popleft()
-
-    def find(self, request: Request) -> tuple[Request, Reply] | None:
-        """See `Tape`; returns the request as it was sent, with its number in the replay."""
-        left = self._left[request.parent]
-        number = left.popleft() if left else 0
-        reply, sent = self._source.reply(self._name, number), self._source.request(self._name, number)
-        if reply is None or sent is None:
-            return None
-        self._stats.used += request.number not in self._had
-        if content(sent) != content(request):
-            self._stats.prompts_differ += 1
-            self._stats.first_differing = self._stats.first_differing or request.number
-        return replace(sent, number=request.number), replace(reply, attempts=0)
-
-    def over(self, turn: int) -> bool:
-        """See `Tape`; always False, since the stage ends with its records."""
-        return False
 
 
 def names_for(data: Mapping[str, Any], made: list[dict[str, Any]], missing: int) -> dict[str, Any]:

@@ -7,7 +7,8 @@ number; a stage that asks about single records finds the reply to the same quest
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
@@ -49,8 +50,8 @@ class Tape(Protocol):
         """Whether no reply is left, for a stage that would continue to ask."""
 
 
-class ByNumber:
-    """Finds replies by number, whatever the request would be now; see `Tape`.
+class _Recorded:
+    """What all tapes have in common.
 
     Args:
         name: the stage.
@@ -60,10 +61,39 @@ class ByNumber:
     """
 
     def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
-        self._name, self._source, self._stats = name, source, stats
-        numbers, self._had = source.replied(name), into.replied(name)
-        self._last = max(numbers, default=0)
-        stats.recorded, stats.used = len(numbers), len(self._had)
+        self._name, self._source, self._into, self._stats = name, source, into, stats
+        self._numbers, self._had = source.replied(name), into.replied(name)
+        stats.recorded, stats.used, stats.unanswered = len(self._numbers), len(self._had), 0
+
+    def over(self, turn: int) -> bool:
+        """See `Tape`; False for a stage that ends with its records."""
+        return False
+
+    def _answered(self) -> Iterator[Request]:
+        """The requests that have a recorded reply, in order."""
+        return (one for one in self._source.requests(self._name) if one.number in self._numbers)
+
+    def _used(self) -> Iterator[Request]:
+        """The requests of the replay that have one already, before it was continued."""
+        return (one for one in self._into.requests(self._name) if one.number in self._had)
+
+    def _count(self, request: Request) -> None:
+        """Count a reply that is read again."""
+        self._stats.used += request.number not in self._had
+
+    def _compare(self, request: Request, sent: Request) -> None:
+        """Count a request that differs from the one that would be sent now."""
+        if content(sent) != content(request):
+            self._stats.prompts_differ += 1
+            self._stats.first_differing = self._stats.first_differing or request.number
+
+
+class ByNumber(_Recorded):
+    """Finds replies by number, whatever the request would be now; see `Tape`."""
+
+    def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
+        super().__init__(name, source, into, stats)
+        self._last = max(self._numbers, default=0)
         stats.unanswered = max(self._had, default=0) - len(self._had)
 
     def find(self, request: Request) -> tuple[Request, Reply] | None:
@@ -72,54 +102,69 @@ class ByNumber:
         if reply is None:
             return None
         sent = self._source.request(self._name, request.number) or request
+        self._count(request)
         if request.number not in self._had:
-            self._stats.used += 1
-            self._note(request, sent)
-        return sent, replace(reply, attempts=0)  # paid for by the source run
+            self._compare(request, sent)
+        return sent, free(reply)
 
     def over(self, turn: int) -> bool:
         """See `Tape`."""
         return turn > self._last
 
-    def _note(self, request: Request, sent: Request) -> None:
-        """Count a request that differs from the one that would be sent now."""
-        if content(sent) != content(request):
-            self._stats.prompts_differ += 1
-            self._stats.first_differing = self._stats.first_differing or request.number
 
-
-class ByContent:
-    """Finds the reply to the same question, whatever its number was; see `Tape` and `ByNumber`."""
+class ByContent(_Recorded):
+    """Finds the reply to the same question, whatever its number was; see `Tape`."""
 
     def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
-        self._name, self._source, self._stats = name, source, stats
-        numbers, self._had = source.replied(name), into.replied(name)
-        stats.recorded, stats.used, stats.unanswered = len(numbers), len(self._had), 0
-        self._numbers: dict[bytes, list[int]] = defaultdict(list)
-        for request in source.requests(name):
-            if request.number in numbers:
-                self._numbers[content(request)].append(request.number)
-        for request in into.requests(name):
-            if request.number in self._had:
-                self._number(request)  # used before, so an equal request gets the next reply
+        super().__init__(name, source, into, stats)
+        self._same: dict[bytes, deque[int]] = defaultdict(deque)
+        for request in self._answered():
+            self._same[content(request)].append(request.number)
+        for request in self._used():
+            self._next(request)  # so an equal request gets the next reply
 
     def find(self, request: Request) -> tuple[Request, Reply] | None:
         """See `Tape`."""
-        number = self._number(request)
+        number = self._next(request)
         reply = self._source.reply(self._name, number) if number else None
         if reply is None:
             return None
-        self._stats.used += request.number not in self._had
-        return request, replace(reply, attempts=0)  # paid for by the source run
+        self._count(request)
+        return request, free(reply)
 
-    def over(self, turn: int) -> bool:
-        """See `Tape`; always False, since the stage ends with its records."""
-        return False
-
-    def _number(self, request: Request) -> int:
+    def _next(self, request: Request) -> int:
         """The recorded request with the same content; if there are several, the first one not yet used."""
-        same = self._numbers.get(content(request))
-        return same.pop(0) if same else 0
+        same = self._same.get(content(request))
+        return same.popleft() if same else 0
+
+
+class ByRecord(_Recorded):
+    """Finds the replies to the requests about the same record, in order, whatever these asked; see `Tape`."""
+
+    def __init__(self, name: str, source: Journal, into: Journal, stats: ReplayStats) -> None:
+        super().__init__(name, source, into, stats)
+        self._left: dict[str | None, deque[int]] = defaultdict(deque)
+        for request in self._answered():
+            self._left[request.parent].append(request.number)
+        for request in self._used():
+            if self._left[request.parent]:
+                self._left[request.parent].popleft()
+
+    def find(self, request: Request) -> tuple[Request, Reply] | None:
+        """See `Tape`; returns the request as it was sent, with its number in the replay."""
+        left = self._left[request.parent]
+        number = left.popleft() if left else 0
+        reply, sent = self._source.reply(self._name, number), self._source.request(self._name, number)
+        if reply is None or sent is None:
+            return None
+        self._count(request)
+        self._compare(request, sent)
+        return replace(sent, number=request.number), free(reply)
+
+
+def free(reply: Reply) -> Reply:
+    """The reply as a replay has it: the source run has paid for it."""
+    return replace(reply, attempts=0)
 
 
 def content(request: Request) -> bytes:
