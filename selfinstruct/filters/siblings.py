@@ -95,7 +95,7 @@ def at_most(*, count: Annotated[int, Field(ge=1, le=1_000_000)], each: str | Non
         groups: dict[str, list[int]] = defaultdict(list)
         for place, record in enumerate(records):
             groups[_written(record, each).casefold() if each else ""].append(place)
-        rejections = {}
+        rejections: dict[int, Rejection] = {}
         for places in groups.values():
             if len(places) > count:
                 kept = set(rng.sample(places, count))
