@@ -166,7 +166,7 @@ def split_of(text: str, prose: bool = True, thinks: bool = False) -> Split:
     """
     if _ANY.excludes(text):
         return Split(_unwrapped(text) if thinks else text, thinks=thinks)
-    place, thoughts = 0, list[str]()
+    place, thoughts, closings = 0, list[str](), _Closings(text)
     for _ in range(MOST):
         opening = _OPENING.match(text, place)
         if opening:
@@ -174,7 +174,7 @@ def split_of(text: str, prose: bool = True, thinks: bool = False) -> Split:
             if closing is None:
                 return Split("", joined(*thoughts, text[opening.end() :]), True, True)
         else:
-            closing = _bare_closing(text, place, thinks)
+            closing = _bare_closing(text, closings, place, thinks)
             if closing is None:
                 break
         thoughts.append(text[opening.end() if opening else place : closing.start()])
@@ -216,9 +216,9 @@ def _end_of(text: str, opening: re.Match[str]) -> re.Match[str] | None:
     return first
 
 
-def _bare_closing(text: str, place: int, thinks: bool) -> re.Match[str] | None:
+def _bare_closing(text: str, closings: _Closings, place: int, thinks: bool) -> re.Match[str] | None:
     """A closing mark without an opening mark; after a thought, only a mark that fills its line counts."""
-    found = _first_closing(text, place)
+    found = closings.first(place)
     if found is None:
         return None
     shielded = _Shielded(text, place)
@@ -230,21 +230,28 @@ def _bare_closing(text: str, place: int, thinks: bool) -> re.Match[str] | None:
         fits = alone or not (thinks or inline < mark.start() or _mentioned(before, after))
         if fits and line >= mark.start() and not shielded.covers(mark.start()):
             return mark
-        found = _first_closing(text, mark.end())
+        found = closings.first(mark.end())
     return None
 
 
-def _first_closing(text: str, place: int) -> tuple[int, re.Match[str]] | None:
-    """The first closing mark from a place on, after the number of its kind; None if there is none.
+class _Closings:
+    """The closing marks of a text, from front to back.
 
     Each kind is sought alone: Python skips to the signs that it begins with, but not to those of several.
+    What was found is kept, so that a text is searched once for each kind, however many marks it has.
     """
-    found = [
-        (mark.start(), kind, mark)
-        for kind, closing in enumerate(_CLOSINGS)
-        if (mark := closing.search(text, place))
-    ]
-    return min(found)[1:] if found else None
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._next = [closing.search(text) for closing in _CLOSINGS]
+
+    def first(self, place: int) -> tuple[int, re.Match[str]] | None:
+        """The first one from a place on, after the number of its kind; places must not go back."""
+        for kind, mark in enumerate(self._next):
+            if mark and mark.start() < place:
+                self._next[kind] = _CLOSINGS[kind].search(self._text, place)
+        there = [(mark.start(), kind, mark) for kind, mark in enumerate(self._next) if mark]
+        return min(there)[1:] if there else None
 
 
 class _Shielded:

@@ -53,7 +53,7 @@ def test_help_is_a_verb_too(typed: Typed) -> None:
     [
         (
             ["foo"],
-            ["unknown verb 'foo'", "known: check, evaluate, export, finetune, help, new"],
+            ["unknown verb 'foo'", "known: check, evaluate, export, finetune, help, merge, new"],
         ),
         (["chekc", *PAPER], ["unknown verb 'chekc'", "did you mean 'check'?"]),
         (["-m", "chekc", *PAPER], ["unknown verb 'chekc'"]),

@@ -23,7 +23,10 @@ OTHERS = {  # those whose prompts show no seed tasks, and what they begin with
     "rate": "rows path=seeds/evaluation/example_answers.jsonl",
     "compare": "rows path=seeds/evaluation/example_pairs.jsonl",
 }
-OWN = {"tools"}  # the examples are its own seed tasks, since those of ours lack fields that it needs
+OWN = {
+    "checked",
+    "tools",
+}  # the examples are their own seed tasks, since those of ours lack fields that they need
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 
 

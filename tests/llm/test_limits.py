@@ -157,7 +157,8 @@ def test_a_server_that_takes_four_at_once(typed: Typed, project: Path) -> None:
     limits = told(project, "limit")
     assert min(limit["concurrency"] for limit in limits) < 16
     assert {limit["of"] for limit in limits} == {16}
-    assert all("refused" in limit["why"] for limit in limits)
+    words = ("refused", "answered again")  # the latter where even the first requests were refused
+    assert all(any(word in limit["why"] for word in words) for limit in limits), limits
 
 
 @pytest.mark.usefixtures("tiny")

@@ -230,6 +230,7 @@ def test_nothing_of_a_closed_thought_is_read(thought: str, answer: str) -> None:
     [
         "</think>\n" * 29_000,
         "a </think> b" * 20_000,
+        "a assistantfinal b" * 14_000,
         "<think>" * 37_000,
         "<think></think>" * 17_000,
         "x\n<think></think>\n" * 14_000,
