@@ -226,7 +226,8 @@ def test_interrupted_once_a_run_keeps_what_is_in_flight(
 def test_interrupted_twice_a_run_stops_at_once(project: Path) -> None:
     """A second Ctrl-C does not wait for what is in flight."""
     process = start(project, *PAPER, "target=9", "model.options.delay=60", "run_dir=run", fresh=True)
-    while not (project / "run/run.sqlite").exists():
+    events = project / "run/events.jsonl"
+    while not (events.exists() and '"stage"' in events.read_text()):  # signals are handled from then on
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)

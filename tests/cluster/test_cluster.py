@@ -37,8 +37,17 @@ pytestmark = pytest.mark.timeout(900)
 LONGEST = 200.0  # a machine with much else to do takes minutes to start Ray
 
 
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[None]:
+    """Ray leaves the environment of later tests as it was; copies of a process depend on it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(environment: None) -> Iterator[Any]:
     """Two machines."""
     with ExitStack() as stack:
         try:
