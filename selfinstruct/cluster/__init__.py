@@ -1,7 +1,7 @@
 """One run on many machines: its requests are sent by workers on a Ray cluster (`executor=ray`).
 
 The run itself stays one process. It composes requests, owns the journal, the cache, the budget and all
-limits, and takes replies in by number. Only the models are elsewhere: `remote.Remote` stands for a model
+limits, and takes replies in by number. Only the models run elsewhere: `remote.Remote` represents a model
 here, and gives its requests to the `pool`, which gives them in batches to the `worker`s. A request whose
 worker dies comes back as `LostError`, and the endpoint sends it again. Only `ray_library` imports Ray, and
 only if a user asks for it.

@@ -68,7 +68,7 @@ class Connection:
         config: where the cluster is.
 
     Raises:
-        ModelError: if there is no cluster, or not one that this process can use.
+        ModelError: if there is no cluster, or this process cannot use it.
     """
 
     def __init__(self, config: ExecutorConfig) -> None:

@@ -76,7 +76,7 @@ class NotSentError(Exception):
 
 
 class LostError(Exception):
-    """A request whose worker died before it answered; it is sent again, which is no attempt of its own."""
+    """A worker died before it answered a request. It is sent again, and that does not use up a retry."""
 
 
 class Opened(Protocol):

@@ -127,7 +127,7 @@ def _line(row: dict[str, Any]) -> Line:
     if result.get("type") == "succeeded":
         return Line(id, Answer(200, {}, json.dumps(result.get("message")).encode()))
     if result.get("type") != "errored":
-        return Line(id, None, str(result.get("type") or "there is no answer"))
+        return Line(id, None, str(result.get("type") or "the provider gave no answer"))
     body = result.get("error") or {}
     inner: dict[str, Any] = body["error"] if isinstance(body.get("error"), dict) else body
     status = STATUSES.get(str(inner.get("type")), 500)

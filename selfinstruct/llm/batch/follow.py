@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FIRST_LOOK, LAST_LOOK, SLOWER = 1.0, 60.0, 1.3  # seconds between two looks, first and later; their growth
 EVERY = 600.0  # seconds between two lines while nothing changes
 BETWEEN = 30.0  # seconds between two lines while only the count changes
-SILENCE = 3600.0  # seconds of failures after which a batch is no longer followed
+SILENCE = 3600.0  # seconds; if every request fails for so long, the run stops waiting for the batch
 YOUNG = 60.0  # seconds in which a provider may not know a batch yet
 LONGEST_UNWHOLE = 900.0  # seconds that results may take to appear after the end
 SETTLING = 2.0  # seconds in which a batch may not be in a provider's list yet

@@ -134,7 +134,7 @@ def _line(row: dict[str, Any]) -> Line:
     if response:
         return Line(id, Answer(200, {}, json.dumps(response).encode()))
     if not error:
-        return Line(id, None, "there is no answer")
+        return Line(id, None, "the provider gave no answer")
     code = int(error.get("code") or 2)
     body = json.dumps({"error": {**error, "code": STATUSES.get(code, code)}}).encode()
     return Line(id, Answer(STATUSES.get(code, code), {}, body))

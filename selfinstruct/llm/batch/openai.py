@@ -137,7 +137,7 @@ def _line(row: dict[str, Any]) -> Line:
     if response and response.get("body") is not None:
         status = response.get("status_code") or 200
         return Line(id, Answer(status, {}, json.dumps(response["body"]).encode()))
-    words = str((error or {}).get("message") or (error or {}).get("code") or "there is no answer")
+    words = str((error or {}).get("message") or (error or {}).get("code") or "the provider gave no answer")
     if not error or error.get("code") in NOT_DONE:
         return Line(id, None, words)
     return Line(id, Answer(400, {}, json.dumps({"error": error}).encode()), words)
