@@ -152,11 +152,12 @@ def _rows(
     found: Counter[str] = Counter()
     sums: Counter[str] = Counter()
     whole = True
-    for *row, sum_ in db.execute(f"SELECT {quoted(COLUMNS[table])}, sum FROM {table}"):
+    for written in db.execute(f"SELECT {quoted(COLUMNS[table])}, sum FROM {table}"):
+        row = written[:-1]
         stage = stage_of(table, row)
         found[stage] += 1
-        if checksum(table, row) == sum_:
-            sums[stage] ^= sum_
+        if checksum(table, row) == written[-1]:
+            sums[stage] ^= written[-1]
         else:
             whole = False
             yield damaged(table, row)

@@ -49,6 +49,7 @@ KEYS = {
     "turns": 2,
 }
 
+_STAGE = {table: columns.index("stage") for table, columns in COLUMNS.items() if table != "meta"}
 _KEY = {
     table: " AND ".join(f"{name} = ?" for name in columns[: KEYS[table]])
     for table, columns in COLUMNS.items()
@@ -96,7 +97,7 @@ def quoted(columns: Iterable[str]) -> str:
 
 def stage_of(table: str, row: Sequence[Value]) -> str:
     """The stage that a row belongs to; empty for facts about the run."""
-    return str(row[COLUMNS[table].index("stage")]) if table != "meta" else ""
+    return str(row[_STAGE[table]]) if table != "meta" else ""
 
 
 class Rows:
@@ -204,10 +205,11 @@ class Rows:
             DamagedJournal: if a row is not as it was written.
         """
         query = f"SELECT {quoted(COLUMNS[table])}, sum FROM {table} WHERE {where}"
-        for *row, sum_ in self._db.execute(query, values):
-            if checksum(table, row) != sum_:
+        for whole in self._db.execute(query, values):
+            row = whole[:-1]
+            if checksum(table, row) != whole[-1]:
                 raise DamagedJournal(self._path, [f"{name_of(table, row)} is not as it was written"])
-            yield tuple(row)
+            yield row
 
     def _count(self, table: str, row: Sequence[Value], more: int, changed: int) -> None:
         place = (table, stage_of(table, row))

@@ -7,7 +7,7 @@ the work; for hundreds together, they do not count.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain, repeat
 from typing import Any
@@ -50,7 +50,10 @@ class Block:
         distinct = np.bincount(keys >> 32, minlength=len(rows))
         self._starts = distinct.cumsum() - distinct
         self._codes = codes
-        found = np.array(list(map(traits, sizes, distinct.tolist(), repeat(threshold))), np.int64)
+        # Many texts have the same two numbers, and so the same traits.
+        kinds, kind = np.unique(distinct << 32 | np.array(sizes, np.int64), return_inverse=True)
+        several = map(traits, (kinds & _CODE).tolist(), (kinds >> 32).tolist(), repeat(threshold))
+        found = np.array(list(several), np.int64).reshape(-1, 6)[kind]
         self.shared, self._short, self._long = (found[:, place] for place in range(3))
         self._distinct = distinct
         signatures = self._union(word_bit(codes))
@@ -67,6 +70,15 @@ class Block:
         lasts = np.minimum(self._starts + self._long, ends).tolist()
         limits = zip(self._starts.tolist(), middles, lasts, strict=True)
         return [(codes[start:middle], codes[middle:last]) for start, middle, last in limits]
+
+    @property
+    def listed(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """The tokens of all short prefixes with the numbers of their texts; the same of the rests."""
+        owners = np.repeat(np.arange(len(self.rows)), self._distinct)
+        places = np.arange(len(owners)) - self._starts[owners]
+        short = places < self._short[owners]
+        for chosen in (short, ~short & (places < self._long[owners])):
+            yield self._codes[chosen], owners[chosen]
 
     @cached_property
     def texts(self) -> Sequence[str | array[int]]:

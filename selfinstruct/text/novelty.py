@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from selfinstruct.text.postings import Asked, Postings
 
 _BLOCK = 256  # texts at once
+_MANY = 1 << 16
 _FEW = 8  # texts that are quicker one by one
 _QUERIES_AT_ONCE = 8
 
@@ -91,7 +92,7 @@ class RougeLIndex:
     def add(self, text: str, id: str) -> None:
         """Add a text under a name."""
         self._waiting.append((text, id))
-        if len(self._waiting) >= _BLOCK:
+        if len(self._waiting) >= (_MANY if self._sorted else _BLOCK):
             self._settle()
 
     def add_all(self, entries: Iterable[tuple[str, str]]) -> None:

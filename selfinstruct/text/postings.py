@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter, or_
 from struct import Struct
 from sys import byteorder
@@ -97,9 +97,14 @@ class Postings:
 
     def insert_some(self, block: Block, which: Sequence[int]) -> None:
         """Add some texts of a block, by their numbers in it, in order."""
-        words, prefixes = block.words.tolist(), block.prefixes
-        for place, number in enumerate(which, len(self)):
-            self._list(_record(words[number], place), *prefixes[number])
+        records = np.zeros((len(block.rows), 2), np.uint64)
+        records[:, 0] = block.words
+        records[which, 1] = np.arange(len(self), len(self) + len(which))
+        added = np.zeros(len(block.rows), bool)
+        added[which] = True
+        for lists, (codes, owners) in zip((self._short, self._rest), block.listed, strict=True):
+            here = added[owners]
+            _append(lists, codes[here], records[owners[here]])
         self._lengths.frombytes(block.counts.take(which).tobytes())
         self._shared.frombytes(block.shared.take(which).astype(np.uint8).tobytes())
         self._second.frombytes(block.second.take(which).tobytes())
@@ -192,6 +197,22 @@ class Postings:
         spare = 1 - self._threshold
         alike: NDArray[np.bool_] = differing < spare * lengths + (spare * counts + SLACK)
         return alike
+
+
+def _append(lists: list[bytearray], codes: NDArray[Any], records: NDArray[np.uint64]) -> None:
+    """Put records into the lists of their tokens, those of one list at once.
+
+    Args:
+        lists: by token.
+        codes: the token of each record.
+        records: word and place, in the order of the places.
+    """
+    order = codes.argsort(kind="stable")
+    codes, written = codes[order], records[order].tobytes()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    limits = [*(starts * _SIZE).tolist(), len(written)]
+    for code, (start, end) in zip(codes[starts].tolist(), pairwise(limits), strict=True):
+        lists[code] += written[start:end]
 
 
 def _grouped(owners: Sequence[int], values: Sequence[int]) -> Iterator[tuple[int, Places]]:
