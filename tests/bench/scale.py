@@ -280,13 +280,15 @@ def measured(size: int, recipe: str, folder: Path) -> Iterator[Row]:
     if recipe != "scale":
         words += ["model=scale", "model.mode=completion"]
     kill_at = int(size * KILLED_AT)
+    first = ""
     for row in _run(folder, kill_at, words):
+        first = row["part"]  # at the end, the stage in which it was killed
         yield {**row, "records": kill_at}
     for row in _run(folder, 0, words):
         if row["part"] == "start":
             yield {**row, "part": "resume", "records": kill_at}
-        elif row["part"].startswith("stage"):
-            yield {**row, "part": f"{row['part']}, the rest", "records": size - kill_at}
+        elif row["part"] == first:
+            yield {**row, "part": f"{first}, the rest", "records": size - kill_at}
         elif not row["part"].startswith("after"):
             yield {**row, "records": size}
     journal = sum(path.stat().st_size for path in run.glob("run.sqlite*"))
