@@ -18,14 +18,14 @@ from math import fsum, log2
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.text.lcs import coded
-from selfinstruct.text.ngrams import Words, distinct, self_bleu
+from selfinstruct.text.ngrams import Words, distinct_up_to, self_bleu
 from selfinstruct.text.tokenizers import comparing, counting, tokenizer
 from selfinstruct.text.vendi import vendi
 
 if TYPE_CHECKING:
     from array import array
 
-    from numpy import float64, floating
+    from numpy import float64, floating, int64
     from numpy.typing import NDArray
 
 NEAR = 0.7  # ROUGE-L; the paper rejects what is nearer than this
@@ -108,7 +108,7 @@ def measures(
     split = tokenizer(comparing(language))
     words = [[sys.intern(word) for word in split(text)] for text in texts]
     sample = random.Random(0).sample(words, min(SAMPLE, len(words)))
-    found = {f"distinct_{n}": distinct(words, n) for n in (1, 2, 3)}
+    found = {f"distinct_{n}": share for n, share in enumerate(distinct_up_to(words, 3), 1)}
     found["opening_entropy"] = _opening_entropy(words)
     if nearest is not None:
         found["near_pairs"] = _mean(score is not None and score >= NEAR for score in nearest)
@@ -150,10 +150,11 @@ def nearest_seed(texts: Sequence[str], seeds: Sequence[str], language: str = "en
     asked, others = rows[: len(texts)], rows[len(texts) :]
     if not others:
         return []
+    lengths = _lengths(others)
     return [
         score
         for start in range(0, len(asked), _AT_ONCE)
-        for score in _f_measures(asked[start : start + _AT_ONCE], others).max(axis=1).tolist()
+        for score in _f_measures(asked[start : start + _AT_ONCE], others, lengths).max(axis=1).tolist()
     ]
 
 
@@ -172,10 +173,11 @@ def nearest_other(texts: Sequence[str], language: str = "en") -> list[float]:
     if len(texts) < 2:
         return []
     rows, best = _rows(texts, language), np.zeros(len(texts))
+    lengths = _lengths(rows)
     for start in range(0, len(rows), _AT_ONCE):
         block, rest = best[start : start + _AT_ONCE], best[start:]
         # The F-measure is symmetric: earlier blocks have been compared with these texts already.
-        scores = _f_measures(rows[start : start + _AT_ONCE], rows[start:])
+        scores = _f_measures(rows[start : start + _AT_ONCE], rows[start:], lengths[start:])
         np.fill_diagonal(scores, 0)  # a text compared with itself
         np.maximum(block, scores.max(axis=1), out=block)
         np.maximum(rest, scores.max(axis=0), out=rest)
@@ -196,10 +198,11 @@ def nearest_of(
     import numpy as np
 
     rows, found = _rows(texts, language), list[float | None]()
+    lengths = _lengths(rows)
     for start in range(0, len(places), _AT_ONCE):
         block = np.array(places[start : start + _AT_ONCE])
         others = rows[: block[-1] + 1] if earlier else rows
-        scores = _f_measures([rows[place] for place in block], others)
+        scores = _f_measures([rows[place] for place in block], others, lengths[: len(others)])
         columns, own = np.arange(len(others)), block[:, None]
         scores[columns >= own if earlier else columns == own] = 0
         alone = block == 0 if earlier else np.full(len(block), len(texts) == 1)
@@ -223,15 +226,29 @@ def _rows(texts: Iterable[str], language: str) -> list[str | array[int]]:
     return [coded([numbers.setdefault(token, len(numbers)) for token in tokens(text)]) for text in texts]
 
 
-def _f_measures(rows: Sequence[str | array[int]], others: Sequence[str | array[int]]) -> NDArray[float64]:
-    """A table of ROUGE-L F-measures, in rouge-score's order of operations; 0 if nothing is common."""
+def _lengths(rows: Sequence[str | array[int]]) -> NDArray[int64]:
+    """The number of tokens of each text; 1 for one without any, which shares none."""
+    import numpy as np
+
+    return np.fromiter(map(len, rows), np.int64, len(rows)).clip(1)
+
+
+def _f_measures(
+    rows: Sequence[str | array[int]], others: Sequence[str | array[int]], lengths: NDArray[int64]
+) -> NDArray[float64]:
+    """A table of ROUGE-L F-measures, in rouge-score's order of operations; 0 if nothing is common.
+
+    Args:
+        rows: the texts of the lines.
+        others: the texts of the columns; mostly many more.
+        lengths: `_lengths` of these.
+    """
     import numpy as np
     from rapidfuzz.distance import LCSseq
     from rapidfuzz.process import cdist
 
     common = cdist(rows, others, scorer=LCSseq.similarity, dtype=np.int32)
-    precision = common / np.array([[max(len(row), 1)] for row in rows])
-    recall = common / np.array([max(len(row), 1) for row in others])
+    precision, recall = common / _lengths(rows)[:, None], common / lengths
     total = precision + recall
     total[total == 0] = 1
     scores: NDArray[float64] = 2 * precision * recall / total

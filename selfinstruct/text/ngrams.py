@@ -30,25 +30,33 @@ def distinct(texts: Sequence[Words], n: int) -> float | None:
     Returns:
         A share above 0 and up to 1; None if no text has n words.
     """
+    return distinct_up_to(texts, n)[-1]
+
+
+def distinct_up_to(texts: Sequence[Words], most: int) -> list[float | None]:
+    """`distinct` for each number of words in a row, from 1 to the most."""
     import numpy as np
 
     numbers: dict[str, int] = {}
-    # Each text is followed by n - 1 zeros, so that no n-gram reaches from one text into the next.
-    gap = [0] * (n - 1)
-    flat = [0] * (n - 1)
+    # Each text is followed by zeros, so that no n-gram reaches from one text into the next.
+    gap = [0] * (most - 1)
+    flat: list[int] = []
     for words in texts:
         flat += [numbers.setdefault(word, len(numbers) + 1) for word in words]
         flat += gap
     codes = np.array(flat, np.int64)
-    grams = codes[: len(codes) - n + 1]
-    whole = grams > 0
-    for place in range(1, n):
-        following = codes[place : len(codes) - n + 1 + place]
-        # The n-grams so far get numbers without gaps, so that a product of two always fits into 64 bits.
-        grams = np.unique(grams, return_inverse=True)[1] * (len(numbers) + 1) + following
-        whole &= following > 0
-    found = grams[whole]
-    return len(np.unique(found)) / len(found) if len(found) else None
+    grams, whole, found = codes, codes > 0, list[float | None]()
+    for place in range(most):
+        if place:
+            # The n-grams so far have numbers without gaps, so that a product of two always fits into 64 bits.
+            following = codes[place:]
+            size = len(following)
+            grams, whole = grams[:size] * (len(numbers) + 1) + following, whole[:size] & (following > 0)
+        different, grams = np.unique(grams, return_inverse=True)
+        those = np.zeros(len(different), bool)
+        those[grams[whole]] = True
+        found.append(int(those.sum()) / int(whole.sum()) if whole.any() else None)
+    return found
 
 
 def self_bleu(texts: Sequence[Words], n: int = 4) -> float | None:
