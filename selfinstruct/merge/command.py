@@ -7,10 +7,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selfinstruct.api import Run, execute, write_report
-from selfinstruct.dataset.merged import dropped, paid
 from selfinstruct.errors import MISSED_STATUS, UserError
 from selfinstruct.merge.parts import Part, folder_to_write, read_parts, refuse_differing
 from selfinstruct.merge.recipe import keys_of, recipe_of
@@ -20,9 +19,7 @@ from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import MISSED, last_line
 from selfinstruct.report.writing import short
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from selfinstruct.show.merged_table import merged_table, paid_line
 
 TO, UNFINISHED, DRY = "--to", "--unfinished", "--dry-run"
 FOLDER = "runs/merged"
@@ -153,27 +150,8 @@ def _saved(keys: Mapping[str, Any], asked: Asked, name: str) -> dict[str, str]:
 
 def _print(summary: Mapping[str, Any]) -> None:
     facts = summary["merged"]
-    console(sys.stdout).print(_table(facts))
-    runs = facts["runs"]
-    each = "; ".join(f"{one['run']} {paid([one])}" for one in runs)
-    print(f"already paid by these runs: {paid(runs)} ({each})")
-
-
-def _table(facts: Mapping[str, Any]) -> Table:
-    """By stage and run: how many records were given, kept, and dropped by which check."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("stage / run", overflow="fold")
-    for column in ("given", "kept"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("dropped", overflow="fold")
-    for stage, given in facts["stages"].items():
-        sums = [sum(one[key] for one in given) for key in ("given", "accepted")]
-        table.add_row(stage, *(f"{count:,}" for count in sums), f"{sums[0] - sums[1]:,}", style="bold")
-        for one in given:
-            table.add_row(f"  {one['run']}", f"{one['given']:,}", f"{one['accepted']:,}", dropped(one))
-    return table
+    console(sys.stdout).print(merged_table(facts))
+    print(paid_line(facts))
 
 
 def _ended(recipe: Recipe, done: Run, progress: Progress, project: Path) -> int:
