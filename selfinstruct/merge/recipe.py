@@ -17,7 +17,8 @@ from selfinstruct.records import Record
 from selfinstruct.sources.pool import SEED_STAGE, Seeds
 from selfinstruct.text.tokenizers import comparing
 
-CHANGED = ("filters", "export", "license", "report", "review", "fresh", "repair", "scratch")
+CHANGED = ("filters", "export", "license", "report", "review", "budget", "cache")
+CHANGED += ("fresh", "repair", "scratch")
 SUBJECTS = ("topics", "documents", "rows")  # kinds whose records later stages write about
 SEVERAL = "mul"  # the language tag for texts in several languages
 Keys = dict[str, Any]

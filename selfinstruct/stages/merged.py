@@ -15,6 +15,7 @@ from pydantic import Field as Bound
 
 from selfinstruct.config import Machine, OnDisk
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.journal.store import Journal
 from selfinstruct.sources.given_records import FIRST_ID, FIRST_RUN, FROM_ID, FROM_RUN, LEFT_BEHIND
 from selfinstruct.sources.giving_runs import GivingRun, fields_of, read_runs
 from selfinstruct.sources.past_runs import Asked
@@ -125,6 +126,10 @@ class Merging(StageKind):
     def forecast(self, stage: Stage, known: Known) -> Forecast:
         """See `StageKind`."""
         return Forecast(makes=exactly(sum(run.accepted[stage.name] for run in self.given)))
+
+    def progress(self, stage: Stage, journal: Journal) -> int:
+        """See `StageKind`; its records count, since it has no replies."""
+        return journal.count("record", stage.name)
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """See `StageKind`."""
