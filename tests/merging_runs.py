@@ -69,14 +69,15 @@ def make(
     *keys: str,
     target: int = 3,
     marks: Mapping[int, str] | None = None,
+    answer: str = "",
 ) -> Path:
-    """A finished run with these tasks; `marks` are replies of the stage of that name, by number."""
+    """A finished run with these tasks; `marks`, by number, and `answer` are other replies than usual."""
     rows: list[dict[str, Any]] = [
         {"stage": "tasks", "number": number, "reply": text} for number, text in enumerate(tasks, 1)
     ]
     rows += [{"stage": "marks", "number": number, "reply": text} for number, text in (marks or {}).items()]
     rows.append({"stage": "marks", "reply": '{"score": 4}'})
-    rows.append({"stage": "answers", "reply": f"1. {name} says so.\n2. {name} says more."})
+    rows.append({"stage": "answers", "reply": answer or f"1. {name} says so.\n2. {name} says more."})
     (project / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     options = (f"run_dir=runs/{name}", f"model.options.replies={name}.jsonl", f"target={target}")
     done(typed, "recipe=parts", *options, *keys)
@@ -90,6 +91,6 @@ def done(typed: Typed, *arguments: str) -> str:
     return out + err
 
 
-def texts(run: Path) -> list[str]:
+def texts(run: Path, stage: str = "tasks") -> list[str]:
     """The tasks of a run, in order."""
-    return [row["instruction"] for row in lines(run / "tasks.jsonl")]
+    return [row["instruction"] for row in lines(run / f"{stage}.jsonl")]

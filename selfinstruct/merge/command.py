@@ -13,7 +13,7 @@ from typing import Any
 from selfinstruct.api import Run, execute, write_report
 from selfinstruct.errors import MISSED_STATUS, RunFolderError, UserError
 from selfinstruct.merge.parts import Part, read_parts, refuse_differing
-from selfinstruct.merge.recipe import keys_of, recipe_of
+from selfinstruct.merge.recipe import ONCE, keys_of, recipe_of
 from selfinstruct.merge.target import ANOTHER, folder_to_write
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.monitor.terminal import console
@@ -164,7 +164,7 @@ def _saved(keys: Mapping[str, Any], asked: Asked, name: str) -> dict[str, str]:
 
 def _lasting(overrides: Sequence[str]) -> list[str]:
     """The overrides without those for one start alone."""
-    return [one for one in overrides if one.partition("=")[0] not in ("fresh", "repair")]
+    return [one for one in overrides if one.partition("=")[0] not in ONCE]
 
 
 def _print(summary: Mapping[str, Any]) -> None:

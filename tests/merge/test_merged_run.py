@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+from collections.abc import Iterable
 from html import unescape
 from pathlib import Path
 
 import pytest
 from conftest import Typed, lines
+from killing import data
 from merging_runs import EVENING, KETTLE, PARTS, VIOLINS, done, make, texts, two_runs
 from results import refused, summary
 from reviewing import ReviewServer
 from server import EMBEDDINGS, Answer, Asked, ModelServer, vectors
 
+from selfinstruct.journal.store import Journal
+from selfinstruct.records import Record
 from selfinstruct.run_folder.opened import opened
 
 LATE = PARTS.replace("  marks: {kind: label}\n", "").replace(
@@ -22,7 +27,28 @@ LATE = PARTS.replace("  marks: {kind: label}\n", "").replace(
 LATE = LATE.replace("{{ instruction }} {{ score }}", "{{ instruction }}").replace(
     "required: [instruction, score, output]", "required: [instruction, output]"
 )
+REWRITTEN = """\
+defaults:
+  - override /model: scripted
+  - override /pipeline: null
+  - override /prompts: null
+  - override /filters: null
+  - override /schema: null
+  - override /export: null
+seeds: {path: seeds/mine.jsonl}
+model: {mode: chat}
+mix: {examples: 1, generated: 0}
+pipeline: {tasks: {kind: bootstrap, window: 1}, answers: {kind: expand}}
+prompts:
+  tasks: {style: chat, template: "{{ examples[0].instruction }}", parse: {kind: text, field: instruction}}
+  answers: {style: chat, template: "{{ instruction }}", parse: {kind: text, field: instruction}}
+filters: {answers: {rouge_l: {field: instruction, except_parent: true}}}
+schema:
+  tasks: {type: object, properties: {instruction: {type: string}}}
+  answers: {type: object, properties: {instruction: {type: string}}}
+"""
 STEMS = {"kettle": (1, 0, 0), "pot": (1, 0.1, 0), "orchard": (0, 1, 0), "evening": (0, 0, 1)}
+OLDER = "Repair something that is far older than it."
 POT = "Say in which way broken pots get mended by hand."
 
 
@@ -53,6 +79,32 @@ def test_labels_that_were_set_later(typed: Typed, two: Path) -> None:
     answers = lines(two / "runs/all/answers.jsonl")
     assert [(row["instruction"], row["score"]) for row in answers] == [(KETTLE, 4)] * 2 + [(VIOLINS, 4)] * 2
     assert summary(two / "runs/all")["merged"]["stages"]["answers"][0]["given"] == 2
+
+
+def test_a_stopped_merge_knows_what_was_rewritten(
+    typed: Typed, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C between two rewritten tasks, the second is compared with the original of the first too."""
+    (two / "recipes/parts.yaml").write_text(REWRITTEN, encoding="utf-8")
+    make(typed, two, "kept", (KETTLE,), target=1, answer=OLDER)
+    make(typed, two, "near", (VIOLINS,), target=1, answer=KETTLE)
+    keys = ("merge", "runs/kept", "runs/near")
+    done(typed, *keys, "--to", "runs/calm")
+    assert texts(two / "runs/calm", "answers") == [OLDER]
+    take = Journal.take
+
+    def stopping(journal: Journal, stage: str, number: int, records: Iterable[Record]) -> None:
+        take(journal, stage, number, records)
+        if (stage, number) == ("answers", 1):
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("selfinstruct.runner.STEPS", 1)
+        patch.setattr(Journal, "take", stopping)
+        assert typed(*keys)[0] not in (0, 1)
+    assert not summary(two / "runs/merged")["finished"]
+    done(typed, *keys)
+    assert data(two / "runs/merged") == data(two / "runs/calm")
 
 
 # Meaning
