@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -45,6 +44,5 @@ def _writable() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise RunFolderError(
-            f"a temporary file cannot be written in {tempfile.gettempdir()}: {error}; make room there, or "
-            "set TMPDIR to another folder"
+            f"a temporary file cannot be written: {error}; set TMPDIR to a folder with more room"
         ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Typed, lines
 from killing import data
-from merging_runs import EVENING, KETTLE, PARTS, VIOLINS, done, make, texts, two_runs
+from merging_runs import EVENING, GOOD, KETTLE, ORCHARD, PARTS, VIOLINS, done, make, texts, two_runs
 from results import refused, summary
 from reviewing import ReviewServer
 from server import EMBEDDINGS, Answer, Asked, ModelServer, vectors
@@ -47,6 +47,24 @@ schema:
   tasks: {type: object, properties: {instruction: {type: string}}}
   answers: {type: object, properties: {instruction: {type: string}}}
 """
+BY_TOPIC = """\
+defaults:
+  - override /model: scripted
+  - override /pipeline: null
+  - override /prompts: null
+  - override /filters: null
+  - override /schema: null
+  - override /export: null
+seeds: {path: seeds/mine.jsonl}
+model: {mode: chat}
+pipeline: {topics: {kind: rows, path: topics.jsonl}, tasks: {kind: expand}}
+prompts:
+  tasks: {style: chat, template: "{{ topic }}", parse: {kind: text, field: instruction}}
+filters: {topics: {exact_duplicate: {field: topic}}, tasks: {rouge_l: {field: instruction}}}
+schema:
+  topics: {type: object, properties: {topic: {type: string}}}
+  tasks: {type: object, properties: {topic: {type: string}, instruction: {type: string}}}
+"""
 STEMS = {"kettle": (1, 0, 0), "pot": (1, 0.1, 0), "orchard": (0, 1, 0), "evening": (0, 0, 1)}
 OLDER = "Repair something that is far older than it."
 POT = "Say in which way broken pots get mended by hand."
@@ -79,6 +97,31 @@ def test_labels_that_were_set_later(typed: Typed, two: Path) -> None:
     answers = lines(two / "runs/all/answers.jsonl")
     assert [(row["instruction"], row["score"]) for row in answers] == [(KETTLE, 4)] * 2 + [(VIOLINS, 4)] * 2
     assert summary(two / "runs/all")["merged"]["stages"]["answers"][0]["given"] == 2
+
+
+def test_runs_about_the_same_topics(typed: Typed, two: Path) -> None:
+    """A topic of the second run is dropped, but what was made of it goes to the same topic of the first."""
+    (two / "recipes/by_topic.yaml").write_text(BY_TOPIC, encoding="utf-8")
+    for name, topics, tasks in (
+        ("x", ("Tea", "Trees"), (KETTLE, ORCHARD)),
+        ("y", ("trees", "TEA"), (GOOD, EVENING)),
+    ):
+        (two / "topics.jsonl").write_text("".join(json.dumps({"topic": one}) + "\n" for one in topics))
+        replies = [{"stage": "tasks", "number": number, "reply": one} for number, one in enumerate(tasks, 1)]
+        (two / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in replies))
+        done(typed, "recipe=by_topic", f"run_dir=runs/{name}", f"model.options.replies={name}.jsonl")
+    done(typed, "merge", "runs/x", "runs/y", "--to", "runs/xy")
+    rows = [[row["instruction"], row["parent"]] for row in lines(two / "runs/xy/tasks.jsonl")]
+    assert rows == [
+        [KETTLE, "topics-000001-0"],
+        [ORCHARD, "topics-000002-0"],
+        [EVENING, "topics-000001-0"],
+    ]
+    assert [row["topic"] for row in lines(two / "runs/xy/topics.jsonl")] == ["Tea", "Trees"]
+    done(typed, "merge", "runs/xy", "runs/y", "--to", "runs/again")
+    again = lines(two / "runs/again/tasks.jsonl")
+    assert [[row["instruction"], row["parent"]] for row in again] == rows
+    assert [row["topic"] for row in again] == ["Tea", "Trees", "Tea"]
 
 
 def test_a_stopped_merge_knows_what_was_rewritten(
