@@ -219,7 +219,11 @@ def test_the_same_runs_make_the_same_bytes(typed: Typed, two: Path) -> None:
     refused(typed("merge", "runs/b", "runs/a", "--to", "runs/all"), why, "fresh=true")
     done(typed, "merge", "runs/b", "runs/a", "--to", "runs/all", "--dry-run")
     other = ("filters.tasks.rouge_l.threshold=0.9", "--to", "runs/all")
-    refused(typed("merge", "runs/a", "runs/b", *other), "0.7 → 0.9", "Choose another folder: --to FOLDER")
+    refused(
+        typed("merge", "runs/a", "runs/b", *other),
+        "threshold: not set → 0.9",
+        "Choose another folder: --to FOLDER",
+    )
     assert data(two / "runs/all") == before
     done(typed, "merge", "runs/a", "runs/b", "--to", "elsewhere/all")
     assert data(two / "elsewhere/all") == before
@@ -272,7 +276,7 @@ def test_runs_that_cannot_be_merged(typed: Typed, two: Path) -> None:
     refused(
         typed("merge", "runs/a", "runs/b", "--to", "runs/b"), "runs/b is the folder of a run that is merged"
     )
-    refused(typed("merge", "runs/a", "runs/b", "--to", "runs/b/x"), "name another: --to FOLDER")
+    refused(typed("merge", "runs/a", "runs/b", "--to", "runs/b/x"), "name another folder: --to FOLDER")
     refused(typed("merge", "runs/a", "runs/b", "--to", "seeds"), "has other files in it")
     make(typed, two, "c", (VIOLINS,), target=1)
     refused(typed("merge", "runs/a", "runs/b", "--to", "runs/c"), "runs/c holds a run that is not a merge")
