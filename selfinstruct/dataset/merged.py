@@ -13,9 +13,9 @@ def merged(journal: Journal) -> dict[str, Any] | None:
     """The facts about a merge; None for a run that is none.
 
     Returns:
-        `runs`: for each run, in order, its name (`run`), recipe, languages, seed, models, finished, and what
-        it had cost already: cost_usd, tokens, requests. `stages`: for each stage, by run: given, accepted,
-        and rejected by check.
+        `runs`: for each run, in order, its name (`run`), recipe, languages, seed, models, finished, digests
+        of its records, and what it had cost already: cost_usd, tokens, requests. `stages`: for each stage, by
+        run: given, accepted, and rejected by check.
     """
     runs, outline = journal.meta(MERGED), stored_outline(journal)
     if not runs or outline is None:

@@ -20,14 +20,13 @@ from selfinstruct.evaluate.results import RESULTS
 from selfinstruct.evaluate.tasks import checked, tasks_of
 from selfinstruct.project.layout import path_below
 from selfinstruct.report.writing import NUMBERS, PAGE
-from selfinstruct.run_folder.folder import JOURNAL, look
+from selfinstruct.run_folder.folder import ELSEWHERE, JOURNAL, look
 
 if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe
     from selfinstruct.recipe.compose import Composed
 
 RECIPE = "evaluate"
-ELSEWHERE = "another run_dir (of a sweep: sweep_dir)"  # in the messages about the folder of a run
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,16 @@ after they were made, and if it is left out, so are they.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
+from selfinstruct.journal.lookup import Lookup
 from selfinstruct.journal.outline import OfStage, Outline, Pipeline
 from selfinstruct.records import ACCEPTED, KEPT, MENDED, OTHERWISE, REJECTED, Record
+
+if TYPE_CHECKING:
+    from selfinstruct.journal.store import Journal
 
 
 class Source(Protocol):
@@ -45,6 +50,64 @@ def made(outline: Outline, journal: Source) -> dict[str, list[Record]]:
     return {name: list(records.values()) for name, records in known.items()}
 
 
+def one_by_one(pipeline: Pipeline, journal: Journal, name: str) -> Iterator[Record]:
+    """The records that `rows` has, in the same order; only one and its parents are in memory at a time.
+
+    Raises:
+        DamagedJournal: if a row that is read is not as it was written.
+    """
+    reading = _OneByOne(pipeline, journal, name)
+    return (record for record in journal.records(name, ACCEPTED) if reading.complete(record))
+
+
+class _OneByOne:
+    """Sets the labels on single records; see `one_by_one`."""
+
+    def __init__(self, pipeline: Pipeline, journal: Journal, name: str) -> None:
+        self._journal = journal
+        self._stages: dict[str, OfStage] = {}
+        self._labels: dict[str, list[Lookup]] = {}
+        self._last: dict[str, tuple[str, Record | None]] = {}  # by stage, the parent that was read last
+        above: str | None = name
+        while above:
+            stage = self._stages[above] = pipeline.stage(above)
+            # A record has the labels that its parent had when it was made.
+            had = pipeline.labels_of(above, name) if above != name else ()
+            later = [label.name for label in pipeline.labels_of(above) if label not in had]
+            self._labels[above] = [Lookup(map(_kept, journal.records(label))) for label in later]
+            above = stage.of
+
+    def complete(self, record: Record) -> bool:
+        """Give a record its labels and those of its parents; False if it is left out."""
+        stage = self._stages[record.stage]
+        if stage.of:
+            parent = self._parent(stage.of, record.parent or "")
+            if parent is None:
+                return False
+            record.data.update(_inherited(parent, stage))
+        verdicts = (text for label in self._labels[record.stage] for text in label.texts(record.id))
+        return all(_label(record, _verdict(text)) for text in verdicts)
+
+    def _parent(self, stage: str, id: str) -> Record | None:
+        """The parent, complete; None if it is left out."""
+        last = self._last.get(stage)
+        if last is None or last[0] != id:
+            found = self._journal.record(id)
+            there = found is not None and found.fate == ACCEPTED and found.stage == stage
+            last = self._last[stage] = (id, found if found and there and self.complete(found) else None)
+        return last[1]
+
+
+def _kept(verdict: Record) -> tuple[str, str]:
+    """What is needed of a label, by the record that it is for."""
+    return verdict.parent or "", json.dumps([verdict.stage, verdict.fate, verdict.data, verdict.detail])
+
+
+def _verdict(text: str) -> Record:
+    stage, fate, data, detail = json.loads(text)
+    return Record("", stage, 0, 0, data, fate=fate, detail=detail)
+
+
 def _rows(
     pipeline: Pipeline,
     journal: Source,
@@ -62,14 +125,21 @@ def _rows(
     for label in pipeline.labels_of(name, before):
         for verdict in journal.records(label.name):
             number = numbers.get(verdict.parent or "", 0)
-            otherwise = verdict.detail.get(OTHERWISE)
-            if verdict.fate == REJECTED and otherwise is None:
-                found.pop(number, None)
-            elif number in found and verdict.fate in (ACCEPTED, REJECTED):
-                found[number].data.update(verdict.data if otherwise is None else otherwise)
-                if verdict.fate == ACCEPTED:
-                    found[number].detail.update(_told(verdict))
+            if number in found and not _label(found[number], verdict):
+                del found[number]
     return found
+
+
+def _label(record: Record, verdict: Record) -> bool:
+    """Set a label on a record; False if the record is left out, since the label was rejected."""
+    otherwise = verdict.detail.get(OTHERWISE)
+    if verdict.fate == REJECTED and otherwise is None:
+        return False
+    if verdict.fate in (ACCEPTED, REJECTED):
+        record.data.update(verdict.data if otherwise is None else otherwise)
+    if verdict.fate == ACCEPTED:
+        record.detail.update(_told(verdict))
+    return True
 
 
 def row(record: Record) -> dict[str, Any]:
@@ -101,11 +171,13 @@ def _told(verdict: Record) -> dict[str, Any]:
 
 def _following(stage: OfStage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:
     """The records with a parent that is not left out, with its later labels; their own fields win."""
-    own = set(stage.own)
-    inherited = {
-        parent.id: {key: value for key, value in parent.data.items() if key not in own}
-        for parent in parents.values()
-    }
+    inherited = {parent.id: _inherited(parent, stage) for parent in parents.values()}
     for record in found.values():
         record.data.update(inherited.get(record.parent or "", {}))
     return {number: record for number, record in found.items() if record.parent in inherited}
+
+
+def _inherited(parent: Record, stage: OfStage) -> dict[str, Any]:
+    """The fields that the records of a stage have from their parent; their own fields win."""
+    own = set(stage.own)
+    return {key: value for key, value in parent.data.items() if key not in own}

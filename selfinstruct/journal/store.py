@@ -332,6 +332,11 @@ class Journal:
         """By number of the request, the model's name in the provider's reply."""
         return dict(self._db.execute("SELECT number, model FROM reply WHERE stage = ?", (stage,)).fetchall())
 
+    def model(self, stage: str, number: int) -> str:
+        """The model's name in the provider's reply to a request; empty if there is none."""
+        row = self._db.execute(f"SELECT model FROM reply WHERE {_HERE}", (stage, number)).fetchone()
+        return str(row[0]) if row else ""
+
     def requests(self, stage: str) -> Iterator[Request]:
         """The requests of a stage, in order."""
         has_turns = self._db.execute("SELECT EXISTS (SELECT 1 FROM turns WHERE stage = ?)", (stage,))

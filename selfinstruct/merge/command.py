@@ -6,23 +6,23 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from selfinstruct.api import Run, execute, write_report
-from selfinstruct.dataset.merged import dropped, paid
-from selfinstruct.errors import MISSED_STATUS, UserError
-from selfinstruct.merge.parts import Part, folder_to_write, read_parts, refuse_differing
-from selfinstruct.merge.recipe import keys_of, recipe_of
+from selfinstruct.errors import MISSED_STATUS, RunFolderError, UserError
+from selfinstruct.merge.parts import Part, read_parts, refuse_differing
+from selfinstruct.merge.recipe import ONCE, keys_of, recipe_of
+from selfinstruct.merge.target import ANOTHER, folder_to_write
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.monitor.terminal import console
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import MISSED, last_line
 from selfinstruct.report.writing import short
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from selfinstruct.run_folder.folder import ELSEWHERE
+from selfinstruct.show.merged_table import merged_table, paid_line
 
 TO, UNFINISHED, DRY = "--to", "--unfinished", "--dry-run"
 FOLDER = "runs/merged"
@@ -32,8 +32,9 @@ selfinstruct merge: make one run out of several, with one dataset
   selfinstruct merge RUN RUN … [--to FOLDER] [--dry-run] [--unfinished] [KEY=VALUE …]
 
   RUN is the folder of a run. All runs need the same stages and fields, as runs of one recipe have, with
-  other seeds, models, languages, or on other machines. Nothing is sent to a model, and the runs stay as they
-  are. The result is a run folder, so show, review, export, push, finetune and evaluate take it, and merge.
+  other seeds, models, languages, or on other machines. No model is asked for a text, and the runs stay as
+  they are. The result is a run folder, so show, review, export, push, finetune and evaluate take it, and so
+  does merge.
 
   The filters that compare records (rouge_l, exact_duplicate, embedding_similarity, …) compare those of all
   runs, with the settings of the first run. The order is that of the runs as you name them: of two records
@@ -43,7 +44,8 @@ selfinstruct merge: make one run out of several, with one dataset
   --to FOLDER     where to write (or run_dir=FOLDER); runs/merged by default
   --dry-run       only count what would be dropped, and write nothing
   --unfinished    take what unfinished runs have so far
-  filters.…       other options of those filters; also export, license, report, review, fresh=true
+  filters.…       other options of those filters; also export, license, report, review, budget, cache, and
+                  fresh=true, which sets aside what is in the folder
 
   selfinstruct merge runs/night1 runs/night2 runs/night3 --to runs/all
   selfinstruct merge runs/en runs/de filters.instructions.rouge_l.threshold=0.6 --dry-run
@@ -79,7 +81,8 @@ def main(arguments: list[str], project: Path) -> int:
     with progress.busy("reading the runs"):
         parts = read_parts(asked.runs, project, asked.unfinished)
         refuse_differing(parts)
-        to = folder_to_write(asked.to, parts, project)
+        lasting = _lasting(asked.overrides)
+        to = folder_to_write(asked.to, parts, asked.dry or lasting != asked.overrides, project)
         keys = keys_of(parts, asked.overrides, to, project)
         recipe = recipe_of(keys, parts, project)
     for note in (*recipe.warnings, *_notes(parts)):
@@ -91,7 +94,10 @@ def main(arguments: list[str], project: Path) -> int:
             _print(done.summary)
         print("nothing was written; without --dry-run this goes to " + asked.to)
         return 0
-    done = execute(recipe, to, progress, saved)
+    try:
+        done = execute(recipe, to, progress, saved)
+    except RunFolderError as error:
+        raise RunFolderError(str(error).replace(ELSEWHERE, ANOTHER)) from error
     _print(done.summary)
     print(f"\n{last_line(recipe, done.summary, Path(short(done.folder, project)))}")
     return _ended(recipe, done, progress, project)
@@ -132,6 +138,12 @@ def _notes(parts: Sequence[Part]) -> Iterator[str]:
     if len(set(licences.values())) > 1:
         told = ", ".join(f"{licence or 'none'} of {name}" for name, licence in licences.items())
         yield f"the runs have different licences ({told}); the first counts, unless you set license=NAME"
+    for one, other in combinations(parts, 2):
+        if set(one.origins) & set(other.origins):
+            yield (
+                f"{one.words} and {other.words} have the records of one run in common; its costs are counted "
+                "twice, and records that no filter compares stay twice"
+            )
     for part in parts:
         if not part.finished:
             yield f"{part.words} is not finished; what it has now is taken"
@@ -142,38 +154,23 @@ def _saved(keys: Mapping[str, Any], asked: Asked, name: str) -> dict[str, str]:
     import yaml
 
     flags = [UNFINISHED] if asked.unfinished else []
-    lasting = [one for one in asked.overrides if one.partition("=")[0] not in ("fresh", "repair")]
     files = {
         "config.yaml": {**keys, "fresh": False, "repair": False},
-        "overrides.yaml": ["merge", *asked.runs, *flags, *lasting],
+        "overrides.yaml": ["merge", *asked.runs, *flags, *_lasting(asked.overrides)],
         "hydra.yaml": {"hydra": {"runtime": {"choices": {"recipe": name}}}},
     }
     return {file: yaml.safe_dump(one, sort_keys=False, allow_unicode=True) for file, one in files.items()}
 
 
+def _lasting(overrides: Sequence[str]) -> list[str]:
+    """The overrides without those for one start alone."""
+    return [one for one in overrides if one.partition("=")[0] not in ONCE]
+
+
 def _print(summary: Mapping[str, Any]) -> None:
     facts = summary["merged"]
-    console(sys.stdout).print(_table(facts))
-    runs = facts["runs"]
-    each = "; ".join(f"{one['run']} {paid([one])}" for one in runs)
-    print(f"already paid by these runs: {paid(runs)} ({each})")
-
-
-def _table(facts: Mapping[str, Any]) -> Table:
-    """By stage and run: how many records were given, kept, and dropped by which check."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("stage / run", overflow="fold")
-    for column in ("given", "kept"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("dropped", overflow="fold")
-    for stage, given in facts["stages"].items():
-        sums = [sum(one[key] for one in given) for key in ("given", "accepted")]
-        table.add_row(stage, *(f"{count:,}" for count in sums), f"{sums[0] - sums[1]:,}", style="bold")
-        for one in given:
-            table.add_row(f"  {one['run']}", f"{one['given']:,}", f"{one['accepted']:,}", dropped(one))
-    return table
+    console(sys.stdout).print(merged_table(facts))
+    print(paid_line(facts))
 
 
 def _ended(recipe: Recipe, done: Run, progress: Progress, project: Path) -> int:

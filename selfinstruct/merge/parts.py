@@ -11,11 +11,10 @@ from typing import Any
 
 from selfinstruct.errors import RunFolderError, UserError
 from selfinstruct.journal.store import FINISHED
-from selfinstruct.project.layout import path_below
 from selfinstruct.run_folder.folder import in_use
 from selfinstruct.run_folder.opened import OpenedRun, opened, run_of
 from selfinstruct.run_folder.outline import Outline
-from selfinstruct.sources.giving_runs import fields_of, names_of
+from selfinstruct.sources.giving_runs import fields_of, names_of, origins_of
 from selfinstruct.sources.pool import Seeds
 
 CLOSING = ("additionalProperties", "unevaluatedProperties")  # keywords that forbid other fields
@@ -38,6 +37,7 @@ class Part:
         config: its composed config.
         seeds: its seed tasks.
         finished: whether it is finished.
+        origins: digests of the records of the runs that it began with; see `origins_of`.
     """
 
     words: str
@@ -47,6 +47,7 @@ class Part:
     config: Mapping[str, Any]
     seeds: Seeds
     finished: bool
+    origins: list[str]
 
 
 def read_parts(runs: Sequence[str], project: Path, unfinished: bool) -> list[Part]:
@@ -136,7 +137,8 @@ def _part(words: str, run: OpenedRun, name: str) -> Part:
             "command once more, which brings it up to date"
         )
     finished = bool(run.journal.meta(FINISHED)) and not run.running
-    return Part(words, run.path, name, run.outline, run.config, run.seeds, finished)
+    origins = origins_of(run.journal)
+    return Part(words, run.path, name, run.outline, run.config, run.seeds, finished, origins)
 
 
 def _not_finished(part: Part) -> str:
@@ -179,19 +181,3 @@ def _short(value: Any) -> str:
     listed = isinstance(value, list) and all(isinstance(one, str) for one in value)
     text = "none" if value is None else ", ".join(value) if listed else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 70 else f"{text[:69]}…"
-
-
-def folder_to_write(words: str, parts: Sequence[Part], project: Path) -> Path:
-    """The folder of the merged run.
-
-    Raises:
-        UserError: if it is that of a run that is merged, or in it.
-    """
-    path = path_below(project, words)
-    for part in parts:
-        own = part.path.resolve()
-        if own in (path.resolve(), *path.resolve().parents):
-            raise UserError(
-                f"merge: {words} is the folder of a run that is merged; name another: --to FOLDER"
-            )
-    return path

@@ -17,7 +17,8 @@ from selfinstruct.records import Record
 from selfinstruct.sources.pool import SEED_STAGE, Seeds
 from selfinstruct.text.tokenizers import comparing
 
-CHANGED = ("filters", "export", "license", "report", "review", "fresh", "repair", "scratch")
+ONCE = ("fresh", "repair", "scratch")  # for one start
+CHANGED = ("filters", "export", "license", "report", "review", "budget", "cache", *ONCE)
 SUBJECTS = ("topics", "documents", "rows")  # kinds whose records later stages write about
 SEVERAL = "mul"  # the language tag for texts in several languages
 Keys = dict[str, Any]
@@ -36,7 +37,7 @@ def keys_of(parts: Sequence[Part], overrides: Sequence[str], to: Path, project: 
         UserError: for an override of what a merge does not use.
     """
     first = parts[0]
-    saved = {key: value for key, value in first.config.items() if key not in ("fresh", "repair", "scratch")}
+    saved = {key: value for key, value in first.config.items() if key not in ONCE}
     changed = sections(saved, overrides, project, CHANGED, ("to", "run_dir"))
     makers = first.outline.makers
     languages = {part.outline.language for part in parts}

@@ -100,6 +100,7 @@ HELP: dict[str, Help] = {
     "exact_duplicate": Help("were the same as an existing text", NEW),
     "rouge_l": SIMILAR,
     "embedding_similarity": SIMILAR,
+    "parent": Help("were made from a record that was not taken", ()),
     "duplicate": Help("occurred twice in one reply", (HOTTER, LARGER, WORDS)),
     "decontaminate": Help(
         "overlap with an evaluation file",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe
 
 JOB = "job.json"  # the outcome of a job of a sweep
+ELSEWHERE = "another run_dir (of a sweep: sweep_dir)"  # in messages; verbs put their own option in its place
 TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # files that a run writes beside its journal
 
 
@@ -240,10 +241,7 @@ def _is_kept(journal: Journal) -> bool:
 
 def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
     """Refuse to continue a run of another recipe, or one with other settings that shape the data."""
-    out = (
-        "Choose another run_dir (of a sweep: sweep_dir), or set fresh=true to set the old run aside "
-        f"(nothing is deleted). It is {path}"
-    )
+    out = f"Choose {ELSEWHERE}, or set fresh=true to set the old run aside (nothing is deleted). It is {path}"
     name = journal.meta("recipe")
     if not _is_kept(journal):
         return

@@ -50,10 +50,15 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
 def show_run(glance: Mapping[str, Any], path: str, console: Console) -> None:
     """Print a run at a glance; see `overview.overview`."""
     from selfinstruct.report.funnel import show
+    from selfinstruct.show.merged_table import merged_table, paid_line
 
     note = f": {glance['note']}" if glance["note"] else ""
     console.print(piece(f"{path} is {glance['state']}{note}\n"))
     show(dict(glance), glance["samples"], console)
+    if facts := glance.get("merged"):
+        console.print("\nthe runs that it was merged from:")
+        console.print(merged_table(facts))
+        console.print(piece(paid_line(facts)))
     id = glance["samples"][0]["id"] if glance["samples"] else "ID"
     console.print(piece(f"\nthe story of a record: selfinstruct show {path} {id}", "dim"))
 

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from selfinstruct.dataset.merged import merged
 from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record, stream
 from selfinstruct.run_folder.folder import JOB, JOURNAL
 from selfinstruct.run_folder.opened import RUNNING, UNFINISHED, OpenedRun
@@ -36,6 +37,7 @@ def overview(run: OpenedRun, count: int = SAMPLES) -> dict[str, Any]:
         note: more about the state; empty if it is finished.
         stages: the figures of each stage, as in `summary.json`.
         samples: records of the last stage that makes records and has one, drawn at random.
+        merged: of a merge: its runs and what was taken of each, as in `summary.json`.
     """
     missed = run.summary.get("missed") or {}
     notes = {**_WORDS, "missed": f"in {missed.get('stage')} {missed.get('why')}" if missed else ""}
@@ -45,6 +47,7 @@ def overview(run: OpenedRun, count: int = SAMPLES) -> dict[str, Any]:
         "note": notes.get(run.state, ""),
         "stages": figures(run),
         "samples": samples(run, count),
+        **({"merged": facts} if (facts := merged(run.journal)) else {}),
     }
 
 

@@ -31,7 +31,8 @@ class GivingRun:
         accepted: by stage that makes records, how many it accepted.
         first: by stage that makes records, the fields of the first one, as sample values.
         digest: a digest of all its records.
-        facts: recipe, languages, seed, models, finished, and what it has cost: cost_usd, tokens, requests.
+        facts: recipe, languages, seed, models, finished, digests (see `origins_of`), and what it has cost:
+            cost_usd, tokens, requests.
     """
 
     path: Path
@@ -93,6 +94,12 @@ def fields_of(outline: Outline, stage: str) -> list[str]:
     return list(dict.fromkeys([*outline.stage(stage).own, *labels]))
 
 
+def origins_of(journal: Journal) -> list[str]:
+    """A digest of all records of a run; of a merge, those of the runs that it began with."""
+    before: list[dict[str, Any]] = journal.meta(MERGED, [])
+    return [one for run in before for one in run.get("digests", [])] or [journal.digest()]
+
+
 def _read(path: Path, name: str, asked: Asked, unfinished: bool, faults: list[Fault]) -> GivingRun | None:
     try:
         with opened_to_read(path) as journal:
@@ -148,6 +155,7 @@ def _facts(journal: Journal, outline: Outline, name: str) -> dict[str, Any]:
         "seed": outline.seed,
         "models": sorted({*models, *(model for one in before for model in one["models"])} - {""}),
         "finished": bool(journal.meta(FINISHED)),
+        "digests": origins_of(journal),
         "cost_usd": round(spent.usd + sum(one["cost_usd"] for one in before), 6),
         "tokens": spent.tokens + sum(one["tokens"] for one in before),
         "requests": spent.requests + sum(one["requests"] for one in before),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Typed
+from merging_runs import two_runs
 
 TOKEN = "hf_0123456789secretsecret"
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is in the extra `hub`, not in `dev`")
@@ -139,6 +140,17 @@ def test_what_is_uploaded(run: Path, hub: Hub, typed: Typed) -> None:
     assert "names no licence" in out
     assert f"{hub.address}/datasets/me/mine" in out
     assert TOKEN not in out + err
+
+
+def test_a_merge_is_uploaded(hub: Hub, typed: Typed, project: Path) -> None:
+    """So is the dataset of several runs; its page has a table of them."""
+    two_runs(typed, project)
+    assert typed("merge", "runs/a", "runs/b", "--to", "runs/all")[0] == 0
+    status, out, err = typed("push", "runs/all", "me/mine", "--yes")
+    assert status == 0, out + err
+    sent = hub.files()
+    assert sent == {path.name: path.read_bytes() for path in (project / "runs/all/dataset").iterdir()}
+    assert "| `tasks` | `b` | 3 | 1 | 2 by rouge_l |" in sent["README.md"].decode()
 
 
 def test_names_that_are_patterns(run: Path, hub: Hub, typed: Typed) -> None:

@@ -1,7 +1,4 @@
-"""`selfinstruct merge`: what stays and what is dropped, who wins, what is refused, and the other verbs.
-
-The recipe `parts` makes tasks, marks them, and answers each twice; each run has a script of its own.
-"""
+"""`selfinstruct merge`: what stays and what is dropped, who wins, and what is refused."""
 
 from __future__ import annotations
 
@@ -9,97 +6,26 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import children
 import pytest
-from conftest import ROOT, Typed, lines, seed_file
+from conftest import ROOT, Typed, lines
 from killing import data
+from merging_runs import EVENING, GOOD, KETTLE, ORCHARD, PARTS, VIOLINS, A, B, done, make, texts, two_runs
 from results import refused, summary
 
 from selfinstruct.journal.checksums import checksum
 from selfinstruct.journal.store import Journal
 
-PARTS = """\
-defaults:
-  - override /model: scripted
-  - override /pipeline: null
-  - override /prompts: null
-  - override /filters: null
-  - override /schema: null
-  - override /export: alpaca
-seeds: {path: seeds/mine.jsonl}
-model: {mode: chat}
-mix: {examples: 1, generated: 0}
-pipeline:
-  tasks: {kind: bootstrap, patience: 2, window: 1}
-  marks: {kind: label}
-  answers: {kind: expand}
-prompts:
-  tasks: {style: chat, template: "{{ examples[0].instruction }}", parse: {kind: text, field: instruction}}
-  marks:
-    style: chat
-    template: "{{ instruction }}"
-    parse: {kind: json, single: true, fields: {score: {scale: {lowest: 1, highest: 5}}}}
-  answers:
-    style: chat
-    template: "{{ instruction }} {{ score }}"
-    parse: {kind: numbered_list, field: output}
-filters:
-  tasks: {word_count: {field: instruction, minimum: 2}, rouge_l: {field: instruction}}
-schema:
-  tasks: {type: object, properties: {instruction: {type: string}}, additionalProperties: false}
-  marks: {type: object, properties: {score: {type: integer}}}
-  answers:
-    type: object
-    required: [instruction, score, output]
-    properties: {instruction: {type: string}, score: {}, output: {type: string}, input: {}}
-export: {alpaca: {columns: [score]}}
-"""
-KETTLE, ORCHARD = "Describe how a kettle is repaired in autumn.", "List three reasons to visit an orchard."
-EVENING, VIOLINS = "Plan a quiet evening beside the harbour.", "Explain why violins need dry rooms."
-GOOD = "List three good reasons to visit an orchard."
-A, B = (KETTLE, ORCHARD, EVENING), (GOOD, VIOLINS, EVENING)
 NEWER = checksum("meta", ("format", "99"))
 
 
 @pytest.fixture
 def two(typed: Typed, project: Path) -> Path:
-    """A folder with the recipe and two runs of it: of B's tasks one is nearly one of A's, and one is one."""
-    seed_file(project / "seeds/mine.jsonl")
-    (project / "recipes").mkdir()
-    (project / "recipes/parts.yaml").write_text(PARTS, encoding="utf-8")
-    make(typed, project, "a", A, "seed=1")
-    make(typed, project, "b", B, "seed=2")
-    return project
-
-
-def make(typed: Typed, project: Path, name: str, tasks: Sequence[str], *keys: str, target: int = 3) -> Path:
-    """A finished run with these tasks."""
-    rows: list[dict[str, Any]] = [
-        {"stage": "tasks", "number": number, "reply": text} for number, text in enumerate(tasks, 1)
-    ]
-    rows.append({"stage": "marks", "reply": '{"score": 4}'})
-    rows.append({"stage": "answers", "reply": f"1. {name} says so.\n2. {name} says more."})
-    (project / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    options = (f"run_dir=runs/{name}", f"model.options.replies={name}.jsonl", f"target={target}")
-    done(typed, "recipe=parts", *options, *keys)
-    return project / f"runs/{name}"
-
-
-def done(typed: Typed, *arguments: str) -> str:
-    """Type a command that ends well; what it says."""
-    status, out, err = typed(*arguments)
-    assert status == 0, out + err
-    return out + err
-
-
-def texts(run: Path) -> list[str]:
-    """The tasks of a run, in order."""
-    return [row["instruction"] for row in lines(run / "tasks.jsonl")]
+    """See `two_runs`."""
+    return two_runs(typed, project)
 
 
 # What stays
@@ -225,6 +151,10 @@ def test_a_merge_of_a_merge(typed: Typed, two: Path) -> None:
     once = summary(two / "runs/ab")["merged"]["runs"]
     assert runs[1]["tokens"] == sum(one["tokens"] for one in once) > 0
     assert runs[1]["models"] == ["scripted"]
+    out = done(typed, "merge", "runs/ab", "runs/b", "--dry-run")
+    assert (
+        "note: runs/ab and runs/b have the records of one run in common; its costs are counted twice" in out
+    )
 
 
 def test_folders_of_one_name(typed: Typed, two: Path) -> None:
@@ -245,45 +175,6 @@ def test_what_people_said_comes_along(typed: Typed, two: Path) -> None:
     with closing(Journal(two / "runs/merged/run.sqlite")) as journal:
         assert list(journal.facts("review/")) == ["ann/answers-000010-0"]
     assert "It swells." in [row["output"] for row in lines(two / "runs/merged/dataset/alpaca.jsonl")]
-
-
-# The other verbs
-
-
-def test_other_verbs_on_a_merge(typed: Typed, two: Path) -> None:
-    """A merge is a run: it is shown, checked, reported on, exported; replay says what to do instead."""
-    columns = "export.alpaca.columns=[score,from_run,from_id,model]"
-    done(typed, "merge", "runs/a", "runs/b", "--to", "runs/all", columns)
-    run = two / "runs/all"
-    assert lines(run / "dataset/alpaca.jsonl")[-1] == {
-        "instruction": VIOLINS,
-        "input": "",
-        "output": "B says more.",
-        "score": 4,
-        "from_run": "b",
-        "from_id": "answers-000002-1",
-        "model": "scripted",
-    }
-    page = (run / "dataset/README.md").read_text(encoding="utf-8")
-    assert "| `answers` | `b` | 6 | 2 | 4 by parent |" in page and "| `tasks` | `scripted` | 4 |" in page
-    assert "The texts are a model's." in page and str(two) not in page
-    story = done(typed, "show", "runs/all", "tasks-000004-0")
-    assert "rejected by rouge_l" in story and "ROUGE-L 0.933" in story
-    assert "that is tasks-000002-0 of a, this is tasks-000001-0 of b" in " ".join(story.split())
-    assert "answers-000010-0" in done(typed, "show", "runs/all", "tasks-000005-0")
-    assert "whole" in done(typed, "verify", "runs/all")
-    done(typed, "report", "runs/all")
-    done(typed, "export", "runs/all", "export=[chat]", "export.chat.provenance=true")
-    row = lines(run / "dataset/chat.jsonl")[-1]
-    assert (row["model"], row["parents"]) == ("scripted", ["tasks-000005-0"])
-    refused(typed("replay", "runs/all"), "runs/all is a merge, which has no replies", "runs/a, runs/b")
-    status, out, err = typed("recipe=parts", "run_dir=runs/all", "model.options.replies=a.jsonl")
-    assert status == 1 and 'pipeline.tasks.kind: "merged" → "bootstrap"' in err, "it is not overwritten"
-    (run / "tasks.jsonl").write_text("", encoding="utf-8")
-    status, out, _ = typed("verify", "runs/all")
-    assert status == 1 and "selfinstruct merge runs/a runs/b" in out and "run_dir=runs/all" in out
-    done(typed, "merge", "runs/a", "runs/b", columns, "run_dir=runs/all")
-    assert "whole" in done(typed, "verify", "runs/all")
 
 
 def test_a_recipe_may_go_on_with_a_merge(typed: Typed, two: Path) -> None:
@@ -324,6 +215,16 @@ def test_the_same_runs_make_the_same_bytes(typed: Typed, two: Path) -> None:
     assert data(two / "runs/all") == before
     done(typed, "merge", "runs/a", "runs/b", "--to", "runs/all", "fresh=true")
     assert (two / "runs/all.before-1").is_dir() and data(two / "runs/all") == before
+    why = "runs/all holds a merge of a and b, but this is one of b and a; name another folder: --to FOLDER"
+    refused(typed("merge", "runs/b", "runs/a", "--to", "runs/all"), why, "fresh=true")
+    done(typed, "merge", "runs/b", "runs/a", "--to", "runs/all", "--dry-run")
+    other = ("filters.tasks.rouge_l.threshold=0.9", "--to", "runs/all")
+    refused(
+        typed("merge", "runs/a", "runs/b", *other),
+        "threshold: not set → 0.9",
+        "Choose another folder: --to FOLDER",
+    )
+    assert data(two / "runs/all") == before
     done(typed, "merge", "runs/a", "runs/b", "--to", "elsewhere/all")
     assert data(two / "elsewhere/all") == before
     assert (two / "elsewhere/all/dataset/README.md").read_bytes() == page
@@ -375,8 +276,10 @@ def test_runs_that_cannot_be_merged(typed: Typed, two: Path) -> None:
     refused(
         typed("merge", "runs/a", "runs/b", "--to", "runs/b"), "runs/b is the folder of a run that is merged"
     )
-    refused(typed("merge", "runs/a", "runs/b", "--to", "runs/b/x"), "name another: --to FOLDER")
+    refused(typed("merge", "runs/a", "runs/b", "--to", "runs/b/x"), "name another folder: --to FOLDER")
     refused(typed("merge", "runs/a", "runs/b", "--to", "seeds"), "has other files in it")
+    make(typed, two, "c", (VIOLINS,), target=1)
+    refused(typed("merge", "runs/a", "runs/b", "--to", "runs/c"), "runs/c holds a run that is not a merge")
     shutil.copytree(two / "runs/b", two / "runs/newer")
     with closing(sqlite3.connect(two / "runs/newer/run.sqlite")) as db, db:
         db.execute("UPDATE meta SET value = '99', sum = ? WHERE key = 'format'", (NEWER,))
@@ -397,7 +300,8 @@ def test_an_unfinished_run(typed: Typed, two: Path) -> None:
     out = done(typed, "merge", "runs/a", "runs/half", "--unfinished")
     assert "note: runs/half is not finished" in out
     done(typed, *make_half, "target=3")
-    refused(typed("merge", "runs/a", "runs/half"), "holds a run with other settings", "fresh=true")
+    why = "runs/merged holds a merge from before runs/half had all of its present records"
+    refused(typed("merge", "runs/a", "runs/half"), why, "--to FOLDER", "fresh=true")
     done(typed, "merge", "runs/a", "runs/half", "fresh=true")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selfinstruct.config import ReportConfig
+from selfinstruct.dataset.merged import merged
 from selfinstruct.report.coverage import COVERAGE
 from selfinstruct.report.numbers.check_steps import dataset_files, funnel
 from selfinstruct.report.numbers.fields import options, saved, texts_of
@@ -78,6 +79,7 @@ def gather(
         "records": made.records,
         "rejected": scan.rejections.table(run),
     }
+    stats |= {"merged": parts} if (parts := merged(run.journal)) else {}
     stats |= {COVERAGE: covered} if (covered := run.journal.meta(COVERAGE)) else {}
     stats |= _of_texts(run, made.texts, tell)
     stats |= tuning_of_run(run.path, most)

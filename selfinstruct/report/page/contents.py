@@ -77,7 +77,13 @@ def _tiles(stats: Stats) -> list[dict[str, str]]:
     if first:
         share = formats.percent(first["accepted"] / first["candidates"])
         found.append(("accepted", share, f"of {first['candidates']:,} candidates of {first['stage']}"))
-    if total := stats.get("total"):
+    if facts := stats.get("merged"):
+        runs = facts["runs"]
+        found.append(("runs", formats.number(len(runs)), "merged into this one"))
+        found.append(("tokens", formats.short(sum(one["tokens"] for one in runs)), "paid by these runs"))
+        found.append(("cost", formats.money(sum(one["cost_usd"] for one in runs)), "paid by these runs"))
+    total = stats.get("total")
+    if total and (total["requests"] or not facts):
         found.append(("requests", formats.number(total["requests"]), f"{total['cached']:,} from the cache"))
         tokens = total["prompt_tokens"] + total["completion_tokens"]
         words = f"{formats.short(total['completion_tokens'])} in replies"
