@@ -201,6 +201,16 @@ def test_an_address_without_a_cluster(typed: Typed, address: str, what: str, rem
     assert time.monotonic() - began < LONGEST
 
 
+def test_an_address_at_which_something_else_listens(typed: Typed) -> None:
+    """Is named at once too: here a web server, as Ray's own dashboard is one."""
+    with ModelServer(by_prompt) as server:
+        address = f"executor.address=127.0.0.1:{server.port}"
+        status, out, err = typed("check", "recipe=paper", "model=scripted", "executor=ray", address)
+    assert (status, out) == (1, "")
+    assert f"something answers at 127.0.0.1:{server.port}, but not as a Ray cluster does" in err
+    assert "that of ray start --head" in err
+
+
 def test_a_recipe_cannot_name_a_cluster(typed: Typed, project: Path) -> None:
     """Only a user may: the machines of a cluster run code."""
     (project / "recipes").mkdir()
