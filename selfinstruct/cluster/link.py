@@ -19,7 +19,7 @@ from selfinstruct.config import ExecutorConfig
 from selfinstruct.errors import ModelError
 
 LONGEST_OWN = 90.0  # seconds in which a cluster of our own starts; 26 were seen where others had the CPUs
-LONGEST_THERE = 30.0  # seconds in which one that runs accepts us
+LONGEST_THERE = 60.0  # seconds in which one that runs accepts us; Ray takes 25 to say that a token is wrong
 LONGEST_END = 20.0  # seconds for which an end waits for Ray
 
 Answer = TypeVar("Answer")

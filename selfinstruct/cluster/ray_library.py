@@ -82,6 +82,7 @@ class Connection:
         self._folder: Path | None = None
         _reachable(self.address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        _use_token()
         import ray
 
         logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -220,15 +221,25 @@ def _speaks_http2(connection: socket.socket) -> bool:
         return False
 
 
-def _why_not(address: str, error: Exception) -> str:
+def _use_token() -> None:
+    """Have Ray use the token of this machine, if there is one, as `ray start --head` does by itself."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if named or (Path.home() / ".ray/auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _why_not(address: str, error: BaseException) -> str:
     """The message for an error of `ray.init`."""
     text = " ".join(line.strip() for line in str(error).strip().splitlines())
+    while cause := error.__cause__ or error.__context__:
+        error = cause
     where = "a Ray cluster cannot be started here" if address == OWN else f"{address} cannot be used"
     remedy = START
     if "ersion mismatch" in text:
         remedy = "install the same versions of Python and Ray on all machines and here, then start Ray again"
-    elif "authentication" in text.lower():
-        remedy = "copy ~/.ray/auth_token of the cluster's first machine here"
+    elif "authentication" in str(error).lower():
+        text = "it asks for its token, and there is none here, or another one"
+        remedy = "copy ~/.ray/auth_token from the cluster's first machine; RAY_AUTH_MODE is token, or not set"
     elif address == OWN:
         remedy = "start one yourself, which says more: ray start --head"
     return f"executor: {where}: {text[:500]}\n  {remedy}"

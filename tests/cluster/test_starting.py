@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import LONGEST, PATIENT
 
 pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
@@ -27,6 +29,7 @@ link.LONGEST_OWN = link.LONGEST_THERE = float(sys.argv.pop(1))
 from selfinstruct.cli.main import main
 main()
 """
+TOKEN = "0123456789abcdef" * 4
 SCRIPTED = ["recipe=paper", "cache=off", "model=scripted", "executor=ray", "run_dir=run"]
 
 
@@ -57,6 +60,7 @@ def begin(project: Path, limit: float, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(limit), *words],
             cwd=project,
+            env={**os.environ, **PATIENT},
             stdout=subprocess.PIPE,
             stderr=err,
             text=True,
@@ -113,3 +117,48 @@ def test_a_cluster_of_our_own_that_does_not_start(project: Path) -> None:
     assert "Traceback" not in err
     _, alive = psutil.wait_procs(theirs.values(), timeout=60)
     assert not alive
+
+
+def test_a_cluster_that_asks_for_a_token(project: Path) -> None:
+    """The token of this machine is used, and without it the message says where to get it."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_AUTH")}
+    homes = {name: {**env, "HOME": str(project / name)} for name in ("with", "without")}
+    (project / "with/.ray").mkdir(parents=True)
+    (project / "with/.ray/auth_token").write_text(TOKEN)
+    head = [f"--port={port}", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats"]
+    ray = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", *head],
+        env=homes["with"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert ray.stdout
+        for line in ray.stdout:
+            if "Ray runtime started" in line:
+                break
+        else:
+            pytest.skip("Ray does not start on this machine now")
+        check = [
+            sys.executable,
+            "-m",
+            "selfinstruct",
+            "check",
+            *SCRIPTED,
+            f"executor.address=127.0.0.1:{port}",
+        ]
+        found = {
+            name: subprocess.run(check, cwd=project, env=own, capture_output=True, text=True, timeout=LONGEST)
+            for name, own in homes.items()
+        }
+    finally:
+        ray.terminate()
+        ray.wait(LONGEST)
+    assert found["with"].returncode == 0, found["with"].stderr
+    assert f"at 127.0.0.1:{port}: machines: 1" in found["with"].stdout
+    assert found["without"].returncode == 1
+    assert "it asks for its token, and there is none here" in found["without"].stderr
+    assert "copy ~/.ray/auth_token from the cluster's first machine" in found["without"].stderr
