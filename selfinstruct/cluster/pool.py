@@ -251,7 +251,8 @@ class Pool:
         facts = {"worker": member.number, "machine": member.node.name, "pid": member.pid}
         self._context.events.tell("worker", state="dies", why=why, requests=moved, **facts)
         words = f"worker {member.number} on {member.node.name} died: {why}"
-        self._context.progress.trouble("worker", f"{words}; {moved} requests are sent again")
+        again = f"; {moved} request{' is' if moved == 1 else 's are'} sent again" if moved else ""
+        self._context.progress.trouble("worker", f"{words}{again}")
         if self._deaths[member.node.id] >= DEATHS:
             self._give_up(words)
         else:
