@@ -87,7 +87,8 @@ async def run_recipe(
             _interruptible(progress, interrupter) as stop,
             _collecting_less(),
         ):
-            async with spread(recipe.config.executor, context, models_of(recipe.stages)) as spread_out:
+            models = models_of(recipe.stages)
+            async with spread(recipe.config.executor, context, models, stop) as spread_out:
                 for stage in recipe.stages:
                     await _run_stage(recipe, stage, spread_out, stop, source)
                     if folder.journal.meta(GAVE_UP):  # the stages after it need the records that it lacks

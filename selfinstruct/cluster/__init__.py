@@ -9,6 +9,7 @@ only if a user asks for it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,7 +29,7 @@ def lacking(config: ExecutorConfig) -> list[Fault]:
 
 @asynccontextmanager
 async def spread(
-    config: ExecutorConfig, context: RunContext, models: Sequence[ModelConfig]
+    config: ExecutorConfig, context: RunContext, models: Sequence[ModelConfig], stop: asyncio.Future[None]
 ) -> AsyncIterator[RunContext]:
     """The objects of a run, with models that are opened where the executor says; workers end with the block.
 
@@ -36,13 +37,14 @@ async def spread(
         config: the executor.
         context: the objects of the run.
         models: all models that the run may ask.
+        stop: gets the reason for which the run stops.
     """
     if config.kind == "local":
         yield context
         return
     from selfinstruct.cluster.pool import Pool
 
-    pool = Pool(config, context, models)
+    pool = Pool(config, context, models, stop)
     try:
         yield replace(context, opener=pool.open)
     finally:

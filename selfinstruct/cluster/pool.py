@@ -3,6 +3,7 @@
 Calls go out and results come back in batches, since one call of Ray costs as much processor time as many
 requests. A call goes to the worker with the fewest in hand, so that each has its share of what the endpoint's
 limits let through. When a worker dies, its calls fail with `LostError`, and another is started in its place.
+Nothing here waits on when the run stops, since Ray or a worker may never answer.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from selfinstruct.cluster import ray_library as library
 from selfinstruct.cluster import room
+from selfinstruct.cluster.link import LONGEST_END, Link, unless_stopped
 from selfinstruct.cluster.member import Member
-from selfinstruct.cluster.ray_library import OWN, Connection, Node
+from selfinstruct.cluster.ray_library import Connection, Node
 from selfinstruct.cluster.remote import Remote
 from selfinstruct.cluster.wire import Form, error_of, form_of_model, reply_of
 from selfinstruct.cluster.worker import FAILED, HEARD, NOTED, REPLIED
@@ -41,10 +44,18 @@ class Pool:
         config: where they are, how many, and what each needs.
         context: the objects of the run.
         models: all models that the run may ask; their keys must be on the machines.
+        stop: gets the reason for which the run stops.
     """
 
-    def __init__(self, config: ExecutorConfig, context: RunContext, models: Sequence[ModelConfig]) -> None:
-        self._config, self._context, self._asked = config, context, models
+    def __init__(
+        self,
+        config: ExecutorConfig,
+        context: RunContext,
+        models: Sequence[ModelConfig],
+        stop: asyncio.Future[None],
+    ) -> None:
+        self._config, self._context, self._asked, self._stop = config, context, models, stop
+        self._link: Link | None = None
         self._connection: Connection | None = None
         self._starting = asyncio.Lock()
         self._known: dict[str, Node] = {}  # the machines that were found in order
@@ -56,6 +67,7 @@ class Pool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failed: ModelError | None = None
         self._alone_since: float | None = None
+        stop.add_done_callback(lambda _: self._notify())
 
     async def open(self, kind: ModelKind, config: ModelConfig, project: Path) -> Opened:
         """A model that is open on the workers; see `llm.Opener`."""
@@ -68,6 +80,7 @@ class Pool:
 
         Raises:
             ModelError: if the cluster cannot be used, or a worker cannot open the model.
+            Interrupted: if the run stops meanwhile.
         """
         async with self._starting:
             if self._failed:
@@ -77,9 +90,7 @@ class Pool:
                 await self._begin()
         self._models[model.number] = model
         waited = [member for member in self._members if first or member.pid]  # others open it when they begin
-        openings = [asyncio.ensure_future(member.open(model.number)) for member in waited]
-        done, _ = await asyncio.wait(openings, timeout=SETTLE) if openings else (set(), set())
-        for one in done:
+        for one in await unless_stopped(self._stop, [member.open(model.number) for member in waited], SETTLE):
             if not one.cancelled() and isinstance(one.exception(), ModelError):
                 one.result()
         await self._pick(model.number)
@@ -115,7 +126,11 @@ class Pool:
         if self._connection:
             for member in self._members:
                 self._connection.kill(member.actor)
-            await asyncio.to_thread(self._connection.end)
+        if self._link:
+            ended = asyncio.wrap_future(self._link.end())
+            if self._connection:
+                await asyncio.wait([ended], timeout=LONGEST_END)
+            ended.cancel()
 
     async def _begin(self) -> None:
         """Start the workers, or remember why that is not possible."""
@@ -128,25 +143,29 @@ class Pool:
     async def _start(self) -> None:
         """Connect, check the cluster, and start the workers."""
         progress, config = self._context.progress, self._config
-        own = library.address_of(config) == OWN
-        with progress.busy("starting Ray on this machine" if own else "connecting to the Ray cluster"):
-            connection = await asyncio.to_thread(Connection, config)
-        self._connection = connection
-        nodes = await asyncio.to_thread(connection.nodes)
-        room.refuse(await asyncio.to_thread(room.faults_of, connection, nodes, config, self._asked))
+        if self._stop.done():
+            await self._stop
+        self._link = link = Link(config)
+        with progress.busy(link.what):
+            await unless_stopped(self._stop, [asyncio.wrap_future(link.opening)], link.longest)
+        self._connection = connection = link.opened()
+        with progress.busy("asking the machines for their versions"):
+            looking = link.ask(partial(room.look, connection, config, self._asked))
+            nodes, faults = (await unless_stopped(self._stop, [looking]))[0].result()
+        room.refuse(faults)
         self._known = {node.id: node for node in room.usable(nodes, config)}
         self._hire()
-        where = "Ray on this machine" if own else f"the Ray cluster at {connection.address}"
+        where = "Ray on this machine" if link.own else f"the Ray cluster at {connection.address}"
         machines = len({member.node.id for member in self._members})
         progress.say(f"{where}: workers: {len(self._members)}, on {machines} of {len(nodes)} machines")
         self._keep(self._watch())
 
     async def _watch(self) -> None:
         """Look for machines that join, replace workers that died, and end a run that has none for long."""
-        assert self._connection
+        assert self._connection and self._link
         while True:
             await asyncio.sleep(LOOK)
-            nodes = await asyncio.to_thread(self._connection.nodes)
+            nodes = await self._link.ask(self._connection.nodes)
             new = [node for node in room.usable(nodes, self._config) if node.id not in self._known]
             if new:
                 await self._admit(new)
@@ -157,10 +176,10 @@ class Pool:
 
     async def _admit(self, new: Sequence[Node]) -> None:
         """Accept machines that have joined, unless they differ from this one."""
-        connection, context = self._connection, self._context
-        assert connection
+        link, connection, context = self._link, self._connection, self._context
+        assert link and connection
         for node in new:
-            faults = await asyncio.to_thread(room.faults_there, connection, [node], self._asked)
+            faults = await link.ask(partial(room.faults_there, connection, [node], self._asked))
             self._known[node.id] = node
             if faults:
                 self._deaths[node.id] = DEATHS
@@ -232,7 +251,8 @@ class Pool:
         facts = {"worker": member.number, "machine": member.node.name, "pid": member.pid}
         self._context.events.tell("worker", state="dies", why=why, requests=moved, **facts)
         words = f"worker {member.number} on {member.node.name} died: {why}"
-        self._context.progress.trouble("worker", f"{words}; {moved} requests are sent again")
+        again = f"; {moved} request{' is' if moved == 1 else 's are'} sent again" if moved else ""
+        self._context.progress.trouble("worker", f"{words}{again}")
         if self._deaths[member.node.id] >= DEATHS:
             self._give_up(words)
         else:
@@ -265,6 +285,8 @@ class Pool:
             fit = [member for member in self._members if number in member.models]
             if fit:
                 return min(fit, key=lambda member: len(member.in_hand))
+            if self._stop.done():
+                await self._stop
             await self._news.wait()
 
     def _notify(self) -> None:

@@ -1,12 +1,13 @@
 """Ray itself: the only module that imports it, and it does so when a function is called.
 
-Ray writes nothing of its own into our output, sends no usage statistics and opens no dashboard. `begin` and
-`end` may run in any thread. In the main one Ray would replace the handler of SIGTERM.
+Ray writes nothing of its own into our output, sends no usage statistics and opens no dashboard. A connection
+is opened and ended in the thread of a `link`; in the main one, Ray would replace the handler of SIGTERM.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import shutil
@@ -29,6 +30,11 @@ LONGEST_CONNECT = 5.0  # seconds
 LONGEST_ANSWER = 60.0  # seconds in which a machine says what it has; its first process starts in it
 STORE = 100 << 20  # bytes for large objects, of which there are none here; Ray itself takes 30% of the memory
 LEFT = "its machine has left the cluster"
+PREFACE = (
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
+)  # how HTTP/2 begins, RFC 9113, 3.4
+SETTINGS = 4  # the kind of frame that a server begins with
+TLS = "RAY_USE_TLS"
 START = "start one with: ray start --head, and on each other machine: ray start --address=HOST:6379"
 
 
@@ -76,6 +82,7 @@ class Connection:
         self._folder: Path | None = None
         _reachable(self.address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        _use_token()
         import ray
 
         logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -90,6 +97,9 @@ class Connection:
         if self.address == OWN:
             # A folder of its own, which can be deleted; short, since sockets lie in it.
             self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.name == "posix" else None))
+            atexit.register(
+                shutil.rmtree, self._folder, ignore_errors=True
+            )  # if nobody waits for Ray any more
             os.environ.setdefault("RAY_worker_niceness", "0")  # Ray lets other work go first
             own = {"include_dashboard": False, "object_store_memory": STORE, "_temp_dir": str(self._folder)}
         try:
@@ -174,10 +184,10 @@ def why_dead(error: BaseException) -> str:
 
 
 def _reachable(address: str) -> None:
-    """Refuse an address that nobody listens at; Ray itself tries for two minutes.
+    """Refuse an address at which no Ray listens; Ray itself would try for minutes, and write warnings.
 
     Raises:
-        ModelError: if it is wrong or nobody listens.
+        ModelError: if it is wrong, or nobody listens, or somebody who does not speak as Ray does.
     """
     if address in (OWN, AUTO):
         return
@@ -191,21 +201,45 @@ def _reachable(address: str) -> None:
     if not host or not port.isdigit():
         raise ModelError(f"executor.address: {address!r} is not HOST:PORT, such as 10.0.0.1:6379")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), LONGEST_CONNECT).close()
-    except OSError as error:
-        what = f"no Ray cluster answers at {address} ({error.strerror or error})"
+        with socket.create_connection((host.strip("[]"), int(port)), LONGEST_CONNECT) as connection:
+            spoken = os.environ.get(TLS, "0") != "0" or _speaks_http2(connection)
+    except (OSError, OverflowError) as error:
+        what = f"no Ray cluster answers at {address} ({getattr(error, 'strerror', None) or error})"
         raise ModelError(f"executor.address: {what}\n  {START}") from error
+    if not spoken:
+        what = f"something answers at {address}, but not as a Ray cluster does"
+        remedy = "the port is that of ray start --head: 6379, unless --port says another"
+        raise ModelError(f"executor.address: {what}\n  {remedy}")
 
 
-def _why_not(address: str, error: Exception) -> str:
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other end speaks HTTP/2, as gRPC and so Ray do."""
+    connection.sendall(PREFACE)
+    try:
+        return connection.makefile("rb").read(4)[3:] == bytes([SETTINGS])
+    except TimeoutError:
+        return False
+
+
+def _use_token() -> None:
+    """Have Ray use the token of this machine, if there is one, as `ray start --head` does by itself."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if named or (Path.home() / ".ray/auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _why_not(address: str, error: BaseException) -> str:
     """The message for an error of `ray.init`."""
     text = " ".join(line.strip() for line in str(error).strip().splitlines())
+    while cause := error.__cause__ or error.__context__:
+        error = cause
     where = "a Ray cluster cannot be started here" if address == OWN else f"{address} cannot be used"
     remedy = START
     if "ersion mismatch" in text:
         remedy = "install the same versions of Python and Ray on all machines and here, then start Ray again"
-    elif "authentication" in text.lower():
-        remedy = "copy ~/.ray/auth_token of the cluster's first machine here"
+    elif "authentication" in str(error).lower():
+        text = "it asks for its token, and there is none here, or another one"
+        remedy = "copy ~/.ray/auth_token from the cluster's first machine; RAY_AUTH_MODE is token, or not set"
     elif address == OWN:
         remedy = "start one yourself, which says more: ray start --head"
     return f"executor: {where}: {text[:500]}\n  {remedy}"

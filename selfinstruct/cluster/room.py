@@ -6,13 +6,17 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import contextmanager
 from importlib.metadata import version
 
+from selfinstruct.cluster.link import LONGEST_END, Link
 from selfinstruct.cluster.probe import PACKAGES
 from selfinstruct.cluster.ray_library import OWN, Connection, Node, address_of
 from selfinstruct.config import ExecutorConfig, ModelConfig
 from selfinstruct.errors import Fault, ModelError, RecipeError
 from selfinstruct.llm import keys
+from selfinstruct.monitor.progress import Progress
 
 GIB = 1 << 30
 
@@ -56,14 +60,13 @@ def places(nodes: Sequence[Node], config: ExecutorConfig, there: Counter[str]) -
     return found
 
 
-def faults_of(
-    connection: Connection, nodes: Sequence[Node], config: ExecutorConfig, models: Sequence[ModelConfig]
-) -> list[Fault]:
-    """What is wrong with the cluster for this run."""
+def look(
+    connection: Connection, config: ExecutorConfig, models: Sequence[ModelConfig]
+) -> tuple[list[Node], list[Fault]]:
+    """The machines of the cluster, and what is wrong with it for this run."""
+    nodes = connection.nodes()
     fit = usable(nodes, config)
-    found = list(_of_room(nodes, fit, config))
-    found += faults_there(connection, fit, models)
-    return found
+    return nodes, [*_of_room(nodes, fit, config), *faults_there(connection, fit, models)]
 
 
 def refuse(faults: Sequence[Fault]) -> None:
@@ -121,12 +124,9 @@ def offer(config: ExecutorConfig, models: Sequence[ModelConfig]) -> list[str]:
     """
     if address_of(config) == OWN:
         return ["Ray on this machine, which the run starts; for a cluster: executor.address=HOST:6379"]
-    connection = Connection(config)
-    try:
-        nodes = connection.nodes()
-        refuse(faults_of(connection, nodes, config, models))
-    finally:
-        connection.end()
+    with _connected(config) as connection:
+        nodes, faults = look(connection, config, models)
+        refuse(faults)
     fit = usable(nodes, config)
     begun = Counter(node.id for node in places(fit, config, Counter()))
     lines = [f"Ray {version('ray')} at {connection.address}: machines: {len(nodes)}, {_sum(nodes)}"]
@@ -135,6 +135,20 @@ def offer(config: ExecutorConfig, models: Sequence[ModelConfig]) -> list[str]:
         lines.append(f"{node.name}: {_sum([node])}; workers: {begun[node.id]}, room for {most}")
     same = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return [*lines, f"all have Python {platform.python_version()}, {same}"]
+
+
+@contextmanager
+def _connected(config: ExecutorConfig) -> Iterator[Connection]:
+    """A connection for a moment."""
+    link = Link(config)
+    try:
+        with Progress().busy(link.what):
+            wait([link.opening], link.longest)
+        yield link.opened()
+    finally:
+        ended = link.end()
+        if link.opening.done():
+            wait([ended], LONGEST_END)
 
 
 def _sum(nodes: Sequence[Node]) -> str:

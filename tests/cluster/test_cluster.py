@@ -5,18 +5,20 @@ The cluster has two machines, which are processes here; the model's server is a 
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -24,47 +26,18 @@ from typing import Any
 
 import pytest
 from children import start
-from conftest import Typed, lines
+from conftest import Typed
 from killing import data, stored
-from machines import PATIENT, STORE, machines
+from machines import LONGEST, PATIENT, STORE, on, until, workers
 from pages import HOSTED, script, shell
 from server import Answer, Asked, ModelServer, by_prompt
 
+import selfinstruct
 from selfinstruct.cluster import room
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.timeout(900)
-LONGEST = 200.0  # a machine with much else to do takes minutes to start Ray
-
-
-@pytest.fixture(scope="module", autouse=True)
-def environment() -> Iterator[None]:
-    """Ray leaves the environment of later tests as it was; copies of a process depend on it."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
-@pytest.fixture(scope="module")
-def cluster(environment: None) -> Iterator[Any]:
-    """Two machines."""
-    with ExitStack() as stack:
-        try:
-            two = stack.enter_context(machines(2))
-        except Exception as error:  # only Ray's own code runs here; not all its limits can be raised
-            pytest.skip(f"Ray does not start on this machine now: {error}")
-        yield two
-
-
-@pytest.fixture
-def begun() -> Iterator[list[Any]]:
-    """Processes that a test has started; those that run at its end, since it failed, are killed."""
-    processes: list[Any] = []
-    yield processes
-    for one in processes:
-        if one.poll() is None:
-            one.kill()
+pytest_plugins = ("cluster_fixtures",)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("environment")]
 
 
 class Slowly:
@@ -88,29 +61,6 @@ def paper(server: ModelServer, *keys: str) -> list[str]:
 
 
 SCRIPTED = ["recipe=paper", "cache=off", "model=scripted", "model.concurrency=4", "model.options.delay=2"]
-
-
-def on(cluster: Any, *keys: str) -> list[str]:
-    """The arguments of a run on a cluster."""
-    return ["executor=ray", f"executor.address={cluster.address}", *keys]
-
-
-def workers(run: Path, state: str) -> list[dict[str, Any]]:
-    """The events of one kind about workers."""
-    if not (run / "events.jsonl").exists():
-        return []
-    rows = lines(run / "events.jsonl")
-    return [row for row in rows if row["event"] == "worker" and row["state"] == state]
-
-
-def until(what: Callable[[], Any]) -> Any:
-    """Wait until this is true; returns it."""
-    end = time.monotonic() + LONGEST
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
 
 
 @pytest.mark.slow
@@ -180,6 +130,86 @@ def test_a_cluster_that_cannot_be_used_is_refused_before_the_first_request(
     assert "sk-only-here" not in out + err
 
 
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_machine_with_another_version_of_the_package(
+    typed: Typed, project: Path, cluster: Any, verb: str
+) -> None:
+    """Is named with what to install there, before the first request; its processes find another copy."""
+    copy = project / "elsewhere"
+    shutil.copytree(Path(selfinstruct.__file__).parent, copy / "selfinstruct")
+    (copy / "selfinstruct-9.9.dist-info").mkdir()
+    text = "Metadata-Version: 2.1\nName: selfinstruct\nVersion: 9.9\n"
+    (copy / "selfinstruct-9.9.dist-info/METADATA").write_text(text)
+    other = cluster.add_node(num_cpus=1, object_store_memory=STORE, env_vars={"PYTHONPATH": str(copy)})
+    try:
+        with ModelServer(by_prompt) as server:
+            status, _, err = typed(verb, *paper(server, "run_dir=run"), *on(cluster))
+            assert not server.asked
+    finally:
+        cluster.remove_node(other)
+    assert status == 1
+    own = version("selfinstruct")
+    assert err.count("has selfinstruct") == 1
+    assert f"({other.node_id[:6]}): has selfinstruct 9.9, and this process has {own}" in err
+    assert f"install selfinstruct {own} there, then start Ray there again" in err
+    assert "Traceback" not in err
+
+
+def test_a_cluster_of_another_version_of_ray(typed: Typed, cluster: Any) -> None:
+    """Is refused by Ray itself; the message says which versions, and what to install."""
+    place = b"CLUSTER_METADATA", b"cluster"
+    gcs: Any = import_module("ray._raylet").GcsClient(address=cluster.address)
+    said = gcs.internal_kv_get(*place)
+    assert said
+    other = json.dumps({**json.loads(said), "ray_version": "2.9.0", "python_version": "3.8.1"}).encode()
+    gcs.internal_kv_put(place[0], other, True, place[1])
+    try:
+        status, _, err = typed("check", "recipe=paper", "model=scripted", *on(cluster))
+    finally:
+        gcs.internal_kv_put(place[0], said, True, place[1])
+    assert status == 1
+    assert "2.9.0" in err
+    assert "3.8.1" in err
+    assert "install the same versions of Python and Ray on all machines and here" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_machine_without_memory(project: Path, cluster: Any, begun: list[Any]) -> None:
+    """Ray ends the worker; the run says why, and how to give workers more room.
+
+    A machine that has joined counts its memory as full a little above what is in use now; then this process
+    takes that much.
+    """
+    import psutil
+
+    run, ballast = project / "run", []
+    process = start(project, *SCRIPTED, "target=400", "run_dir=run", *on(cluster))
+    begun.append(process)
+    until(lambda: len(workers(run, "begins")) == 2)
+    threshold = min(0.95, psutil.virtual_memory().percent / 100 + 0.08)
+    limits = {"RAY_memory_usage_threshold": f"{threshold:.2f}", "RAY_memory_monitor_refresh_ms": "100"}
+    small = cluster.add_node(num_cpus=1, object_store_memory=STORE, env_vars=limits)
+    try:
+        until(lambda: len(workers(run, "begins")) == 3)
+
+        def ended() -> bool:
+            if psutil.virtual_memory().percent / 100 < threshold + 0.02:
+                ballast.append(b"x" * (128 << 20))
+            return bool(workers(run, "dies"))
+
+        until(ended)
+        ballast.clear()
+    finally:
+        cluster.remove_node(small)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=LONGEST)
+    (died, *_) = workers(run, "dies")
+    assert died["machine"].endswith(f"({small.node_id[:6]})")
+    assert died["why"] == "Ray ended it, since the memory of its machine ran out"
+    assert f"worker {died['worker']} on {died['machine']} died: Ray ended it" in err
+
+
 @pytest.mark.parametrize(
     ("address", "what", "remedy"),
     [
@@ -199,6 +229,16 @@ def test_an_address_without_a_cluster(typed: Typed, address: str, what: str, rem
     assert what in err
     assert remedy in err
     assert time.monotonic() - began < LONGEST
+
+
+def test_an_address_at_which_something_else_listens(typed: Typed) -> None:
+    """Is named at once too: here a web server, as Ray's own dashboard is one."""
+    with ModelServer(by_prompt) as server:
+        address = f"executor.address=127.0.0.1:{server.port}"
+        status, out, err = typed("check", "recipe=paper", "model=scripted", "executor=ray", address)
+    assert (status, out) == (1, "")
+    assert f"something answers at 127.0.0.1:{server.port}, but not as a Ray cluster does" in err
+    assert "that of ray start --head" in err
 
 
 def test_a_recipe_cannot_name_a_cluster(typed: Typed, project: Path) -> None:
