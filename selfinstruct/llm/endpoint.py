@@ -98,14 +98,14 @@ class Endpoint:
         self._sending = Sending(config, context, self._limits)
         self._refusals = Refusals(config, context, self._sending)
         self._attempts = Attempts(config, context, self._limits, self._sending, self._refusals)
-        self._batches = Batches(config, context) if config.batch else None
+        self._batches: Batches | None = None  # from the first request on, if it is asked in batches
 
     @property
     def lookahead(self) -> int:
         """How many requests may wait here, sent or not; it limits the memory and not the data."""
         config = self.config
         if config.batch:
-            return most_in_batch(config)
+            return max(most_in_batch(config), self._batches.reach if self._batches else 0)
         return max(64, 2 * config.concurrency * (config.prompts_per_request + 1))
 
     @property
@@ -179,9 +179,9 @@ class Endpoint:
         if call.stage not in self._stages:
             refuse_left(self.config, self._context.journal, self._context.budget, call.stage)
             self._stages.add(call.stage)
-        if self._batches:
+        if self.config.batch:
             assert isinstance(call, Prompts), "a model for vectors has no batches"
-            return await self._in_batch(self._batches, model, call)
+            return await self._in_batch(cast(Any, model), call)
         return await self._at_once(model, call, spare)
 
     async def _at_once(self, model: Opened, call: Call, spare: bool) -> list[Reply | None] | None:
@@ -196,10 +196,13 @@ class Endpoint:
             finally:
                 place.leave()
 
-    async def _in_batch(self, batches: Batches, model: Opened, call: Prompts) -> list[Reply | None] | None:
+    async def _in_batch(self, model: Any, call: Prompts) -> list[Reply | None] | None:
         """The reply to a request in a batch; a refusal is believed at once, as another try may take a day."""
+        async with self._opening:
+            if self._batches is None:
+                self._batches = await Batches.open(self.config, self._context, model, call)
         try:
-            reply = await batches.ask(cast(Any, model), call)
+            reply = await self._batches.ask(call)
         except RefusedError as refusal:
             return [await self._refusals.judged(model, call, refusal)]
         if reply is None:
