@@ -29,6 +29,7 @@ from selfinstruct.llm.attempts import Attempts
 from selfinstruct.llm.batch.batches import Batches
 from selfinstruct.llm.batch.left import refuse_left
 from selfinstruct.llm.batch.possible import ATTEMPTS, most_in_batch
+from selfinstruct.llm.batch.stored import reach
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
 from selfinstruct.llm.calls import Call, Prompts
@@ -98,6 +99,7 @@ class Endpoint:
         self._sending = Sending(config, context, self._limits)
         self._refusals = Refusals(config, context, self._sending)
         self._attempts = Attempts(config, context, self._limits, self._sending, self._refusals)
+        self._reach = reach(context.journal, config.name) if config.batch else 0
         self._batches: Batches | None = None  # from the first request on, if it is asked in batches
 
     @property
@@ -105,7 +107,7 @@ class Endpoint:
         """How many requests may wait here, sent or not; it limits the memory and not the data."""
         config = self.config
         if config.batch:
-            return max(most_in_batch(config), self._batches.reach if self._batches else 0)
+            return max(most_in_batch(config), self._reach)
         return max(64, 2 * config.concurrency * (config.prompts_per_request + 1))
 
     @property

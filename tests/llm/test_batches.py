@@ -293,30 +293,46 @@ def test_a_queue_that_stays_full_stops_the_run(
     assert sent(many) == COUNT
 
 
-@pytest.mark.parametrize("how", ["INT", "KILL"])
+@pytest.mark.parametrize(("how", "kind"), [("INT", "openai"), ("INT", "anthropic"), ("KILL", "openai")])
 def test_a_process_that_ends_while_the_queue_is_full(
-    many: Path, impatient: None, typed: Typed, how: str
+    many: Path, impatient: None, typed: Typed, how: str, kind: str
 ) -> None:
     """Ctrl-C ends the pause at once, and after a kill the refused batch is recognized."""
-    with BatchServer("openai", room=COUNT) as server:
+    with BatchServer(kind, room=COUNT) as server:
         server.others = lambda full: COUNT
         process = child(many, *at(server))
-        until(lambda: server.made and (how == "KILL" or server.made[0].looks), process)
+        refused = server.kind == "anthropic" or how == "KILL"  # as soon as it is sent
+        until(lambda: server.full and (refused or server.made[0].looks), process)
         if how == "KILL":
             process.kill()
             process.wait()
         else:
             time.sleep(0.3)  # so that it reads the answer
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=20)
+            _, err = process.communicate(timeout=15)
             assert process.returncode == 130 and "goes on at the provider" not in err
         server.others = lambda full: 0
-        server.made[0].looks = 1
         done(typed, *at(server))
         counts = [len(one.lines) for one in server.accepted]
         assert counts == ([COUNT // 2, COUNT // 2] if how == "KILL" else [COUNT])
-    assert data(many / "run") == whole(many, typed, "openai")
+    assert data(many / "run") == whole(many, typed, kind)
     assert sent(many) == COUNT
+
+
+def test_a_larger_open_batch_does_not_wait_for_itself(many: Path, impatient: None, typed: Typed) -> None:
+    """With batches smaller than the one that is picked up, all of its replies are still asked for."""
+    states = ("in_progress",) * 500
+    with BatchServer("openai", states, fate=fate_of({"0": CUT}, batch=0), room=COUNT) as server:
+        process = child(many, *at(server))
+        until(lambda: server.made and server.made[0].looks, process)
+        process.kill()
+        process.wait()
+        server.made[0].states = ["completed"]
+        server._states = ("in_progress", "completed")
+        server.others = lambda full: 0 if full else COUNT  # so that the second batch waits for the first
+        said = done(typed, *at(server, "model.batch_size=5"))
+        assert [len(one.lines) for one in server.accepted] == [COUNT, 1]
+    assert "the next batch is sent when the one that is open is over" in said
 
 
 # Budget
@@ -329,6 +345,7 @@ def test_a_batch_has_no_more_than_the_budget_allows(many: Path, typed: Typed) ->
         said = done(typed, *at(server, price, "budget.usd=150"), status=3)
         assert server.counts[0] == 6 and sum(server.counts) < COUNT
         assert "budget.usd=150 does not allow" in said
+        assert "the budget allows 6 of 36 requests in this batch, at the most that they may cost" in said
         spent = summary(many)["stages"]["answers"]["cost_usd"]
         assert 125 < spent <= 150 and spent == 5 * sum(server.counts)
         done(typed, *at(server, price, "budget.usd=800"))
@@ -378,7 +395,7 @@ def test_a_batch_is_picked_up_after_a_kill(many: Path, typed: Typed, kind: str) 
         server.made[0].states = ["completed"]
         said = done(typed, *at(server))
         assert server.counts == [COUNT]
-    assert f"picking up batch {server.made[0].id}, which was made with {COUNT} requests" in said
+    assert f"picking up batch {server.made[0].id}, made" in said and f"ago with {COUNT} requests" in said
     assert data(many / "run") == whole(many, typed, kind)
     assert sent(many) == COUNT
 

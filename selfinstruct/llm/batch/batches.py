@@ -44,9 +44,6 @@ class Batches:
         context: the objects of the run.
         model: writes requests and reads answers.
         service: the provider.
-
-    Attributes:
-        reach: how many requests from the first one on must be asked, so that all open batches are waited for.
     """
 
     def __init__(self, config: ModelConfig, context: RunContext, model: LiteLLM, service: Service) -> None:
@@ -57,7 +54,6 @@ class Batches:
         self._inbox = Inbox(model, context, self._waiters, self._outbox.add)
         self._watching = asyncio.create_task(self._watch())
         self._wrong: Exception | None = None
-        self.reach = 0
 
     @classmethod
     async def open(cls, config: ModelConfig, context: RunContext, model: LiteLLM, first: Prompts) -> Batches:
@@ -80,7 +76,6 @@ class Batches:
         for sent in open_batches(context.journal):
             if (sent.stage, sent.model) == (first.stage, config.name):
                 batches._waiters.batch.update(dict.fromkeys(sent.unanswered(context.journal), sent))
-                batches.reach = max(batches.reach, sent.runs[-1][1] - first.number + 1)
                 work = batches._work(sent)
                 batches._start(work, batches._pick_up(work))
         return batches
@@ -116,13 +111,13 @@ class Batches:
 
     async def close(self) -> None:
         """Stop waiting; a batch goes on at the provider, and one that is being made is made."""
+        await self._outbox.close()
         making = [task for task, work in self._tasks.items() if work.sent.state == MAKING]
         if making:
             await asyncio.wait(making, timeout=LONGEST_MAKING)
         tasks = [*self._tasks, self._watching]
         for task in tasks:
             task.cancel()
-        await self._outbox.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._inbox.close()
 
@@ -134,11 +129,11 @@ class Batches:
 
     async def _pick_up(self, work: Work) -> None:
         sent = work.sent
-        what = f"{requests(sent.count)}, {since(sent.made)} ago"
         if sent.id:
-            work.say(f"picking up batch {sent.id}, which was made with {what}")
+            work.say(f"picking up batch {sent.id}, made {since(sent.made)} ago with {requests(sent.count)}")
         else:
-            work.say(f"looking at the provider for a batch that was being made with {what}")
+            what = f"a batch of {requests(sent.count)}, which was being made {since(sent.made)} ago"
+            work.say(f"looking at the provider for {what}")
         if sent.state == MAKING and not await find(work):
             self._give_up(work, unsent=True)
             return

@@ -130,9 +130,14 @@ async def _created(work: Work, file: BinaryIO) -> Batch:
             seconds = max(LAST_LOOK if error.slower else wait, min(error.wait or 0.0, LONGEST_ASKED))
             words = f"a batch of {requests(work.sent.count)} could not be made: {error}"
             work.context.progress.trouble("batch", f"{words}; tried again in {seconds:.0f} s")
+            wait = min(LAST_LOOK, 2 * wait)
+            if error.slower:  # it was not made, so there is nothing to find
+                await pause(seconds, work.context.closing)
+                if work.context.closing.is_set():
+                    raise ModelError(f"{work.sent.model}: {error}") from error
+                continue
             await asyncio.sleep(seconds)
-            wait, refused = min(LAST_LOOK, 2 * wait), error.slower
-        if not refused and (batch := await _found(work)):
+        if batch := await _found(work):
             return batch
     raise AssertionError("unreachable: the last attempt returns or raises")
 

@@ -15,6 +15,7 @@ from selfinstruct.llm.batch.possible import most_in_batch
 from selfinstruct.llm.batch.services import Service
 from selfinstruct.llm.batch.stored import Stored, runs_of
 from selfinstruct.llm.batch.waiters import Waiter
+from selfinstruct.llm.batch.words import requests
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
@@ -100,6 +101,10 @@ class Outbox:
         parcel, why = await packed(first, self._model, self._service, self._config, budget, self.unsent)
         if parcel.waiters:
             del self._gathered[: len(parcel.waiters)]
+            if why:
+                many = f"{len(parcel.waiters):,} of {requests(len(first))}"
+                words = f"the budget allows {many} in this batch, at the most that they may cost"
+                self._context.progress.say(f"{first[0].call.stage}: {words}; more follow when it is over")
             work = self._send(self._noted(parcel), parcel.file)
             if self.queue.careful:
                 await work.verdict.wait()

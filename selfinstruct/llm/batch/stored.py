@@ -96,3 +96,17 @@ def open_batches(journal: Journal) -> list[Stored]:
     """The batches whose replies are not all in the journal, in the order in which they were made."""
     found = [Stored(**one) for one in journal.facts(BATCHES).values() if one["state"] in AT_PROVIDER]
     return [one for one in sorted(found, key=lambda one: one.made) if one.unanswered(journal)]
+
+
+def reach(journal: Journal, model: str) -> int:
+    """How many requests must be asked together, so that all in a model's open batches are; 0 without batches.
+
+    If the user makes batches smaller, those that are open may have more requests than are in flight. They
+    could then wait for a request whose batch waits for them.
+    """
+    most = 0
+    for sent in open_batches(journal):
+        if sent.model == model:
+            taken = journal.count("reply", sent.stage) - len(journal.untaken(sent.stage))
+            most = max(most, sent.runs[-1][1] - taken)
+    return most
