@@ -169,7 +169,7 @@ class Journal:
 
         Args:
             requests: the requests.
-            sends: how often each is sent now; 0 if the cache has the reply.
+            sends: how often each is sent now; 0 if the cache has the reply, -1 if it was not sent after all.
         """
         self._rows.begin()
         for request in requests:

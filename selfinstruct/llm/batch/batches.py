@@ -173,10 +173,13 @@ class Batches:
             await self._inbox.take_in(work, batch)
 
     def _give_up(self, work: Work, unsent: bool = False) -> None:
-        """Have the requests of a batch asked in another one; they count once if they were never asked."""
+        """Have the requests of a batch asked in another one; they do not count if they were never asked."""
+        numbers, stage = self._waiters.leave(work.sent), work.sent.stage
+        if unsent:
+            journal = self._context.journal
+            journal.sent(filter(None, (journal.request(stage, number) for number in numbers)), sends=-1)
+            self._context.budget.sent(-len(numbers))
         work.lose()
-        numbers = self._waiters.leave(work.sent)
-        self._outbox.unsent.update(numbers if unsent else ())
         for number in numbers:
             if waiter := self._waiters.waiting.get(number):
                 self._outbox.add(waiter)

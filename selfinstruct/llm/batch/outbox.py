@@ -38,7 +38,6 @@ class Outbox:
 
     Attributes:
         queue: the provider's queue.
-        unsent: numbers of requests that count as sent, and whose batch never came to be.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class Outbox:
         self._model, self._service, self._config, self._context = model, service, config, context
         self._send, self._working, self._failed = send, working, failed
         self.queue = Queue(config, context)
-        self.unsent: set[int] = set()
         self._gathered: list[Waiter] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -98,7 +96,7 @@ class Outbox:
         if self._context.closing.is_set():
             return
         first = self._gathered[: self.queue.most]
-        parcel, why = await packed(first, self._model, self._service, self._config, budget, self.unsent)
+        parcel, why = await packed(first, self._model, self._service, self._config, budget)
         if parcel.waiters:
             del self._gathered[: len(parcel.waiters)]
             if why:
@@ -127,11 +125,8 @@ class Outbox:
         runs = runs_of(waiter.number for waiter in parcel.waiters)
         stage = parcel.waiters[0].call.stage
         sent = Stored(parcel.key, stage, self._config.name, runs, usd=parcel.usd, tokens=parcel.tokens)
-        for again in (False, True):
-            those = [one for one in parcel.waiters if (one.number in self.unsent) is again]
-            journal.sent([one.call.requests[0] for one in those], sends=0 if again else 1)
-            budget.sent(0 if again else len(those))
+        journal.sent(one.call.requests[0] for one in parcel.waiters)
+        budget.sent(len(parcel.waiters))
         sent.to(journal)
         budget.hold(sent.key, sent.usd, sent.tokens)
-        self.unsent.difference_update(sent.numbers)
         return sent

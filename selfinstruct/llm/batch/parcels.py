@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
@@ -47,7 +47,6 @@ async def packed(
     service: Service,
     config: ModelConfig,
     budget: Budget,
-    counted: Collection[int],
 ) -> tuple[Parcel, str]:
     """The first of these requests for one batch, and the limit of the budget that allows no more, in words.
 
@@ -57,7 +56,6 @@ async def packed(
         service: the provider.
         config: the model's keys.
         budget: what may be spent.
-        counted: the numbers of requests that count as sent already.
 
     Raises:
         ModelError: if a request cannot be written.
@@ -66,13 +64,12 @@ async def packed(
     parcel = Parcel(uuid4().hex[:16], file, [])
     longest = limits_of(config).size
     first, between, last = service.frame
-    size, new, why = file.write(first) + len(last), 0, ""
+    size, why = file.write(first) + len(last), ""
     for place, waiter in enumerate(waiters):
         request = waiter.call.adapted[0]
         usd, tokens = most_of(request, config, budget)
         usd, tokens = parcel.usd + usd, parcel.tokens + tokens
-        more = new + (waiter.number not in counted)
-        why = budget.too_small(more, usd, tokens) or ""
+        why = budget.too_small(place + 1, usd, tokens) or ""
         if why:
             break
         _, body = await model.written(request)
@@ -81,7 +78,7 @@ async def packed(
             break
         size += file.write(between + line if place else line)
         parcel.waiters.append(waiter)
-        parcel.usd, parcel.tokens, new = usd, tokens, more
+        parcel.usd, parcel.tokens = usd, tokens
         if place % BREATH == 0:
             await asyncio.sleep(0)
     file.write(last)
