@@ -40,6 +40,15 @@ STATES = ("validating", "in_progress", "finalizing", "completed")
 LIVE = ("validating", "in_progress", "finalizing")
 CUT, REFUSED, BROKEN = "cut", "refused", "broken"  # how a line ends without a reply: see `BatchServer.fate`
 DAY = 86_400
+ENQUEUED = (
+    "Enqueued token limit reached for gpt-4o-mini in organization org-1. Limit: 2,000,000 enqueued tokens. "
+    "Please try again once some in_progress batches have been completed."
+)
+FULL = "The requests in your organization's batches exceed its limit of requests in the processing queue."
+EXHAUSTED = (
+    "You exceeded your current quota, please check your plan and billing details. For more information on "
+    "this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
+)
 
 
 class Gone(Exception):
@@ -56,6 +65,7 @@ class Made:
     name: str = ""
     file: str = ""
     error: str = ""
+    code: str = "invalid_json_line"
     made: float = field(default_factory=time.time)
     looks: int = 0
 
@@ -75,12 +85,15 @@ class BatchServer:
             a content filter), `BROKEN` (the server failed); None for a reply. Gets the number of the batch.
         wrong: why each batch is refused as a whole.
         late: looks after the end at which the results are there.
+        room: the most requests that may wait in its queue; any number if it is None.
 
     Attributes:
         made: the batches.
         files: the contents of the files, by id.
         asked: method and path of each request.
         gone: the requests, by method and a part of the path, whose answers get lost once.
+        others: how many requests of others wait in its queue, by how often it was full so far.
+        full: how often there was no room for a batch.
         held: by method and a part of the path, what must be set before the answer is sent.
         at_once: the prompts that were asked one by one.
     """
@@ -92,6 +105,7 @@ class BatchServer:
         fate: Callable[[str, int], str | None] = lambda prompt, batch: None,
         wrong: str = "",
         late: int = 1,
+        room: int | None = None,
     ) -> None:
         self.kind, self._states, self._fate, self._wrong, self._late = kind, states, fate, wrong, late
         self.made: list[Made] = []
@@ -100,6 +114,8 @@ class BatchServer:
         self.at_once: list[str] = []
         self.gone: list[tuple[str, str]] = []
         self.held: dict[tuple[str, str], threading.Event] = {}
+        self.room, self.full = room, 0
+        self.others: Callable[[int], int] = lambda full: 0
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
@@ -117,9 +133,16 @@ class BatchServer:
         return [len(one.lines) for one in self.made]
 
     @property
+    def accepted(self) -> list[Made]:
+        """The batches that were not refused as a whole."""
+        return [one for one in self.made if not one.error]
+
+    @property
     def repeats(self) -> int:
         """How many requests were paid for twice: each prompt and seed is asked once in these tests."""
-        asked = Counter(json.dumps(body, sort_keys=True) for one in self.made for body in one.lines.values())
+        asked = Counter(
+            json.dumps(body, sort_keys=True) for one in self.accepted for body in one.lines.values()
+        )
         return sum(asked.values()) - len(asked)
 
     def count(self, method: str, part: str) -> int:
@@ -137,6 +160,10 @@ class BatchServer:
             event.set()
         self._http.shutdown()
         self._http.server_close()
+
+    def text(self, prompt: str) -> str:
+        """The text of the reply to a prompt."""
+        return f"Idea {sha256(prompt.encode()).hexdigest()[:12]} about the harbour"
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """Do what is asked; raises `Gone` if the answer is to get lost."""
@@ -212,7 +239,7 @@ class BatchServer:
         over = made.state not in LIVE
         there = over and made.state != "failed" and made.looks >= len(made.states) - 1 + self._late
         good, bad = self._ends(made) if over and made.state != "failed" else ({}, {})
-        error: dict[str, Any] = {"code": "invalid_json_line", "message": made.error, "line": 1}
+        error: dict[str, Any] = {"code": made.code, "message": made.error, "line": None}
         output = there and good and f"out-{made.id}"
         errors = there and bad and f"err-{made.id}"
         if output:
@@ -247,6 +274,8 @@ class BatchServer:
                 return failure(400, self._wrong, "invalid_request_error")
             lines = {row["custom_id"]: row["params"] for row in json.loads(body)["requests"]}
             assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", id) for id in lines)
+            if self._no_room(len(lines)):
+                return failure(429, FULL, "rate_limit_error")
             return Answer(self._as_anthropic(self._make("msgbatch_", lines)))
         if parts == [""]:
             for one in self.made:  # they go on by themselves
@@ -303,6 +332,9 @@ class BatchServer:
             batch = json.loads(body)["batch"]
             rows = [json.loads(line) for line in self.files[batch["input_config"]["file_name"]].splitlines()]
             lines = {row["key"]: row["request"] for row in rows}
+            if self._no_room(len(lines)):
+                error = {"code": 429, "message": EXHAUSTED, "status": "RESOURCE_EXHAUSTED"}
+                return Answer({"error": error}, 429)
             return Answer(self._as_gemini(self._make("batches/", lines, name=batch["display_name"])))
         if place == "/v1beta/batches":
             return Answer({"operations": [*map(self._as_gemini, self.made[::-1])]})
@@ -342,10 +374,21 @@ class BatchServer:
     # What they share
 
     def _make(self, prefix: str, lines: dict[str, Any], name: str = "", file: str = "") -> Made:
-        states = ["validating", "failed"] if self._wrong else list(self._states)
-        made = Made(f"{prefix}{len(self.made) + 1}", lines, states, name, file, self._wrong)
+        made = Made(f"{prefix}{len(self.made) + 1}", lines, list(self._states), name, file)
+        if self._wrong:
+            made.error, made.states = self._wrong, ["validating", "failed"]
+        elif self.kind in ("openai", "azure") and self._no_room(len(lines)):
+            made.error, made.code, made.states = ENQUEUED, "token_limit_exceeded", ["validating", "failed"]
         self.made.append(made)
         return made
+
+    def _no_room(self, count: int) -> bool:
+        """Whether so many more requests are too many; counts it if they are."""
+        waiting = sum(len(one.lines) for one in self.accepted if one.state in LIVE)
+        if self.room is None or waiting + count + self.others(self.full) <= self.room:
+            return False
+        self.full += 1
+        return True
 
     def _find(self, id: str) -> Made | None:
         return next((one for one in self.made if one.id == id), None)
@@ -374,7 +417,7 @@ class BatchServer:
     def _reply(self, body: dict[str, Any]) -> dict[str, Any]:
         """The reply to a request, by its prompt alone."""
         asked = Asked(0, "", {}, body, 0)
-        text = f"Idea {sha256(asked.prompt.encode()).hexdigest()[:12]} about the harbour"
+        text = self.text(asked.prompt)
         if self.kind == "anthropic":
             return {
                 "id": "msg_1",

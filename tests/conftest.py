@@ -98,7 +98,7 @@ def tiny(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first wait after a failure is short, for so many cases."""
-    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("selfinstruct.llm.attempts.FIRST_WAIT", 0.05)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -73,12 +73,12 @@ class ModelConfig(Strict):
         50_000,
         ge=1,
         le=100_000,
-        description="the most requests in a batch; they are in memory until the batch is sent and answered",
+        description="the most requests in a batch, which are in memory until it is answered",
     )
     batch_lost: Annotated[Literal["stop", "ask_again"], Machine] = Field(
         "stop",
-        description="what to do if a batch of this run cannot be picked up, since the provider does not know "
-        "it any more: stop the run, or ask again, which costs again",
+        description="what to do if the provider does not know a batch of this run any more: stop the run, or "
+        "ask its requests again, which costs again",
     )
     timeout: Annotated[float, Machine] = Field(
         120, gt=0, le=86_400, description="seconds to wait for a whole reply"

@@ -169,7 +169,7 @@ class Journal:
 
         Args:
             requests: the requests.
-            sends: how often each is sent now; 0 if the cache has the reply.
+            sends: how often each is sent now; 0 if the cache has the reply, -1 if it was not sent after all.
         """
         self._rows.begin()
         for request in requests:
@@ -323,9 +323,15 @@ class Journal:
             return request.examples if request else None
         return shown
 
-    def replied(self, stage: str) -> set[int]:
-        """The numbers of the requests that have a reply."""
-        rows = self._db.execute("SELECT number FROM reply WHERE stage = ?", (stage,))
+    def replied(self, stage: str, among: tuple[int, int] | None = None) -> set[int]:
+        """The numbers of the requests that have a reply.
+
+        Args:
+            stage: the stage.
+            among: the first and the last number to look at; all unless given.
+        """
+        only, values = ("", ()) if among is None else (" AND number BETWEEN ? AND ?", among)
+        rows = self._db.execute(f"SELECT number FROM reply WHERE stage = ?{only}", (stage, *values))
         return {number for (number,) in rows}
 
     def models(self, stage: str) -> dict[int, str]:

@@ -84,6 +84,14 @@ def said_in(error: Exception) -> Said:
     )
 
 
+def said_in_json(body: Any) -> Said:
+    """The message in a provider's error that came as a part of a good answer."""
+    found = list(_leaves(body))
+    lower = " ".join(" ".join(value for key, value in found if key in WORDS).split()).lower()[:MOST_READ]
+    codes = frozenset(plainly(value) for key, value in found if key in CODES)
+    return Said(None, _one_line(_longest_first(found)), codes, lower, body=body)
+
+
 def _answer(error: Exception) -> Any:
     """The HTTP answer behind an error, from the innermost error that has a real one."""
     for one in reversed(list(chain(error))):

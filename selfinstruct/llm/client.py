@@ -12,8 +12,9 @@ from itertools import zip_longest
 
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.llm import TransientError
+from selfinstruct.llm.attempts import given_up
 from selfinstruct.llm.calls import Prompts
-from selfinstruct.llm.endpoint import Endpoint, RunContext, given_up
+from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.parse.replies import CONTEXT
 from selfinstruct.parse.thought import apart
 from selfinstruct.records import Reply, Request, storable

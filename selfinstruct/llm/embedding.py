@@ -21,7 +21,8 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.errors import BudgetReached, ModelError
 from selfinstruct.journal.store import Journal
 from selfinstruct.llm import EmbeddingModel, NotSentError, TransientError
-from selfinstruct.llm.endpoint import Endpoint, RunContext, given_up
+from selfinstruct.llm.attempts import given_up
+from selfinstruct.llm.endpoint import Endpoint, RunContext
 from selfinstruct.llm.plain import PLAIN
 from selfinstruct.parse.replies import CONTEXT
 from selfinstruct.records import Reply, StoredVector

@@ -136,7 +136,9 @@ class LiteLLM:
             except Exception as error:  # LiteLLM's, such as for a parameter that it does not know
                 refused = sort_failure(error, self._config)
                 reason = refused.error or ""
-        raise ModelError(f"{self._config.name} cannot be asked in batches: {reason}\n  model.batch=false")
+        raise ModelError(
+            f"{self._config.name} cannot be asked in batches: {reason}\n  write model.batch=false"
+        )
 
     def read(self, form: Form, request: Request, answer: Answer) -> Reply:
         """The reply in an answer to a written request.

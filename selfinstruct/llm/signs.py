@@ -168,6 +168,13 @@ SETUP = Sign(
     ),
 )
 
+# Refusals of a whole batch, since others wait at the provider already.
+QUEUE_FULL = Sign(
+    "queue_full",
+    codes=("token_limit_exceeded",),  # OpenAI, Azure
+    words=(r"enqueued tokens?\b",),
+)
+
 # By status, if neither a code nor the words identify it.
 ENDING = {401: KEY, 402: MONEY, 404: NO_MODEL}
 PROMPTS = {413: CONTEXT, 414: CONTEXT, 431: CONTEXT, 451: CONTENT_FILTER}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm import MODELS
-from selfinstruct.llm.batch.possible import most_in_batch
+from selfinstruct.llm.batch.possible import limits_of, most_in_batch
+from selfinstruct.llm.batch.words import requests
 from selfinstruct.llm.direct.possible import LITELLM, way
 from selfinstruct.llm.prices import price_of
 from selfinstruct.plan import cached, seed_lint
@@ -128,7 +129,8 @@ def _asked(stage: Stage) -> list[str]:
 def _at_once(model: ModelConfig) -> str:
     """How much a model is asked together, in words."""
     if model.batch:
-        return f"in batches of up to {most_in_batch(model):,} requests, each answered within a day"
+        within = "a day" if limits_of(model).hours <= 24 else "two days"
+        return f"in batches of up to {requests(most_in_batch(model))}, each answered within {within}"
     return f"{model.concurrency} at once"
 
 

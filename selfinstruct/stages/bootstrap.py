@@ -116,8 +116,12 @@ class FromPool(StageKind):
         if self.batched:
             return None
         where = f"pipeline.{stage.name}"
-        what = f"each request of {stage.name} waits for the reply {self.window} before it"
-        remedy = f"write {where}.batched=true {where}.window=100 (so many in each batch)"
+        first = self.window + 1
+        what = (
+            f"the prompts of {stage.name} show what earlier replies gave, so request {first} waits for "
+            f"reply 1, request {first + 1} for reply 2, and so on"
+        )
+        remedy = f"write {where}.batched=true {where}.window=100, for batches of 100 requests"
         return what, f"{remedy}, or {where}.model={{batch: false}}"
 
     def does(self, stage: Stage, target: int) -> str:
@@ -129,7 +133,7 @@ class FromPool(StageKind):
         drawn = [f"{name:<8} one of {one.told}" for name, one in stage.lines.items()]
         if stage.model.batch and self.batched:
             many = f"{self.window:,} requests (pipeline.{stage.name}.window)"
-            drawn.append(f"batches  of {many}, each after the one before is answered")
+            drawn.append(f"batches  of {many}, one after the other")
         return drawn
 
     def trials(self, stage: Stage, trial: Trial) -> Iterator[Request]:

@@ -193,7 +193,8 @@ class Converse(StageKind):
     def apart(self, stage: Stage) -> tuple[str, str] | None:
         """See `StageKind`."""
         most = 2 * self.turns - self.given
-        what = f"each message of {stage.name} waits for the one before: {most} batches, one after the other"
+        waits = f"each message of {stage.name} waits for the one before"
+        what = f"{waits}, so there would be {most} batches one after the other, and each may take a day"
         return what, f"write pipeline.{stage.name}.model={{batch: false}}"
 
     # Planning

@@ -17,7 +17,7 @@ from conftest import Typed
 from killing import data, start
 
 from selfinstruct.journal.store import Journal
-from selfinstruct.llm.batch.possible import Limits
+from selfinstruct.llm.batch.possible import LIMITS, Limits
 from selfinstruct.llm.batch.stored import open_batches
 
 COUNT = 36
@@ -61,7 +61,7 @@ def many(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("selfinstruct.llm.batch.follow.FIRST_LOOK", 0.02)
     monkeypatch.setattr("selfinstruct.llm.batch.follow.LAST_LOOK", 0.1)
-    monkeypatch.setattr("selfinstruct.llm.batch.batches.QUIET", 0.1)
+    monkeypatch.setattr("selfinstruct.llm.batch.outbox.QUIET", 0.1)
     monkeypatch.setattr("selfinstruct.llm.waiting.FIRST_WAIT", 0.02)
     write_many(project)
     return project
@@ -148,7 +148,7 @@ def test_what_an_ended_batch_did_not_answer_is_asked_again_once(many: Path, type
     with BatchServer(kind) as server:
         done(typed, *at(server, run="whole"))
     assert data(many / "run") == data(many / "whole")
-    assert "3 of 36 requests have no reply" in said
+    assert "no reply to 3 of 36 requests" in said
     assert sent(many) == COUNT + 3
 
 
@@ -195,7 +195,7 @@ def test_a_batch_refused_as_a_whole_stops_the_run_with_the_provider_s_words(
     many: Path, typed: Typed, kind: str
 ) -> None:
     """Nothing is left of it, so the next start makes another."""
-    words = "Enqueued token limit reached for gpt-4o-mini"
+    words = "The model gpt-4o-mini is not allowed in batches of this account"
     with BatchServer(kind, wrong=words) as server:
         said = done(typed, *at(server), status=1)
         assert words in said
@@ -217,7 +217,7 @@ def test_completed_may_come_before_the_results(many: Path, typed: Typed) -> None
     for kind in ("openai", "gemini"):
         with BatchServer(kind, late=4) as server:
             said = done(typed, *at(server, run=kind))
-        assert "its results are not there yet" in said
+        assert "its results are not ready yet" in said
         assert len((many / kind / "answers.jsonl").read_text().splitlines()) == COUNT
 
 
@@ -229,13 +229,110 @@ def test_batches_are_divided_by_lines_and_by_bytes(
         done(typed, *at(server, "model.batch_size=10"))
         assert server.counts == [10, 10, 10, 6]
     limits = dict.fromkeys(("openai", "anthropic"), Limits(1000, 2600))
-    monkeypatch.setattr("selfinstruct.llm.batch.parcels.LIMITS", limits)
+    monkeypatch.setattr("selfinstruct.llm.batch.possible.LIMITS", limits)
     for kind in limits:
         with BatchServer(kind) as server:
             done(typed, *at(server, run=kind))
             assert len(server.made) > 1 and sum(server.counts) == COUNT and server.repeats == 0
             sizes = [len(content) for id, content in server.files.items() if id.startswith("file-")]
             assert all(size <= 2600 for size in sizes)
+
+
+# A full queue
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses for a full queue are short."""
+    monkeypatch.setattr("selfinstruct.llm.batch.full.FIRST_PAUSE", 0.05)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_queue_full_of_others_is_waited_for(many: Path, impatient: None, typed: Typed, kind: str) -> None:
+    """In the words of each provider; each request counts and is paid for once, and the data are the same."""
+    with BatchServer(kind, room=2 * COUNT) as server:
+        server.others = lambda full: 2 * COUNT if full < 5 else 0
+        said = done(typed, *at(server))
+        assert sum(len(one.lines) for one in server.accepted) == COUNT and server.repeats == 0
+    assert "answers: the provider's queue is full (" in said
+    assert "a batch of up to 18 requests is tried in" in said and "the run stops" in said
+    assert data(many / "run") == whole(many, typed, kind)
+    assert sent(many) == COUNT
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+def test_batches_become_as_small_as_the_queue(many: Path, impatient: None, typed: Typed, kind: str) -> None:
+    """While a batch of the run works, the next one waits until that one is over."""
+    states = ("validating", *["in_progress"] * 15, "completed")
+    with BatchServer(kind, states, room=10) as server:
+        said = done(typed, *at(server))
+        counts = [len(one.lines) for one in server.accepted]
+        assert sum(counts) == COUNT and max(counts) <= 10 and server.repeats == 0
+        assert counts[0] == COUNT // 4
+    assert "the next batch is sent when the one that is open is over" in said
+    assert data(many / "run") == whole(many, typed, kind)
+
+
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+def test_a_queue_that_stays_full_stops_the_run(
+    many: Path, impatient: None, typed: Typed, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """After a day or two, in which every batch of others is over; the same command goes on."""
+    hour = Limits(1000, 1_000_000, hours=1 / 3600)
+    with BatchServer(kind, room=COUNT) as server:
+        server.others = lambda full: COUNT if server.accepted else 0
+        with monkeypatch.context() as patch:
+            patch.setitem(LIMITS, kind, hour)
+            said = done(typed, *at(server, "model.batch_size=6"), status=1)
+        words = "Enqueued token limit reached" if kind == "openai" else "You exceeded your current quota"
+        assert "the provider's queue has been full for" in said and words in said
+        assert [len(one.lines) for one in server.accepted] == [6] and sent(many) == 6
+        server.others = lambda full: 0
+        done(typed, *at(server))
+        assert [len(one.lines) for one in server.accepted] == [6, COUNT - 6]
+    assert sent(many) == COUNT
+
+
+@pytest.mark.parametrize(("how", "kind"), [("INT", "openai"), ("INT", "anthropic"), ("KILL", "openai")])
+def test_a_process_that_ends_while_the_queue_is_full(
+    many: Path, impatient: None, typed: Typed, how: str, kind: str
+) -> None:
+    """Ctrl-C ends the pause at once, and after a kill the refused batch is recognized."""
+    with BatchServer(kind, room=COUNT) as server:
+        server.others = lambda full: COUNT
+        process = child(many, *at(server))
+        refused = server.kind == "anthropic" or how == "KILL"  # as soon as it is sent
+        until(lambda: server.full and (refused or server.made[0].looks), process)
+        if how == "KILL":
+            process.kill()
+            process.wait()
+        else:
+            time.sleep(0.3)  # so that it reads the answer
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=15)
+            assert process.returncode == 130 and "goes on at the provider" not in err
+        server.others = lambda full: 0
+        done(typed, *at(server))
+        counts = [len(one.lines) for one in server.accepted]
+        assert counts == ([COUNT // 2, COUNT // 2] if how == "KILL" else [COUNT])
+    assert data(many / "run") == whole(many, typed, kind)
+    assert sent(many) == COUNT
+
+
+def test_a_larger_open_batch_does_not_wait_for_itself(many: Path, impatient: None, typed: Typed) -> None:
+    """With batches smaller than the one that is picked up, all of its replies are still asked for."""
+    states = ("in_progress",) * 500
+    with BatchServer("openai", states, fate=fate_of({"0": CUT}, batch=0), room=COUNT) as server:
+        process = child(many, *at(server))
+        until(lambda: server.made and server.made[0].looks, process)
+        process.kill()
+        process.wait()
+        server.made[0].states = ["completed"]
+        server._states = ("in_progress", "completed")
+        server.others = lambda full: 0 if full else COUNT  # so that the second batch waits for the first
+        done(typed, *at(server, "model.batch_size=5"))
+        assert [len(one.lines) for one in server.accepted] == [COUNT, 1]
+    assert sent(many) == COUNT + 1
 
 
 # Budget
@@ -248,6 +345,7 @@ def test_a_batch_has_no_more_than_the_budget_allows(many: Path, typed: Typed) ->
         said = done(typed, *at(server, price, "budget.usd=150"), status=3)
         assert server.counts[0] == 6 and sum(server.counts) < COUNT
         assert "budget.usd=150 does not allow" in said
+        assert "the budget allows 6 of 36 requests in this batch, at the most that they may cost" in said
         spent = summary(many)["stages"]["answers"]["cost_usd"]
         assert 125 < spent <= 150 and spent == 5 * sum(server.counts)
         done(typed, *at(server, price, "budget.usd=800"))
@@ -297,7 +395,7 @@ def test_a_batch_is_picked_up_after_a_kill(many: Path, typed: Typed, kind: str) 
         server.made[0].states = ["completed"]
         said = done(typed, *at(server))
         assert server.counts == [COUNT]
-    assert f"picking up the batch {server.made[0].id}: {COUNT} requests" in said
+    assert f"picking up batch {server.made[0].id}, made" in said and f"ago with {COUNT} requests" in said
     assert data(many / "run") == whole(many, typed, kind)
     assert sent(many) == COUNT
 
@@ -315,7 +413,7 @@ def test_a_kill_between_making_a_batch_and_noting_its_id(many: Path, typed: Type
         server.held.pop(("POST", part)).set()
         said = done(typed, *at(server))
         assert server.counts == [COUNT]
-    assert "had been made" in said
+    assert "was made before the run stopped" in said
     assert data(many / "run") == whole(many, typed, kind)
 
 
@@ -375,7 +473,7 @@ def test_ctrl_c_says_that_the_batch_goes_on(many: Path, typed: Typed) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
         assert process.returncode == 130
-        assert f"the batch batch_1, with {COUNT} requests, goes on at the provider" in err
+        assert f"batch batch_1, with {COUNT} requests, goes on at the provider" in err
         said = done(typed, *at(server, batch=False), status=1)
         assert "is open at the provider" in said and "model.batch=true" in said and server.at_once == []
         server.made[0].states = ["completed"]
@@ -462,7 +560,7 @@ def test_the_plan_has_batch_prices(many: Path, typed: Typed) -> None:
         (["model.name=gemini/gemini-2.5-flash", "model.mode=completion"], ["model.mode: ", "take only chat"]),
         (["model.transport=litellm"], ["model.transport: LiteLLM's call asks at once"]),
         (["model.prompts_per_request=2"], ["model.prompts_per_request: is 2, but a line"]),
-        (["recipe=chat"], ["model.batch: each request of instructions waits", "instructions.batched=true"]),
+        (["recipe=chat"], ["model.batch: the prompts of instructions show", "instructions.batched=true"]),
         (["recipe=conversations"], ["each message of conversations waits", "model={batch: false}"]),
         (["model.sampling.service_tier=flex"], ["model.sampling.service_tier: is for requests that are not"]),
     ],

@@ -144,7 +144,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch, ModelServer(script) as server:
         patch.setenv("TINY_KEY", KEY)
         patch.setenv("NO_PROXY", "127.0.0.1")
-        patch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.01)
+        patch.setattr("selfinstruct.llm.attempts.FIRST_WAIT", 0.01)
         bench = Bench(project, script, server.base)
         bench.calm = bench.run()
         assert set(script.tries.values()) == {1}, "else there is nothing to compare with"

@@ -716,7 +716,7 @@ def test_a_server_out_of_reach_is_named_and_given_up_soon(
 ) -> None:
     """However many attempts are allowed, where nothing ever answered; with host, cause and remedy."""
     monkeypatch.setattr("selfinstruct.llm.providers.reach", lambda base: None)  # as behind a proxy
-    monkeypatch.setattr("selfinstruct.llm.endpoint.LONGEST_SILENCE", 1.0)
+    monkeypatch.setattr("selfinstruct.llm.attempts.LONGEST_SILENCE", 1.0)
     for address, host, cause in (
         ("http://127.0.0.1:9/v1", "127.0.0.1:9", "refuses the connection"),
         ("http://no-such-host.invalid/v1", "no-such-host.invalid:80", "name is not known"),
@@ -733,7 +733,7 @@ def test_a_server_out_of_reach_is_named_and_given_up_soon(
 
 def test_a_run_with_replies_keeps_its_patience(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has answered and goes away for a while is waited for, as long as the attempts last."""
-    monkeypatch.setattr("selfinstruct.llm.endpoint.LONGEST_SILENCE", 0.1)
+    monkeypatch.setattr("selfinstruct.llm.attempts.LONGEST_SILENCE", 0.1)
 
     def script(asked: Asked) -> Answer:
         return Answer(drop=True) if 3 <= asked.number <= 6 else by_number(asked)

@@ -402,7 +402,7 @@ def test_a_server_that_fails_twice_is_asked_three_times(ask: Ask) -> None:
 def test_what_may_pass_is_tried_again(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: Answer) -> None:
     """A second attempt, after our own wait, gets the reply; the wait is short after a single 429."""
     for name in ("FIRST_WAIT", "FIRST_WAIT_IN_CALM"):
-        monkeypatch.setattr(f"selfinstruct.llm.endpoint.{name}", 0.2)  # for so many cases
+        monkeypatch.setattr(f"selfinstruct.llm.attempts.{name}", 0.2)  # for so many cases
     for way, outcome in ask([wrong, text("At last")], retries=1).items():
         assert len(outcome.asked) == 2, way
         assert outcome.asked[1].at - outcome.asked[0].at >= 0.09, way
@@ -431,7 +431,7 @@ def test_the_server_says_when_to_come_back(
     most: float,
 ) -> None:
     """Retry-After is honoured, be it shorter or longer than our own wait, half of `own` and more."""
-    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", own)
+    monkeypatch.setattr("selfinstruct.llm.attempts.FIRST_WAIT", own)
     script = [status(code, Retry_After=asked_for), text("At last")]
     for way, outcome in ask(script, retries=1).items():
         assert outcome.reply.attempts == 2, way

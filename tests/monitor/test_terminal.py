@@ -50,7 +50,7 @@ def tiny(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder with the recipe `tiny` of `tiny_recipe` in it."""
     monkeypatch.setenv("TINY_KEY", "none")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("selfinstruct.llm.attempts.FIRST_WAIT", 0.05)
     write_tiny(project)
     return project
 

@@ -20,7 +20,7 @@ def keys(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     monkeypatch.setenv("TEACHER_KEY", "sk-teacher")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("selfinstruct.llm.attempts.FIRST_WAIT", 0.05)
 
 
 def at(student: ModelServer, teacher: ModelServer, *more: str) -> list[str]:

@@ -39,7 +39,7 @@ def tiny(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SOME_TOKEN", TYPED)
     monkeypatch.setenv("ftp_proxy", f"http://bob:{PASSWORD}@127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("selfinstruct.llm.attempts.FIRST_WAIT", 0.05)
     write_tiny(project)
     return project
 

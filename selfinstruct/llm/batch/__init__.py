@@ -3,9 +3,10 @@
 LiteLLM writes each request as in the direct way; the bodies become the lines of a file. `services` has what
 a provider must offer: to upload the file, to make a batch of it, to look at the batch, and to give its
 results. `openai` (with Azure), `anthropic` and `gemini` have the ways of the providers, over the direct
-way's connections (`wire`). `batches` gathers the requests of a stage, and gives each its reply; `parcels`
-divides them into batches, `follow` brings one batch to its end, and `stored` has what the journal keeps of
-it, so that a later start picks it up. `possible` knows, without LiteLLM, which models can be asked so.
+way's connections (`wire`). `batches` has the open batches of a stage: the `outbox` gathers requests, which
+`parcels` divides, and waits while the provider's queue is `full`; `follow` brings one batch to its end, and
+the `inbox` gives each request its reply. `stored` has what the journal keeps of a batch, so that a later
+start picks it up. `possible` knows, without LiteLLM, which models can be asked so.
 
 To add a provider, write a `Service` for it, and name it in `possible.LIMITS` and in `services.service_of`.
 """

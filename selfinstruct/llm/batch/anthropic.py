@@ -79,7 +79,7 @@ class Anthropic:
                     return batch
                 break
         if unsure:
-            words = "a batch of this time and size is not over; it may be the one of this run"
+            words = "a batch of the same time and size may be the one of this run; its end will show that"
             raise TransientError(words, wait=follow.LAST_LOOK)
         return None
 

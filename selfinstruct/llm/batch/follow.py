@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import TransientError
+from selfinstruct.llm.batch.full import FullError
 from selfinstruct.llm.batch.services import Batch, Service
 from selfinstruct.llm.batch.stored import LOST, SENT, Stored
+from selfinstruct.llm.batch.words import clock, requests, since, size
 from selfinstruct.llm.fine_tuning import UnknownError
 from selfinstruct.llm.gate import pause
 from selfinstruct.llm.waiting import LONGEST_ASKED, once, patiently
@@ -30,6 +32,9 @@ LONGEST_UNWHOLE = 900.0  # seconds that results may take to appear after the end
 SETTLING = 2.0  # seconds in which a batch may not be in a provider's list yet
 LONGEST_UNSURE = 2 * 86_400.0  # seconds in which any batch is over, so that its results show whose it is
 TRIES = 6  # of making a batch
+TRIES_OF_FULL = (
+    2  # if the provider asks to go slower (429): a limit per minute is over by the second, a full queue not
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,14 @@ class Work:
         sent: the batch, as stored.
         config: the model's keys.
         context: the objects of the run.
+        verdict: set once the provider has accepted it, or will not.
     """
 
     service: Service
     sent: Stored
     config: ModelConfig
     context: RunContext
+    verdict: asyncio.Event = field(default_factory=asyncio.Event)
 
     def say(self, text: str) -> None:
         """Show a line."""
@@ -55,6 +62,11 @@ class Work:
     def store(self, state: str = "") -> None:
         """Store the batch, perhaps with a new state."""
         self.sent.to(self.context.journal, state)
+
+    def lose(self) -> None:
+        """Store that nothing more comes of it; it holds nothing of the budget then."""
+        self.store(LOST)
+        self.context.budget.release(self.sent.key)
 
     def tell(self, state: str, batch: Batch | None = None) -> None:
         """Write an event."""
@@ -69,11 +81,11 @@ async def make(work: Work, file: BinaryIO) -> bool:
     """Upload a batch's file and make the batch; False if the run stops before that.
 
     Raises:
+        FullError: if the provider's queue is full.
         ModelError: if the provider refuses, or does not answer.
     """
     service, sent, progress = work.service, work.sent, work.context.progress
-    size = file.seek(0, os.SEEK_END)
-    work.say(f"sending a batch of {sent.count:,} requests ({size / 1e6:,.1f} MB)")
+    work.say(f"sending a batch of {requests(sent.count)} ({size(file.seek(0, os.SEEK_END))})")
     try:
         sent.file = await once(progress, _nothing, partial(service.upload, sent, file), False, "the upload")
         work.store()
@@ -87,15 +99,21 @@ async def make(work: Work, file: BinaryIO) -> bool:
             return False
         batch = await _created(work, file)
     except UnknownError as error:
-        work.store(LOST)
+        work.lose()
         words = f"{error}\n  if its server has no batches, write model.batch=false"
         raise ModelError(words) from error
     except ModelError as error:
-        if not isinstance(error.__cause__, TransientError):  # refused, so there is nothing to pick up
-            work.store(LOST)
+        cause = error.__cause__
+        if not isinstance(cause, TransientError):  # refused, so there is nothing to pick up
+            work.lose()
+        elif cause.slower:
+            raise FullError(str(cause), cause.wait) from error
         raise
     known(work, batch)
-    work.say(f"the batch {batch.id} has {sent.count:,} requests; Ctrl-C stops only the waiting")
+    work.say(
+        f"batch {batch.id} is made, with {requests(sent.count)}; Ctrl-C stops only the waiting, and the same "
+        "command picks it up"
+    )
     return True
 
 
@@ -106,12 +124,19 @@ async def _created(work: Work, file: BinaryIO) -> Batch:
         try:
             return await work.service.create(work.sent, file)
         except TransientError as error:
-            if attempt == TRIES:
-                words = f"the start of a batch failed {TRIES} times: {error}"
+            if attempt == (TRIES_OF_FULL if error.slower else TRIES):
+                words = f"{work.sent.model}: a batch could not be made in {attempt} tries: {error}"
                 raise ModelError(f"{words}\n  run the same command again to continue") from error
-            work.context.progress.trouble("batch", f"the start of a batch: {error}; it is looked for")
-            await asyncio.sleep(max(wait, min(error.wait or 0.0, LONGEST_ASKED)))
+            seconds = max(LAST_LOOK if error.slower else wait, min(error.wait or 0.0, LONGEST_ASKED))
+            words = f"a batch of {requests(work.sent.count)} could not be made: {error}"
+            work.context.progress.trouble("batch", f"{words}; tried again in {seconds:.0f} s")
             wait = min(LAST_LOOK, 2 * wait)
+            if error.slower:  # it was not made, so there is nothing to find
+                await pause(seconds, work.context.closing)
+                if work.context.closing.is_set():
+                    raise ModelError(f"{work.sent.model}: {error}") from error
+                continue
+            await asyncio.sleep(seconds)
         if batch := await _found(work):
             return batch
     raise AssertionError("unreachable: the last attempt returns or raises")
@@ -129,7 +154,7 @@ async def find(work: Work) -> bool:
     batch = await _found(work)
     if batch:
         known(work, batch)
-        work.say(f"the batch {batch.id} had been made")
+        work.say(f"found it: batch {batch.id} was made before the run stopped")
     return batch is not None
 
 
@@ -149,6 +174,7 @@ async def follow(work: Work) -> Batch | None:
     """Look at a batch until it is over; None if the run stops before that.
 
     Raises:
+        FullError: if there was no room for it in the provider's queue.
         UnknownError: if the provider does not know it.
         ModelError: if it was refused as a whole, or nobody answers.
     """
@@ -171,10 +197,15 @@ async def follow(work: Work) -> Batch | None:
         between = 0.0 if batch.state != shown[0] else BETWEEN if batch.done != shown[1] else EVERY
         if now - said >= between:
             shown, said = (batch.state, batch.done), now
-            work.say(line_of(work.sent, batch))
             work.tell(batch.state, batch)
+            if not batch.error:
+                work.say(line_of(work.sent, batch))
+        if batch.full:
+            raise FullError(batch.error)
         if batch.error:
             raise ModelError(refusal(work, batch))
+        if batch.accepted:
+            work.verdict.set()
         over = over or (now if batch.over else 0.0)
         if batch.over and (batch.whole or now - over > LONGEST_UNWHOLE):
             return batch
@@ -189,25 +220,18 @@ def line_of(sent: Stored, batch: Batch) -> str:
     parts += [f"{batch.done:,} of {sent.count:,} done"]
     parts += [since(sent.made)]
     if batch.expires and not batch.over:
-        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(batch.expires))
-        parts.append(f"ends by {moment} at the latest")
+        parts.append(f"ends by {clock(batch.expires)} at the latest")
     elif batch.over and not batch.whole:
-        parts.append("its results are not there yet")
+        parts.append("its results are not ready yet")
     return ", ".join(parts)
-
-
-def since(moment: float) -> str:
-    """The time since a moment, in words."""
-    minutes = max(0.0, time.time() - moment) / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def refusal(work: Work, batch: Batch) -> str:
     """What to do about a batch that was refused as a whole, in words."""
     return (
         f"{work.sent.model}: the provider refused the batch {batch.id}: {batch.error}\n"
-        "  nothing of it was done. If it was too large for your account, make batches smaller "
-        f"(model.batch_size={max(1, work.sent.count // 2)}); then run the same command again"
+        "  Nothing of it was done, or is paid for. If it was too large for your account, make batches "
+        f"smaller: model.batch_size={max(1, work.sent.count // 2)}. Then run the same command again"
     )
 
 
@@ -215,11 +239,11 @@ def unknown(work: Work) -> str:
     """What to do about a batch that the provider does not know, in words."""
     sent = work.sent
     return (
-        f"{sent.model}: the provider does not know the batch {sent.id}, of {sent.count:,} requests of "
+        f"{sent.model}: the provider does not know the batch {sent.id}, of {requests(sent.count)} of "
         f"{sent.stage}, which was made {since(sent.made)} ago\n"
-        "  If the key is of another organization or project, or model.api_base is another server, use those "
-        "of the batch. Providers also delete batches after some weeks. To ask its requests again, which "
-        "costs again: model.batch_lost=ask_again"
+        "  If you use another key, organization or server (model.api_base) than then, go back to those. "
+        "Providers also delete batches after some weeks. To ask its requests again, which costs again: "
+        "model.batch_lost=ask_again"
     )
 
 

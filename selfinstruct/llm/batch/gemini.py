@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from selfinstruct.llm import TransientError
+from selfinstruct.llm.batch.possible import LIMITS
 from selfinstruct.llm.batch.services import PAGE, Batch, Line, seconds_of, whole, words_of
 from selfinstruct.llm.direct.sending import Answer
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from selfinstruct.llm.batch.stored import Stored
     from selfinstruct.llm.batch.wire import Wire
 
-LONGEST = 48 * 3600.0  # seconds after which a batch expires
+EXHAUSTED = 8  # Google's code for a limit that is reached, with HTTP 429
 OVER = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
 UPLOAD = "x-goog-upload-url"
 # The statuses with which Google's codes for errors would come at once.
@@ -123,8 +124,9 @@ def _batch(found: dict[str, Any]) -> Batch:
         whole=bool(place) or state != "SUCCEEDED",
         done=stats.get("successfulRequestCount", 0) + stats.get("failedRequestCount", 0),
         total=stats.get("requestCount", 0),
-        expires=began and began + LONGEST,
+        expires=began and began + 3600 * LIMITS["gemini"].hours,
         error=str(error.get("message") or "no reason is given") if state == "FAILED" else "",
+        full=state == "FAILED" and error.get("code") in (EXHAUSTED, STATUSES[EXHAUSTED]),
         places=(place,) if place else (),
     )
 

@@ -6,6 +6,7 @@ from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
 from selfinstruct.journal.store import Journal
 from selfinstruct.llm.batch.stored import LOST, open_batches
+from selfinstruct.llm.batch.words import requests
 from selfinstruct.llm.budget import Budget
 
 
@@ -28,7 +29,7 @@ def refuse_left(config: ModelConfig, journal: Journal, budget: Budget, stage: st
             continue
         if config.batch_lost == "stop":
             raise ModelError(
-                f"{config.name}: a batch of {sent.count:,} requests of {stage} is open at the provider "
+                f"{config.name}: a batch of {requests(sent.count)} of {stage} is open at the provider "
                 f"({sent.id or sent.key})\n  to pick it up: model.batch=true; to leave it, and ask its "
                 "requests again, which costs again: model.batch_lost=ask_again"
             )

@@ -14,10 +14,12 @@ from aiohttp import FormData
 
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import TransientError
+from selfinstruct.llm.answers import said_in_json
 from selfinstruct.llm.batch.services import EARLIER, PAGE, Batch, Line, whole, words_of
 from selfinstruct.llm.direct.sending import Answer
 from selfinstruct.llm.direct.texts import CHAT, COMPLETION
 from selfinstruct.llm.fine_tuning import NOT_READY
+from selfinstruct.llm.signs import QUEUE_FULL
 
 if TYPE_CHECKING:
     from selfinstruct.llm.batch.stored import Stored
@@ -123,6 +125,8 @@ def _batch(found: dict[str, Any]) -> Batch:
         total=counts.get("total") or 0,
         expires=found.get("expires_at"),
         error=words if status == "failed" else "",
+        full=any(said_in_json(one).is_like(QUEUE_FULL) for one in problems),
+        accepted=status != "validating",
         places=tuple(place for place in (output, errors) if place),
     )
 

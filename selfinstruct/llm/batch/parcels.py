@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
 from selfinstruct.config import ModelConfig
 from selfinstruct.llm.batch.most import most_of
-from selfinstruct.llm.batch.possible import LIMITS, most_in_batch
+from selfinstruct.llm.batch.possible import limits_of
 from selfinstruct.llm.batch.services import Service
+from selfinstruct.llm.batch.waiters import Waiter
 from selfinstruct.llm.budget import Budget
-from selfinstruct.llm.calls import Prompts
-from selfinstruct.records import Reply
 
 if TYPE_CHECKING:
     from selfinstruct.llm.providers import LiteLLM
 
 BREATH = 50  # requests after which other tasks have their turn
-
-
-@dataclass(eq=False)
-class Waiter:
-    """A request that waits for its reply.
-
-    Attributes:
-        call: the request.
-        future: gets the reply; None if the run stops before.
-        tries: how many batches have brought its reply, or none.
-    """
-
-    call: Prompts
-    future: asyncio.Future[Reply | None]
-    tries: int = 0
-
-    @property
-    def number(self) -> int:
-        """The number of the request."""
-        return self.call.number
 
 
 @dataclass
@@ -68,32 +47,29 @@ async def packed(
     service: Service,
     config: ModelConfig,
     budget: Budget,
-    counted: Collection[int],
 ) -> tuple[Parcel, str]:
-    """A parcel of the first of these requests, and the limit of the budget that allows no more, in words.
+    """The first of these requests for one batch, and the limit of the budget that allows no more, in words.
 
     Args:
-        waiters: the requests, in order; there is one.
+        waiters: the requests, in order; there is one, and no more than a batch may have.
         model: writes them.
         service: the provider.
         config: the model's keys.
         budget: what may be spent.
-        counted: the numbers of requests that count as sent already.
 
     Raises:
         ModelError: if a request cannot be written.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  closed by whoever sends it
     parcel = Parcel(uuid4().hex[:16], file, [])
-    longest = LIMITS[config.name.partition("/")[0]].size
+    longest = limits_of(config).size
     first, between, last = service.frame
-    size, new, why = file.write(first) + len(last), 0, ""
-    for place, waiter in enumerate(waiters[: most_in_batch(config)]):
+    size, why = file.write(first) + len(last), ""
+    for place, waiter in enumerate(waiters):
         request = waiter.call.adapted[0]
         usd, tokens = most_of(request, config, budget)
         usd, tokens = parcel.usd + usd, parcel.tokens + tokens
-        more = new + (waiter.number not in counted)
-        why = budget.too_small(more, usd, tokens) or ""
+        why = budget.too_small(place + 1, usd, tokens) or ""
         if why:
             break
         _, body = await model.written(request)
@@ -102,7 +78,7 @@ async def packed(
             break
         size += file.write(between + line if place else line)
         parcel.waiters.append(waiter)
-        parcel.usd, parcel.tokens, new = usd, tokens, more
+        parcel.usd, parcel.tokens = usd, tokens
         if place % BREATH == 0:
             await asyncio.sleep(0)
     file.write(last)

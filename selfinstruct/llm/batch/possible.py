@@ -21,10 +21,12 @@ class Limits:
     Attributes:
         lines: the most requests.
         size: the most bytes of its file.
+        hours: after which it is over, whole or not.
     """
 
     lines: int
     size: int
+    hours: float = 24
 
 
 # As the providers document them; Gemini's has no limit of lines.
@@ -33,15 +35,20 @@ LIMITS = {
     "text-completion-openai": Limits(50_000, 200 * MB),
     "azure": Limits(100_000, 200 * MB),
     "anthropic": Limits(100_000, 256 * MB),
-    "gemini": Limits(100_000, 2_000 * MB),
+    "gemini": Limits(100_000, 2_000 * MB, hours=48),
 }
 COMPLETES = ("openai", "text-completion-openai")
 NAMES = "anthropic, azure, gemini, openai"
 
 
+def limits_of(config: ModelConfig) -> Limits:
+    """How large a batch of a model may be at its provider."""
+    return LIMITS[config.name.partition("/")[0]]
+
+
 def most_in_batch(config: ModelConfig) -> int:
     """The most requests in a batch of a model."""
-    return min(config.batch_size, LIMITS[config.name.partition("/")[0]].lines)
+    return min(config.batch_size, limits_of(config).lines)
 
 
 def batch_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
@@ -80,5 +87,5 @@ def _against_keys(config: ModelConfig, where: str, off: str) -> Iterator[Fault]:
         what = f"is {config.prompts_per_request}, but a line of a batch has one prompt"
         yield Fault(f"{where}.prompts_per_request", what, f"set it to 1, or {off}")
     if config.sampling.get(TIER) is not None:
-        what = "is for requests that are not in batches, which have a price of their own"
+        what = "is for requests that are not in batches; those in batches have their own price"
         yield Fault(f"{where}.sampling.{TIER}", what, f"leave it out, or {off}")

@@ -30,6 +30,8 @@ class Batch:
         total: how many it has, as the provider counts; 0 if it has not counted yet.
         expires: when it ends at the latest, in seconds since 1970; None if that is unknown.
         error: why it was refused as a whole, in the provider's words.
+        full: whether that is because the provider's queue is full.
+        accepted: whether it is known not to be refused any more.
         places: where its results are.
     """
 
@@ -41,6 +43,8 @@ class Batch:
     total: int = 0
     expires: float | None = None
     error: str = ""
+    full: bool = False
+    accepted: bool = True
     places: tuple[str, ...] = ()
 
 

@@ -60,6 +60,12 @@ class Stored:
         """How many requests it has."""
         return sum(last - first + 1 for first, last in self.runs)
 
+    def unanswered(self, journal: Journal) -> set[int]:
+        """The numbers of its requests whose replies are not in the journal."""
+        if not self.runs:
+            return set()
+        return set(self.numbers) - journal.replied(self.stage, (self.runs[0][0], self.runs[-1][1]))
+
     def id_of(self, number: int) -> str:
         """The id of a request in it."""
         return f"{self.key}-{number}"
@@ -89,11 +95,18 @@ def runs_of(numbers: Iterable[int]) -> list[list[int]]:
 def open_batches(journal: Journal) -> list[Stored]:
     """The batches whose replies are not all in the journal, in the order in which they were made."""
     found = [Stored(**one) for one in journal.facts(BATCHES).values() if one["state"] in AT_PROVIDER]
-    replied: dict[str, set[int]] = {}
-    left = []
-    for one in sorted(found, key=lambda one: one.made):
-        if one.stage not in replied:
-            replied[one.stage] = journal.replied(one.stage)
-        if not replied[one.stage].issuperset(one.numbers):
-            left.append(one)
-    return left
+    return [one for one in sorted(found, key=lambda one: one.made) if one.unanswered(journal)]
+
+
+def reach(journal: Journal, model: str) -> int:
+    """How many requests must be asked together, so that all in a model's open batches are; 0 without batches.
+
+    If the user makes batches smaller, those that are open may have more requests than are in flight. They
+    could then wait for a request whose batch waits for them.
+    """
+    most = 0
+    for sent in open_batches(journal):
+        if sent.model == model:
+            taken = journal.count("reply", sent.stage) - len(journal.untaken(sent.stage))
+            most = max(most, sent.runs[-1][1] - taken)
+    return most

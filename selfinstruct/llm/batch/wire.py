@@ -18,8 +18,9 @@ from selfinstruct.llm import RefusedError, TransientError
 from selfinstruct.llm.answers import said_in
 from selfinstruct.llm.direct.asking import Form
 from selfinstruct.llm.direct.sending import Answer
-from selfinstruct.llm.failures import sort_failure
+from selfinstruct.llm.failures import retry_after, sort_failure
 from selfinstruct.llm.fine_tuning import UnknownError
+from selfinstruct.llm.signs import QUEUE_FULL
 from selfinstruct.llm.waiting import patiently
 from selfinstruct.monitor.progress import Progress
 
@@ -81,7 +82,9 @@ class Wire:
             self._json(await self._form.sender.answer(response))
             place = URL(response.headers.get(name, ""))
         if place.origin() != self.url.origin() if place.is_absolute() else True:
-            raise ModelError(f"{self._config.name}: the provider names no address of its own for an upload")
+            raise ModelError(
+                f"{self._config.name}: it names another server for the upload, which gets nothing"
+            )
         return place
 
     async def download(self, url: URL, into: BinaryIO) -> None:
@@ -163,10 +166,16 @@ class Wire:
 
     def _sorted(self, error: Exception) -> Exception:
         """What a failure means: a TransientError or a ModelError; the error itself if it is a bug of ours."""
+        said = said_in(error)
+        if said.is_like(QUEUE_FULL):
+            return TransientError(said.words, retry_after(said), slower=True)
         try:
             refused = sort_failure(error, self._config)
         except RefusedError as found:  # of a call about files and batches, not of a prompt
             return ModelError(str(found))
+        except TransientError as found:
+            words = f"{found}: {said.words}" if found.slower else str(found)
+            return TransientError(words, found.wait, found.slower, silent=found.silent, misled=found.misled)
         except Exception as found:
             return found
         return ModelError(f"{self._config.name}: {refused.error}")
