@@ -28,7 +28,7 @@ from selfinstruct.llm import (
 from selfinstruct.llm.attempts import Attempts
 from selfinstruct.llm.batch.batches import Batches
 from selfinstruct.llm.batch.left import refuse_left
-from selfinstruct.llm.batch.possible import ATTEMPTS, most_in_batch
+from selfinstruct.llm.batch.possible import ATTEMPTS, most_waiting
 from selfinstruct.llm.batch.stored import reach
 from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.cache import Cache, key_of
@@ -107,7 +107,7 @@ class Endpoint:
         """How many requests may wait here, sent or not; it limits the memory and not the data."""
         config = self.config
         if config.batch:
-            return max(most_in_batch(config), self._reach)
+            return max(most_waiting(config), self._reach)
         return max(64, 2 * config.concurrency * (config.prompts_per_request + 1))
 
     @property

@@ -238,6 +238,22 @@ def test_batches_are_divided_by_lines_and_by_bytes(
             assert all(size <= 2600 for size in sizes)
 
 
+def test_several_batches_are_open_at_once(many: Path, typed: Typed) -> None:
+    """The stage does not wait a day for each of them in turn; but the memory must hold all that are open."""
+    with BatchServer("openai") as server:
+        looked = server.held["GET", "batch_1"] = threading.Event()  # the first one is not answered
+        process = child(many, *at(server, "model.batch_size=6"))
+        until(lambda: len(server.made) == 4, process)
+        until(lambda: all(one.looks for one in server.made[1:]), process)
+        time.sleep(0.5)
+        assert server.counts == [6] * 4
+        looked.set()
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert server.counts == [6] * 6 and server.repeats == 0
+    assert data(many / "run") == whole(many, typed, "openai")
+
+
 # A full queue
 
 

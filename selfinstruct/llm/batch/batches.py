@@ -3,8 +3,8 @@
 A request waits here until its batch is over. Requests that no batch has go into the `outbox`, which gathers
 them until no more come, and divides them by the provider's limits and by the budget. What came is handed over
 by the `inbox`, request by request, also of a batch that expired or was cancelled; what did not come is asked
-again, once, in another batch. So the memory holds as many requests as a batch may have, whatever the size of
-the run.
+again, once, in another batch. A few batches are open at once, so the memory holds as many requests as these
+have, whatever the size of the run.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ LIMITS = {
     "anthropic": Limits(100_000, 256 * MB),
     "gemini": Limits(100_000, 2_000 * MB, hours=48),
 }
+AT_ONCE = 4  # open batches of a stage, whose requests are in memory
 COMPLETES = ("openai", "text-completion-openai")
 NAMES = "anthropic, azure, gemini, openai"
 
@@ -49,6 +50,11 @@ def limits_of(config: ModelConfig) -> Limits:
 def most_in_batch(config: ModelConfig) -> int:
     """The most requests in a batch of a model."""
     return min(config.batch_size, limits_of(config).lines)
+
+
+def most_waiting(config: ModelConfig) -> int:
+    """The most requests of a stage that are in memory at once, in open batches of a model."""
+    return AT_ONCE * most_in_batch(config)
 
 
 def batch_faults(config: ModelConfig, where: str) -> Iterator[Fault]:
