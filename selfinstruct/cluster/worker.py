@@ -32,7 +32,8 @@ from selfinstruct.llm.quotas import quotas
 from selfinstruct.records import Reply
 
 HEARTBEAT = 10.0  # seconds without a result after which it says that it is there
-LINGER = 0.01  # seconds that a result waits for others to go with it
+LINGER = 0.01  # seconds that a result waits for others to go with it, at most
+LINGER_EACH = 0.0001  # seconds for each call in hand: of few calls, no other result may come soon
 COMPLETE, EMBED = "complete", "embed"  # calls
 REPLIED, FAILED, HEARD, NOTED = "replied", "failed", "heard", "noted"  # results
 
@@ -93,7 +94,7 @@ class Worker:
         with suppress(asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(self._some.wait(), HEARTBEAT)
         if self._results:
-            await asyncio.sleep(LINGER)
+            await asyncio.sleep(min(LINGER, LINGER_EACH * len(self._tasks)))
         self._some.clear()
         found, self._results = self._results, []
         return packed(found)

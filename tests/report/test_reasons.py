@@ -153,6 +153,7 @@ OF_KINDS = {
     **dict.fromkeys(("margin", "length_bias", "identical_answers", "one_answer", "unscored"), "pair"),
     **dict.fromkeys(("tie", "position"), "prefer"),
     "too_short": "converse",
+    "parent": "merged",
 }
 
 
