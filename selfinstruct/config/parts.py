@@ -73,7 +73,7 @@ class ModelConfig(Strict):
         50_000,
         ge=1,
         le=100_000,
-        description="the most requests in a batch; up to four are open at once, with their requests in memory",
+        description="the most requests in a batch; those of up to four open batches are in memory",
     )
     batch_lost: Annotated[Literal["stop", "ask_again"], Machine] = Field(
         "stop",
