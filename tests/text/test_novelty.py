@@ -438,7 +438,8 @@ def test_waiting(seed: int, threshold: float) -> None:
     rng = random.Random(seed)
     texts: list[str] = []
     index = RougeLIndex(threshold)
-    with patch.object(novelty, "_BLOCK", rng.choice([2, 9, 40])):
+    block, many = rng.choice([2, 9, 40]), rng.choice([3, 25, 1000])
+    with patch.object(novelty, "_BLOCK", block), patch.object(novelty, "_MANY", many):
         for _ in range(4):
             more = [edited(rng, mixed(rng)) for _ in range(rng.choice([0, 1, 2, 7, 8, 20]))]
             for text in more:
