@@ -27,6 +27,7 @@ from selfinstruct.journal.checksums import count
 
 PAPER = ("model=scripted", "cache=off")
 CHAT = (f"model.options.replies={Path(__file__).parent / 'replies/en.jsonl'}", "model.mode=chat", *PAPER)
+SLOWLY = ("model.options.delay=0.5", "model.concurrency=2")  # a kill comes in time on a busy machine
 THRESHOLD = "filters.instructions.rouge_l.threshold"
 
 
@@ -322,7 +323,7 @@ def _records(folder: Path) -> list[dict[str, Any]]:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run killed in its second stage."""
     here = tmp_path_factory.mktemp("killed")
-    process = start(here, "recipe=paper", *PAPER, "target=30", "model.options.delay=0.2", "run_dir=run")
+    process = start(here, "recipe=paper", *PAPER, "target=30", *SLOWLY, "run_dir=run")
     while sum(stage == "classification" for stage, _ in stored(here / "run")) < 5:
         assert process.poll() is None
         time.sleep(0.02)

@@ -32,7 +32,7 @@ EMBEDDED = "filters.instructions.embedding_similarity"
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver has a key of its own, and waits little after a failure."""
     monkeypatch.setenv(VARIABLE, OURS)
-    monkeypatch.setattr("selfinstruct.llm.endpoint.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("selfinstruct.llm.attempts.FIRST_WAIT", 0.05)
 
 
 def first_stage(server: ModelServer, run: str, *keys: str) -> list[str]:

@@ -88,8 +88,9 @@ def record_of(page: Any) -> str:
 
 
 def wait_for_other(page: Any, id: str) -> str:
-    """Wait until the page shows another record than this."""
+    """Wait until the page shows another record than this, and hears keys."""
     page.wait_for_selector(f"[data-record]:not([data-record='{id}'])")
+    page.wait_for_load_state()
     return record_of(page)
 
 
