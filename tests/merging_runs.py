@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Typed, lines, seed_file
+from results import done
 
 PARTS = """\
 defaults:
@@ -82,13 +83,6 @@ def make(
     options = (f"run_dir=runs/{name}", f"model.options.replies={name}.jsonl", f"target={target}")
     done(typed, "recipe=parts", *options, *keys)
     return project / f"runs/{name}"
-
-
-def done(typed: Typed, *arguments: str) -> str:
-    """Type a command that ends well; what it says."""
-    status, out, err = typed(*arguments)
-    assert status == 0, out + err
-    return out + err
 
 
 def texts(run: Path, stage: str = "tasks") -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import children
+from conftest import Typed
 
 
 def refused(result: tuple[int, str, str], *words: str) -> None:
@@ -20,6 +21,13 @@ def refused(result: tuple[int, str, str], *words: str) -> None:
     assert "Traceback" not in out + err
     for word in words:
         assert word in err
+
+
+def done(typed: Typed, *arguments: str, status: int = 0) -> str:
+    """Type a command that ends with this status; what it says."""
+    ended, out, err = typed(*arguments)
+    assert ended == status, out + err
+    return out + err
 
 
 def row(out: str, name: str) -> list[str]:

@@ -30,9 +30,8 @@ LONGEST_CONNECT = 5.0  # seconds
 LONGEST_ANSWER = 60.0  # seconds in which a machine says what it has; its first process starts in it
 STORE = 100 << 20  # bytes for large objects, of which there are none here; Ray itself takes 30% of the memory
 LEFT = "its machine has left the cluster"
-PREFACE = (
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
-)  # how HTTP/2 begins, RFC 9113, 3.4
+# How HTTP/2 begins (RFC 9113, 3.4): these words, and a frame of settings without any.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
 SETTINGS = 4  # the kind of frame that a server begins with
 TLS = "RAY_USE_TLS"
 START = "start one with: ray start --head, and on each other machine: ray start --address=HOST:6379"
@@ -97,9 +96,8 @@ class Connection:
         if self.address == OWN:
             # A folder of its own, which can be deleted; short, since sockets lie in it.
             self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.name == "posix" else None))
-            atexit.register(
-                shutil.rmtree, self._folder, ignore_errors=True
-            )  # if nobody waits for Ray any more
+            # Nobody may wait for Ray any more when the process ends.
+            atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
             os.environ.setdefault("RAY_worker_niceness", "0")  # Ray lets other work go first
             own = {"include_dashboard": False, "object_store_memory": STORE, "_temp_dir": str(self._folder)}
         try:

@@ -15,6 +15,7 @@ import pytest
 from batch_server import BROKEN, CUT, KEY, NAMES, REFUSED, BatchServer
 from conftest import Typed
 from killing import data, start
+from results import done
 
 from selfinstruct.journal.store import Journal
 from selfinstruct.llm.batch.possible import LIMITS, Limits
@@ -91,13 +92,6 @@ def at(
         *fixed,
         *keys,
     ]
-
-
-def done(typed: Typed, *arguments: str, status: int = 0) -> str:
-    """Run a command; what it says."""
-    ended, out, err = typed(*arguments)
-    assert ended == status, out + err
-    return out + err
 
 
 def sent(project: Path, run: str = "run") -> int:

@@ -13,8 +13,8 @@ import children
 import pytest
 from conftest import ROOT, Typed, lines
 from killing import data
-from merging_runs import EVENING, GOOD, KETTLE, ORCHARD, PARTS, VIOLINS, A, B, done, make, texts, two_runs
-from results import refused, summary
+from merging_runs import EVENING, GOOD, KETTLE, ORCHARD, PARTS, VIOLINS, A, B, make, texts, two_runs
+from results import done, refused, summary
 
 from selfinstruct.journal.checksums import checksum
 from selfinstruct.journal.store import Journal

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import Typed, lines
 from killing import data
-from merging_runs import EVENING, GOOD, KETTLE, ORCHARD, PARTS, VIOLINS, done, make, texts, two_runs
-from results import refused, summary
+from merging_runs import EVENING, GOOD, KETTLE, ORCHARD, PARTS, VIOLINS, make, texts, two_runs
+from results import done, refused, summary
 from reviewing import ReviewServer
 from server import EMBEDDINGS, Answer, Asked, ModelServer, vectors
 

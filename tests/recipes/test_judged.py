@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import Typed, lines
 from killing import Ordeal, data
-from results import refused
+from results import done, refused
 
 from selfinstruct.errors import Fault
 from selfinstruct.export import convert
@@ -98,12 +98,6 @@ def replies(run: Path, stage: str) -> dict[str, str]:
     query = "SELECT parent, text FROM request JOIN reply USING (stage, number) WHERE stage = ?"
     with closing(sqlite3.connect(run / "run.sqlite")) as journal:
         return dict(journal.execute(query, (stage,)).fetchall())
-
-
-def done(typed: Typed, *arguments: str) -> None:
-    """Type a run that comes to its end."""
-    status, out, err = typed(*arguments)
-    assert status == 0, out + err
 
 
 def rejected(run: Path, stage: str, check: str) -> dict[str, dict[str, Any]]:

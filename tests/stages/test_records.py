@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Typed, lines, seed_file
-from results import refused, row, summary
+from results import done, refused, row, summary
 
 from selfinstruct.journal.checksums import checksum
 
@@ -93,13 +93,6 @@ def made(typed: Typed, project: Path) -> Path:
     (project / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     done(typed, "recipe=first")
     return project
-
-
-def done(typed: Typed, *arguments: str) -> str:
-    """Type a command that ends well; what it says."""
-    status, out, err = typed(*arguments)
-    assert status == 0, out + err
-    return out + err
 
 
 def texts(run: Path, stage: str = "originals") -> list[str]:

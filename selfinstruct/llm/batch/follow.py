@@ -32,9 +32,8 @@ LONGEST_UNWHOLE = 900.0  # seconds that results may take to appear after the end
 SETTLING = 2.0  # seconds in which a batch may not be in a provider's list yet
 LONGEST_UNSURE = 2 * 86_400.0  # seconds in which any batch is over, so that its results show whose it is
 TRIES = 6  # of making a batch
-TRIES_OF_FULL = (
-    2  # if the provider asks to go slower (429): a limit per minute is over by the second, a full queue not
-)
+# If the provider asks to go slower (429): by the second try, a limit per minute is over; a full queue is not.
+TRIES_OF_FULL = 2
 
 
 @dataclass(frozen=True)
