@@ -14,7 +14,7 @@ from selfinstruct.llm.calls import Call
 from selfinstruct.llm.gate import Place, pause
 from selfinstruct.llm.limits import Limits
 from selfinstruct.llm.refusals import Refusals
-from selfinstruct.llm.sending import LONGEST_ASKED, Sending
+from selfinstruct.llm.sending import Sending
 from selfinstruct.records import Reply
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Attempts:
         calm = error.slower and self._limits.calm(attempt)
         first = min(FIRST_WAIT, FIRST_WAIT_IN_CALM) if calm else FIRST_WAIT
         own = min(LONGEST_WAIT, first * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
-        asked = min(error.wait, LONGEST_ASKED) * random.uniform(1.0, 1.1) if error.wait else 0.0
+        asked = error.wait * random.uniform(1.0, 1.1) if error.wait else 0.0
         wait = asked or own
         if error.silent and not self._sending.heard:
             wait = min(wait, max(0.5, LONGEST_SILENCE - self._sending.silence))

@@ -25,6 +25,7 @@ from selfinstruct.parse.replies import CONTENT_FILTER
 from selfinstruct.records import Reply
 
 OF_LIBRARIES = ("litellm", "openai", "httpx", "aiohttp")
+LONGEST_ASKED = 600.0  # seconds; a Retry-After of hours is not followed
 
 
 def sort_failure(error: Exception, config: ModelConfig) -> Reply:
@@ -69,16 +70,17 @@ def sort_failure(error: Exception, config: ModelConfig) -> Reply:
 
 
 def retry_after(said: Said) -> float | None:
-    """The seconds that the server asks to wait; it may also give milliseconds, a duration or a date.
+    """The seconds that the server asks to wait, at most `LONGEST_ASKED`.
 
-    Google has no header for it, but a part RetryInfo in the body.
+    It may also give milliseconds, a duration or a date. Google has no header for it, but a part RetryInfo in
+    the body.
     """
     exact, asked = said.headers.get("retry-after-ms"), str(said.headers.get("retry-after", ""))
     with suppress(TypeError, ValueError):
-        return max(0.0, float(exact) / 1000)
+        return min(LONGEST_ASKED, max(0.0, float(exact) / 1000))
     for text in (asked, _retry_delay(said.body)):
         with suppress(ValueError, OverflowError):
-            return seconds_until(text, time.time())
+            return min(LONGEST_ASKED, seconds_until(text, time.time()))
     return None  # none of these: our own waiting time applies
 
 

@@ -15,8 +15,6 @@ from selfinstruct.records import Reply
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
 
-LONGEST_ASKED = 600.0  # seconds; a Retry-After of hours is not followed
-
 
 class Sending:
     """Sends requests to one model at once.
@@ -65,7 +63,7 @@ class Sending:
         except TransientError as error:
             self.heard |= not error.silent
             if error.slower:
-                self._limits.refused(sent, min(error.wait or 0.0, LONGEST_ASKED))
+                self._limits.refused(sent, error.wait or 0.0)
             else:
                 self._limits.failed(sent, taken=not error.silent)
             raise

@@ -13,7 +13,6 @@ from selfinstruct.llm import TransientError
 from selfinstruct.monitor.progress import Progress
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds before another attempt
-LONGEST_ASKED = 600.0  # seconds; a Retry-After of hours is not followed
 ATTEMPTS = 6
 T = TypeVar("T")
 
@@ -65,6 +64,6 @@ async def patiently(
 async def _wait(progress: Progress, error: TransientError, attempt: int, what: str) -> None:
     """Wait as long as the provider asks, or twice as long each time."""
     own = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * uniform(0.5, 1.0)
-    seconds = min(error.wait, LONGEST_ASKED) if error.wait else own
+    seconds = error.wait or own
     progress.trouble(what, f"{what}: {error}; again in {seconds:.0f} s")
     await asyncio.sleep(seconds)

@@ -18,7 +18,7 @@ from selfinstruct.llm.batch.stored import LOST, SENT, Stored
 from selfinstruct.llm.batch.words import clock, requests, since, size
 from selfinstruct.llm.fine_tuning import UnknownError
 from selfinstruct.llm.gate import pause
-from selfinstruct.llm.waiting import LONGEST_ASKED, once, patiently
+from selfinstruct.llm.waiting import once, patiently
 
 if TYPE_CHECKING:
     from selfinstruct.llm.endpoint import RunContext
@@ -126,7 +126,7 @@ async def _created(work: Work, file: BinaryIO) -> Batch:
             if attempt == (TRIES_OF_FULL if error.slower else TRIES):
                 words = f"{work.sent.model}: a batch could not be made in {attempt} tries: {error}"
                 raise ModelError(f"{words}\n  run the same command again to continue") from error
-            seconds = max(LAST_LOOK if error.slower else wait, min(error.wait or 0.0, LONGEST_ASKED))
+            seconds = max(LAST_LOOK if error.slower else wait, error.wait or 0.0)
             words = f"a batch of {requests(work.sent.count)} could not be made: {error}"
             work.context.progress.trouble("batch", f"{words}; tried again in {seconds:.0f} s")
             wait = min(LAST_LOOK, 2 * wait)
