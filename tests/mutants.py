@@ -27,7 +27,8 @@ import yaml
 from selfinstruct.cli.main import command
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.plan.text import plan
-from selfinstruct.project.layout import GROUPS, packaged, resolved
+from selfinstruct.project.layout import GROUPS, packaged
+from selfinstruct.project.resolving import resolved
 from selfinstruct.recipe.build import build
 from selfinstruct.recipe.compose import compose
 

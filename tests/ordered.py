@@ -7,7 +7,7 @@ from typing import Any
 
 from selfinstruct.config import FinetuneConfig, TrainConfig
 from selfinstruct.monitor.progress import Progress
-from selfinstruct.project.layout import model_config
+from selfinstruct.project.resolving import model_config
 from selfinstruct.records import Record
 from selfinstruct.train.examples import Examples
 from selfinstruct.train.kinds import Prepared

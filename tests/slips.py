@@ -136,7 +136,10 @@ RECIPE_SLIPS: list[tuple[str, list[str]]] = [
     ("pipeline: [instructions]\n", ["'pipeline' is a mapping of keys"]),
     ("filters: {instructions: [empty]}\n", ["mine.yaml: filters.instructions is a list where a mapping"]),
     ("schema: {instances: {required: {a: b}}}\n", ["mine.yaml: schema.instances.required is"]),
-    ("prompts: {instructions: {template: 'It costs ${5}'}}\n", ["template: Interpolation", "\\${name}"]),
+    (
+        "prompts: {instructions: {template: 'It costs ${5}'}}\n",
+        ["template: ${5}: there is no key '5'", "\\${name}"],
+    ),
     (
         "prompts: {instructions: {template: 'It costs ${{ 5 }}'}}\n",
         ["instructions.template", "\\${name}"],

@@ -30,8 +30,10 @@ from selfinstruct.errors import (
 from selfinstruct.monitor.outside import stopping
 from selfinstruct.monitor.terminal import console, screened
 from selfinstruct.project.expansion import limited
+from selfinstruct.project.hydra_files import register
 from selfinstruct.project.interpolation import close
-from selfinstruct.project.layout import FOLDERS, listing, packaged, path_below, plain_list, register
+from selfinstruct.project.layout import FOLDERS, listing, packaged, path_below
+from selfinstruct.project.resolving import plain_list
 from selfinstruct.recipe.compose import Composed, from_hydra
 from selfinstruct.recipe.explain import explain
 from selfinstruct.recipe.objectives import check_names

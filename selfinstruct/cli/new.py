@@ -18,7 +18,8 @@ from typing import Any
 
 from selfinstruct.errors import Fault, RecipeError, UserError, unknown
 from selfinstruct.project.jsonl import json_line
-from selfinstruct.project.layout import headline, listing, no_path, packaged, resolved
+from selfinstruct.project.layout import headline, listing, no_path, packaged
+from selfinstruct.project.resolving import resolved
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.overrides import readable
 from selfinstruct.schema.validation import compile_schema

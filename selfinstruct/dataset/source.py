@@ -14,7 +14,7 @@ from selfinstruct.config import SeedsConfig
 from selfinstruct.dataset.reviews import Reviews
 from selfinstruct.journal.labelled_records import made
 from selfinstruct.journal.store import FINISHED, Journal
-from selfinstruct.project.layout import model_config
+from selfinstruct.project.resolving import model_config
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.records import Record
 from selfinstruct.registry import validate

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import UserError, unknown
-from selfinstruct.project.layout import listing, model_config, resolved
+from selfinstruct.project.layout import listing
+from selfinstruct.project.resolving import model_config, resolved
 from selfinstruct.recipe.overrides import meant, refuse_options, refuse_spaces
 
 if TYPE_CHECKING:

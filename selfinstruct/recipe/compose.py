@@ -14,9 +14,11 @@ from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.project import configfiles, textfiles
 from selfinstruct.project.composition import FAULT_KEY
 from selfinstruct.project.expansion import limited
+from selfinstruct.project.hydra_files import parts_of
 from selfinstruct.project.interpolation import closed
-from selfinstruct.project.layout import listing, no_path, parts_of, path_below, plain_list, resolved, value_of
+from selfinstruct.project.layout import listing, no_path, path_below
 from selfinstruct.project.parts import PARTS
+from selfinstruct.project.resolving import plain_list, resolved, value_of
 from selfinstruct.recipe.explain import explain
 from selfinstruct.recipe.order import arrange
 from selfinstruct.recipe.overrides import composed

@@ -18,7 +18,8 @@ from selfinstruct.llm.naming import full_names, misplaced_parameters, name_fault
 from selfinstruct.llm.taken import untaken
 from selfinstruct.llm.thinking import EFFORT, THINKING, thinking_faults, thinks, with_thinking
 from selfinstruct.llm.trust import Model, trust_of
-from selfinstruct.project.layout import listing, model_config
+from selfinstruct.project.layout import listing
+from selfinstruct.project.resolving import model_config
 from selfinstruct.prompts.templates import Prompt
 from selfinstruct.recipe import size as spending
 from selfinstruct.recipe.said import Said

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from selfinstruct.errors import UserError, unknown
 from selfinstruct.project.expansion import limited
-from selfinstruct.project.layout import FOLDERS, GGUF, packaged, register, weights_named
+from selfinstruct.project.hydra_files import register
+from selfinstruct.project.layout import FOLDERS, GGUF, packaged, weights_named
 from selfinstruct.project.parts import PARTS
 from selfinstruct.project.renamed import may_be_missing
 from selfinstruct.project.yaml_limits import DEEP

@@ -10,7 +10,8 @@ from typing import Any
 from selfinstruct.config import ReportConfig
 from selfinstruct.errors import RecipeError, UserError
 from selfinstruct.monitor.progress import Progress
-from selfinstruct.project.layout import path_below, plain_list
+from selfinstruct.project.layout import path_below
+from selfinstruct.project.resolving import plain_list
 from selfinstruct.recipe.again import sections
 from selfinstruct.registry import validate
 from selfinstruct.report.numbers.tuning import is_tuning

@@ -20,7 +20,8 @@ from selfinstruct.errors import RunFolderError, UserError
 from selfinstruct.journal import labelled_records
 from selfinstruct.journal.repair import OTHER, SUMMARY, looked_into
 from selfinstruct.journal.store import FINISHED, GAVE_UP, Journal
-from selfinstruct.project.layout import load, no_path, path_below, resolved
+from selfinstruct.project.layout import no_path, path_below
+from selfinstruct.project.resolving import load, resolved
 from selfinstruct.records import Record
 from selfinstruct.run_folder.folder import JOURNAL, REVIEWED, in_use
 from selfinstruct.run_folder.handover import left_here, place

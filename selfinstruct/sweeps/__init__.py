@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.project.layout import plain_list
+from selfinstruct.project.resolving import plain_list
 from selfinstruct.run_folder.folder import JOB
 from selfinstruct.safety.blot import blotted
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from selfinstruct.errors import UserError
 from selfinstruct.llm.local import in_package
-from selfinstruct.project.layout import model_config, path_below
+from selfinstruct.project.layout import path_below
+from selfinstruct.project.resolving import model_config
 
 EMBEDDED = "embedded"  # the name in conf/model of the model whose weights are in a package
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from selfinstruct.config import EvalConfig, FinetuneConfig, TrainConfig
 from selfinstruct.errors import Fault, RecipeError
-from selfinstruct.project.layout import model_config
+from selfinstruct.project.resolving import model_config
 from selfinstruct.recipe.again import sections
 from selfinstruct.recipe.overrides import quoted_value
 from selfinstruct.registry import validate

@@ -16,7 +16,7 @@ from selfinstruct.errors import Fault, RecipeError
 from selfinstruct.filters import FILTERS
 from selfinstruct.parse import PARSERS
 from selfinstruct.project.expansion import CHARACTERS, REPLACED
-from selfinstruct.project.layout import resolved
+from selfinstruct.project.resolving import resolved
 from selfinstruct.project.textfiles import yaml_faults
 from selfinstruct.prompts.meter import STEPS
 from selfinstruct.prompts.rendering import TemplateFault, render

@@ -278,7 +278,7 @@ def test_nor_does_an_override_or_a_stages_own_model(
     own = "pipeline.instances.model=mine"
     refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "name: reads the environment")
     (project / "conf/model/mine.yaml").write_text("name: openai/${nothing}\n")
-    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "'nothing' not found")
+    refused(typed("check", *PAPER, own), "conf/model/mine.yaml", "${nothing}: there is no key 'nothing'")
     assert not (project / "runs").exists()
 
 

@@ -10,7 +10,8 @@ import yaml
 from conftest import Typed, lines
 
 from selfinstruct.errors import Fault, UserError
-from selfinstruct.project.layout import packaged, resolved
+from selfinstruct.project.layout import packaged
+from selfinstruct.project.resolving import resolved
 from selfinstruct.recipe.compose import compose
 from selfinstruct.recipe.order import in_order
 
@@ -212,3 +213,24 @@ def test_no_order(places: dict[str, dict[str, str]], where: str, what: str) -> N
     faults: list[Fault] = []
     in_order(NAMES, places, "pipeline", "stage", faults)
     assert [(fault.where, fault.what) for fault in faults] == [(where, what)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["+parts=calibration"], ["${pipeline.judge.model}: pipeline has no key 'judge'", "instructions"]),
+        (
+            ["+parts=[rubric,calibration]", "pipeline.calibrated.like=rubrik"],
+            ["${pipeline.rubrik.model}: pipeline has no key 'rubrik'", "did you mean 'rubric'?"],
+        ),
+        (["target=${no.such}"], ["${no.such}: there is no key 'no'"]),
+        (["target=${model.nam}"], ["${model.nam}: model has no key 'nam'", "did you mean 'name'?"]),
+    ],
+)
+def test_a_key_that_another_one_needs_and_that_is_missing(
+    typed: Typed, overrides: list[str], said: list[str]
+) -> None:
+    """The message names the part of the path that is missing, and what is there instead."""
+    code, _, err = typed("check", "recipe=chat", *overrides)
+    assert code == 1
+    assert [words for words in said if words not in err] == [], err

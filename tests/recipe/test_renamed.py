@@ -14,8 +14,8 @@ from conftest import Typed
 from selfinstruct.config import RecipeConfig
 from selfinstruct.filters import FILTERS
 from selfinstruct.journal.store import Journal
-from selfinstruct.project.layout import resolved
 from selfinstruct.project.renamed import RENAMED, now
+from selfinstruct.project.resolving import resolved
 from selfinstruct.recipe.compose import compose
 from selfinstruct.stages import STAGES
 

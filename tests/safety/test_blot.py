@@ -24,7 +24,7 @@ from tiny_recipe import TINY, write_tiny
 
 import selfinstruct
 from selfinstruct.errors import RecipeError
-from selfinstruct.project.layout import resolved
+from selfinstruct.project.resolving import resolved
 from selfinstruct.safety.blot import BLOT, blotted, secrets
 
 KEY = "sk-Zx+81/co \"q'7\\end&0"  # has every character that some language writes in a way of its own

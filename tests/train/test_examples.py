@@ -15,7 +15,7 @@ from users import user_with_a_run
 
 from selfinstruct.config import EvalConfig, FinetuneConfig
 from selfinstruct.errors import RecipeError, UserError
-from selfinstruct.project.layout import resolved
+from selfinstruct.project.resolving import resolved
 from selfinstruct.recipe.compose import compose
 from selfinstruct.run_folder.opened import opened
 from selfinstruct.train.examples import Examples, examples_of

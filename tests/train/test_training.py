@@ -24,7 +24,7 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 from selfinstruct.errors import UserError
-from selfinstruct.project.layout import model_config
+from selfinstruct.project.resolving import model_config
 from selfinstruct.train import child, gguf, log, sft
 from selfinstruct.train.base import base_of, load_model, load_tokenizer
 

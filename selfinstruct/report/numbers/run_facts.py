@@ -6,7 +6,7 @@ from typing import Any
 
 from selfinstruct.journal.store import GAVE_UP
 from selfinstruct.plugins import PluginError
-from selfinstruct.project.layout import plain_list
+from selfinstruct.project.resolving import plain_list
 from selfinstruct.report.limits import limit_sentences, limits_of
 from selfinstruct.run_folder.opened import RUNNING, UNFINISHED, OpenedRun
 from selfinstruct.stages import STAGES
