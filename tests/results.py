@@ -13,6 +13,9 @@ from typing import Any
 import children
 from conftest import Typed
 
+from selfinstruct.journal.repair import looked_into
+from selfinstruct.records import Request
+
 
 def refused(result: tuple[int, str, str], *words: str) -> None:
     """The command ended with status 1 and these words, without a traceback."""
@@ -40,6 +43,17 @@ def row(out: str, name: str) -> list[str]:
 def summary(run: Path) -> dict[str, Any]:
     """What summary.json holds."""
     return dict(json.loads((run / "summary.json").read_text(encoding="utf-8")))
+
+
+def requests_of(run: Path, stage: str) -> dict[int, Request]:
+    """The requests of a stage by number, as the journal has them."""
+    with looked_into(run / "run.sqlite", busy=False) as journal:
+        return {request.number: request for request in journal.requests(stage)}
+
+
+def prompts_of(run: Path, stage: str) -> dict[int, str]:
+    """The prompt of each request of a stage."""
+    return {number: request.prompt for number, request in requests_of(run, stage).items()}
 
 
 def on_a_terminal(project: Path, *arguments: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
-from selfinstruct.journal.check import FORMAT, format_of
+from selfinstruct.journal.check import READABLE, format_of
 from selfinstruct.journal.checksums import Rows
 from selfinstruct.journal.file import connect, inspect, understood
 from selfinstruct.journal.repair import OTHER, offer
@@ -81,7 +81,7 @@ def open_facts(path: Path) -> Iterator[Facts]:
         except DamagedJournal as error:
             raise offer(error, OTHER) from error
         with _writable(path):
-            if format_of(db) != FORMAT:
+            if format_of(db) not in READABLE:
                 raise RunFolderError(
                     f"{path} was written by an earlier version; run its own command once more, which brings "
                     "it up to date"

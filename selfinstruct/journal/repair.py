@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import DamagedJournal, RunFolderError
-from selfinstruct.journal.check import FORMAT, format_of
+from selfinstruct.journal.check import READABLE, format_of
 from selfinstruct.journal.file import copied, inspect, look_at, refuse_unreadable, understood, untouched
 from selfinstruct.journal.salvage import Saved, put_in_place, read_from, read_what_can_be
 from selfinstruct.journal.store import Journal
@@ -81,7 +81,7 @@ def looked_into(path: Path, busy: bool, how: str = CHECKED, whole: bool = True) 
                 inspect(path, db)
             else:
                 refuse_unreadable(path, db)
-            if format_of(db) == FORMAT:
+            if format_of(db) in READABLE:
                 journal = Journal(path, db)
             else:
                 copy = stack.enter_context(copied(path))

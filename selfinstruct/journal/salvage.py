@@ -19,6 +19,7 @@ from pathlib import Path
 from selfinstruct.journal.check import suspects, tables_of
 from selfinstruct.journal.checksums import COLUMNS, KEYS, Value, Values, checksum, stage_of
 from selfinstruct.journal.file import look_at
+from selfinstruct.journal.wording import lacking
 
 Place = tuple[str, str]  # a table and a stage
 BY_PEOPLE = ("review/", "reviewing/")  # how the keys of notes about reviews begin
@@ -69,6 +70,9 @@ class Saved:
             said = [row for row in self.rows["meta"] if str(row[0]).startswith(BY_PEOPLE)]
             return {"vector": self.rows["vector"], "meta": said}
         requests = self.rows["request"] if self.whole("turns") else self._sure_of_turns()
+        facts = {row[0] for row in self.rows["meta"]}
+        more = {row[:2]: row[2] for row in self.rows["turns"]}
+        requests = [row for row in requests if not lacking(row, more.get(row[:2]), facts)]
         asked = {row[:2] for row in requests}
         answered = {row[:2] for row in self.rows["reply"]}
         beside = {table: [row for row in self.rows[table] if row[:2] in answered] for table in BESIDE_REPLIES}

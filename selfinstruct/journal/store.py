@@ -22,7 +22,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from selfinstruct.journal.checksums import COLUMNS, Rows, Values, checksum
+from selfinstruct.journal.checksums import COLUMNS, Rows, Value, Values, checksum
 from selfinstruct.journal.file import connect, open_file
 from selfinstruct.journal.stage_stats import (
     PAID,
@@ -34,6 +34,7 @@ from selfinstruct.journal.stage_stats import (
     spending_of,
     stats_of,
 )
+from selfinstruct.journal.wording import PROMPT, SYSTEM, TURNS, Wordings
 from selfinstruct.records import (
     ACCEPTED,
     WAITING,
@@ -89,6 +90,7 @@ class Journal:
         self.path = path
         self._db = db or open_file(path)
         self._rows = Rows(self._db, path)
+        self._wordings = Wordings(self._rows, path)
         self._sent: dict[Place, tuple[str, ...]] = {}  # examples of the requests sent and not taken in yet
         self._arrived: dict[Place, Values] = {}  # rows of the replies that arrived and are not taken in yet
         self._waiting: list[asyncio.Future[None]] = []  # for the next commit
@@ -171,16 +173,31 @@ class Journal:
             requests: the requests.
             sends: how often each is sent now; 0 if the cache has the reply, -1 if it was not sent after all.
         """
+        rows = [(request, *self._asked(request)) for request in requests]
         self._rows.begin()
-        for request in requests:
-            self._sent[request.stage, request.number] = request.examples
-            row = _asked(request, sends)
-            if turns := request.turns:
-                self._rows.put("turns", (request.stage, request.number, _json(_storable_turns(turns))))
-            if not self._rows.add("request", row):
-                key = (request.stage, request.number)
+        for request, row, turns in rows:
+            key = (request.stage, request.number)
+            self._sent[key] = request.examples
+            if turns is not None:
+                self._rows.put("turns", (*key, turns))
+            if not self._rows.add("request", (*row, sends, request.content)):
                 before = self._db.execute(f"SELECT sends FROM request WHERE {_HERE}", key).fetchone()
-                self._rows.put("request", _asked(request, before[0] + sends))
+                self._rows.put("request", (*row, before[0] + sends, request.content))
+
+    def _asked(self, request: Request) -> tuple[Values, Value]:
+        """The values of a request's row but the last two, and its further messages."""
+        pack, turns = self._wordings.packed, request.turns
+        row = (
+            request.stage,
+            request.number,
+            pack(request, PROMPT, _text(request.prompt)),
+            pack(request, SYSTEM, _text(request.system)),
+            blotted(request.parameters),
+            _json(request.examples),
+            request.parent,
+            request.variant,
+        )
+        return row, pack(request, TURNS, _json(_storable_turns(turns))) if turns else None
 
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
@@ -346,18 +363,28 @@ class Journal:
     def requests(self, stage: str) -> Iterator[Request]:
         """The requests of a stage, in order."""
         has_turns = self._db.execute("SELECT EXISTS (SELECT 1 FROM turns WHERE stage = ?)", (stage,))
-        found = map(_request, self._rows.read("request", "stage = ? ORDER BY number", (stage,)))
+        found = map(self._request, self._rows.read("request", "stage = ? ORDER BY number", (stage,)))
         yield from map(self._with_turns, found) if has_turns.fetchone()[0] else found
 
     def request(self, stage: str, number: int) -> Request | None:
         """A request as it was sent; None if there is none."""
         row = next(self._rows.read("request", _HERE, (stage, number)), None)
-        return None if row is None else self._with_turns(_request(row))
+        return None if row is None else self._with_turns(self._request(row))
+
+    def _request(self, row: tuple[Any, ...]) -> Request:
+        stage, number, prompt, system, sampling, examples, parent, variant, *_ = row
+        shown = tuple(json.loads(examples))
+        kinds = ((PROMPT, prompt), (SYSTEM, system))
+        prompt, system = (self._wordings.whole(text, stage, number, kind, variant) for kind, text in kinds)
+        return Request(stage, number, prompt or "", system, json.loads(sampling), shown, parent, variant)
 
     def _with_turns(self, request: Request) -> Request:
         """A stored request with its messages besides the prompt."""
         row = next(self._rows.read("turns", _HERE, (request.stage, request.number)), None)
-        return request.with_turns(json.loads(str(row[2]))) if row else request
+        if row is None:
+            return request
+        texts = self._wordings.whole(row[2], request.stage, request.number, TURNS, request.variant)
+        return request.with_turns(json.loads(str(texts)))
 
     def taken(self, stage: str) -> set[int]:
         """The numbers of the replies that were taken in."""
@@ -461,21 +488,6 @@ class Journal:
         self._db.execute("RELEASE together")
 
 
-def _asked(request: Request, sends: int) -> Values:
-    return (
-        request.stage,
-        request.number,
-        _text(request.prompt),
-        _text(request.system),
-        blotted(request.parameters),
-        _json(request.examples),
-        request.parent,
-        request.variant,
-        sends,
-        request.content,
-    )
-
-
 def _replied(request: Request, reply: Reply) -> Values:
     return (
         request.stage,
@@ -522,12 +534,6 @@ def _record(row: tuple[Any, ...]) -> Record:
     about = _decoded(detail)[0] if detail != "{}" else {}
     fates = intern(fate), check and intern(check)
     return Record(id, intern(stage), number, position, fields, parent, *fates, reason, about)
-
-
-def _request(row: tuple[Any, ...]) -> Request:
-    stage, number, prompt, system, sampling, examples, parent, variant, *_ = row
-    shown = tuple(json.loads(examples))
-    return Request(stage, number, prompt, system, json.loads(sampling), shown, parent, variant)
 
 
 def _json(value: Any) -> str:

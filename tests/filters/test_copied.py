@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import json
 import random
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Typed, lines
+from results import prompts_of
 
 from selfinstruct.filters import FILTERS, Filter
 from selfinstruct.prompts.asked import FilledPrompt
@@ -585,9 +584,7 @@ def bytes_of(run: Path) -> dict[str, bytes]:
 
 def shown(run: Path, number: int) -> list[str]:
     """The examples of a prompt, as the journal has it."""
-    query = "SELECT prompt FROM request WHERE stage = 'instructions' AND number = ?"
-    with closing(sqlite3.connect(run / "run.sqlite")) as db:
-        prompt = db.execute(query, (number,)).fetchone()[0]
+    prompt = prompts_of(run, "instructions")[number]
     return [line.partition(". ")[2] for line in prompt.split("\n") if line[:1].isdigit()]
 
 

@@ -12,7 +12,7 @@ from statistics import mean
 
 import pytest
 from conftest import Typed
-from results import refused, row
+from results import prompts_of, refused, row
 
 from selfinstruct.config import Machine, ModelConfig
 from selfinstruct.llm import tokens
@@ -106,8 +106,7 @@ def test_prompts_are_counted_as_they_are_sent(typed: Typed, project: Path, key: 
     prices = ("model.price.input=1000000", "model.price.output=0")
     cost = row(typed("check", *script, *prices)[1], "tasks")[3]
     assert typed(*script)[0] == 0
-    with sqlite3.connect(project / "runs/alpaca/run.sqlite") as journal:
-        prompts = [text for (text,) in journal.execute("SELECT prompt FROM request WHERE number <= 20")]
+    prompts = [text for number, text in prompts_of(project / "runs/alpaca", "tasks").items() if number <= 20]
     assert len(prompts) == 20
     sent = 20 + 7  # seven are in flight when the target is reached
     assert planned(cost)[0] == pytest.approx(sent * mean(map(tokens.count, prompts)), abs=1)

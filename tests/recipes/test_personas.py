@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import Typed, lines
 from killing import data, start, stored
+from results import prompts_of, requests_of
 
 from selfinstruct.project.layout import packaged
 
@@ -34,18 +33,11 @@ def ran(typed: Typed, *arguments: str) -> None:
     assert status == 0, out + err
 
 
-def prompts(run: Path, stage: str = "instructions") -> dict[int, str]:
-    """The prompt of each request, as the journal has it."""
-    with closing(sqlite3.connect(run / "run.sqlite")) as journal:
-        query = "SELECT number, prompt FROM request WHERE stage = ?"
-        return dict(journal.execute(query, (stage,)).fetchall())
-
-
 def test_each_request_draws_a_line_and_its_records_have_it(typed: Typed, project: Path, people: Path) -> None:
     """Accepted or rejected, a candidate says whose request it came from; every line has its turn."""
     strict = "filters.instructions.rouge_l.threshold=0.4"
     assert typed(*MINE, SHOWN, "target=60", strict, "run_dir=run")[0] == 4  # it has no 60 that differ so much
-    asked = prompts(project / "run")
+    asked = prompts_of(project / "run", "instructions")
     drawn = {number: prompt.split("\n")[0] for number, prompt in asked.items()}
     assert set(drawn.values()) == set(PEOPLE)
     accepted = lines(project / "run/instructions.jsonl")
@@ -64,7 +56,8 @@ def test_another_seed_draws_other_lines(typed: Typed, project: Path, people: Pat
     for seed in (0, 1):
         ran(typed, *MINE[:2], two, shown, f"seed={seed}", "target=30", f"run_dir=run{seed}")
     first, second = (
-        [prompt.split("\n")[0] for prompt in prompts(project / run).values()] for run in ("run0", "run1")
+        [prompt.split("\n")[0] for prompt in prompts_of(project / run, "instructions").values()]
+        for run in ("run0", "run1")
     )
     assert first != second
     assert any(one.split(". ")[0] != one.split(". ")[1].rstrip(".") for one in first)
@@ -165,10 +158,9 @@ def test_the_shipped_recipe_asks_as_sixty_people(typed: Typed, project: Path) ->
     text = (packaged() / "seeds/personas_en.txt").read_text(encoding="utf-8")
     people = [line for line in text.splitlines() if not line.startswith("#")]
     assert len(people) == len(set(people)) == 60
-    with closing(sqlite3.connect(project / "run/run.sqlite")) as journal:
-        asked = journal.execute("SELECT system, prompt FROM request WHERE stage = 'instructions'").fetchall()
-    shown = [prompt.split("brings to an assistant: ")[1].split("\n")[0] for _, prompt in asked]
+    asked = requests_of(project / "run", "instructions").values()
+    shown = [one.prompt.split("brings to an assistant: ")[1].split("\n")[0] for one in asked]
     assert asked and set(shown) <= set(people)
-    assert len({system for system, _ in asked}) == 1
+    assert len({one.system for one in asked}) == 1
     assert {row["persona"] for row in lines(project / "run/instructions.jsonl")} <= set(people)
     assert all("persona" not in row for row in lines(project / "run/instances.jsonl"))

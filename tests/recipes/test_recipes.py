@@ -17,6 +17,7 @@ import pytest
 import yaml
 from conftest import Typed, lines
 from jsonschema import Draft202012Validator
+from results import prompts_of
 from server import Answer, Asked, ModelServer
 
 from selfinstruct.project.layout import headline, packaged
@@ -235,10 +236,7 @@ def test_examples_of_first_messages_have_their_texts(typed: Typed, project: Path
     """The prompt of recipe conversations shows the input of a seed task below its instruction."""
     script = (*SCRIPTED, f"model.options.replies={REPLIES / 'en.jsonl'}", "target=5", "run_dir=run")
     assert typed("recipe=conversations", *script)[0] == 0
-    with closing(sqlite3.connect(project / "run/run.sqlite")) as journal:
-        (prompt,) = journal.execute(
-            "SELECT prompt FROM request WHERE stage = 'instructions' AND number = 1"
-        ).fetchone()
+    prompt = prompts_of(project / "run", "instructions")[1]
     shown = [json.loads(line)["instruction"] for line in prompt.splitlines() if line.startswith('{"ins')]
     seeds = lines(packaged() / "seeds/general_en.jsonl")
     texts = {f"{seed['instruction']}\n\n{seed['instances'][0]['input']}".strip() for seed in seeds}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Typed, lines, seed_file
-from results import done, refused, row, summary
+from results import done, refused, requests_of, row, summary
 
 from selfinstruct.journal.checksums import checksum
 
@@ -306,11 +306,9 @@ def test_the_records_of_a_run_as_seeds(typed: Typed, made: Path) -> None:
     out = done(typed, "check", "recipe=first", "run_dir=second", *take)
     assert f"3 of 5 tasks from {made / 'runs/first'}, records of tasks" in out
     done(typed, "recipe=first", "run_dir=second", *take)
-    with closing(sqlite3.connect(made / "second/run.sqlite")) as journal:
-        shown = {text for (text,) in journal.execute("SELECT prompt FROM request WHERE stage = 'tasks'")}
-        (examples,) = journal.execute("SELECT examples FROM request WHERE stage = 'tasks'").fetchone()
-    assert shown <= set(tasks(1, 4, 6))
-    assert json.loads(examples)[0].startswith("first/tasks-")
+    asked = requests_of(made / "second", "tasks")
+    assert {one.prompt for one in asked.values()} <= set(tasks(1, 4, 6))
+    assert asked[1].examples[0].startswith("first/tasks-")
     story = done(typed, "show", "second", "tasks-000001-0")
     assert "first/tasks-" in story
 

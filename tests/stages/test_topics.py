@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Typed, lines, seed_file
 from killing import data, start, stored
-from results import refused, row, summary
+from results import prompts_of, refused, row, summary
 from server import Answer, Asked, ModelServer, text
 from tiny_recipe import at
 
@@ -89,13 +87,6 @@ def script(project: Path, replies: list[tuple[str, str]] | None = None) -> None:
     (project / "replies.jsonl").write_text(content, encoding="utf-8")
 
 
-def asked(run: Path, stage: str) -> dict[int, str]:
-    """The prompt of each request of a stage."""
-    with closing(sqlite3.connect(run / "run.sqlite")) as journal:
-        query = "SELECT number, prompt FROM request WHERE stage = ? ORDER BY number"
-        return dict(journal.execute(query, (stage,)).fetchall())
-
-
 def test_a_tree_is_grown_level_by_level(typed: Typed, mine: Path) -> None:
     """Names are cut out of what the model writes; a topic without subtopics is a leaf."""
     typed(*MINE)
@@ -115,7 +106,7 @@ def test_a_tree_is_grown_level_by_level(typed: Typed, mine: Path) -> None:
     assert {one["level"] for one in rows if one["leaf"]} == {2, 3}
     why = [(one["check"], one["record"].get("topic")) for one in lines(mine / "run/rejected.jsonl")]
     assert why[:3] == [("exact_duplicate", "Bread"), ("width", "Jam"), ("width", "Salt")]
-    assert asked(mine / "run", "topics") == {
+    assert prompts_of(mine / "run", "topics") == {
         1: "Divide Cooking into 3, not ",
         2: "Divide Plants > Trees into 3, not Herbs",
         3: "Divide Plants > Herbs into 3, not Trees",
@@ -152,7 +143,7 @@ def test_each_topic_is_asked_until_it_has_its_share(typed: Typed, mine: Path) ->
         ("Plants", 9, 7),
         ("Cooking", 12, 12),
     ]
-    prompts = list(asked(mine / "run", "tasks").values())
+    prompts = list(prompts_of(mine / "run", "tasks").values())
     assert sum(prompt.startswith("Ask about Mint") for prompt in prompts) == 3  # and then idle
     assert "Ask about Rye, 1 more than Rye 1?; Rye 2?" in prompts
     assert sum(prompt.startswith("Ask about Rye") for prompt in prompts) == 2
@@ -167,7 +158,7 @@ def test_a_topic_with_a_weight_gets_more(typed: Typed, mine: Path) -> None:
     assert status == 0, out + err
     topics = [one["topic"] for one in lines(mine / "run/tasks.jsonl")]
     assert {topic: topics.count(topic) for topic in ("Rye", "Oak", "Ash")} == {"Rye": 4, "Oak": 2, "Ash": 2}
-    assert not asked(mine / "run", "topics")
+    assert not prompts_of(mine / "run", "topics")
     typed(*MINE[:1], "run_dir=few", tree, "pipeline.topics.depth=1", "target=2")
     found = summary(mine / "few")["coverage"][0]
     assert (found["asked"], found["not_asked"], found["wanted"]) == (2, 1, 2)
@@ -210,17 +201,17 @@ def test_a_larger_target_goes_on(typed: Typed, mine: Path) -> None:
     script(mine, [*REPLIES, ("^Q: ", "An answer.")])
     words = (*MINE, f"+pipeline={more}", f"+prompts={prompt}", "+schema={answers: {type: object}}")
     typed(*words, "target=7", "cache=off")
-    before = {name: asked(mine / "run", name) for name in ("topics", "tasks", "answers")}
+    before = {name: prompts_of(mine / "run", name) for name in ("topics", "tasks", "answers")}
     tasks = lines(mine / "run/tasks.jsonl")
     assert len(tasks) == len(before["answers"]) == 7
     typed(*words, "target=14", "cache=off")
     for name, prompts in before.items():
-        now = asked(mine / "run", name)
+        now = prompts_of(mine / "run", name)
         assert {number: now[number] for number in prompts} == prompts
     assert lines(mine / "run/tasks.jsonl")[:7] == tasks
     rows = lines(mine / "run/answers.jsonl")
     assert len(rows) == 13  # one task about mint
-    assert len(asked(mine / "run", "answers")) == 13
+    assert len(prompts_of(mine / "run", "answers")) == 13
     assert typed("replay", "run", "run_dir=again")[0] == 0
     again = lines(mine / "again/answers.jsonl")  # in the order of a run that had the larger target at once
     assert {one["instruction"] for one in again} == {one["instruction"] for one in rows}
@@ -272,8 +263,8 @@ def test_the_plan_counts_topics_and_requests(typed: Typed, mine: Path) -> None:
     assert row(out, "topics")[0] == "2"
     assert row(out, "tasks")[0].split()[0] == "8"  # three tasks each, two a reply
     typed(*words, "target=12")
-    assert len(asked(mine / "run", "topics")) == 2
-    assert len(asked(mine / "run", "tasks")) == 8
+    assert len(prompts_of(mine / "run", "topics")) == 2
+    assert len(prompts_of(mine / "run", "tasks")) == 8
     _, out, _ = typed("check", *words, "target=12")
     assert row(out, "topics")[0] == row(out, "tasks")[0] == "0"
 
