@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -29,6 +29,9 @@ from typing import Any
 
 import children
 from server import Asked, ModelServer
+
+from selfinstruct.errors import DamagedJournal
+from selfinstruct.journal.store import Journal
 
 LONGEST = 60.0
 POLL, COPYING = 0.003, 0.02  # seconds between two looks
@@ -303,8 +306,17 @@ def data(run: Path) -> dict[str, bytes]:
 
 def stored(run: Path) -> Stored:
     """Prompt, text and seconds of each reply in the journal, by stage and number."""
-    query = "SELECT stage, number, prompt, text, reply.seconds FROM reply JOIN request USING (stage, number)"
-    return {(stage, number): (prompt, text, took) for stage, number, prompt, text, took in _ask(run, query)}
+    found: Stored = {}
+    with _copy(run) as db, suppress(DamagedJournal, sqlite3.DatabaseError):
+        journal = Journal(run / "run.sqlite", db)
+        rows = db.execute(
+            "SELECT stage, number, text, reply.seconds FROM reply JOIN request USING (stage, number)"
+        )
+        for stage, number, text, took in rows.fetchall():
+            request = journal.request(stage, number)
+            assert request
+            found[stage, number] = request.prompt, text, took
+    return found
 
 
 def asked_stages(run: Path) -> list[str]:
@@ -353,23 +365,26 @@ def _wait(process: children.Process, condition: Callable[[], bool], pause: float
 
 
 def _ask(run: Path, query: str) -> list[Any]:
-    """Ask a copy of the journal, so that this neither locks it nor mends a torn write.
+    """Ask a copy of the journal."""
+    with _copy(run) as db, suppress(sqlite3.DatabaseError):
+        return db.execute(query).fetchall()
+    return []
+
+
+@contextmanager
+def _copy(run: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of the journal, so that reading neither locks it nor mends a torn write.
 
     A copy made while a process writes may be torn itself; it serves to choose a moment, and is then empty.
     """
-    if not (run / "run.sqlite").exists():
-        return []
     with tempfile.TemporaryDirectory() as copies:
         for name in ("run.sqlite", "run.sqlite-wal"):
             try:
                 shutil.copyfile(run / name, Path(copies) / name)
             except FileNotFoundError:
                 continue
-        with closing(sqlite3.connect(Path(copies) / "run.sqlite")) as journal:
-            try:
-                return journal.execute(query).fetchall()
-            except sqlite3.DatabaseError:
-                return []
+        with closing(sqlite3.connect(Path(copies) / "run.sqlite")) as db:
+            yield db
 
 
 def _is_whole(path: Path) -> bool:
