@@ -79,9 +79,8 @@ class Rows:
         """The columns of some splits, in order of appearance."""
         last = [SCORES] if self._scores and self._scores.found else []
         all_kinds = [(split, [*names, *last]) for split, names in self._kinds]
-        if all(names == all_kinds[0][1] for _, names in all_kinds):
-            kinds = (names for split, names in all_kinds[:1])
-        else:
+        kinds: Iterable[list[str]] = [names for split, names in all_kinds if split in splits]
+        if any(names != first for first in kinds for names in kinds):
             kinds = (all_kinds[self._kind_of[row]][1] for split in splits for row in self._numbers(split))
         return list(dict.fromkeys(name for names in kinds for name in names))
 

@@ -22,6 +22,7 @@ class Firsts:
         self._entries = Entries()
         self._hashes = array("Q")
         self._slots = array("I", bytes(4 * FEWEST))  # 0: free
+        self._missing: tuple[bytes, int] | None = None  # the key that was asked for last, and its free slot
 
     def get(self, key: bytes) -> str | None:
         """The text with a key; None if there is none.
@@ -29,32 +30,29 @@ class Firsts:
         Args:
             key: `KEY` bytes of a digest.
         """
-        number = self._slots[self._slot(key)]
-        return self._entries[number - 1][KEY:].decode("utf-8", "surrogatepass") if number else None
+        slots, hashes, wanted = self._slots, self._hashes, int.from_bytes(key[:8], "big")
+        last = len(slots) - 1
+        slot = wanted & last
+        while number := slots[slot]:
+            if hashes[number - 1] == wanted and (entry := self._entries[number - 1]).startswith(key):
+                return entry[KEY:].decode("utf-8", "surrogatepass")
+            slot = (slot + 1) & last
+        self._missing = key, slot
+        return None
 
     def put(self, key: bytes, text: str) -> None:
-        """Give a key a text; it must not have one yet.
+        """Give a text to the key that was asked for last, which has none.
 
         Raises:
             RunFolderError: if the temporary file cannot be written.
         """
+        assert self._missing and self._missing[0] == key, "`get` has to find out that the key has no text"
+        self._entries.add(key + text.encode("utf-8", "surrogatepass"))
+        self._hashes.append(int.from_bytes(key[:8], "big"))
+        self._slots[self._missing[1]] = len(self._hashes)
+        self._missing = None
         if 3 * len(self._hashes) >= 2 * len(self._slots):
             self._grow()
-        slot = self._slot(key)
-        self._entries.add(key + text.encode("utf-8", "surrogatepass"))
-        self._hashes.append(_hash(key))
-        self._slots[slot] = len(self._hashes)
-
-    def _slot(self, key: bytes) -> int:
-        """The slot of a key, or the free one where it belongs."""
-        slots, hashes, wanted = self._slots, self._hashes, _hash(key)
-        last = len(slots) - 1
-        slot = wanted & last
-        while number := slots[slot]:
-            if hashes[number - 1] == wanted and self._entries[number - 1].startswith(key):
-                break
-            slot = (slot + 1) & last
-        return slot
 
     def _grow(self) -> None:
         self._slots = slots = array("I", bytes(8 * len(self._slots)))
@@ -64,7 +62,3 @@ class Firsts:
             while slots[slot]:
                 slot = (slot + 1) & last
             slots[slot] = number
-
-
-def _hash(key: bytes) -> int:
-    return int.from_bytes(key[:8], "big")

@@ -36,8 +36,8 @@ class Temporary:
         self._pending: list[bytes] = []  # not in the file yet
         self._written = self.size = 0
 
-    def add(self, data: bytes) -> int:
-        """Write bytes at the end; return the new size.
+    def add(self, data: bytes) -> None:
+        """Write bytes at the end.
 
         Raises:
             RunFolderError: if the file cannot be written.
@@ -46,7 +46,6 @@ class Temporary:
         self.size = size = self.size + len(data)
         if size - self._written >= AT_ONCE:
             self._write()
-        return size
 
     def read(self, start: int, size: int) -> bytes:
         """So many bytes from a place on.
@@ -73,31 +72,28 @@ class Temporary:
         self._written = self.size
 
 
-class Entries:
+class Entries(Temporary):
     """Byte strings in a temporary file, by their number; each takes 8 bytes of memory."""
 
     def __init__(self) -> None:
-        self._file = Temporary()
+        super().__init__()
         self._ends = array("Q", [0])
 
     def __len__(self) -> int:
         """How many there are."""
         return len(self._ends) - 1
 
-    def add(self, entry: bytes) -> None:
-        """Add one.
-
-        Raises:
-            RunFolderError: if the file cannot be written.
-        """
-        self._ends.append(self._file.add(entry))
+    def add(self, data: bytes) -> None:
+        """Add one; see `Temporary`."""
+        super().add(data)
+        self._ends.append(self.size)
 
     def __getitem__(self, number: int) -> bytes:
         """The one with this number, from 0."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         start, end = self._ends[number : number + 2]
-        return self._file.read(start, end - start)
+        return self.read(start, end - start)
 
     def __iter__(self) -> Iterator[bytes]:
         """All of them, in order."""
@@ -107,7 +103,7 @@ class Entries:
         """Those with these numbers, as one."""
         first, last = numbers[0], numbers[-1]
         if last - first == len(numbers) - 1 and all(map(eq, numbers, count(first))):
-            return self._file.read(self._ends[first], self._ends[last + 1] - self._ends[first])
+            return self.read(self._ends[first], self._ends[last + 1] - self._ends[first])
         return b"".join(map(self.__getitem__, numbers))
 
 
