@@ -11,20 +11,19 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from selfinstruct.config import ExportConfig
+from selfinstruct.dataset import rejected
 from selfinstruct.dataset.folder import write_dataset
 from selfinstruct.dataset.make import Dataset, dataset_of
 from selfinstruct.dataset.origins import meanings
-from selfinstruct.dataset.rejected import REJECTED, all_rejected
+from selfinstruct.dataset.rejected import REJECTED
 from selfinstruct.dataset.reviews import REVIEW
 from selfinstruct.dataset.source import Source, of_run
 from selfinstruct.errors import Fault, RecipeError, UserError
 from selfinstruct.export import Export
-from selfinstruct.journal.labelled_records import rejected_row
 from selfinstruct.journal.repair import SUMMARY
 from selfinstruct.journal.store import REVIEWS, SUMMED_UP
 from selfinstruct.monitor.progress import Progress
@@ -172,8 +171,7 @@ def _sample(run: OpenedRun, of: str) -> dict[str, Any]:
 
 def _sum_up(folder: RunFolder, source: Source, made: Dataset) -> None:
     """Renew `rejected.jsonl` and the digests in `summary.json`, so that `verify` finds the run whole."""
-    rejected = chain(all_rejected(source.outline, folder.journal), made.left_out)
-    folder.write_lines(REJECTED, map(rejected_row, rejected))
+    folder.write(REJECTED, rejected.lines(source.outline, folder.journal, made.left_out))
     summary = json.loads((folder.path / SUMMARY).read_text(encoding="utf-8"))
     kept = {
         name: facts

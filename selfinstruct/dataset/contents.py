@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from tempfile import SpooledTemporaryFile
-from weakref import finalize
+
+from selfinstruct.project.temporary import Temporary
 
 IN_MEMORY = 8_000_000  # bytes of a file; more go to a temporary file
 AT_ONCE = 1 << 20  # bytes of a piece
@@ -23,19 +23,20 @@ class Contents:
 
     Attributes:
         digest: the beginning of their SHA-256.
+
+    Raises:
+        RunFolderError: if the temporary file cannot be written.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         found = sha256()
-        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  (closed with the last reference to this)
-        finalize(self, self._file.close)
+        self._file = Temporary(IN_MEMORY)
         for piece in pieces:
             found.update(piece)
-            self._file.write(piece)
+            self._file.add(piece)
         self.digest = found.hexdigest()[:16]
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes, in order."""
-        self._file.seek(0)
-        while piece := self._file.read(AT_ONCE):
-            yield piece
+        for start in range(0, self._file.size, AT_ONCE):
+            yield self._file.read(start, AT_ONCE)

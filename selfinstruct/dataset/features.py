@@ -20,16 +20,23 @@ class Mixed(Exception):
     """Values that have no common type."""
 
 
-def common(rows: Iterable[dict[str, Any]], sure: Mapping[str, Type] | None = None) -> dict[str, Type | None]:
-    """The type of each column, in order of appearance; None if its values have no common type.
+class Types:
+    """The type of each column, found from one row after the other.
 
     Args:
-        rows: the rows.
         sure: the types of columns in which all values have the type of the first one.
+
+    Attributes:
+        found: by column, in order of appearance; None if its values have no common type.
     """
-    found: dict[str, Type | None] = {}
-    sure = sure or {}
-    for row in rows:
+
+    def __init__(self, sure: Mapping[str, Type] | None = None) -> None:
+        self._sure = sure or {}
+        self.found: dict[str, Type | None] = {}
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Look at one more row; the order of rows makes no difference but for the order of columns."""
+        found, sure = self.found, self._sure
         for name, value in row.items():
             known = found.get(name, NULL)
             if known is None or (known == TEXT and type(value) is str) or known is sure.get(name):
@@ -41,7 +48,16 @@ def common(rows: Iterable[dict[str, Any]], sure: Mapping[str, Type] | None = Non
                 found[name] = _both(known, _type(value))
             except Mixed:
                 found[name] = None
-    return found
+
+
+def common(
+    rows: Iterable[Mapping[str, Any]], sure: Mapping[str, Type] | None = None
+) -> dict[str, Type | None]:
+    """The type of each column of these rows; see `Types`."""
+    types = Types(sure)
+    for row in rows:
+        types.add(row)
+    return types.found
 
 
 def promised(schema: Mapping[str, Any]) -> dict[str, Type]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from selfinstruct.dataset import trainers
 from selfinstruct.dataset.card import README, card
 from selfinstruct.dataset.contents import Contents
+from selfinstruct.dataset.features import promised
 from selfinstruct.dataset.origins import Origins
+from selfinstruct.dataset.rejected import LeftOut
+from selfinstruct.dataset.rows import SCORES, Rows
 from selfinstruct.dataset.source import Source
 from selfinstruct.dataset.splits import TRAIN, Sides
-from selfinstruct.dataset.written import Row, Written, written
+from selfinstruct.dataset.written import Written, written
 from selfinstruct.errors import UserError
-from selfinstruct.export import Export, converted
+from selfinstruct.export import Converter, Export, order
 from selfinstruct.records import Record
 from selfinstruct.safety.blot import blotted
 
@@ -27,13 +27,13 @@ class Dataset:
     """A dataset, ready to be written.
 
     Attributes:
-        exports: each export with its rows.
-        left_out: the records that exports left out, with the reasons.
+        exports: each export with its files.
+        left_out: the records that each export left out, with the reasons.
         files: the contents of each file by its name; README.md is the last one.
     """
 
     exports: list[Written]
-    left_out: list[Record]
+    left_out: list[LeftOut]
     files: dict[str, Contents]
 
 
@@ -46,74 +46,94 @@ def dataset_of(source: Source, exports: Mapping[str, Export]) -> Dataset:
 
     Raises:
         UserError: if an export needs the seed tasks, and they are gone.
+        RunFolderError: if a temporary file cannot be written.
     """
-    needing = [name for name, export in exports.items() if export.seed_tasks or export.split]
-    if needing and source.seeds is None:
-        raise UserError(
-            f"export.{needing[0]} needs the seed tasks: this run is of an earlier version that did not keep "
-            "them, and their file is gone or has changed. Put it back, or leave out seed_tasks and split"
-        )
-    with _uncollected():
-        return _made(source, exports)
+    making = Making(source, exports)
+    for stage in source.records:
+        for _ in making.passing(stage):
+            pass
+    return making.dataset()
 
 
-def _made(source: Source, exports: Mapping[str, Export]) -> Dataset:
-    origins = Origins(source)
-    made: list[Written] = []
-    left_out: list[Record] = []
-    for name, export in exports.items():
-        one, rejected = _written(source, origins, name, export)
-        made.append(one)
-        left_out += rejected
-    files = {name: content for one in made for name, content in one.contents.items()}
-    texts = trainers.files(source.outline.recipe, made)
-    if made:
-        texts[README] = card(source, origins, made)
-    files |= {
-        name: Contents([blotted(text).encode("utf-8", "backslashreplace")]) for name, text in texts.items()
-    }
-    return Dataset(made, left_out, files)
+class Making:
+    """Makes a dataset while the records pass by, so that they are read only once and never all in memory.
+
+    Args:
+        source: the run.
+        exports: the exports by name.
+
+    Raises:
+        UserError: if an export needs the seed tasks, and they are gone.
+    """
+
+    def __init__(self, source: Source, exports: Mapping[str, Export]) -> None:
+        needing = [name for name, export in exports.items() if export.seed_tasks or export.split]
+        if needing and source.seeds is None:
+            raise UserError(
+                f"export.{needing[0]} needs the seed tasks: this run is of an earlier version that did not "
+                "keep them, and their file is gone or has changed. Put it back, or leave out seed_tasks and "
+                "split"
+            )
+        self._source, self._origins = source, Origins(source)
+        self._exports = [_Rows(source, self._origins, name, export) for name, export in exports.items()]
+
+    def passing(self, stage: str) -> Iterator[Record]:
+        """The records of a stage, without edits of reviewers.
+
+        A record goes to the exports of the stage when the next one is asked for.
+        """
+        exports = [one for one in self._exports if one.export.of == stage]
+        for record in self._source.records[stage]:
+            yield record
+            reviewed = self._source.reviews.applied(record)
+            for export in exports:
+                export.take(reviewed)
+
+    def dataset(self) -> Dataset:
+        """The dataset, after the records of all stages have passed."""
+        left_out = [one.left_out for one in self._exports]
+        made = []
+        while self._exports:  # the rows of an export are not needed after its files are made
+            made.append(self._exports.pop(0).written())
+        files = {name: content for one in made for name, content in one.contents.items()}
+        texts = trainers.files(self._source.outline.recipe, made)
+        if made:
+            texts[README] = card(self._source, self._origins, made)
+        files |= {
+            name: Contents([blotted(text).encode("utf-8", "backslashreplace")])
+            for name, text in texts.items()
+        }
+        return Dataset(made, left_out, files)
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Leave out Python's search for cycles: there are millions of objects here, and no cycle."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
-
-
-def _written(source: Source, origins: Origins, name: str, export: Export) -> tuple[Written, list[Record]]:
+class _Rows:
     """The rows of an export by split, and the records left out."""
-    seed = source.outline.seed
-    seeds = source.seeds.rows if source.seeds and export.seed_tasks else []
-    sides = None
-    if export.split:
-        known = source.seeds.rows if source.seeds else []
-        sides = Sides(export.split, seed, known, origins.root)
-    records = [*seeds, *source.of(export.of)]
-    unfit = sides.unfit if sides else lambda record: None
-    pairs, rejected = converted(name, export, records, seed, origins, unfit)
-    if "scores" in export.origins:
-        _complete(pairs)
-    splits: dict[str, list[Row]] = {split: [] for split in export.split or (TRAIN,)}
-    for row, record in pairs:
-        splits[sides.of(record) if sides else TRAIN].append(row)
-    del pairs
-    ids = {seed.id for seed in seeds}
-    of_seeds = len(seeds) - sum(record.id in ids for record in rejected)
-    counts = Counter(record.check or "" for record in rejected)
-    return written(name, export, splits, of_seeds, counts), rejected
 
+    def __init__(self, source: Source, origins: Origins, name: str, export: Export) -> None:
+        self.export, self.left_out = export, LeftOut()
+        self._name, self._seed, self._counts = name, source.outline.seed, Counter[str]()
+        self._sides = None
+        if export.split:
+            known = source.seeds.rows if source.seeds else []
+            self._sides = Sides(export.split, self._seed, known, origins.root)
+        unfit = self._sides.unfit if self._sides else lambda record: None
+        self._convert = Converter(name, export, self._seed, origins, unfit)
+        self._rows = Rows(export.split or (TRAIN,), promised(export.schema), SCORES in export.origins)
+        for seed in source.seeds.rows if source.seeds and export.seed_tasks else ():
+            self.take(seed)
+        self._of_seeds = len(self._rows)
 
-def _complete(pairs: list[tuple[Row, Any]]) -> None:
-    """Give the scores of all rows the same names; a run whose checks keep none has no such column."""
-    names = sorted({name for row, _ in pairs for name in row["scores"]})
-    for row, _ in pairs:
-        scores = row.pop("scores")
-        if names:
-            row["scores"] = {name: scores.get(name) for name in names}
+    def take(self, record: Record) -> None:
+        """Make the row of one more record, or leave the record out."""
+        row, left = self._convert(record)
+        if left is None:
+            self._rows.add(row, self._sides.of(record) if self._sides else TRAIN)
+        else:
+            self.left_out.add(left)
+            self._counts[left.check or ""] += 1
+
+    def written(self) -> Written:
+        """The files."""
+        if self.export.shuffle:
+            self._rows.shuffle(order(self._name, self._seed))
+        return written(self._name, self.export, self._rows, self._of_seeds, self._counts)

@@ -6,14 +6,16 @@ instruction. `recipe.origins` has the names of these columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from selfinstruct.dataset.reviews import EDITED
 from selfinstruct.dataset.source import Source
+from selfinstruct.journal.labelled_records import by_id
 from selfinstruct.recipe.exports import REVIEWED
 from selfinstruct.recipe.origins import ORIGIN, PAIRS
-from selfinstruct.records import KEPT, Record
+from selfinstruct.records import ACCEPTED, KEPT, Record
 from selfinstruct.run_folder.outline import Outline
 
 MEANINGS = {
@@ -22,6 +24,8 @@ MEANINGS = {
     "parents": "the ids of the record that it was made from, of the one before that, and so on",
     "edited": "whether a reviewer has changed its text",
 }
+
+REMEMBERED = 1_000  # parents and models; the children of a record follow each other in most runs
 
 
 def meanings(outline: Outline, of: str) -> dict[str, str]:
@@ -52,8 +56,10 @@ class Origins:
         self._outline, self._journal = source.outline, source.journal
         self._stages = {stage.name: stage for stage in source.outline.stages}
         self._made = source.records
-        self._records = {record.id: record for records in self._made.values() for record in records}
-        self._models: dict[str, dict[int, str]] = {}
+        self._reading: dict[str, Callable[[str], Record | None]] = {}
+        self._record = lru_cache(REMEMBERED)(self._read)
+        self._model = lru_cache(REMEMBERED)(self._answered)
+        self._named: dict[str, list[str]] = {}
         self._judged: dict[str, list[str]] = {}
 
     def __call__(self, record: Record) -> dict[str, Any]:
@@ -78,33 +84,52 @@ class Origins:
     def line(self, record: Record) -> list[Record]:
         """A record, the one it was made from, and so on."""
         found = [record]
-        while parent := self._records.get(found[-1].parent or ""):
+        while parent := self._record(found[-1].parent or "", found[-1].stage):
             found.append(parent)
         return found
 
     def root(self, record: Record) -> Record:
         """The record that the line of a record began with, as it was made: without a reviewer's edit."""
         first = self.line(record)[-1]
-        return self._records.get(first.id, first)
-
-    def models(self, stage: str) -> dict[int, str]:
-        """The model that gave each reply of a stage, by request number."""
-        if stage not in self._models:
-            configured = self._stages[stage].model if stage in self._stages else ""
-            replies = self._journal.models(stage)
-            self._models[stage] = {number: name or configured for number, name in replies.items()}
-        return self._models[stage]
+        made = self._read_of(first.stage, first.id) if EDITED in first.detail else None
+        return made or first
 
     def named(self, stage: str) -> list[str]:
         """The models that wrote the records of a stage, or its labels; of a merge, those of its runs."""
-        kept = {str(one.detail.get("model") or "") for one in self._made.get(stage, ())}
-        return sorted({*self.models(stage).values(), *kept} - {""})
+        if stage not in self._named:
+            replied = {name or self._configured(stage) for name in self._journal.models(stage)}
+            kept = self._made[stage].models if stage in self._made else ()
+            self._named[stage] = sorted({*replied, *kept} - {""})
+        return self._named[stage]
+
+    def _read(self, id: str, child: str) -> Record | None:
+        """The record with this id, from which one of the stage `child` was made; None if there is none."""
+        of = self._stages[child].of if id and child in self._stages else None
+        found = self._read_of(of, id) if of else None
+        if found is None and id and (other := self._journal.record(id)) and other.fate == ACCEPTED:
+            return self._read_of(other.stage, id)
+        return found
+
+    def _read_of(self, stage: str, id: str) -> Record | None:
+        if stage not in self._made:
+            return None
+        if stage not in self._reading:
+            self._reading[stage] = by_id(self._outline, self._journal, stage)
+        return self._reading[stage](id)
+
+    def _configured(self, stage: str) -> str:
+        return self._stages[stage].model if stage in self._stages else ""
+
+    def _answered(self, stage: str, number: int) -> str:
+        """The model that gave a reply; empty if there is none."""
+        name = self._journal.model(stage, number)
+        return name or (self._configured(stage) if self._journal.replied(stage, (number, number)) else "")
 
     def _models_of(self, line: Sequence[Record]) -> Iterator[str]:
         """The model that wrote the record; if a stage only passed it on unchanged, its parent's model."""
         for record in line:
             if KEPT not in record.detail:
-                name = self.models(record.stage).get(record.request) or record.detail.get("model")
+                name = self._model(record.stage, record.request) or record.detail.get("model")
                 yield from [name] if name else []
                 return
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.dataset.features import NULL, TEXT, Type
+from selfinstruct.dataset.rows import batched
 
 if TYPE_CHECKING:
     import pyarrow
@@ -20,7 +21,7 @@ GROUP = 10_000  # rows of a row group; the hub's viewer reads one group for a pa
 NAMES = {"string": "string", "int64": "int64", "float64": "float64", "bool": "bool_"}
 
 
-def pieces(rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None]) -> Iterator[bytes]:
+def pieces(rows: Iterable[dict[str, Any]], types: Mapping[str, Type | None]) -> Iterator[bytes]:
     """The rows as a Parquet file, in pieces.
 
     Args:
@@ -34,8 +35,7 @@ def pieces(rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None]) -> 
     schema = pyarrow.schema([(name, _arrow(kind)) for name, kind in stored(types).items()])
     out = _Pieces()
     with parquet.ParquetWriter(pyarrow.PythonFile(out, "w"), schema) as writer:
-        for start in range(0, len(rows), GROUP):
-            some = rows[start : start + GROUP]
+        for some in batched(rows, GROUP):
             if as_json:
                 some = [{**row, **{name: _json(row.get(name)) for name in as_json}} for row in some]
             writer.write_table(_table(some, types, schema), row_group_size=GROUP)
@@ -66,12 +66,12 @@ class _Pieces(io.RawIOBase):
 
 
 def _table(
-    rows: Sequence[dict[str, Any]], types: Mapping[str, Type | None], schema: pyarrow.Schema
+    rows: list[dict[str, Any]], types: Mapping[str, Type | None], schema: pyarrow.Schema
 ) -> pyarrow.Table:
     import pyarrow
 
     try:
-        return pyarrow.Table.from_pylist(list(rows), schema=schema)
+        return pyarrow.Table.from_pylist(rows, schema=schema)
     except (pyarrow.ArrowInvalid, UnicodeEncodeError):  # a value that Arrow only takes in another form
         kinds = stored(types)
         fit = [{name: _fitting(row.get(name), kind) for name, kind in kinds.items()} for row in rows]

@@ -5,14 +5,14 @@ It is made at the end of a run, from the recipe, and at any time from a run fold
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from selfinstruct.config import SeedsConfig
 from selfinstruct.dataset.reviews import Reviews
-from selfinstruct.journal.labelled_records import made
+from selfinstruct.journal.labelled_records import one_by_one
 from selfinstruct.journal.store import FINISHED, Journal
 from selfinstruct.project.resolving import model_config
 from selfinstruct.recipe.build import Recipe
@@ -23,6 +23,45 @@ from selfinstruct.run_folder.outline import Outline, outline_of
 from selfinstruct.run_folder.shape import CONTENTS, SHAPE
 from selfinstruct.schema.validation import compile_schema
 from selfinstruct.sources.pool import SEED_STAGE, Seeds, load_seeds
+
+
+class Made:
+    """The records of a stage with their labels; they are read from the journal each time, one by one.
+
+    Args:
+        read: reads them.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[Record]]) -> None:
+        self._read = read
+        self._found: tuple[int, frozenset[str]] | None = None  # how many there are, and their models
+
+    def __iter__(self) -> Iterator[Record]:
+        """The records, in order."""
+        count, models = 0, set[str]()
+        for record in self._read():
+            count += 1
+            if model := record.detail.get("model"):
+                models.add(str(model))
+            yield record
+        self._found = count, frozenset(models)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._seen[0]
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The models that their details name, as those of a merge do."""
+        return self._seen[1]
+
+    @property
+    def _seen(self) -> tuple[int, frozenset[str]]:
+        if self._found is None:
+            for _ in self:
+                pass
+        assert self._found is not None
+        return self._found
 
 
 @dataclass(frozen=True)
@@ -48,18 +87,19 @@ class Source:
     finished: bool = True
 
     @cached_property
-    def records(self) -> dict[str, list[Record]]:
+    def records(self) -> dict[str, Made]:
         """The accepted records with their labels, by stage that makes records."""
-        return made(self.outline, self.journal)
+        names = (stage.name for stage in self.outline.makers)
+        return {name: Made(partial(one_by_one, self.outline, self.journal, name)) for name in names}
 
     @cached_property
     def reviews(self) -> Reviews:
         """The answers of the reviewers."""
         return Reviews(self.journal.facts("review/"), self.questions)
 
-    def of(self, stage: str) -> list[Record]:
+    def of(self, stage: str) -> Iterator[Record]:
         """The records of a stage as a dataset has them: with the edited texts of the reviewers."""
-        return [self.reviews.applied(record) for record in self.records[stage]]
+        return map(self.reviews.applied, self.records[stage])
 
     @property
     def left(self) -> dict[str, int]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
+from hashlib import blake2b, sha256
 
+from selfinstruct.project.firsts import KEY, Firsts
 from selfinstruct.records import Record, Rejection
 from selfinstruct.sources.pool import SEED_STAGE
 
@@ -36,8 +37,8 @@ class Sides:
     ) -> None:
         self._split, self._seed, self._root = split, seed, root
         self._first = TRAIN if TRAIN in split else next(iter(split))
-        self._taken = {_text(seed): (self._first, seed.id) for seed in seeds}
-        self._seeds = set(self._taken)
+        self._seeds = {_text(seed): seed.id for seed in seeds}
+        self._taken = Firsts()  # by instruction, its split and the id of the first record with it
 
     def of(self, record: Record) -> str:
         """The split of a record: that of the first record in its line."""
@@ -60,7 +61,15 @@ class Sides:
         That happens if an instruction was made from another one, and a third has the same text.
         """
         side, text = self.of(record), _text(record)
-        taken, id = self._taken.setdefault(text, (side, record.id))
+        if text in self._seeds:
+            taken, id = self._first, self._seeds[text]
+        else:
+            key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY).digest()
+            first = self._taken.get(key)
+            if first is None:
+                self._taken.put(key, f"{side}\n{record.id}")
+                return None
+            taken, _, id = first.partition("\n")
         if taken == side:
             return None
         return Rejection(f"the same instruction is in {taken} already, with {id}", {"nearest": id})

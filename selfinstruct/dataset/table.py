@@ -13,23 +13,27 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from selfinstruct.dataset.rows import AT_ONCE, batched
 
 # The first characters of a formula; also in full width, which Excel reads alike.
 FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 UNSEEN = " \xa0\u200b\ufeff"  # some programs pass over these before a formula
-AT_ONCE = 1_000  # rows
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]")
 _DELETE = 0x7F
 
 
-def pieces(rows: Sequence[dict[str, Any]]) -> Iterator[bytes]:
-    """The rows as a CSV file, in pieces, with a line of the columns' names first."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def pieces(rows: Iterable[dict[str, Any]], names: Sequence[str]) -> Iterator[bytes]:
+    """The rows as a CSV file, in pieces, with a line of the columns' names first.
+
+    Args:
+        rows: the rows.
+        names: the names of the columns.
+    """
     yield codecs.BOM_UTF8 + _lines([list(map(cell, names))])
-    for start in range(0, len(rows), AT_ONCE):
-        some = rows[start : start + AT_ONCE]
+    for some in batched(rows, AT_ONCE):
         yield _lines([[cell(row.get(name)) for name in names] for row in some])
 
 

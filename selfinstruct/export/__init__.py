@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from selfinstruct.project.firsts import KEY, Firsts
 from selfinstruct.records import Record, Rejection, stream
 from selfinstruct.registry import Registry
 from selfinstruct.schema.validation import compile_schema
@@ -114,36 +115,78 @@ def converted(
     records: Iterable[Record],
     seed: int,
     origin: Callable[[Record], Mapping[str, Any]] = lambda record: {},
-    unfit: Callable[[Record], Rejection | None] = lambda record: None,
 ) -> tuple[list[tuple[dict[str, Any], Record]], list[Record]]:
-    """As `convert`, but each row is with its record; `unfit` is one more check, of the name `split`."""
-    validate = compile_schema(export.schema, f"export.{name}", [])
-    assert validate, "the schema of a format is not valid"
-    pairs, rejected, first = [], [], dict[bytes, str]()
-    drawn = random.Random(0)
+    """As `convert`, but each row is with its record."""
+    pairs: list[tuple[dict[str, Any], Record]] = []
+    rejected: list[Record] = []
+    turn = Converter(name, export, seed, origin)
     for record in records:
-        draw = stream(seed, "export", name, record.id) if export.draws else drawn
+        row, left = turn(record)
+        if left is None:
+            pairs.append((row, record))
+        else:
+            rejected.append(left)
+    if export.shuffle:
+        order(name, seed).shuffle(pairs)
+    return pairs, rejected
+
+
+def order(name: str, seed: int) -> random.Random:
+    """The random stream with which the rows of an export are shuffled."""
+    return stream(seed, "export", name)
+
+
+class Converter:
+    """Turns one record after the other into the rows of a format; see `convert`.
+
+    Args:
+        name: the export's name in the recipe.
+        export: the format.
+        seed: the run's seed.
+        origin: returns facts about a record other than its fields.
+        unfit: one more check, of the name `split`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        export: Export,
+        seed: int,
+        origin: Callable[[Record], Mapping[str, Any]] = lambda record: {},
+        unfit: Callable[[Record], Rejection | None] = lambda record: None,
+    ) -> None:
+        validate = compile_schema(export.schema, f"export.{name}", [])
+        assert validate, "the schema of a format is not valid"
+        self._name, self._export, self._seed = name, export, seed
+        self._validate, self._origin, self._unfit = validate, origin, unfit
+        self._drawn = random.Random(0)
+        self._first = Firsts()  # the ids of the records by their rows
+
+    def __call__(self, record: Record) -> tuple[dict[str, Any], Record | None]:
+        """The row of a record, and the record as it is left out; None if it is not.
+
+        Raises:
+            RunFolderError: if a temporary file cannot be written.
+        """
+        name, export = self._name, self._export
+        draw = stream(self._seed, "export", name, record.id) if export.draws else self._drawn
         row = export.convert(record.data, draw)
         key = _key(row)
         wrong, check = _unfit(name, export.where, record) if export.where else None, "where"
         if wrong is None:
-            wrong, check = validate(row), "schema"
-        if wrong is None and key in first:
-            wrong, check = Rejection("an exact duplicate", {"nearest": first[key], "score": 1.0}), "duplicate"
+            wrong, check = self._validate(row), "schema"
+        if wrong is None and (nearest := self._first.get(key)) is not None:
+            wrong, check = Rejection("an exact duplicate", {"nearest": nearest, "score": 1.0}), "duplicate"
         if wrong is None:
             wrong, check = _too_long(export, row), "max_tokens"
         if wrong is None:
-            wrong, check = unfit(record), "split"
+            wrong, check = self._unfit(record), "split"
         if wrong is None:
-            first[key] = record.id
-            pairs.append((row | _columns(export, record, origin) if export.columns else row, record))
-        else:
-            left = Record(record.id, f"export.{name}", record.request, record.position, row, record.parent)
-            left.reject(check, wrong)
-            rejected.append(left)
-    if export.shuffle:
-        stream(seed, "export", name).shuffle(pairs)
-    return pairs, rejected
+            self._first.put(key, record.id)
+            return row | _columns(export, record, self._origin) if export.columns else row, None
+        left = Record(record.id, f"export.{name}", record.request, record.position, row, record.parent)
+        left.reject(check, wrong)
+        return row, left
 
 
 def _key(row: Any) -> bytes:
@@ -152,7 +195,7 @@ def _key(row: Any) -> bytes:
         whole = marshal.dumps(row, 2)  # quicker than `repr`; later versions write equal texts differently
     except ValueError:  # types of a plug-in's own
         whole = repr(row).encode("utf-8", "surrogatepass")
-    return blake2b(whole, digest_size=16).digest()
+    return blake2b(whole, digest_size=KEY).digest()
 
 
 def _too_long(export: Export, row: Any) -> Rejection | None:

@@ -7,7 +7,8 @@ after they were made, and if it is left out, so are they.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from selfinstruct.journal.lookup import Lookup
@@ -181,3 +182,8 @@ def _inherited(parent: Record, stage: OfStage) -> dict[str, Any]:
     """The fields that the records of a stage have from their parent; their own fields win."""
     own = set(stage.own)
     return {key: value for key, value in parent.data.items() if key not in own}
+
+
+def by_id(pipeline: Pipeline, journal: Journal, name: str) -> Callable[[str], Record | None]:
+    """A function that reads a record of a stage as `one_by_one` has it; None for any other id."""
+    return partial(_OneByOne(pipeline, journal, name)._parent, name)

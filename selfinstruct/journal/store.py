@@ -351,9 +351,10 @@ class Journal:
         rows = self._db.execute(f"SELECT number FROM reply WHERE stage = ?{only}", (stage, *values))
         return {number for (number,) in rows}
 
-    def models(self, stage: str) -> dict[int, str]:
-        """By number of the request, the model's name in the provider's reply."""
-        return dict(self._db.execute("SELECT number, model FROM reply WHERE stage = ?", (stage,)).fetchall())
+    def models(self, stage: str) -> list[str]:
+        """The names of models in the provider's replies, each once; one is empty if a reply has none."""
+        rows = self._db.execute("SELECT DISTINCT model FROM reply WHERE stage = ?", (stage,))
+        return [name for (name,) in rows]
 
     def model(self, stage: str, number: int) -> str:
         """The model's name in the provider's reply to a request; empty if there is none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.journal import labelled_records as view
@@ -12,6 +13,7 @@ from selfinstruct.records import Record
 
 if TYPE_CHECKING:  # a report is made without what makes a recipe
     from selfinstruct.recipe.build import Recipe
+    from selfinstruct.stages import Stage
 
 COVERAGE = "coverage"  # the meta key, and the key in the summary
 GROUPED = "branch"  # the field by which the records are grouped, if they have it
@@ -19,7 +21,7 @@ NAMED = ("path", "topic")  # the fields that name a record; without them, its id
 SHOWN = 200  # records listed that have less than their quota
 
 
-def coverage(recipe: Recipe, journal: Journal, made: Mapping[str, Sequence[Record]]) -> list[dict[str, Any]]:
+def coverage(recipe: Recipe, journal: Journal, made: Mapping[str, Iterable[Record]]) -> list[dict[str, Any]]:
     """For each stage with a quota, how many of the records that it works on have got theirs.
 
     Args:
@@ -29,13 +31,19 @@ def coverage(recipe: Recipe, journal: Journal, made: Mapping[str, Sequence[Recor
     """
     found = []
     for stage in recipe.stages:
-        rows = view.rows(recipe, journal, stage.of, before=stage.name) if stage.of else {}
-        wanted = stage.kind.quotas(stage, rows, recipe.config.target, recipe.config.seed)
+        read = cache(partial(_worked_on, recipe, journal, stage))
+        wanted = stage.kind.quotas(stage, read, recipe.config.target, recipe.config.seed)
         if wanted:
+            rows = read()
             counts = Counter(record.parent for record in made.get(stage.name, ()))
             there = {number: counts[rows[number].id] for number in wanted}
             found.append(_of_stage(stage.name, stage.of or "", rows, wanted, there))
     return found
+
+
+def _worked_on(recipe: Recipe, journal: Journal, stage: Stage) -> dict[int, Record]:
+    """The records that a stage works on, by number."""
+    return view.rows(recipe, journal, stage.of, before=stage.name) if stage.of else {}
 
 
 def _of_stage(

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from selfinstruct import plugins
+from selfinstruct.dataset import rejected
 from selfinstruct.dataset.folder import write_dataset
-from selfinstruct.dataset.make import dataset_of
+from selfinstruct.dataset.make import Making
 from selfinstruct.dataset.merged import merged
-from selfinstruct.dataset.rejected import REJECTED, all_rejected
-from selfinstruct.dataset.source import of_recipe
-from selfinstruct.journal.labelled_records import rejected_row, row
+from selfinstruct.dataset.rejected import REJECTED
+from selfinstruct.dataset.source import Made, of_recipe
+from selfinstruct.journal.labelled_records import row
 from selfinstruct.journal.repair import SUMMARY
 from selfinstruct.journal.store import REPLAYED, SUMMED_UP, THROUGH_LITELLM
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.recipe.build import Recipe
-from selfinstruct.records import Record
 from selfinstruct.report.coverage import COVERAGE, coverage
 from selfinstruct.report.ending import ending
 from selfinstruct.report.limits import limits_of
@@ -50,12 +50,12 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
         finished: whether the run is finished.
     """
     source = of_recipe(recipe, folder.journal, finished)
-    for name, records in source.records.items():
-        folder.write_lines(f"{name}.jsonl", map(row, records))
-    dataset = dataset_of(source, recipe.exports)
+    making = Making(source, recipe.exports)
+    for name in source.records:
+        folder.write_lines(f"{name}.jsonl", map(row, making.passing(name)))
+    dataset = making.dataset()
     write_dataset(folder, dataset.files)
-    rejected = chain(all_rejected(source.outline, folder.journal), dataset.left_out)
-    folder.write_lines(REJECTED, map(rejected_row, rejected))
+    folder.write(REJECTED, rejected.lines(source.outline, folder.journal, dataset.left_out))
     if covered := coverage(recipe, folder.journal, source.records):
         folder.journal.set_meta(COVERAGE, covered)
     facts = summary(recipe, folder, finished, source.records)
@@ -66,9 +66,7 @@ def write_files(recipe: Recipe, folder: RunFolder, finished: bool) -> None:
     folder.write(SUMMARY, [text])
 
 
-def summary(
-    recipe: Recipe, folder: RunFolder, finished: bool, records: dict[str, list[Record]]
-) -> dict[str, Any]:
+def summary(recipe: Recipe, folder: RunFolder, finished: bool, records: Mapping[str, Made]) -> dict[str, Any]:
     """The contents of `summary.json`.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Annotated, Any, ClassVar
@@ -110,7 +110,7 @@ class Calibrate(StageKind):
         both = map(self._scores, records)
         return [(judge, people) for judge, people in both if judge is not None and people is not None]
 
-    def figures(self, stage: Stage, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    def figures(self, stage: Stage, records: Mapping[str, Iterable[Record]]) -> dict[str, Any]:
         """See `StageKind`."""
         return figures(self._pairs(records.get(stage.of or "", ())))
 

@@ -7,7 +7,7 @@ prompt are the ways of rewriting, drawn by weight: to evolve instructions as in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -219,10 +219,14 @@ class Expand(AboutEach):
             return ByRecord(stage.name, source, into, stats)
         return super().tape(stage, source, into, stats)
 
-    def quotas(self, stage: Stage, rows: Mapping[int, Record], target: int, seed: int) -> Mapping[int, int]:
+    def quotas(
+        self, stage: Stage, rows: Callable[[], Mapping[int, Record]], target: int, seed: int
+    ) -> Mapping[int, int]:
         """See `StageKind`."""
-        fitting = {number: row for number, row in rows.items() if self.where.fits(row.data)}
-        return self.quota.of(fitting, target, seed, stage.name) if self.quota else {}
+        if not self.quota:
+            return {}
+        fitting = {number: row for number, row in rows().items() if self.where.fits(row.data)}
+        return self.quota.of(fitting, target, seed, stage.name)
 
     @property
     def _divides(self) -> bool:

@@ -7,7 +7,7 @@ ask about single records), and overrides the answers that differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -257,12 +257,14 @@ class StageKind:
 
     # Reporting
 
-    def quotas(self, stage: Stage, rows: Mapping[int, Record], target: int, seed: int) -> Mapping[int, int]:
+    def quotas(
+        self, stage: Stage, rows: Callable[[], Mapping[int, Record]], target: int, seed: int
+    ) -> Mapping[int, int]:
         """How many records a run was to make from each record, by its number; empty if no number was set.
 
         Args:
             stage: the stage.
-            rows: the records that it works on.
+            rows: reads the records that it works on, which takes time and memory.
             target: the recipe's target.
             seed: the recipe's seed.
         """
@@ -280,12 +282,13 @@ class StageKind:
         """How many of the rejected records count in the warning that too many were rejected."""
         return sum(self.flawed(rejected).values())
 
-    def figures(self, stage: Stage, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    def figures(self, stage: Stage, records: Mapping[str, Iterable[Record]]) -> dict[str, Any]:
         """What its results show, for the summary of the run; empty if there is nothing to show.
 
         Args:
             stage: the stage.
-            records: by stage that makes records, the accepted ones with their labels.
+            records: by stage that makes records, the accepted ones with their labels. Each time that those of
+                a stage are iterated over, they are read one by one, for not all of them fit into memory.
         """
         return {}
 

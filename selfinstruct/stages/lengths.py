@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from statistics import fmean
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -73,16 +72,21 @@ def figures(records: Iterable[Record]) -> dict[str, Any]:
         {"pairs", "chosen_characters", "rejected_characters", "chosen_longer", "chosen_longer_share"}; the
         characters are means, and answers of equal length are not longer.
     """
-    pairs = [record for record in records if CHOSEN in record.data]
+    pairs = longer = 0
+    sizes = dict.fromkeys((CHOSEN, REJECTED), 0)
+    for record in records:
+        if CHOSEN in record.data:
+            pairs += 1
+            longer += is_longer(record)
+            for side in sizes:
+                sizes[side] += _size(record, side)
     if not pairs:
         return {}
-    longer = sum(map(is_longer, pairs))
-    means = {side: fmean(_size(record, side) for record in pairs) for side in (CHOSEN, REJECTED)}
     return {
-        "pairs": len(pairs),
-        **{f"{side}_characters": round(mean, 1) for side, mean in means.items()},
+        "pairs": pairs,
+        **{f"{side}_characters": round(size / pairs, 1) for side, size in sizes.items()},
         "chosen_longer": longer,
-        "chosen_longer_share": round(longer / len(pairs), 4),
+        "chosen_longer_share": round(longer / pairs, 4),
     }
 
 

@@ -7,7 +7,7 @@ its verdicts).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -210,7 +210,7 @@ class Pair(StageKind):
         """See `StageKind`; nothing is wrong with a record whose answers are equally good."""
         return {check: count for check, count in rejected.items() if check not in (MARGIN, LENGTH_BIAS)}
 
-    def figures(self, stage: Stage, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    def figures(self, stage: Stage, records: Mapping[str, Iterable[Record]]) -> dict[str, Any]:
         """See `StageKind`; the lengths of chosen and rejected answers."""
         return lengths.figures(records.get(stage.name, ())) if self.by else {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -141,6 +141,6 @@ class Prefer(StageKind):
         usual = (TIE, POSITION, LENGTH_BIAS)
         return {check: count for check, count in rejected.items() if check not in usual}
 
-    def figures(self, stage: Stage, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    def figures(self, stage: Stage, records: Mapping[str, Iterable[Record]]) -> dict[str, Any]:
         """See `StageKind`; the lengths of chosen and rejected answers."""
         return lengths.figures(records.get(stage.of or "", ()))

@@ -20,6 +20,7 @@ from selfinstruct.api import execute
 from selfinstruct.dataset import parquet, table
 from selfinstruct.dataset.command import main
 from selfinstruct.dataset.features import common
+from selfinstruct.dataset.rows import Rows
 from selfinstruct.dataset.splits import Sides
 from selfinstruct.dataset.written import written
 from selfinstruct.export import EXPORTS
@@ -299,23 +300,23 @@ class TestCsv:
     )
     def test_no_text_is_a_formula(self, first: str) -> None:
         """It has an apostrophe before it, and can still be read."""
-        (names, row) = rows_of(b"".join(table.pieces([{"output": first}])))
+        (names, row) = rows_of(b"".join(table.pieces([{"output": first}], ["output"])))
         assert (names, row) == (["output"], [f"'{first}"])
 
     def test_other_values(self) -> None:
         """Numbers stay numbers, nested values are JSON, and control characters are seen, not followed."""
         row = {"a": -1.5, "b": None, "c": ["ü", {"d": 1}], "e": "x\x1b[31m\x00", "f": "one\ntwo", "g": True}
-        names, values = rows_of(b"".join(table.pieces([row])))
+        names, values = rows_of(b"".join(table.pieces([row], list(row))))
         assert names == list(row)
         assert values == ["-1.5", "", '["ü", {"d": 1}]', "x␛[31m␀", "one\ntwo", "true"]
 
     def test_a_line_is_split_at_commas_only(self) -> None:
         """Where a spreadsheet also splits at semicolons, quotes keep what follows one in its text."""
-        assert b'"one;=1+1"' in b"".join(table.pieces([{"a": "one;=1+1"}]))
+        assert b'"one;=1+1"' in b"".join(table.pieces([{"a": "one;=1+1"}], ["a"]))
 
     def test_a_spreadsheet_reads_it_as_utf_8(self) -> None:
         """A spreadsheet reads it as utf 8."""
-        assert b"".join(table.pieces([{"a": "ü"}])).startswith(b"\xef\xbb\xbf")
+        assert b"".join(table.pieces([{"a": "ü"}], ["a"])).startswith(b"\xef\xbb\xbf")
 
 
 def rows_of(data: bytes) -> Iterator[list[str]]:
@@ -332,7 +333,10 @@ class TestParquet:
         assert export
         names = ["train", "test"][: len(splits)]
         export = replace(export, file="a.parquet", format="parquet", split=dict.fromkeys(names, 0.5))
-        rows = {name: [{"x": value} for value in values] for name, values in zip(names, splits, strict=True)}
+        rows = Rows(names)
+        for name, values in zip(names, splits, strict=True):
+            for value in values:
+                rows.add({"x": value}, name)
         return [
             pyarrow.parquet.read_schema(io.BytesIO(b"".join(data.pieces()))).field("x").type
             for data in written("a", export, rows).contents.values()
@@ -361,7 +365,9 @@ class TestParquet:
 
         export = EXPORTS.build("alpaca", {}, "", [])
         assert export
-        rows = {"train": [{"x": empty}, {"x": empty}]}
+        rows = Rows(["train"])
+        for _ in range(2):
+            rows.add({"x": empty}, "train")
         made = written("a", replace(export, file="a.parquet", format="parquet"), rows)
         (tmp_path / "a.parquet").write_bytes(b"".join(made.contents["a.parquet"].pieces()))
         keys = {

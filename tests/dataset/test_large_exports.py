@@ -1,0 +1,169 @@
+"""An export of many records: its memory, its order, its duplicates, and a disk without room."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import seed_file
+
+from selfinstruct.api import execute
+from selfinstruct.dataset.features import common
+from selfinstruct.dataset.rows import Rows
+from selfinstruct.journal.store import Journal
+from selfinstruct.monitor.progress import Progress
+from selfinstruct.project.firsts import KEY, Firsts
+from selfinstruct.recipe.compose import compose
+from selfinstruct.records import ACCEPTED, Record
+from selfinstruct.run_folder.folder import JOURNAL
+
+LIMITED = """\
+import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+runpy.run_module("selfinstruct", run_name="__main__")
+"""
+FEW, MANY = 2_000, 42_000
+EXPORT = """\
+import resource, sys
+from pathlib import Path
+from selfinstruct.dataset.command import main
+main(sys.argv[1:], Path.cwd())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def grow(run: Path, first: int, last: int) -> None:
+    """Add records to the last stage of a finished run."""
+    lines = (run / "instances.jsonl").read_text(encoding="utf-8").splitlines()
+    parent = json.loads(lines[0])["parent"]
+    journal = Journal(run / JOURNAL)
+    long = "It has forty words or so, as many answers do, and no two are alike. " * 6
+    for request in range(first, last, 1_000):
+        places = range(request, min(request + 1_000, last))
+        journal.take(
+            "instances",
+            request + 1_000_000,
+            [
+                Record(
+                    f"instances-{request + 1_000_000}-{place}",
+                    "instances",
+                    request + 1_000_000,
+                    place,
+                    {"instruction": f"Do it {place} times.", "input": "", "output": f"{long}{place}"},
+                    parent,
+                    fate=ACCEPTED,
+                )
+                for place in places
+            ],
+        )
+    journal.close()
+
+
+@pytest.fixture
+def run(project: Path) -> Path:
+    """A finished run of the paper's recipe."""
+    seed_file(project / "mine.jsonl")
+    composed = compose(["recipe=paper", "model=scripted", "seeds.path=mine.jsonl", "target=3"], project)
+    execute(composed.recipe(), project / "run", Progress(quiet=True), composed.saved)
+    return project / "run"
+
+
+def most_memory(run: Path, to: str, *words: str) -> int:
+    """The most memory that a process of its own takes for an export, in bytes."""
+    command = [sys.executable, "-c", EXPORT, str(run), f"to={to}", *words]
+    done = subprocess.run(command, cwd=run.parent, capture_output=True, text=True, check=True)
+    return int(done.stdout.splitlines()[-1]) * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
+def test_memory_does_not_grow_with_the_records(run: Path) -> None:
+    """Of 40,000 records more, with 450 bytes each, it holds less than 300 bytes each; once it was 1,900."""
+    split = "export.chat.split={train: 0.5, b: 0.5}"
+    words = ("export=[alpaca,chat]", "export.alpaca.provenance=true", split)
+    grow(run, 0, FEW)
+    few = most_memory(run, "few", *words)
+    grow(run, FEW, MANY)
+    many = most_memory(run, "many", *words)
+    assert len((run.parent / "many/alpaca.jsonl").read_text().splitlines()) > MANY - FEW
+    assert (many - few) / (MANY - FEW) < 300
+
+
+def test_what_came_first_is_found_again() -> None:
+    """As in a dictionary, through several growths of the table; a text may have half a character."""
+    draw, first, expected = random.Random(0), Firsts(), dict[bytes, str]()
+    for place in range(20_000):
+        key = blake2b(str(draw.randrange(12_000)).encode(), digest_size=KEY).digest()
+        assert first.get(key) == expected.get(key)
+        if key not in expected:
+            expected[key] = f"é\ud800-{place}"
+            first.put(key, expected[key])
+
+
+def test_keys_that_begin_alike_are_different() -> None:
+    """The part of a key that is in memory does not decide alone."""
+    one, other = b"12345678" + b"a" * 8, b"12345678" + b"b" * 8
+    first = Firsts()
+    assert first.get(one) is None
+    first.put(one, "one")
+    assert first.get(other) is None
+    first.put(other, "other")
+    assert (first.get(one), first.get(other)) == ("one", "other")
+
+
+class TestRows:
+    def rows(self, seed: int) -> list[dict[str, Any]]:
+        """Rows with other columns here and there, and values of several types."""
+        draw = random.Random(seed)
+        values = ["text", None, 1, 2.5, ["a"], [], {"a": None}, {"a": 1}, "ü\u2028\ud800"]
+        names = ["a", "b", "c", "d"]
+        return [
+            {name: draw.choice(values) for name in draw.sample(names, draw.randrange(1, 5))}
+            for _ in range(draw.randrange(1, 40))
+        ]
+
+    @pytest.mark.parametrize("seed", range(40))
+    def test_types_and_order(self, seed: int) -> None:
+        """They are those of lists in memory: splits one after the other, each in the order of the shuffle."""
+        draw, made, rows = random.Random(-seed), Rows(["x", "y"]), self.rows(seed)
+        pairs = [(row, draw.choice("xy")) for row in rows]
+        for row, split in pairs:
+            made.add(row, split)
+        if seed % 2:
+            made.shuffle(random.Random(seed))
+            random.Random(seed).shuffle(pairs)
+        splits = {name: [row for row, split in pairs if split == name] for name in "xy"}
+        assert list(made.types.items()) == list(common([*splits["x"], *splits["y"]]).items())
+        for name, those in splits.items():
+            read = [json.loads(line) for text in made.texts(name) for line in text.splitlines()]
+            assert read == those
+            assert made.columns(name) == list(dict.fromkeys(key for row in those for key in row))
+
+    @pytest.mark.parametrize("scores", [[{"a": 1}, {"b": 2.5}, {}], [{}, {}], [{"a": 1}, {"a": 2**70}]])
+    def test_scores(self, scores: list[dict[str, float]]) -> None:
+        """All rows have the same names of scores, in the last column; without any there is no column."""
+        made = Rows(["x"], scored=True)
+        for place, one in enumerate(scores):
+            made.add({"scores": one, "id": place}, "x")
+        names = sorted({name for one in scores for name in one})
+        last = [{"scores": {name: one.get(name) for name in names}} if names else {} for one in scores]
+        whole = [{"id": place, **one} for place, one in enumerate(last)]
+        assert [json.loads(line) for text in made.texts("x") for line in text.splitlines()] == whole
+        assert list(made.types.items()) == list(common(whole).items())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_no_room_for_temporary_files(run: Path) -> None:
+    """The message names the remedy; no part of a file is left."""
+    grow(run, 0, 4_000)
+    command = [sys.executable, "-c", LIMITED, "export", str(run), "export=[alpaca]", "to=out"]
+    done = subprocess.run(command, cwd=run.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "a temporary file cannot be written" in done.stderr and "TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert not any((run.parent / "out").glob("*"))
