@@ -221,8 +221,7 @@ class Expand(AboutEach):
 
     def quotas(self, stage: Stage, rows: Mapping[int, Record], target: int, seed: int) -> Mapping[int, int]:
         """See `StageKind`."""
-        fitting = {number: row for number, row in rows.items() if self.where.fits(row.data)}
-        return self.quota.of(fitting, target, seed, stage.name) if self.quota else {}
+        return self.quota.of(self.fitting(rows), target, seed, stage.name) if self.quota else {}
 
     @property
     def _divides(self) -> bool:
