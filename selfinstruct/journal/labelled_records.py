@@ -15,8 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from selfinstruct.journal.grouped import Grouped, packed, unpacked
 from selfinstruct.journal.outline import OfStage, Outline, Pipeline
+from selfinstruct.journal.places import Grouped, Reader, packed
 from selfinstruct.records import ACCEPTED, KEPT, MENDED, OTHERWISE, REJECTED, Record
 
 if TYPE_CHECKING:
@@ -37,18 +37,31 @@ class LabelledRecords(Mapping[int, Record]):
 
     A record and its ancestors take 17 bytes of memory each, and each label 16. The last `LAST` records stay
     in memory, so a record that is asked for twice may be the same object: it must not be changed.
+
+    Args:
+        below: the stage whose records are wanted, if these are their parents. Records have the labels that
+            their parents had when they were made, so those are not read again.
     """
 
-    def __init__(self, pipeline: Pipeline, journal: Journal, name: str, before: str | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        journal: Journal,
+        name: str,
+        before: str | None = None,
+        below: str | None = None,
+    ) -> None:
         self._journal, self._stage = journal, pipeline.stage(name)
         of = self._stage.of
-        self._above = LabelledRecords(pipeline, journal, of, before) if of else None
+        self._above = LabelledRecords(pipeline, journal, of, before, below or name) if of else None
         self._places = array("q")  # of all accepted records, in order
         self._parents = array("q")  # where their parents are in `_above`
         self._there = bytearray()  # 1, or 0 for a record that is left out
         self._find_all(journal, name)
-        labels = [label.name for label in pipeline.labels_of(name, before)]
-        self._labels = [(label, Grouped(self._verdicts(label))) for label in labels]
+        self._reader = Reader(journal, name, ACCEPTED)
+        had = {label.name for label in pipeline.labels_of(name, below)} if below else ()
+        labels = [label.name for label in pipeline.labels_of(name, before) if label.name not in had]
+        self._labels = [(Reader(journal, label), Grouped(self._verdicts(label))) for label in labels]
         self._count = self._there.count(1)
         self._last: OrderedDict[int, Record] = OrderedDict()
 
@@ -80,12 +93,12 @@ class LabelledRecords(Mapping[int, Record]):
     def read(self, number: int) -> Record:
         """A record by its number, read anew, so that it may be changed."""
         index = number - 1
-        record = self._journal.at(self._stage.name, *unpacked(self._places[index]))
+        record = self._reader.at(self._places[index])
         if self._above is not None:
             record.data.update(_inherited(self._above[self._parents[index] + 1], self._stage))
-        for label, verdicts in self._labels:
+        for reader, verdicts in self._labels:
             for place in verdicts.of(index):
-                _label(record, self._journal.at(label, *unpacked(place)))
+                _label(record, reader.at(place))
         return record
 
     def _find_all(self, journal: Journal, name: str) -> None:

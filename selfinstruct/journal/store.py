@@ -428,17 +428,28 @@ class Journal:
         row = self._db.execute("SELECT stage, request, position FROM record WHERE id = ?", (id,)).fetchone()
         return row and (str(row[0]), int(row[1]), int(row[2]))
 
-    def at(self, stage: str, request: int, position: int) -> Record:
-        """The record at a place where there was one a moment ago.
+    def following(
+        self, stage: str, request: int, position: int, most: int, fate: str | None = None
+    ) -> list[Record]:
+        """The record at a place, and those after it.
+
+        Args:
+            stage: the stage that made them.
+            request: the request of the first.
+            position: the position of the first.
+            most: how many, at most.
+            fate: if given, only those with this fate.
 
         Raises:
-            DamagedJournal: if it is gone, or not as it was written.
+            DamagedJournal: if there is none at this place, or one is not as it was written.
         """
-        where = "stage = ? AND request = ? AND position = ?"
-        row = next(self._rows.read("record", where, (stage, request, position)), None)
-        if row is None:
+        only, values = ("", ()) if fate is None else (" AND fate = ?", (fate,))
+        where = f"stage = ? AND (request, position) >= (?, ?){only} ORDER BY request, position LIMIT ?"
+        found = map(_record, self._rows.read("record", where, (stage, request, position, *values, most)))
+        records = list(found)
+        if not records or (records[0].request, records[0].position) != (request, position):
             raise DamagedJournal(self.path, [f"record {position} of request {request} of {stage} is gone"])
-        return _record(row)
+        return records
 
     def children(self, *ids: str) -> list[Record]:
         """The records and labels made from these records, in order, whatever their fates."""

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from selfinstruct.config import Machine
 from selfinstruct.errors import Fault, unknown
-from selfinstruct.journal.grouped import Grouped, packed
+from selfinstruct.journal.places import Grouped, packed
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import Record, stream
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, lengths, numbers
