@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import RunFolderError
+from selfinstruct.journal.labelled_records import Picked
 from selfinstruct.journal.repair import OTHER, looked_into
 from selfinstruct.journal.store import FINISHED, GIVEN, REPLAYED, REVIEWS, Journal
 from selfinstruct.llm.endpoint import RunContext
@@ -73,12 +74,14 @@ class Recording:
         journal.set_meta(REPLAYED, self.report())
         journal.adopt_vectors(self.journal)
 
-    def known(self, rows: dict[int, Record]) -> dict[int, Record]:
+    def known(self, rows: Mapping[int, Record]) -> Mapping[int, Record]:
         """The records that can be asked about: those without an unanswered request in an earlier stage."""
-        for record in rows.values():
-            if record.parent in self.unanswered:
-                self.unanswered.add(record.id)
-        return {number: record for number, record in rows.items() if record.id not in self.unanswered}
+        return Picked(rows, self._is_known) if self.unanswered else rows
+
+    def _is_known(self, record: Record) -> bool:
+        if record.parent in self.unanswered:
+            self.unanswered.add(record.id)
+        return record.id not in self.unanswered
 
     def adopt_reviews(self, journal: Journal) -> None:
         """Copy the reviews of the records that are the same in the replay, together with their parents."""

@@ -14,7 +14,7 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
@@ -124,7 +124,7 @@ async def _run_stage(
     journal = context.journal
     context = replace(context, closing=asyncio.Event())
 
-    def rows_of(name: str) -> dict[int, Record]:
+    def rows_of(name: str) -> Mapping[int, Record]:
         found = view.rows(recipe, journal, name, before=stage.name)
         return source.known(found) if source else found
 

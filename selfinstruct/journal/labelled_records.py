@@ -2,21 +2,27 @@
 
 The labels of a record also hold for the records made from it: its children get the labels that were set on it
 after they were made, and if it is left out, so are they.
+
+A large run has more records than fit in memory. So only their places are kept, and a record is read from the
+journal whenever it is asked for, with its parent and its labels.
 """
 
 from __future__ import annotations
 
-import json
+from array import array
+from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from selfinstruct.journal.lookup import Lookup
 from selfinstruct.journal.outline import OfStage, Outline, Pipeline
+from selfinstruct.journal.places import Grouped, Reader, packed
 from selfinstruct.records import ACCEPTED, KEPT, MENDED, OTHERWISE, REJECTED, Record
 
 if TYPE_CHECKING:
     from selfinstruct.journal.store import Journal
+
+LAST = 500  # records in memory: those of requests that are composed, and whose replies soon come
 
 
 class Source(Protocol):
@@ -26,7 +32,140 @@ class Source(Protocol):
         """The records of a stage, in order; if given, only those with this fate."""
 
 
-def rows(pipeline: Pipeline, journal: Source, name: str, before: str | None = None) -> dict[int, Record]:
+class LabelledRecords(Mapping[int, Record]):
+    """The records of a stage with their labels, read when they are asked for; see `rows`.
+
+    A record and its ancestors take 17 bytes of memory each, and each label 16. The last `LAST` records stay
+    in memory, so a record that is asked for twice may be the same object: it must not be changed.
+
+    Args:
+        below: the stage whose records are wanted, if these are their parents. Records have the labels that
+            their parents had when they were made, so those are not read again.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        journal: Journal,
+        name: str,
+        before: str | None = None,
+        below: str | None = None,
+    ) -> None:
+        self._journal, self._stage = journal, pipeline.stage(name)
+        of = self._stage.of
+        self._above = LabelledRecords(pipeline, journal, of, before, below or name) if of else None
+        self._places = array("q")  # of all accepted records, in order
+        self._parents = array("q")  # where their parents are in `_above`
+        self._there = bytearray()  # 1, or 0 for a record that is left out
+        self._find_all(journal, name)
+        self._reader = Reader(journal, name, ACCEPTED)
+        had = {label.name for label in pipeline.labels_of(name, below)} if below else ()
+        labels = [label.name for label in pipeline.labels_of(name, before) if label.name not in had]
+        self._labels = [(Reader(journal, label), Grouped(self._verdicts(label))) for label in labels]
+        self._count = self._there.count(1)
+        self._last: OrderedDict[int, Record] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number, there in enumerate(self._there, 1) if there)
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and 0 < number <= len(self._there) and self._there[number - 1] == 1
+
+    def __getitem__(self, number: int) -> Record:
+        """A record by its number.
+
+        Raises:
+            KeyError: if there is none, or it is left out.
+            DamagedJournal: if a row that is read is not as it was written.
+        """
+        if number not in self:
+            raise KeyError(number)
+        record = self._last.get(number)
+        if record is None:
+            record = self._last[number] = self.read(number)
+            if len(self._last) > LAST:
+                self._last.popitem(last=False)
+        return record
+
+    def read(self, number: int) -> Record:
+        """A record by its number, read anew, so that it may be changed."""
+        index = number - 1
+        record = self._reader.at(self._places[index])
+        if self._above is not None:
+            record.data.update(_inherited(self._above[self._parents[index] + 1], self._stage))
+        for reader, verdicts in self._labels:
+            for place in verdicts.of(index):
+                _label(record, reader.at(place))
+        return record
+
+    def _find_all(self, journal: Journal, name: str) -> None:
+        """Find the accepted records, and which of them have a parent that is not left out."""
+        last: str | None = None  # children of one parent often follow each other
+        index = -1
+        for request, position, parent in journal.places(name):
+            if self._above is not None:
+                if parent != last:
+                    last, index = parent, self._above.index(parent)
+                self._parents.append(index)
+            self._places.append(packed(request, position))
+            self._there.append(self._above is None or index >= 0)
+
+    def index(self, id: str | None) -> int:
+        """Where a record is among all the accepted ones of the stage; -1 if it is not, or is left out."""
+        found = self._journal.place(id or "")
+        if found is None or found[0] != self._stage.name:
+            return -1
+        place = packed(*found[1:])
+        index = bisect_left(self._places, place)
+        there = index < len(self._places) and self._places[index] == place and self._there[index]
+        return index if there else -1
+
+    def _verdicts(self, label: str) -> Iterator[tuple[int, int]]:
+        """The places of a stage's labels, by record; a rejected one leaves its record out."""
+        for verdict in self._journal.records(label):
+            index = self.index(verdict.parent)
+            if index < 0:
+                continue
+            if verdict.fate == REJECTED and verdict.detail.get(OTHERWISE) is None:
+                self._there[index] = 0
+            else:
+                yield index, packed(verdict.request, verdict.position)
+
+
+class Picked(Mapping[int, Record]):
+    """Some of many records, which are not in memory.
+
+    Args:
+        rows: the records.
+        fits: which of them; each is asked for once, in order.
+    """
+
+    def __init__(self, rows: Mapping[int, Record], fits: Callable[[Record], bool]) -> None:
+        self._rows = rows
+        self._numbers = array("q", (number for number, record in rows.items() if fits(record)))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __contains__(self, number: object) -> bool:
+        if not isinstance(number, int):
+            return False
+        index = bisect_left(self._numbers, number)
+        return index < len(self._numbers) and self._numbers[index] == number
+
+    def __getitem__(self, number: int) -> Record:
+        if number not in self:
+            raise KeyError(number)
+        return self._rows[number]
+
+
+def rows(pipeline: Pipeline, journal: Journal, name: str, before: str | None = None) -> LabelledRecords:
     """The records of a stage, with their labels.
 
     Args:
@@ -39,91 +178,40 @@ def rows(pipeline: Pipeline, journal: Source, name: str, before: str | None = No
         The records by their number among all accepted ones of the stage, from 1. A record without a label yet
         is included. A record with a rejected label is left out, and so are its children, unless the recipe
         says what an unreadable answer means.
+
+    Raises:
+        DamagedJournal: if a row that is read is not as it was written; also when a record is read later.
     """
-    return _rows(pipeline, journal, name, before, {})
+    return LabelledRecords(pipeline, journal, name, before)
+
+
+def one_by_one(pipeline: Pipeline, journal: Journal, name: str) -> Iterator[Record]:
+    """The records that `rows` has, in the same order, each read anew; only one is in memory at a time.
+
+    Raises:
+        DamagedJournal: if a row that is read is not as it was written.
+    """
+    found = rows(pipeline, journal, name)
+    return map(found.read, found)
 
 
 def made(outline: Outline, journal: Source) -> dict[str, list[Record]]:
     """The records of each stage that makes records, with their labels; the journal is read only once."""
     known: dict[str, dict[int, Record]] = {}
     for stage in outline.makers:
-        known[stage.name] = _rows(outline, journal, stage.name, None, known)
+        known[stage.name] = _made(outline, journal, stage, known)
     return {name: list(records.values()) for name, records in known.items()}
 
 
-def one_by_one(pipeline: Pipeline, journal: Journal, name: str) -> Iterator[Record]:
-    """The records that `rows` has, in the same order; only one and its parents are in memory at a time.
-
-    Raises:
-        DamagedJournal: if a row that is read is not as it was written.
-    """
-    reading = _OneByOne(pipeline, journal, name)
-    return (record for record in journal.records(name, ACCEPTED) if reading.complete(record))
-
-
-class _OneByOne:
-    """Sets the labels on single records; see `one_by_one`."""
-
-    def __init__(self, pipeline: Pipeline, journal: Journal, name: str) -> None:
-        self._journal = journal
-        self._stages: dict[str, OfStage] = {}
-        self._labels: dict[str, list[Lookup]] = {}
-        self._last: dict[str, tuple[str, Record | None]] = {}  # by stage, the parent that was read last
-        above: str | None = name
-        while above:
-            stage = self._stages[above] = pipeline.stage(above)
-            # A record has the labels that its parent had when it was made.
-            had = pipeline.labels_of(above, name) if above != name else ()
-            later = [label.name for label in pipeline.labels_of(above) if label not in had]
-            self._labels[above] = [Lookup(map(_kept, journal.records(label))) for label in later]
-            above = stage.of
-
-    def complete(self, record: Record) -> bool:
-        """Give a record its labels and those of its parents; False if it is left out."""
-        stage = self._stages[record.stage]
-        if stage.of:
-            parent = self._parent(stage.of, record.parent or "")
-            if parent is None:
-                return False
-            record.data.update(_inherited(parent, stage))
-        verdicts = (text for label in self._labels[record.stage] for text in label.texts(record.id))
-        return all(_label(record, _verdict(text)) for text in verdicts)
-
-    def _parent(self, stage: str, id: str) -> Record | None:
-        """The parent, complete; None if it is left out."""
-        last = self._last.get(stage)
-        if last is None or last[0] != id:
-            found = self._journal.record(id)
-            there = found is not None and found.fate == ACCEPTED and found.stage == stage
-            last = self._last[stage] = (id, found if found and there and self.complete(found) else None)
-        return last[1]
-
-
-def _kept(verdict: Record) -> tuple[str, str]:
-    """What is needed of a label, by the record that it is for."""
-    return verdict.parent or "", json.dumps([verdict.stage, verdict.fate, verdict.data, verdict.detail])
-
-
-def _verdict(text: str) -> Record:
-    stage, fate, data, detail = json.loads(text)
-    return Record("", stage, 0, 0, data, fate=fate, detail=detail)
-
-
-def _rows(
-    pipeline: Pipeline,
-    journal: Source,
-    name: str,
-    before: str | None,
-    known: Mapping[str, dict[int, Record]],
+def _made(
+    pipeline: Pipeline, journal: Source, stage: OfStage, known: Mapping[str, dict[int, Record]]
 ) -> dict[int, Record]:
-    """As `rows`; `known` has those of earlier stages."""
-    found = dict(enumerate(journal.records(name, ACCEPTED), 1))
-    stage = pipeline.stage(name)
+    """The records of a stage by their number; `known` has those of earlier stages."""
+    found = dict(enumerate(journal.records(stage.name, ACCEPTED), 1))
     if stage.of:
-        parents = known[stage.of] if stage.of in known else _rows(pipeline, journal, stage.of, before, known)
-        found = _following(stage, found, parents)
+        found = _following(stage, found, known[stage.of])
     numbers = {record.id: number for number, record in found.items()}
-    for label in pipeline.labels_of(name, before):
+    for label in pipeline.labels_of(stage.name):
         for verdict in journal.records(label.name):
             number = numbers.get(verdict.parent or "", 0)
             if number in found and not _label(found[number], verdict):
@@ -186,4 +274,10 @@ def _inherited(parent: Record, stage: OfStage) -> dict[str, Any]:
 
 def by_id(pipeline: Pipeline, journal: Journal, name: str) -> Callable[[str], Record | None]:
     """A function that reads a record of a stage as `one_by_one` has it; None for any other id."""
-    return partial(_OneByOne(pipeline, journal, name)._parent, name)
+    found = rows(pipeline, journal, name)
+
+    def record(id: str) -> Record | None:
+        index = found.index(id)
+        return None if index < 0 else found[index + 1]
+
+    return record

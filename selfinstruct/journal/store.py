@@ -22,6 +22,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
+from selfinstruct.errors import DamagedJournal
 from selfinstruct.journal.checksums import COLUMNS, Rows, Value, Values, checksum
 from selfinstruct.journal.file import connect, open_file
 from selfinstruct.journal.stage_stats import (
@@ -437,6 +438,46 @@ class Journal:
     def record(self, id: str) -> Record | None:
         """A record by its id, whatever its fate; None if there is none."""
         return next(map(_record, self._rows.read("record", "id = ?", (id,))), None)
+
+    def places(self, stage: str) -> Iterator[tuple[int, int, str | None]]:
+        """Request, position and parent of each accepted record of a stage, in order.
+
+        The rows are not checked, so a place is for finding a record, which is then read.
+        """
+        rows = self._db.execute(
+            "SELECT request, position, parent FROM record WHERE stage = ? AND fate = ?"
+            " ORDER BY request, position",
+            (stage, ACCEPTED),
+        )
+        yield from rows
+
+    def place(self, id: str) -> tuple[str, int, int] | None:
+        """Stage, request and position of a record; None if there is none. The row is not checked."""
+        row = self._db.execute("SELECT stage, request, position FROM record WHERE id = ?", (id,)).fetchone()
+        return row and (str(row[0]), int(row[1]), int(row[2]))
+
+    def following(
+        self, stage: str, request: int, position: int, most: int, fate: str | None = None
+    ) -> list[Record]:
+        """The record at a place, and those after it.
+
+        Args:
+            stage: the stage that made them.
+            request: the request of the first.
+            position: the position of the first.
+            most: how many, at most.
+            fate: if given, only those with this fate.
+
+        Raises:
+            DamagedJournal: if there is none at this place, or one is not as it was written.
+        """
+        only, values = ("", ()) if fate is None else (" AND fate = ?", (fate,))
+        where = f"stage = ? AND (request, position) >= (?, ?){only} ORDER BY request, position LIMIT ?"
+        found = map(_record, self._rows.read("record", where, (stage, request, position, *values, most)))
+        records = list(found)
+        if not records or (records[0].request, records[0].position) != (request, position):
+            raise DamagedJournal(self.path, [f"record {position} of request {request} of {stage} is gone"])
+        return records
 
     def children(self, *ids: str) -> list[Record]:
         """The records and labels made from these records, in order, whatever their fates."""

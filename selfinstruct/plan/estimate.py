@@ -170,9 +170,9 @@ class _Estimator:
     def _known(self, stage: Stage, shown: _Shown | None) -> Known:
         recipe, journal = self._recipe, self._journal
 
-        def seen() -> list[dict[str, Any]]:
+        def seen() -> Iterator[dict[str, Any]]:
             rows = view.rows(recipe, journal, stage.of or stage.name, stage.name) if journal else {}
-            return [row.data for row in rows.values()]
+            return (row.data for row in rows.values())
 
         rows = exactly(len(stage.material.rows)) if stage.material else self._records.get(stage.of or "")
         done = journal.stats(stage.name) if journal else StageStats()

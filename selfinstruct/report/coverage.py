@@ -41,7 +41,7 @@ def coverage(recipe: Recipe, journal: Journal, made: Mapping[str, Iterable[Recor
     return found
 
 
-def _worked_on(recipe: Recipe, journal: Journal, stage: Stage) -> dict[int, Record]:
+def _worked_on(recipe: Recipe, journal: Journal, stage: Stage) -> Mapping[int, Record]:
     """The records that a stage works on, by number."""
     return view.rows(recipe, journal, stage.of, before=stage.name) if stage.of else {}
 

@@ -343,6 +343,7 @@ class StageContext:
         seed: the run's seed.
         target: how many records to accept, for a stage that works on no other stage's records.
         rows: returns the records that the stage works on, by request number, with the labels set before it.
+            They are read from the journal when they are asked for, and must not be changed.
         rows_of: returns those of another stage before it that makes records.
         asked_about: returns the stages that have asked about its records, or about records made from them.
     """
@@ -352,9 +353,9 @@ class StageContext:
     mix: MixConfig
     seed: int
     target: int
-    rows: Callable[[], dict[int, Record]]
+    rows: Callable[[], Mapping[int, Record]]
     asked_about: Callable[[], Sequence[str]] = tuple
-    rows_of: Callable[[str], dict[int, Record]] = lambda name: {}
+    rows_of: Callable[[str], Mapping[int, Record]] = lambda name: {}
 
 
 _BEFORE = {"Kind": "StageKind", "Setting": "StageContext", "Work": "StageRun"}

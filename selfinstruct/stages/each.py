@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -148,13 +150,8 @@ class Each:
         self.stage, self.run = stage, run
         self.patience = Patience(stage, run.journal, patience)
         kind = self._kind = stage.kind if isinstance(stage.kind, AboutEach) else AboutEach()
-        self._rows = {
-            (number - 1) * kind.times + time: row
-            for number, row in run.rows().items()
-            if kind.where.fits(row.data)
-            for time in range(1, kind.times + 1)
-        }
-        self.goal = len(self._rows)
+        self._rows = kind.fitting(run.rows())
+        self.goal = len(self._rows) * kind.times
         done = run.journal.taken(stage.name)
         self._kept = 0
         self.note = ""
@@ -164,24 +161,34 @@ class Each:
             self._count(sum(KEPT in record.detail for record in accepted))
         stage.judge.learn_all(run.seeds)
         stage.judge.learn_all(self._before(sorted(done)))
-        self._to_take = [number for number in sorted(self._rows) if number not in done]
-        self._to_send = list(self._to_take)
-        self._to_take.reverse()
-        self._to_send.reverse()
+        self._left = array("q", (number for number in self._numbers() if number not in done))
+        self._sent = self._took = 0  # how many of those that were left
+
+    def _numbers(self) -> Iterator[int]:
+        """The numbers of all its requests, in order."""
+        times = self._kind.times
+        return ((number - 1) * times + time for number in sorted(self._rows) for time in range(1, times + 1))
+
+    def _row(self, number: int) -> Record:
+        """The record that a request is about."""
+        return self._rows[(number - 1) // self._kind.times + 1]
 
     def turn(self) -> int | None:
         """See `StageRun`."""
-        if self._to_take and self.patience.over:
+        if self._took == len(self._left):
+            return None
+        if self.patience.over:
             self.gave_up, self.note = self.patience.last, self.patience.note(self.stage.name)
             return None
-        return self._to_take[-1] if self._to_take else None
+        return self._left[self._took]
 
     def compose(self) -> Request | None:
         """See `StageRun`."""
-        if not self._to_send:
+        if self._sent == len(self._left):
             return None
-        number = self._to_send.pop()
-        row, seed = self._rows[number], self.run.seed
+        number = self._left[self._sent]
+        self._sent += 1
+        row, seed = self._row(number), self.run.seed
         prompt = self.stage.variant(row.data, number, seed)
         return self.stage.request(prompt, number, row.data, seed, parent=row)
 
@@ -192,7 +199,7 @@ class Each:
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `StageRun`."""
-        row = self._rows[number]
+        row = self._row(number)
         self.stage.judge.learn_all(self._rewritten(row))
         records = self._read(number, reply)
         for record in records:
@@ -201,16 +208,16 @@ class Each:
         if self._kind.keep and all(record.fate != ACCEPTED for record in records):
             records.append(self.stage.kept(number, len(records), row))
             self._count(1)
-        self._to_take.pop()
+        self._took += 1
         self.patience.see(number, records)
         return records
 
     def skip(self, number: int) -> None:
         """See `StageRun`."""
-        self._to_take.pop()
+        self._took += 1
 
     def _read(self, number: int, reply: Reply) -> list[Record]:
-        row, seed = self._rows[number], self.run.seed
+        row, seed = self._row(number), self.run.seed
         return self.stage.read(self.stage.variant(row.data, number, seed), number, reply, seed, parent=row)
 
     def _count(self, more: int) -> None:
@@ -222,13 +229,16 @@ class Each:
 
     def _before(self, done: list[int]) -> Iterator[Record]:
         """The records that the filters learned before an interruption, in the same order."""
-        made: dict[int, list[Record]] = {}
-        for record in self.run.journal.records(self.stage.name, ACCEPTED):
-            made.setdefault(record.request, []).append(record)
-        for number in done:
-            if number in self._rows:
-                yield from self._rewritten(self._rows[number])
-            yield from (record for record in made.get(number, []) if KEPT not in record.detail)
+        made = groupby(self.run.journal.records(self.stage.name, ACCEPTED), lambda record: record.request)
+        number, records = next(made, (0, iter(())))
+        times = self._kind.times
+        for request in done:
+            if (request - 1) // times + 1 in self._rows:
+                yield from self._rewritten(self._row(request))
+            while number and number < request:
+                number, records = next(made, (0, iter(())))
+            if number == request:
+                yield from (record for record in records if KEPT not in record.detail)
 
     def _rewritten(self, row: Record) -> Iterator[Record]:
         """The record with only the fields that the stage rewrites; nothing if it rewrites none."""

@@ -225,8 +225,7 @@ class Expand(AboutEach):
         """See `StageKind`."""
         if not self.quota:
             return {}
-        fitting = {number: row for number, row in rows().items() if self.where.fits(row.data)}
-        return self.quota.of(fitting, target, seed, stage.name)
+        return self.quota.of(self.fitting(rows()), target, seed, stage.name)
 
     @property
     def _divides(self) -> bool:

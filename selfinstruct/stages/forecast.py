@@ -6,9 +6,9 @@ model. Each assumption is also given in words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from statistics import mean
 from typing import Any
 
 from selfinstruct.stages.ranges import Range, around, exactly
@@ -41,7 +41,7 @@ class Known:
 
     target: int
     rows: Range
-    seen: Callable[[], Sequence[Mapping[str, Any]]]
+    seen: Callable[[], Iterable[Mapping[str, Any]]]
     options: frozenset[str] = frozenset()
     accepted: int = 0
     candidates: int = 0
@@ -178,10 +178,10 @@ def part_of(
         return Forecast(known.rows)
     if known.groups and all(where.keys() <= data.keys() for data, _ in known.groups):
         return Forecast(sum((count for data, count in known.groups if where.fits(data)), Range()))
-    found = [data for data in known.seen() if where.keys() <= data.keys()]
-    if len(found) >= ENOUGH:
-        picked = mean(map(where.fits, found))
-        words = f"{name}: {picked:.2g} of {len(found):,} {of} that it might ask about"
+    found = Counter(where.fits(data) for data in known.seen() if where.keys() <= data.keys())
+    if found.total() >= ENOUGH:
+        picked = found[True] / found.total()
+        words = f"{name}: {picked:.2g} of {found.total():,} {of} that it might ask about"
         return Forecast(known.rows * around(picked, SHOWN).at_most(1.0), shown=(words,))
     part = around(share, ASSUMED).at_most(1.0)
     words = f"{name}: {part.expected:g} ({part.low:g} - {part.high:g}) of {of}, pipeline.{name}.share"

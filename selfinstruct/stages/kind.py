@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.journal.labelled_records import Picked
 from selfinstruct.stages.fields import Field, Sample, passed_on, picked, set_on, where_faults
 from selfinstruct.stages.forecast import Forecast, Known
 from selfinstruct.stages.ranges import Range
@@ -238,6 +239,10 @@ class StageKind:
         return known.rows
 
     # Running
+
+    def fitting(self, rows: Mapping[int, Record]) -> Mapping[int, Record]:
+        """The records that it works on, of those that it receives."""
+        return Picked(rows, lambda row: self.where.fits(row.data)) if self.where else rows
 
     def open(self, stage: Stage, run: StageContext) -> StageRun:
         """Start the stage in a run, or continue it."""

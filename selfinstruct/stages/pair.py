@@ -7,7 +7,7 @@ its verdicts).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -15,6 +15,8 @@ from pydantic import Field
 
 from selfinstruct.config import Machine
 from selfinstruct.errors import Fault, unknown
+from selfinstruct.journal.places import Grouped, packed
+from selfinstruct.journal.store import Journal
 from selfinstruct.records import Record, stream
 from selfinstruct.stages import STAGES, Stage, StageContext, StageKind, StageRun, lengths, numbers
 from selfinstruct.stages.choosing import MARGIN, Answer, Two, answer, best, drawn
@@ -26,6 +28,7 @@ from selfinstruct.stages.ranges import Range, exactly
 from selfinstruct.stages.unasked import Unasked
 
 FIRST, SECOND = "first", "second"
+Answers = tuple[Mapping[int, Record], Grouped]  # those of a stage, and their numbers by the place answered
 
 
 @STAGES.register
@@ -169,25 +172,23 @@ class Pair(StageKind):
 
     def _candidates(self, stage: Stage, run: StageContext, tally: Tally) -> Iterator[Record]:
         """A record for each that was answered; those that the run has already are counted only."""
-        answers = self._answers(run)
-        before = {record.request: record for record in run.journal.records(stage.name)}
+        answers = [(rows, Grouped(_by_parent(rows, run.journal))) for rows in map(run.rows_of, self.stages)]
         for place, row in run.rows().items():
-            known, found = before.get(place), answers.get(row.id, [])
-            record = known or self._paired(stage, run.seed, place, row, found, tally)
+            before = [*run.journal.records(stage.name, request=place)]
+            record = before[0] if before else self._paired(stage, run.seed, place, row, answers, tally)
             yield record  # it gets its fate before the next one is made
             tally.count(record)
 
-    def _answers(self, run: StageContext) -> dict[str, list[Answer]]:
-        """The answers to each record, by its id, in the order of the stages and of the requests."""
-        found: dict[str, list[Answer]] = {}
-        for name in self.stages:
-            for record in run.rows_of(name).values():
-                found.setdefault(record.parent or "", []).append(answer(record, self.field, self.by))
-        return found
+    def _answers(self, row: Record, given: Iterable[Answers]) -> list[Answer]:
+        """The answers to a record, in the order of the stages and of the requests."""
+        place = packed(row.request, row.position)
+        found = (rows[number] for rows, by_parent in given for number in by_parent.of(place))
+        return [answer(record, self.field, self.by) for record in found]
 
     def _paired(
-        self, stage: Stage, seed: int, place: int, row: Record, answers: Sequence[Answer], tally: Tally
+        self, stage: Stage, seed: int, place: int, row: Record, given: Iterable[Answers], tally: Tally
     ) -> Record:
+        answers = self._answers(row, given)
         if self.by:
             found = best(answers, self.by, self.margin, tally)
         else:
@@ -213,6 +214,14 @@ class Pair(StageKind):
     def figures(self, stage: Stage, records: Mapping[str, Iterable[Record]]) -> dict[str, Any]:
         """See `StageKind`; the lengths of chosen and rejected answers."""
         return lengths.figures(records.get(stage.name, ())) if self.by else {}
+
+
+def _by_parent(rows: Mapping[int, Record], journal: Journal) -> Iterator[tuple[int, int]]:
+    """The numbers of the records, each with the place of its parent."""
+    for number, record in rows.items():
+        parent = journal.place(record.parent or "")
+        if parent is not None:
+            yield packed(*parent[1:]), number
 
 
 def _single(rest: Rest, name: str) -> bool:

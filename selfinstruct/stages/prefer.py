@@ -101,9 +101,9 @@ class Prefer(StageKind):
 
     def _candidates(self, stage: Stage, run: StageContext, tally: Tally) -> Iterator[Record]:
         """A record for each pair; those that the run has already are counted only."""
-        before = {record.request: record for record in run.journal.records(stage.name)}
         for place, row in run.rows().items():
-            record = before.get(place) or self._decided(stage, place, row, tally)
+            before = [*run.journal.records(stage.name, request=place)]
+            record = before[0] if before else self._decided(stage, place, row, tally)
             yield record  # it gets its fate before the next one is made
             tally.count(record)
 

@@ -57,7 +57,7 @@ class Quota:
             return dict.fromkeys(rows, self.each)
         order = sorted(rows)
         stream(seed, name, "quota").shuffle(order)
-        weights = {number: self._weight(rows[number]) for number in order}
+        weights = {number: self._weight(rows[number]) if self.weight else 1.0 for number in order}
         found = dict.fromkeys(sorted(rows), 0)
         heap = [(-weights[number], place, number) for place, number in enumerate(order) if weights[number]]
         heapq.heapify(heap)
@@ -68,7 +68,7 @@ class Quota:
         return found
 
     def _weight(self, row: Record) -> float:
-        value = row.data.get(self.weight) if self.weight else 1.0
+        value = row.data.get(self.weight or "")
         usable = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
         return float(value) if usable and value is not None else 0.0
 
@@ -97,7 +97,8 @@ class Share:
     """A record and what has been made from it so far.
 
     Attributes:
-        row: the record.
+        number: the record's number.
+        id: its id.
         wanted: how many records to make from it.
         made: the fields of those that are accepted.
         tries: requests about it that were taken in.
@@ -105,7 +106,8 @@ class Share:
         sent: requests about it that were composed.
     """
 
-    row: Record
+    number: int
+    id: str
     wanted: int
     made: list[dict[str, Any]]
     tries: int = 0
@@ -136,9 +138,10 @@ class Filled:
         self.stage, self.run, self._quota = stage, run, quota
         self.note = ""
         self.gave_up: int | None = None
-        rows = {number: row for number, row in run.rows().items() if stage.kind.where.fits(row.data)}
+        rows = self._rows = stage.kind.fitting(run.rows())
         wanted = quota.of(rows, run.target, run.seed, stage.name)
-        self._shares = {rows[number].id: Share(rows[number], wanted[number], []) for number in sorted(rows)}
+        shares = (Share(number, rows[number].id, wanted[number], []) for number in sorted(rows))
+        self._shares = {share.id: share for share in shares}
         self.goal = sum(wanted.values())
         self.patience = Patience(stage, run.journal, patience)
         stage.judge.learn_all(run.seeds)
@@ -166,11 +169,12 @@ class Filled:
             return None
         number = self._next
         self._next += 1
-        self._about[number] = share.row.id
+        self._about[number] = share.id
         share.sent += 1
-        prompt = self.stage.variant(share.row.data, number, self.run.seed)
-        names = names_for(share.row.data, share.made, share.missing)
-        return self.stage.request(prompt, number, names, self.run.seed, parent=share.row)
+        row = self._rows[share.number]
+        prompt = self.stage.variant(row.data, number, self.run.seed)
+        names = names_for(row.data, share.made, share.missing)
+        return self.stage.request(prompt, number, names, self.run.seed, parent=row)
 
     async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
         """See `StageRun`."""
@@ -181,14 +185,14 @@ class Filled:
         """See `StageRun`. Candidates beyond the quota are rejected as `quota`."""
         share = self._shares[self._about[number]]
         if not share.tries:
-            self.stage.judge.learn_all(self._rewritten(share.row))
+            self.stage.judge.learn_all(self._rewritten(share))
         records = self._read(number, reply)
         accepted: list[Record] = []
         for record in records:
             if record.fate != WAITING:
                 continue
             if len(accepted) >= share.missing:
-                reason = f"{share.row.id} has its {share.wanted} already"
+                reason = f"{share.id} has its {share.wanted} already"
                 record.reject(QUOTA, Rejection(reason))
             elif self.stage.judge.admit(record):
                 accepted.append(record)
@@ -203,7 +207,7 @@ class Filled:
         self._turn = number + 1
 
     def _read(self, number: int, reply: Reply) -> list[Record]:
-        row, seed = self._shares[self._about[number]].row, self.run.seed
+        row, seed = self._rows[self._shares[self._about[number]].number], self.run.seed
         prompt = self.stage.variant(row.data, number, seed)
         return self.stage.read(prompt, number, reply, seed, parent=row)
 
@@ -238,13 +242,13 @@ class Filled:
             share = self._shares.get(request.parent or "")
             if share and request.number in taken:
                 if not share.tries:
-                    self.stage.judge.learn_all(self._rewritten(share.row))
+                    self.stage.judge.learn_all(self._rewritten(share))
                 accepted = made.get(request.number, [])
                 self.stage.judge.learn_all(accepted)
                 share.sent += 1
                 share.count(accepted)
             elif share and request.number in arrived:
-                self._stored[request.number] = share.row.id
+                self._stored[request.number] = share.id
         self._turn = self._next = max(taken, default=0) + 1
 
     def _lacking(self) -> str:
@@ -259,8 +263,9 @@ class Filled:
             f"names them under coverage. To try longer, run the same command with {key}.idle={2 * quota.idle}"
         )
 
-    def _rewritten(self, row: Record) -> Iterator[Record]:
-        """The record with only the fields that the stage rewrites; nothing if it rewrites none."""
+    def _rewritten(self, share: Share) -> Iterator[Record]:
+        """Its record with only the fields that the stage rewrites; nothing if it rewrites none."""
+        row = self._rows[share.number]
         own = {key: row.data[key] for key in sorted(set(self.stage.own) & set(row.data))}
         if own:
             yield replace(row, data=own)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -97,9 +97,11 @@ class Sample(StageKind):
             return Unasked(stage, run, self._groups(stage, run, rows))
         most = self.count or max(1, round((self.share or 0) * len(rows)))
         beyond = partial(self._stays, min(most, len(rows)), len(rows))
-        drawn = (_copy(stage, number, rows[number]) for number in self._order(stage, run.seed, rows))
+        values = {number: self._value(row) for number, row in rows.items()} if self.best else {}
+        drawn = (_copy(stage, number, rows[number]) for number in self._order(stage, run.seed, rows, values))
         work = Unasked(stage, run, drawn, most, beyond, anew=True)
-        work.note = "; ".join(self._notes(stage, rows, work.accepted))
+        lacking = sum(value is None for value in values.values())
+        work.note = "; ".join(self._notes(stage, len(rows), work.accepted, lacking))
         return work
 
     def _groups(self, stage: Stage, run: StageContext, rows: Mapping[int, Record]) -> Iterator[Record]:
@@ -115,18 +117,20 @@ class Sample(StageKind):
                 record.reject(NOT_DRAWN, Rejection(reason))
             yield record
 
-    def _order(self, stage: Stage, seed: int, rows: Mapping[int, Record]) -> list[int]:
+    def _order(
+        self, stage: Stage, seed: int, rows: Iterable[int], values: Mapping[int, float | None]
+    ) -> list[int]:
         """The numbers of the records, the best first; equal ones keep their order when records are added."""
         chance = {number: stream(seed, stage.name, number).random() for number in rows}
 
         def place(number: int) -> tuple[float, float]:
-            value = self._value(rows[number])
+            value = values.get(number, 0.0)
             return -math.inf if value is None else value, chance[number]
 
         return sorted(rows, key=place, reverse=True)
 
     def _value(self, record: Record) -> float | None:
-        return numbers.number(record.data.get(self.best)) if self.best else 0.0
+        return numbers.number(record.data.get(self.best or ""))
 
     def _stays(self, drawn: int, there: int, record: Record) -> None:
         """Reject a record after the drawn ones."""
@@ -138,13 +142,12 @@ class Sample(StageKind):
         words = value if len(value) <= 40 else f"{value[:39]}…"
         record.reject(NOT_DRAWN, Rejection(f"{among}, the best by {self.best}, which is {words} here"))
 
-    def _notes(self, stage: Stage, rows: Mapping[int, Record], accepted: int) -> Iterator[str]:
+    def _notes(self, stage: Stage, there: int, accepted: int, lacking: int) -> Iterator[str]:
         if self.count and accepted < self.count:
-            there = f"{accepted:,} of {len(rows):,} {stage.of}"
-            yield f"count={self.count} asks for more than the {there} that could be passed on"
-        lacking = sum(self._value(row) is None for row in rows.values())
+            passed = f"{accepted:,} of {there:,} {stage.of}"
+            yield f"count={self.count} asks for more than the {passed} that could be passed on"
         if lacking:
-            yield f"{lacking:,} of {len(rows):,} {stage.of} have no number in {self.best!r} and came last"
+            yield f"{lacking:,} of {there:,} {stage.of} have no number in {self.best!r} and came last"
 
     def flawed(self, rejected: Mapping[str, int]) -> dict[str, int]:
         """See `StageKind`; nothing is wrong with a record that was not drawn."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from selfinstruct.parse.reading import candidates
@@ -28,7 +30,7 @@ class Held:
     """A conversation that is held.
 
     Attributes:
-        row: the record that it is about.
+        row: the number of the record that it is about.
         messages: its messages so far.
         last: the number of the last reply that was taken in.
         over: whether it has ended.
@@ -36,7 +38,7 @@ class Held:
         wrong: the check and the reason that end it, if its last reply is no message.
     """
 
-    row: Record
+    row: int
     messages: Talk = field(default_factory=list)
     last: int = 0
     over: bool = False
@@ -55,20 +57,20 @@ class Conversations:
         self.stage, self.run, self.note = stage, run, ""
         self.gave_up: int | None = None
         self._kind, self._size = kind, 2 * kind.turns
-        rows = {number: row for number, row in run.rows().items() if kind.where.fits(row.data)}
-        self.goal = len(rows)
+        self._rows = kind.fitting(run.rows())
+        self.goal = len(self._rows)
         stage.judge.learn_all(run.seeds)
         judged, ends = set(), []
         for record in run.journal.records(stage.name):
-            judged.add(record.parent)
+            judged.add(self._row(record.request))
             ends.append(record.request)
             if record.fate == ACCEPTED:
                 stage.judge.learn(record)
         self.patience = Patience(stage, run.journal, kind.patience, ends)
-        left = [(number, row) for number, row in sorted(rows.items()) if row.id not in judged]
-        self._held = {number: Held(row, self._given(row)) for number, row in left}
+        self._left = array("q", (row for row in sorted(self._rows) if row not in judged))
+        self._judged = 0  # how many of those have a record now, or never will
+        self._held: dict[int, Held] = {}  # those that have begun, by record, until they are judged
         self._continue()
-        self._unjudged = [*reversed(self._held)]
         self._to_take, self._to_send = self._places(), self._places()
         self._taking, self._sending = next(self._to_take, None), next(self._to_send, None)
 
@@ -88,21 +90,21 @@ class Conversations:
         if self._sending is None:
             return None
         row, place = self._sending
-        one = self._held[row]
+        one = self._of(row)
         if len(one.messages) < place - 1:  # the message before has not been taken in
             return None
         self._sending = next(self._to_send, None)
-        names = self._kind.named(one.row.data, [*one.messages])
+        about = self._rows[row]
+        names = self._kind.named(about.data, [*one.messages])
         prompt = self._kind.prompt(self.stage, place)
         number = self._number(row, place)
-        return self.stage.request(prompt, number, names, self.run.seed, parent=one.row)
+        return self.stage.request(prompt, number, names, self.run.seed, parent=about)
 
     async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
         """See `StageRun`; only the last reply of a conversation makes a record."""
         if not self.stage.judge.prepares:
             return
-        row = self._row(number)
-        now = self._held[row]
+        now = self._of(self._row(number))
         after = Held(now.row, [*now.messages], now.last)
         self._read(after, number, reply)
         if after.over:
@@ -110,12 +112,12 @@ class Conversations:
 
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `StageRun`; the conversations that have ended, as far as all before them have."""
-        self._read(self._held[self._row(number)], number, reply)
+        self._read(self._of(self._row(number)), number, reply)
         return self._ended()
 
     def skip(self, number: int) -> None:
         """See `StageRun`; its conversation gets no record."""
-        one = self._held[self._row(number)]
+        one = self._of(self._row(number))
         one.over = one.lost = True
         records = self._ended()  # those that waited for it
         if records:
@@ -141,14 +143,14 @@ class Conversations:
     def _ended(self) -> list[Record]:
         """Judge the conversations that have ended, in order, up to the first that has not."""
         found = []
-        while self._unjudged and (one := self._held[self._unjudged[-1]]).over:
-            self._unjudged.pop()
+        while self._judged < len(self._left) and (one := self._of(self._left[self._judged])).over:
+            self._judged += 1
+            del self._held[one.row]
             if not one.lost:
                 record = self._record(one)
                 self._judge(record)
                 self.patience.see(record.request, [record])
                 found.append(record)
-            one.messages = []  # not kept, to save memory
         return found
 
     def _judge(self, record: Record) -> None:
@@ -161,8 +163,9 @@ class Conversations:
     def _record(self, one: Held) -> Record:
         """The record of a conversation that has ended."""
         messages = [*one.messages]
-        record = self.stage.record(one.last, 0, {**one.row.data, MESSAGES: messages}, one.row)
-        record.asked = FilledPrompt(self._kind.prompt(self.stage, 2), one.row.data)
+        row = self._rows[one.row]
+        record = self.stage.record(one.last, 0, {**row.data, MESSAGES: messages}, row)
+        record.asked = FilledPrompt(self._kind.prompt(self.stage, 2), row.data)
         if one.wrong:
             check, reason = one.wrong
             record.reject(check, Rejection(reason))
@@ -175,24 +178,29 @@ class Conversations:
             record.reject(TOO_SHORT, Rejection(reason, {"turns": turns}))
         return record
 
-    def _given(self, row: Record) -> Talk:
+    def _of(self, row: int) -> Held:
+        """The conversation about a record, which is not judged yet."""
+        if row not in self._held:
+            self._held[row] = Held(row, self._given(row))
+        return self._held[row]
+
+    def _given(self, row: int) -> Talk:
         """The messages that a conversation begins with."""
         first = self._kind.first
-        return [{"role": USER, CONTENT: str(row.data.get(first, ""))}] if first else []
+        return [{"role": USER, CONTENT: str(self._rows[row].data.get(first, ""))}] if first else []
 
     def _places(self) -> Iterator[tuple[int, int]]:
         """Each record and place of a message, in the order in which they are asked and taken in."""
-        windows: dict[int, list[int]] = {}
-        for number in self._held:
-            windows.setdefault((number - 1) // self._kind.window, []).append(number)
         places = range(self._kind.given + 1, self._size + 1)
-        return chain.from_iterable(
-            ((row, place) for place in places for row in rows) for rows in windows.values()
-        )
+        for _, those in groupby(self._left, lambda row: (row - 1) // self._kind.window):
+            rows = list(those)
+            yield from ((row, place) for place in places for row in rows)
 
     def _passed(self, row: int, place: int) -> bool:
         """Whether the reply at a place was taken in, or never will be."""
-        one = self._held[row]
+        if self._judged == len(self._left) or row < self._left[self._judged]:
+            return True
+        one = self._of(row)
         return one.over or len(one.messages) >= place
 
     def _number(self, row: int, place: int) -> int:
@@ -205,7 +213,10 @@ class Conversations:
         """Restore the conversations that were held before an interruption."""
         journal, name = self.run.journal, self.stage.name
         for number in sorted(journal.taken(name)):
-            one = self._held.get(self._row(number))
-            reply = journal.reply(name, number) if one and not one.over else None
-            if one and reply:
-                self._read(one, number, reply)
+            row = self._row(number)
+            at = bisect_left(self._left, row)
+            if at == len(self._left) or self._left[at] != row or self._of(row).over:
+                continue
+            reply = journal.reply(name, number)
+            if reply:
+                self._read(self._of(row), number, reply)

@@ -90,12 +90,14 @@ class Unasked:
         beyond: Callable[[Record], None] | None = None,
         anew: bool = False,
     ) -> None:
-        before = list(run.journal.records(stage.name))
-        stored = [] if anew else before
-        accepted = [record for record in stored if record.fate == ACCEPTED]
-        stage.judge.learn_all([*run.seeds, *accepted])
-        self.accepted, done = len(accepted), {record.request for record in stored}
-        made = []
+        stage.judge.learn_all(run.seeds)
+        self.accepted, done = 0, set()
+        for record in () if anew else run.journal.records(stage.name):
+            done.add(record.request)
+            if record.fate == ACCEPTED:
+                self.accepted += 1
+                stage.judge.learn(record)
+        made = []  # of a choice, which is stored as a whole or not at all
         for record in candidates:
             if record.request in done:
                 continue
@@ -104,9 +106,12 @@ class Unasked:
                     break
                 beyond(record)
             self._judge(stage, run, record)
-            made.append(record)
-        if anew and before:
-            _refuse_another_choice(stage, run, before, made)
+            if anew:
+                made.append(record)
+            else:
+                run.journal.take(stage.name, record.request, [record])
+        if anew and run.journal.count("record", stage.name):
+            _refuse_another_choice(stage, run, made)
         for record in made:
             run.journal.take(stage.name, record.request, [record])
         run.journal.commit()
@@ -136,11 +141,10 @@ class Unasked:
             self.accepted += 1
 
 
-def _refuse_another_choice(
-    stage: Stage, run: StageContext, before: Iterable[Record], now: Iterable[Record]
-) -> None:
+def _refuse_another_choice(stage: Stage, run: StageContext, now: Iterable[Record]) -> None:
     """Refuse to change a choice if a later stage has asked about it: its requests go by the order."""
-    chosen, chosen_now = ({one.id for one in records if one.fate == ACCEPTED} for records in (before, now))
+    chosen = {one.id for one in run.journal.records(stage.name, ACCEPTED)}
+    chosen_now = {one.id for one in now if one.fate == ACCEPTED}
     asked = run.asked_about() if chosen != chosen_now else ()
     if asked:
         raise RunFolderError(
