@@ -516,7 +516,7 @@ def test_a_batch_that_the_provider_does_not_know(many: Path, typed: Typed) -> No
         server.made[0].id = "deleted"
         aged(many)
         said = done(typed, *at(server), status=1)
-        assert "does not know the batch batch_1, of 36 requests of answers" in said
+        assert "does not have the batch batch_1 any more; it had 36 requests of answers" in said
         assert "model.batch_lost=ask_again" in said and len(server.made) == 1
         server._states = ("completed",)
         done(typed, *at(server, "model.batch_lost=ask_again"))
