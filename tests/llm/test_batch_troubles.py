@@ -46,7 +46,8 @@ def test_a_refused_key_leaves_the_batch_at_the_provider(
     many: Path, typed: Typed, kind: str, status: int
 ) -> None:
     """With the right key, the same command picks the batch up; it is not paid for again."""
-    with OddServer(kind) as server:
+    server = OddServer(kind)
+    with server:
         server.fail(LOOK, failure(status, "No access with this key.", "invalid_request_error"))
         said = done(typed, *at(server), status=1)
         assert "TINY_KEY" in said
@@ -59,7 +60,8 @@ def test_a_refused_key_leaves_the_batch_at_the_provider(
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
 def test_results_that_the_provider_has_deleted(many: Path, typed: Typed, kind: str) -> None:
     """The run says so, and asks again if the user says so; if those are lost too, it stops."""
-    with OddServer(kind) as server:
+    server = OddServer(kind)
+    with server:
         server.fail(RESULTS, failure(404, "No such file.", "not_found_error"))
         said = done(typed, *at(server), status=1)
         first = server.made[0].id
@@ -75,7 +77,8 @@ def test_results_that_the_provider_has_deleted(many: Path, typed: Typed, kind: s
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
 def test_results_that_lack_lines_are_asked_for_once_more(many: Path, typed: Typed, kind: str) -> None:
     """A provider whose results have no line at all for a request does not make one batch after the other."""
-    with OddServer(kind) as server:
+    server = OddServer(kind)
+    with server:
         server.fail(RESULTS, Answer(b""))
         said = done(typed, *at(server), status=1)
         assert server.counts == [COUNT, COUNT]
