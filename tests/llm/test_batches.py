@@ -484,6 +484,8 @@ def test_ctrl_c_says_that_the_batch_goes_on(many: Path, typed: Typed) -> None:
         _, err = process.communicate(timeout=20)
         assert process.returncode == 130
         assert f"batch batch_1, with {COUNT} requests, goes on at the provider" in err
+        shown = " ".join(done(typed, "show", "run").split())
+        assert f"batch batch_1, with {COUNT} requests of answers, is open at the provider" in shown
         said = done(typed, *at(server, batch=False), status=1)
         assert "is open at the provider" in said and "model.batch=true" in said and server.at_once == []
         server.made[0].states = ["completed"]
