@@ -27,7 +27,7 @@ from selfinstruct.llm import (
 )
 from selfinstruct.llm.attempts import Attempts
 from selfinstruct.llm.batch.batches import Batches
-from selfinstruct.llm.batch.left import refuse_left
+from selfinstruct.llm.batch.left import Left
 from selfinstruct.llm.batch.possible import ATTEMPTS, most_waiting
 from selfinstruct.llm.batch.stored import reach
 from selfinstruct.llm.budget import Budget
@@ -100,6 +100,7 @@ class Endpoint:
         self._refusals = Refusals(config, context, self._sending)
         self._attempts = Attempts(config, context, self._limits, self._sending, self._refusals)
         self._reach = reach(context.journal, config.name) if config.batch else 0
+        self._left = Left(config, first, context.journal, context.budget)
         self._batches: Batches | None = None  # from the first request on, if it is asked in batches
 
     @property
@@ -178,9 +179,8 @@ class Endpoint:
             BudgetReached: if the budget does not allow another attempt.
         """
         model = await self._ready()
-        if call.stage not in self._stages:
-            refuse_left(self.config, self._context.journal, self._context.budget, call.stage)
-            self._stages.add(call.stage)
+        self._stages.add(call.stage)
+        self._left.refuse(call)
         if self.config.batch:
             assert isinstance(call, Prompts), "a model for vectors has no batches"
             return await self._in_batch(cast(Any, model), call)

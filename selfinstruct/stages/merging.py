@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 NEAREST_RUN, NEAREST_ID = "nearest_run", "nearest_id"
 HANDED_ON = "handed_on"  # the record that gets what was made of a dropped one
 WITH_PARENT = "parent"  # the check that drops the children of a record that was dropped
+NAMING = ("chosen_id", "rejected_id", "first_id", "second_id")  # fields of a pair that name its answers
 AHEAD = 64  # records that are prepared together, as an embedding model takes several texts
 
 
@@ -69,6 +71,9 @@ class Merge:
         self.goal = sum(one.accepted[stage.name] for one in runs)  # at most: a label may leave some out
         self._own = set(stage.own)
         self._parents = Merged(run.journal, stage.of) if stage.of else None
+        makers = [one.name for one in runs[0].outline.makers]
+        self._before = makers[: makers.index(stage.name)]  # stages whose records are merged already
+        self._answers: dict[str, Merged] = {}  # those of stages whose records are named in fields
         self._last_parent = ""
         self._runs = {one.name: one for one in runs}
         self._given = {one.name: Given(one.name) for one in runs}
@@ -111,7 +116,7 @@ class Merge:
     def take(self, number: int, reply: Reply) -> list[Record]:
         """See `StageRun`."""
         run, old = self._ahead.popleft()
-        record = self.stage.record(number, 0, old.data)
+        record = self.stage.record(number, 0, self._renamed(run.name, old.data))
         record.detail = old.detail
         parent = self._parents.record(run.name, old.parent) if self._parents and old.parent else None
         record.parent = parent.detail.get(HANDED_ON, parent.id) if parent else None
@@ -134,6 +139,19 @@ class Merge:
     def skip(self, number: int) -> None:
         """See `StageRun`."""
         raise AssertionError("no reply is missing where none is asked for")
+
+    def _renamed(self, run: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a record; where they name other records, with the ids that these have here."""
+        found = dict(data)
+        for name in NAMING:
+            id = found.get(name)
+            stage = id.rsplit("-", 2)[0] if isinstance(id, str) else ""
+            if stage in self._before:
+                if stage not in self._answers:
+                    self._answers[stage] = Merged(self.run.journal, stage)
+                named = self._answers[stage].record(run, str(id))
+                found[name] = named.id if named else id
+        return found
 
     def _look_ahead(self, many: int) -> None:
         """Read until so many records wait for their turn, or all that are left."""

@@ -484,6 +484,8 @@ def test_ctrl_c_says_that_the_batch_goes_on(many: Path, typed: Typed) -> None:
         _, err = process.communicate(timeout=20)
         assert process.returncode == 130
         assert f"batch batch_1, with {COUNT} requests, goes on at the provider" in err
+        shown = " ".join(done(typed, "show", "run").split())
+        assert f"batch batch_1, with {COUNT} requests of answers, is open at the provider" in shown
         said = done(typed, *at(server, batch=False), status=1)
         assert "is open at the provider" in said and "model.batch=true" in said and server.at_once == []
         server.made[0].states = ["completed"]
@@ -516,7 +518,7 @@ def test_a_batch_that_the_provider_does_not_know(many: Path, typed: Typed) -> No
         server.made[0].id = "deleted"
         aged(many)
         said = done(typed, *at(server), status=1)
-        assert "does not know the batch batch_1, of 36 requests of answers" in said
+        assert "does not have the batch batch_1 any more; it had 36 requests of answers" in said
         assert "model.batch_lost=ask_again" in said and len(server.made) == 1
         server._states = ("completed",)
         done(typed, *at(server, "model.batch_lost=ask_again"))

@@ -259,3 +259,19 @@ def test_a_model_is_tuned_on_a_merge(typed: Typed, two: Path) -> None:
     said = {(row["messages"][-2]["content"], row["messages"][-1]["content"]) for row in rows}
     kept = {(row["instruction"], row["output"]) for row in lines(two / "runs/merged/answers.jsonl")}
     assert said <= kept and len(said) >= 7
+
+
+def test_pairs_name_the_answers_of_the_merge(typed: Typed, project: Path) -> None:
+    """Their ids there are others than in the run, where answers that a label rejected have ids too."""
+    replies = Path(__file__).parents[1] / "replies/en.jsonl"
+    scripted = ("model=scripted", "model.mode=chat", f"model.options.replies={replies}", "target=8")
+    for name in ("one", "two"):
+        done(typed, "recipe=preferences", *scripted, f"run_dir=runs/{name}")
+    done(typed, "merge", "runs/one", "runs/two", "--to", "runs/all")
+    answers = {one["id"]: one for one in lines(project / "runs/all/answers.jsonl")}
+    pairs = lines(project / "runs/all/pairs.jsonl")
+    for pair in pairs:
+        assert answers[pair["chosen_id"]]["output"] == pair["chosen"]
+        assert answers[pair["rejected_id"]]["output"] == pair["rejected"]
+    before = lines(project / "runs/one/pairs.jsonl")
+    assert pairs and [one["chosen_id"] for one in pairs] != [one["chosen_id"] for one in before]

@@ -21,6 +21,7 @@ from selfinstruct.llm.batch.follow import Work, find, follow, make, unknown
 from selfinstruct.llm.batch.full import FullError
 from selfinstruct.llm.batch.inbox import Inbox
 from selfinstruct.llm.batch.outbox import Outbox
+from selfinstruct.llm.batch.possible import ATTEMPTS
 from selfinstruct.llm.batch.services import Service, service_of
 from selfinstruct.llm.batch.stored import MAKING, TAKEN, Stored, open_batches
 from selfinstruct.llm.batch.waiters import Waiter, Waiters
@@ -90,9 +91,10 @@ class Batches:
             BudgetReached: if the budget allows no batch with it.
         """
         number = call.number
-        if number in self._waiters.batch and not self._same(call):
+        before = self._waiters.batch.get(number)
+        if before and (self._inbox.handed_over(before, number) or not self._same(call)):  # it is shorter now
             del self._waiters.batch[number]
-            self._inbox.drop_early(number)
+            self._inbox.forget(before, number)
         early = self._inbox.has_early(number)
         if self._wrong and not early:
             raise self._wrong
@@ -155,22 +157,17 @@ class Batches:
 
     async def _bring(self, work: Work) -> None:
         """Follow a batch to its end, and hand over what came."""
+        what = f"batch {work.sent.id}"
         try:
             batch = await follow(work)
+            what = f"results of batch {work.sent.id}"
+            if batch is not None:
+                await self._inbox.take_in(work, batch)
         except UnknownError as error:
             if self._config.batch_lost == "stop":
-                raise ModelError(unknown(work)) from error
-            work.say(f"the provider does not know batch {work.sent.id}; its requests are asked again")
+                raise ModelError(unknown(work, what)) from error
+            work.say(f"the provider does not have the {what} any more; its requests are asked again")
             self._give_up(work)
-            return
-        except FullError:
-            raise
-        except ModelError as error:
-            if not isinstance(error.__cause__, TransientError):  # it was refused
-                work.lose()
-            raise
-        if batch is not None:
-            await self._inbox.take_in(work, batch)
 
     def _give_up(self, work: Work, unsent: bool = False) -> None:
         """Have the requests of a batch asked in another one; they do not count if they were never asked."""
@@ -181,8 +178,14 @@ class Batches:
             self._context.budget.sent(-len(numbers))
         work.lose()
         for number in numbers:
-            if waiter := self._waiters.waiting.get(number):
+            waiter = self._waiters.waiting.get(number)
+            if waiter is None or waiter.future.done():  # its reply may be here already
+                continue
+            waiter.tries += not unsent
+            if waiter.tries < ATTEMPTS:
                 self._outbox.add(waiter)
+            else:
+                waiter.settle(TransientError("the provider lost the batches that it was in"))
 
     def _work(self, sent: Stored) -> Work:
         return Work(self._service, sent, self._config, self._context)

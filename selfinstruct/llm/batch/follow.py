@@ -202,6 +202,7 @@ async def follow(work: Work) -> Batch | None:
         if batch.full:
             raise FullError(batch.error)
         if batch.error:
+            work.lose()
             raise ModelError(refusal(work, batch))
         if batch.accepted:
             work.verdict.set()
@@ -234,12 +235,17 @@ def refusal(work: Work, batch: Batch) -> str:
     )
 
 
-def unknown(work: Work) -> str:
-    """What to do about a batch that the provider does not know, in words."""
+def unknown(work: Work, what: str) -> str:
+    """What to do about a batch that the provider does not know, in words.
+
+    Args:
+        work: the batch.
+        what: the batch or its results, whichever the provider does not have.
+    """
     sent = work.sent
     return (
-        f"{sent.model}: the provider does not know the batch {sent.id}, of {requests(sent.count)} of "
-        f"{sent.stage}, which was made {since(sent.made)} ago\n"
+        f"{sent.model}: the provider does not have the {what} any more; it had {requests(sent.count)} of "
+        f"{sent.stage}, and was made {since(sent.made)} ago\n"
         "  If you use another key, organization or server (model.api_base) than then, go back to those. "
         "Providers also delete batches after some weeks. To ask its requests again, which costs again: "
         "model.batch_lost=ask_again"

@@ -43,8 +43,9 @@ class Inbox:
     ) -> None:
         self._model, self._context, self._waiters, self._again = model, context, waiters, again
         self._early: dict[int, tuple[Stored, Line]] = {}  # what came for requests that nobody has asked yet
-        self._reading: set[Stored] = set()  # batches whose results are being read
-        self._read: dict[Stored, set[int]] = {}  # then, until they are stored, the requests with replies
+        # The requests with replies of batches whose results are being read; then, until they are stored.
+        self._reading: dict[Stored, set[int]] = {}
+        self._read: dict[Stored, set[int]] = {}
 
     def has(self, sent: Stored | None) -> bool:
         """Whether the results of a batch are here, or on their way, so that they are worth waiting for."""
@@ -63,18 +64,30 @@ class Inbox:
             self._waiters.batch.pop(waiter.number, None)
         self._hand_over(waiter, outcome)
 
-    def drop_early(self, number: int) -> None:
-        """Forget what came for a request, which is another one now."""
+    def handed_over(self, sent: Stored, number: int) -> bool:
+        """Whether whoever waited for a request of this batch has its reply already."""
+        here = self._reading.get(sent) or self._read.get(sent) or ()
+        return number in here and number not in self._early
+
+    def forget(self, sent: Stored, number: int) -> None:
+        """Forget what came for a request, which is another one now; its batch does not wait for its reply."""
         self._early.pop(number, None)
+        for here in (self._reading, self._read):
+            here.get(sent, set()).discard(number)
 
     async def take_in(self, work: Work, batch: Batch) -> None:
-        """Hand over what a batch that is over has, and wait until it is stored."""
+        """Hand over what a batch that is over has, and wait until it is stored.
+
+        Raises:
+            UnknownError: if the provider does not have its results any more.
+            ModelError: if nobody answers.
+        """
         sent = work.sent
-        self._reading.add(sent)
+        self._reading[sent] = set()
         try:
             await self._hand_out(work, batch)
         finally:
-            self._reading.discard(sent)
+            del self._reading[sent]
         wait = STORING
         while not self.stored(sent):  # before that, it must not count as taken in
             await asyncio.sleep(wait)
@@ -83,7 +96,7 @@ class Inbox:
     async def _hand_out(self, work: Work, batch: Batch) -> None:
         """Hand over what came for each request, replies first: they show that the way to ask is right."""
         sent, waiting = work.sent, self._waiters.waiting
-        arrived: set[int] = set()
+        arrived = self._reading[sent]
         left = sent.unanswered(self._context.journal).intersection(self._waiters.numbers_in(sent))
         failed: list[tuple[Waiter, Ended]] = []
         async for line in work.service.results(batch):
@@ -108,6 +121,7 @@ class Inbox:
         for number in left:
             missing = TransientError(f"batch {batch.id} ({batch.state}) has no answer to this request")
             if waiter := waiting.get(number):
+                waiter.tries += 1
                 failed.append((waiter, missing))
             else:
                 del self._waiters.batch[number]

@@ -60,6 +60,10 @@ class Stored:
         """How many requests it has."""
         return sum(last - first + 1 for first, last in self.runs)
 
+    def has(self, number: int) -> bool:
+        """Whether a request is in it."""
+        return any(first <= number <= last for first, last in self.runs)
+
     def unanswered(self, journal: Journal) -> set[int]:
         """The numbers of its requests whose replies are not in the journal."""
         if not self.runs:
