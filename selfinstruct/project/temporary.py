@@ -85,8 +85,11 @@ class Entries(Temporary):
 
     def add(self, data: bytes) -> None:
         """Add one; see `Temporary`."""
-        super().add(data)
-        self._ends.append(self.size)
+        self._pending.append(data)  # not with `super`, since this runs for each row of each export
+        self.size = size = self.size + len(data)
+        self._ends.append(size)
+        if size - self._written >= AT_ONCE:
+            self._write()
 
     def __getitem__(self, number: int) -> bytes:
         """The one with this number, from 0."""
