@@ -32,6 +32,7 @@ from selfinstruct.records import Reply
 
 LOOK = 2.0  # seconds between two looks at the machines
 LONGEST_START = 120.0  # seconds without any worker after which the run ends
+LONGEST_LOOK = 20.0  # seconds in which the cluster has to answer; Ray itself ends our process after 60
 SETTLE = 60.0  # seconds for which the first request waits for all workers
 DEATHS = 3  # in a row on a machine, without a reply, after which it gets no more workers
 KEPT = "What was received is kept: to continue, run the same command again."
@@ -65,7 +66,7 @@ class Pool:
         self._deaths: Counter[str] = Counter()  # by machine, in a row
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._failed: ModelError | None = None
+        self._failed: BaseException | None = None
         self._alone_since: float | None = None
         stop.add_done_callback(lambda _: self._notify())
 
@@ -123,9 +124,9 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._connection:
+        if self._link and self._connection:
             for member in self._members:
-                self._connection.kill(member.actor)
+                self._link.do(partial(self._connection.kill, member.actor))
         if self._link:
             ended = asyncio.wrap_future(self._link.end())
             if self._connection:
@@ -165,7 +166,11 @@ class Pool:
         assert self._connection and self._link
         while True:
             await asyncio.sleep(LOOK)
-            nodes = await self._link.ask(self._connection.nodes)
+            try:
+                nodes = await asyncio.wait_for(self._link.ask(self._connection.nodes), LONGEST_LOOK)
+            except Exception as error:  # Ray's errors have many types
+                self._cut_off(library.why_dead(error))
+                return
             new = [node for node in room.usable(nodes, self._config) if node.id not in self._known]
             if new:
                 await self._admit(new)
@@ -173,6 +178,17 @@ class Pool:
             self._known = {id: node for id, node in self._known.items() if id in there}
             self._hire()
             self._give_up()
+
+    def _cut_off(self, why: str) -> None:
+        """End the run, since the cluster does not answer any more."""
+        assert self._connection
+        where = f"Ray at {self._connection.address}"
+        remedy = "when the cluster runs again, run the same command again; or go on here: executor=local"
+        self._failed = ModelError(f"{where} is gone: {why}\n  {remedy}. What was received is kept.")
+        lost, self._members = self._members, []  # nobody ends them: that would wait for Ray
+        moved = sum(member.lose(LostError(f"{where} is gone")) for member in lost)
+        self._context.events.tell("cluster", state="gone", why=why, requests=moved)
+        self._notify()
 
     async def _admit(self, new: Sequence[Node]) -> None:
         """Accept machines that have joined, unless they differ from this one."""
@@ -242,10 +258,10 @@ class Pool:
 
     def _lose(self, member: Member, why: str) -> None:
         """Note that a worker died, and give its calls back to those who asked."""
-        if member not in self._members or not self._connection:
+        if member not in self._members or not self._connection or not self._link:
             return
         self._members.remove(member)
-        self._connection.kill(member.actor)
+        self._link.do(partial(self._connection.kill, member.actor))
         self._deaths[member.node.id] += 1
         moved = member.lose(LostError(f"worker {member.number} on {member.node.name} died: {why}"))
         facts = {"worker": member.number, "machine": member.node.name, "pid": member.pid}
@@ -255,9 +271,7 @@ class Pool:
         self._context.progress.trouble("worker", f"{words}{again}")
         if self._deaths[member.node.id] >= DEATHS:
             self._give_up(words)
-        else:
-            self._hire()
-        self._notify()
+        self._notify()  # `_watch` starts another one, after the cluster has answered
 
     def _give_up(self, words: str = "") -> None:
         """End the run if no machine is left that may have a worker, or if none has one for long."""
@@ -297,4 +311,12 @@ class Pool:
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)  # a task without a reference may be collected
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """Forget a task; a fault of ours in it ends the run."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error:
+            self._failed = self._failed or error
+            self._notify()
