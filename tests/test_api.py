@@ -29,6 +29,9 @@ def test_run_returns_the_run_with_its_records(tmp_path: Path) -> None:
     assert len(done.records("instructions")) == 4
     assert {"instruction", "input", "output"} <= set(done.records()[0])
     assert done.records("rejected") == []
+    assert [list(done.each(stage)) for stage in (None, "instructions", "rejected")] == [
+        done.records(stage) for stage in (None, "instructions", "rejected")
+    ]
 
 
 def test_records_as_a_pandas_frame(tmp_path: Path) -> None:

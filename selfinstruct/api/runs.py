@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,14 +52,26 @@ class Run:
         Raises:
             UserError: if the run has no such stage.
         """
+        return list(self.each(stage))
+
+    def each(self, stage: str | None = None) -> Iterator[dict[str, Any]]:
+        """The records that `records` has, one by one, for a run whose records do not fit into memory.
+
+        Args:
+            stage: its name, or `rejected`, as for `records`.
+
+        Raises:
+            UserError: if the run has no such stage.
+        """
         if self._running or not (self.folder / "summary.json").is_file():
-            return self._records_so_far(stage)
+            yield from self._so_far(stage)
+            return
         there = [name for name in [*self.summary["stages"], REJECTED] if self._file(name).exists()]
         name = stage or there[-2]
         if name not in there:
             raise UserError("; ".join(unknown("stage", name, there)))
         with self._file(name).open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
+            yield from map(json.loads, lines)
 
     def frame(self, stage: str | None = None) -> pandas.DataFrame:
         """The records of a stage as a pandas frame.
@@ -173,21 +185,21 @@ class Run:
         from selfinstruct.api.html import page
         from selfinstruct.report.funnel import draw_samples
 
-        return page(self.folder.name, self.summary, draw_samples(self.records(), 0))
+        return page(self.folder.name, self.summary, draw_samples(self.each, 0))
 
-    def _records_so_far(self, stage: str | None) -> list[dict[str, Any]]:
+    def _so_far(self, stage: str | None) -> Iterator[dict[str, Any]]:
         from selfinstruct.journal.labelled_records import rejected_row, row
 
         with self._opened() as run:
             names = [one.name for one in run.outline.makers]
             name = stage or names[-1]
             if name == REJECTED:
-                stages = [one.name for one in run.outline.stages]
-                found = (one for stage in stages for one in run.journal.records(stage, REJECTED))
-                return [rejected_row(record) for record in found]
+                for one in run.outline.stages:
+                    yield from map(rejected_row, run.journal.records(one.name, REJECTED))
+                return
             if name not in names:
                 raise UserError("; ".join(unknown("stage", name, [*names, REJECTED])))
-            return [row(record) for record in run.records(name)]
+            yield from map(row, run.records(name))
 
     @property
     def _running(self) -> bool:

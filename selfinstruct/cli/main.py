@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -255,7 +256,7 @@ def _run(composed: Composed, run_dir: Path) -> int:
     except BudgetReached:
         _name_report(write_report(recipe, Run(run_dir), progress))  # on what the budget has bought
         raise
-    samples = draw_samples(done.records(recipe.makers[-1].name), recipe.config.seed)
+    samples = draw_samples(partial(done.each, recipe.makers[-1].name), recipe.config.seed)
     summary = done.summary
     show(summary, samples, console(sys.stdout))
     if recipe.config.replay:

@@ -64,8 +64,7 @@ def answers_of(model: str, run: Path) -> tuple[list[Task], Answers]:
         UserError: if it is not the folder of a run.
     """
     with opened(run) as found:
-        tasks = found.records(TASKS)
-        answers = found.records(ANSWERS)
+        tasks, answers = list(found.records(TASKS)), list(found.records(ANSWERS))
         replies = [found.journal.reply(ANSWERS, record.request) for record in answers]
     cut = sum(reply.finish_reason == "length" for reply in replies if reply)
     texts = {record.parent: str(record.data["answer"]) for record in answers}

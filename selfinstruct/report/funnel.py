@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.records import stream
@@ -66,9 +67,17 @@ def _embedded(figures: dict[str, Any], paid: bool) -> list[str]:
     return [f"{figures.get('requests', 0):,}", texts, "", "", tokens, "", *cost]
 
 
-def draw_samples(records: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
-    """A few records, drawn at random but always the same for the same run, without ids and provenance."""
-    drawn = stream(seed, "samples").sample(records, min(SAMPLES, len(records)))
+def draw_samples(records: Callable[[], Iterable[dict[str, Any]]], seed: int) -> list[dict[str, Any]]:
+    """A few records, drawn at random but always the same for the same run, without ids and provenance.
+
+    Args:
+        records: gives all records, anew each time: they are counted first, so that none needs to be kept.
+        seed: the run's seed.
+    """
+    count = sum(1 for _ in records())
+    places = stream(seed, "samples").sample(range(count), min(SAMPLES, count))
+    found = {place: record for place, record in enumerate(records()) if place in places}
+    drawn = [found[place] for place in places]
     hidden = {"id", "parent", "request", "most_similar", "average_similarity", "nearest_in_meaning"}
     return [{key: value for key, value in record.items() if key not in hidden} for record in drawn]
 

@@ -1,7 +1,7 @@
 """The records to review: the accepted ones of the last stage that makes records, with their labels.
 
-They are read once, when the review begins: putting the labels on all records of a large run takes seconds.
-Only the records of the sample are kept.
+They are read once, one by one, when the review begins: putting the labels on all records of a large run takes
+seconds. Only the records of the sample are kept.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from selfinstruct.errors import UserError
 from selfinstruct.records import Record
-from selfinstruct.review.sample import sample_of, shuffled
+from selfinstruct.review.sample import sample_of
 from selfinstruct.review.store import Given
 from selfinstruct.run_folder.opened import OpenedRun
 
@@ -55,14 +55,13 @@ def read_material(run: OpenedRun, given: Given, size: int) -> Material:
         UserError: if there is no record yet.
     """
     stage = run.outline.makers[-1].name
-    records = {record.id: record for record in run.records(stage)}
-    if not records:
+    sample = sample_of(run.outline.seed, run.records(stage), given, size)
+    if not sample:
         raise UserError(
             f"{run.path}: the stage {stage} has no accepted record yet; there is nothing to review"
         )
     labels = {name for one in run.outline.stages if one.labels for name in one.own}
-    sample = sample_of(shuffled(run.outline.seed, records), given, size)
-    return Material(stage, sample, {id: task_of(records[id], labels) for id in sample})
+    return Material(stage, [record.id for record in sample], {one.id: task_of(one, labels) for one in sample})
 
 
 def task_of(record: Record, labels: set[str]) -> Task:

@@ -9,28 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from heapq import nsmallest
 
+from selfinstruct.records import Record
 from selfinstruct.review.store import Given
 
 
-def shuffled(seed: int, ids: Iterable[str]) -> list[str]:
-    """The ids in a random order; of any part of them, the order is the same."""
-    return sorted(ids, key=lambda one: blake2b(f"{seed}/{one}".encode(), digest_size=16).digest())
+def place_of(seed: int, id: str) -> bytes:
+    """The place of an id in the random order of all ids; it depends on no other id."""
+    return blake2b(f"{seed}/{id}".encode(), digest_size=16).digest()
 
 
-def sample_of(order: Sequence[str], given: Given, size: int) -> list[str]:
-    """The ids of the sample.
+def sample_of(seed: int, records: Iterable[Record], given: Given, size: int) -> list[Record]:
+    """The records of the sample, in order; only so many are in memory at a time.
 
     Args:
-        order: all ids, shuffled.
+        seed: the run's seed.
+        records: all records, each once.
         given: the ids that were given, by reviewer.
         size: how many the sample has, at least; those that were given are all in it.
     """
-    known = set(order)
-    taken = {id for ids in given.values() for id in ids} & known
-    rest = (id for id in order if id not in taken)
-    more = {id for _, id in zip(range(size - len(taken)), rest, strict=False)}
-    return [id for id in order if id in taken or id in more]
+    ids = {id for some in given.values() for id in some}
+    taken: list[Record] = []
+
+    def others() -> Iterable[Record]:
+        for record in records:
+            if record.id in ids:
+                taken.append(record)
+            else:
+                yield record
+
+    rest = nsmallest(size, others(), key=lambda record: place_of(seed, record.id))
+    more = rest[: max(0, size - len(taken))]
+    return sorted([*taken, *more], key=lambda record: place_of(seed, record.id))
 
 
 def next_for(name: str, sample: Sequence[str], given: Given, overlap: int) -> str | None:

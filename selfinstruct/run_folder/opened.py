@@ -96,9 +96,9 @@ class OpenedRun:
         """The seed tasks by id."""
         return {seed.id: seed for seed in self.seeds.tasks} if self.seeds else {}
 
-    def records(self, stage: str) -> list[Record]:
-        """The accepted records of a stage, with their labels, as in its JSONL file."""
-        return list(labelled_records.rows(self.outline, self.journal, stage).values())
+    def records(self, stage: str) -> Iterator[Record]:
+        """The accepted records of a stage, with their labels, as in its JSONL file; read one by one."""
+        return labelled_records.one_by_one(self.outline, self.journal, stage)
 
     def record(self, id: str) -> Record | None:
         """A record by its id, whatever its fate, or a seed task; None if there is none."""

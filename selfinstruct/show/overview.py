@@ -74,7 +74,7 @@ def figures(run: OpenedRun) -> dict[str, dict[str, Any]]:
         if same and "left" in written[name]:
             own["left"] = written[name]["left"]
         else:  # only a rejected label leaves records out
-            own["left"] = len(run.records(name)) if labels else own["accepted"]
+            own["left"] = sum(1 for _ in run.records(name)) if labels else own["accepted"]
     return found
 
 

@@ -2,23 +2,24 @@
 
 The language decides how texts are split into words, as in the filters: `comparing` for openings and ROUGE-L,
 `counting` for lengths. Each pair of texts is compared once, by rapidfuzz's cdist on blocks of texts, so that
-memory grows with the number of texts and not of pairs. To add a figure, add a key to the result of
-`diversity`; to add one with an explanation for the reader of a report, add a line to `HOW_TO_READ` and one to
-`measures`.
+memory grows with the number of texts and not of pairs. `measures`, `nearest_of` and `nearest_seed`, which a
+report takes, go through the texts a few at a time: their texts may be on the disk (`text.on_disk`). To add a
+figure, add a key to the result of `diversity`; to add one with an explanation for the reader of a report, add
+a line to `HOW_TO_READ` and one to `measures`.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, log2
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.text.lcs import coded
 from selfinstruct.text.ngrams import Words, distinct_up_to, self_bleu
+from selfinstruct.text.pieces import pieces
 from selfinstruct.text.tokenizers import comparing, counting, tokenizer
 from selfinstruct.text.vendi import vendi
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 NEAR = 0.7  # ROUGE-L; the paper rejects what is nearer than this
 SAMPLE = 1000  # texts for self-BLEU, which grows with their number
 _AT_ONCE = 32  # texts (rows) in one table, which has a column for each text
+_COLUMNS = 4_096  # texts in one table, where not all have a column
+_OTHER = 0  # the number of all tokens that none of the texts asked about has
 
 _GROWING = "It falls as a set grows, so compare only sets of about the same size."
 HOW_TO_READ = {
@@ -106,16 +109,15 @@ def measures(
             `vendi`.
     """
     split = tokenizer(comparing(language))
-    words = [[sys.intern(word) for word in split(text)] for text in texts]
-    sample = random.Random(0).sample(words, min(SAMPLE, len(words)))
-    found = {f"distinct_{n}": share for n, share in enumerate(distinct_up_to(words, 3), 1)}
-    found["opening_entropy"] = _opening_entropy(words)
+    drawn = random.Random(0).sample(range(len(texts)), min(SAMPLE, len(texts)))
+    found = {f"distinct_{n}": share for n, share in enumerate(distinct_up_to(map(split, texts), 3), 1)}
+    found["opening_entropy"] = _opening_entropy(map(split, texts))
     if nearest is not None:
         found["near_pairs"] = _mean(score is not None and score >= NEAR for score in nearest)
-    found["self_bleu"] = self_bleu(sample)
+    found["self_bleu"] = self_bleu([split(texts[place]) for place in drawn])
     if vectors is not None:
         found["vendi"] = vendi(vectors)
-    counts = {"sample": len(sample), "vectors": 0 if vectors is None else len(vectors)}
+    counts = {"sample": len(drawn), "vectors": 0 if vectors is None else len(vectors)}
     return [Measure(name, value, HOW_TO_READ[name].format(**counts)) for name, value in found.items()]
 
 
@@ -146,15 +148,14 @@ def nearest_seed(texts: Sequence[str], seeds: Sequence[str], language: str = "en
         seeds: the texts to compare them with.
         language: the language of both, as a BCP 47 tag.
     """
-    rows = _rows([*texts, *seeds], language)
-    asked, others = rows[: len(texts)], rows[len(texts) :]
+    others, row = _numbered(seeds, language)
     if not others:
         return []
     lengths = _lengths(others)
     return [
         score
-        for start in range(0, len(asked), _AT_ONCE)
-        for score in _f_measures(asked[start : start + _AT_ONCE], others, lengths).max(axis=1).tolist()
+        for some in pieces(map(row, texts), _AT_ONCE)
+        for score in _f_measures(some, others, lengths).max(axis=1).tolist()
     ]
 
 
@@ -197,18 +198,21 @@ def nearest_of(
     """
     import numpy as np
 
-    rows, found = _rows(texts, language), list[float | None]()
-    lengths = _lengths(rows)
-    for start in range(0, len(places), _AT_ONCE):
-        block = np.array(places[start : start + _AT_ONCE])
-        others = rows[: block[-1] + 1] if earlier else rows
-        scores = _f_measures([rows[place] for place in block], others, lengths[: len(others)])
-        columns, own = np.arange(len(others)), block[:, None]
-        scores[columns >= own if earlier else columns == own] = 0
-        alone = block == 0 if earlier else np.full(len(block), len(texts) == 1)
-        best = scores.max(axis=1).tolist()
-        found += [None if without else score for score, without in zip(best, alone, strict=True)]
-    return found
+    asked, row = _numbered((texts[place] for place in places), language)
+    own, best, start = np.array(places, np.int64), np.zeros(len(places)), 0
+    for others in pieces(map(row, texts), _COLUMNS) if asked else ():
+        lengths, columns = _lengths(others), np.arange(start, start + len(others))
+        after = int(np.searchsorted(own, start, "right")) if earlier else 0
+        for first in range(after, len(asked), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            scores = _f_measures(asked[some], others, lengths)
+            these = own[some, None]
+            if these[0] <= columns[-1] and (earlier or these[-1] >= start):  # mostly not, and it takes long
+                scores[columns >= these if earlier else columns == these] = 0
+            np.maximum(best[some], scores.max(axis=1), out=best[some])
+        start += len(others)
+    alone = own == 0 if earlier else np.full(len(own), len(texts) == 1)
+    return [None if without else score for score, without in zip(best.tolist(), alone, strict=True)]
 
 
 def _opening_entropy(texts: Iterable[Words]) -> float | None:
@@ -217,6 +221,20 @@ def _opening_entropy(texts: Iterable[Words]) -> float | None:
     total = counts.total()
     shares = [count / total for count in counts.values()]
     return fsum(-share * log2(share) for share in shares) if shares else None
+
+
+def _numbered(
+    texts: Iterable[str], language: str
+) -> tuple[list[str | array[int]], Callable[[str], str | array[int]]]:
+    """Each text as the numbers of its tokens, and what gives the row of a text to compare them with.
+
+    Tokens that none of the texts has cannot match, so all of them are one number: what is in memory does not
+    grow with the texts that are compared.
+    """
+    tokens = tokenizer(comparing(language))
+    numbers: dict[str, int] = {}
+    rows = [coded([numbers.setdefault(one, len(numbers) + 1) for one in tokens(text)]) for text in texts]
+    return rows, lambda text: coded([numbers.get(one, _OTHER) for one in tokens(text)])
 
 
 def _rows(texts: Iterable[str], language: str) -> list[str | array[int]]:

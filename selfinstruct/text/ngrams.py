@@ -3,20 +3,33 @@
 >>> distinct([["write", "a", "poem"], ["write", "a", "letter"]], 2)
 0.75
 
-Texts are given as lists of words. Time and memory grow with the number of words. That is so for self-BLEU,
-too, although it compares each text with all others: for each n-gram it is enough to know the most times that
-one text has it, and the most times that any other text has it.
+Texts are given as lists of words. Time grows with the number of words. That is so for self-BLEU, too,
+although it compares each text with all others: for each n-gram it is enough to know the most times that one
+text has it, and the most times that any other text has it. Distinct-n keeps the words of many texts on the
+disk, and reads them in parts: those n-grams that begin with some of the words.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from math import exp, fsum, log
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING
+
+from selfinstruct.text.pieces import pieces
+
+if TYPE_CHECKING:
+    from numpy import uint32
+    from numpy.typing import NDArray
 
 Words = Sequence[str]
 Gram = tuple[str, ...]
 
+_PARTS = 32  # of all n-grams
+_IN_MEMORY = 1_000_000  # bytes of a part that need no file
+_TEXTS = 20_000  # that are divided into the parts together
 _EPSILON = 0.1  # of a match, where there is none; as in NLTK's SmoothingFunction.method1
 
 
@@ -33,30 +46,73 @@ def distinct(texts: Sequence[Words], n: int) -> float | None:
     return distinct_up_to(texts, n)[-1]
 
 
-def distinct_up_to(texts: Sequence[Words], most: int) -> list[float | None]:
+def distinct_up_to(texts: Iterable[Words], most: int) -> list[float | None]:
     """`distinct` for each number of words in a row, from 1 to the most."""
+    numbers: dict[str, int] = {}
+    different, every = [0] * most, [0] * most
+    with ExitStack() as stack:
+        parts = [stack.enter_context(SpooledTemporaryFile(_IN_MEMORY)) for _ in range(_PARTS)]
+        for some in pieces(texts, _TEXTS):
+            _divide(_windows(some, numbers, most), parts)
+        for part in parts:
+            part.seek(0)
+            counts = _counted(part.read(), most, len(numbers) + 1)
+            for place, (those, all_) in enumerate(counts):
+                different[place] += those
+                every[place] += all_
+    return [those / all_ if all_ else None for those, all_ in zip(different, every, strict=True)]
+
+
+def _windows(texts: Iterable[Words], numbers: dict[str, int], most: int) -> NDArray[uint32]:
+    """Each word of some texts, as a number from 1, with the words after it; 0 after the last word of a text.
+
+    Args:
+        texts: the words of each text.
+        numbers: the numbers of the words so far; gets those of new ones.
+        most: how many words a row has.
+    """
     import numpy as np
 
-    numbers: dict[str, int] = {}
     # Each text is followed by zeros, so that no n-gram reaches from one text into the next.
     gap = [0] * (most - 1)
     flat: list[int] = []
     for words in texts:
         flat += [numbers.setdefault(word, len(numbers) + 1) for word in words]
         flat += gap
-    codes = np.array(flat, np.int64)
-    grams, whole, found = codes, codes > 0, list[float | None]()
+    codes = np.array([*flat, *[0] * most], np.uint32)
+    rows = np.lib.stride_tricks.sliding_window_view(codes, most)
+    return rows[rows[:, 0] > 0]
+
+
+def _divide(windows: NDArray[uint32], parts: Sequence[SpooledTemporaryFile[bytes]]) -> None:
+    """Add each row to a part, which its first word decides: equal n-grams are in the same one."""
+    import numpy as np
+
+    part = windows[:, 0] % len(parts)
+    order = np.argsort(part, kind="stable")
+    ends = np.searchsorted(part[order], np.arange(len(parts) + 1))
+    for file, begin, end in zip(parts, ends, ends[1:], strict=False):
+        file.write(windows[order[begin:end]].tobytes())
+
+
+def _counted(raw: bytes, most: int, words: int) -> Iterator[tuple[int, int]]:
+    """For each length, how many different n-grams a part has, and how many in all.
+
+    Args:
+        raw: the rows of the part.
+        most: how many words a row has.
+        words: a number above those of all words.
+    """
+    import numpy as np
+
+    rows = np.frombuffer(raw, np.uint32).reshape(-1, most).astype(np.int64)
+    grams = np.zeros(len(rows), np.int64)
     for place in range(most):
-        if place:
-            # The n-grams so far have numbers without gaps, so that a product of two always fits into 64 bits.
-            following = codes[place:]
-            size = len(following)
-            grams, whole = grams[:size] * (len(numbers) + 1) + following, whole[:size] & (following > 0)
-        different, grams = np.unique(grams, return_inverse=True)
-        those = np.zeros(len(different), bool)
-        those[grams[whole]] = True
-        found.append(int(those.sum()) / int(whole.sum()) if whole.any() else None)
-    return found
+        whole = rows[:, place] > 0  # so are all before it
+        rows, grams = rows[whole], grams[whole]
+        # The n-grams so far have numbers without gaps, so that a product of two always fits into 64 bits.
+        different, grams = np.unique(grams * words + rows[:, place], return_inverse=True)
+        yield len(different), len(grams)
 
 
 def self_bleu(texts: Sequence[Words], n: int = 4) -> float | None:

@@ -30,10 +30,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain, count, islice
-from typing import TYPE_CHECKING, TypeVar
+from itertools import chain, count
+from typing import TYPE_CHECKING
 
 from selfinstruct.text.lcs import coded, f_measures, nearest
+from selfinstruct.text.pieces import pieces
 from selfinstruct.text.tokenizers import tokenizer as by_name
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ _FEW = 8  # texts that are quicker one by one
 _QUERIES_AT_ONCE = 8
 
 Best = tuple[int, float]  # the place of the nearest entry, and its score
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class RougeLIndex:
         """
         self._settle()
         found: list[Match | None] = []
-        for block in _cut(entries, _BLOCK):
+        for block in pieces(entries, _BLOCK):
             found += self._sifted(block)
         return found
 
@@ -135,7 +135,7 @@ class RougeLIndex:
         """`nearest` for each of several texts, which are not compared with each other."""
         self._settle()
         found: list[Match | None] = []
-        for block in _cut(texts, _BLOCK):
+        for block in pieces(texts, _BLOCK):
             best = self._nearest_of(self._block([self._known(text) for text in block]))
             found += [self._match(best.get(number)) for number in range(len(block))]
         return found
@@ -296,10 +296,3 @@ def _numbering(tokens: Iterable[str]) -> defaultdict[str, int]:
     """Numbers from 0 for tokens; any other token gets the next number when it is looked up by []."""
     known = {token: number for number, token in enumerate(tokens)}
     return defaultdict(count(len(known)).__next__, known)
-
-
-def _cut(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items in lists of this size; the last may be shorter."""
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -112,7 +112,7 @@ def parser(language: str) -> Parser:
         )
 
 
-def sunburst(pairs: Sequence[Pair], verbs: int = 20, objects: int = 4) -> Sunburst:
+def sunburst(pairs: Iterable[Pair], verbs: int = 20, objects: int = 4) -> Sunburst:
     """The most common verbs and, for each, its most common objects; of equally common ones, by the alphabet.
 
     As in the paper, a text counts only if it has both.
@@ -122,8 +122,11 @@ def sunburst(pairs: Sequence[Pair], verbs: int = 20, objects: int = 4) -> Sunbur
         verbs: the number of verbs.
         objects: the number of objects for each verb.
     """
-    whole = Counter((verb, noun) for verb, noun in pairs if verb and noun)
-    counts: Counter[str] = Counter()
+    texts, whole, counts = 0, Counter[tuple[str, str]](), Counter[str]()
+    for verb, noun in pairs:
+        texts += 1
+        if verb and noun:
+            whole[verb, noun] += 1
     for (verb, _), count in whole.items():
         counts[verb] += count
     shown = []
@@ -131,7 +134,7 @@ def sunburst(pairs: Sequence[Pair], verbs: int = 20, objects: int = 4) -> Sunbur
         nouns = Counter({noun: times for (first, noun), times in whole.items() if first == verb})
         shown.append(Verb(verb, count, tuple(most_common(nouns, objects))))
     drawn = sum(times for verb in shown for _, times in verb.objects)
-    return Sunburst(tuple(shown), len(pairs), whole.total(), drawn)
+    return Sunburst(tuple(shown), texts, whole.total(), drawn)
 
 
 def _installed() -> str | None:

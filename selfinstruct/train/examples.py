@@ -120,8 +120,8 @@ def _export(run: OpenedRun, config: FinetuneConfig) -> Export:
 
 def _sample(run: OpenedRun, of: str) -> dict[str, Any]:
     """A record of a stage, for the check of its fields; empty if the run has none."""
-    records = run.records(of)
-    return {**fields_of(run.config.get("schema", {}).get(of) or {}), **records[0].data} if records else {}
+    first = next(run.records(of), None)
+    return {**fields_of(run.config.get("schema", {}).get(of) or {}), **first.data} if first else {}
 
 
 def _records(source: Source, of: str, which: str) -> Iterator[Record]:

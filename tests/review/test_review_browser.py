@@ -35,11 +35,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewServer]:
         patch.chdir(project)
         patch.setenv("XDG_CACHE_HOME", str(project / ".cache"))
         assert command(["recipe=paper", "model=scripted", "cache=off", "target=12", "run_dir=run"]) == 0
-        from selfinstruct.review.sample import shuffled
+        from selfinstruct.review.sample import place_of
 
         with opened(project / "run") as run:
-            rows = {record.id: record for record in run.records("instances")}
-            order = shuffled(run.outline.seed, rows)
+            ids = [record.id for record in run.records("instances")]
+            order = sorted(ids, key=lambda one: place_of(run.outline.seed, one))
             first, second = (run.record(id) for id in order[:2])
         assert first and second
         journal = Journal(project / "run/run.sqlite")

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from selfinstruct.cli.main import command
 from selfinstruct.errors import RunFolderError
 from selfinstruct.journal.checksums import Rows
 from selfinstruct.journal.file import connect
-from selfinstruct.review.sample import next_for, sample_of, shuffled
-from selfinstruct.review.store import Review, open_reviews
+from selfinstruct.records import Record
+from selfinstruct.review.sample import next_for, sample_of
+from selfinstruct.review.store import Given, Review, open_reviews
 from selfinstruct.run_folder.opened import opened
 
 RUN = ("recipe=paper", "model=scripted", "cache=off")
@@ -168,17 +169,23 @@ def test_a_busy_port_is_refused(typed: Typed, run: Path, project: Path) -> None:
 
 def test_the_sample_only_grows() -> None:
     """Of any ids the order is the same; what was given stays, also in a smaller sample and a larger run."""
-    ids = [f"r-{number}" for number in range(100)]
-    order = shuffled(7, ids)
-    assert order != ids and shuffled(7, reversed(ids)) == order
-    assert shuffled(8, ids) != order
-    small, large = sample_of(order, {}, 10), sample_of(order, {}, 30)
+    records = [Record(f"r-{number}", "r", number, 0, {}) for number in range(100)]
+    more = [Record(f"s-{number}", "s", number, 0, {}) for number in range(100)]
+
+    def drawn(records: Iterable[Record], given: Given, size: int, seed: int = 7) -> list[str]:
+        return [record.id for record in sample_of(seed, iter(records), given, size)]
+
+    order = drawn(records, {}, 200)
+    assert order != [record.id for record in records] and drawn(reversed(records), {}, 100) == order
+    assert (
+        sorted(order) == sorted(drawn(records, {}, 100, seed=8)) != drawn(records, {}, 100, seed=8) != order
+    )
+    small, large = drawn(records, {}, 10), drawn(records, {}, 30)
     assert large[:10] == small == order[:10]
-    given = {"Ann": small[:6], "Bob": small[6:]}
-    grown = shuffled(7, [*ids, *(f"s-{number}" for number in range(100))])
-    after = sample_of(grown, given, 12)
+    given = {"Ann": small[:6], "Bob": [*small[6:], "r-gone"]}
+    after = drawn([*records, *more], given, 12)
     assert len(after) == 12 and set(small) < set(after)
-    assert set(sample_of(order, given, 3)) == set(small)
+    assert drawn(records, given, 3) == small
     assert next_for("Ann", small, given, 0) is None
     assert next_for("Ann", large, given, 0) == large[10]
     assert next_for("Cleo", small, given, 2) == small[0]
@@ -224,7 +231,7 @@ def test_a_run_works_while_it_is_reviewed(typed: Typed, run: Path, project: Path
     status, out, _ = typed("verify", "run")
     assert status == 0, out
     with opened(run) as found:
-        assert len(found.records("instructions")) >= 30
+        assert len(list(found.records("instructions"))) >= 30
         assert found.journal.meta("reviewing/Ann") == [f"r-{number}" for number in range(50)]
 
 

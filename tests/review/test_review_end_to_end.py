@@ -56,6 +56,6 @@ def test_from_a_run_to_reviewed_data(typed: Typed, project: Path) -> None:
     assert typed(*RUN, "target=30")[0] == 0
     with opened(run) as found:
         assert found.journal.facts("review/") == before
-        assert len(found.records("instructions")) >= 30
+        assert len(list(found.records("instructions"))) >= 30
     assert typed("export", "run", *GOOD)[0] == 0
     assert {row["id"] for row in lines(run / "dataset/chat.jsonl")} == set(good)

@@ -22,7 +22,7 @@ def test_a_run_is_read_after_its_recipe_and_seeds_are_gone(typed: Typed, project
     elsewhere = project / "kept"
     shutil.move(project / "runs/x", elsewhere)
     with opened(elsewhere) as run:
-        made = run.records("instances")
+        made = list(run.records("instances"))
         assert run.state == "finished"
         assert [record.id for record in made] == [row["id"] for row in lines(elsewhere / "instances.jsonl")]
         assert all("is_classification" in record.data for record in made)
@@ -38,7 +38,7 @@ def test_reading_changes_nothing(typed: Typed, project: Path) -> None:
     typed(*RUN)
     before = {path: path.read_bytes() for path in (project / "runs/x").rglob("*") if path.is_file()}
     with opened(project / "runs/x") as run:
-        run.records("instances")
+        list(run.records("instances"))
     assert {path: path.read_bytes() for path in (project / "runs/x").rglob("*") if path.is_file()} == before
 
 

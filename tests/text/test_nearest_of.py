@@ -23,7 +23,7 @@ def by_hand(place: int, others: list[int]) -> float | None:
     return max(scores, default=None)
 
 
-@pytest.mark.parametrize("copies", [1, 20])
+@pytest.mark.parametrize("copies", [1, 20, 50])  # 50: more texts than are compared at once
 @pytest.mark.parametrize("earlier", [False, True])
 def test_it_compares_with_every_other_text(copies: int, earlier: bool) -> None:
     """Also where the texts are more than one table has rows; the earliest has nothing before it."""

@@ -55,6 +55,15 @@ def test_distinct_as_defined(texts: Texts, n: int) -> None:
     assert distinct(texts, n) == defined(texts, n)
 
 
+def test_distinct_of_many_texts() -> None:
+    """More than are in memory at a time; n-grams come again in later texts."""
+    rng = random.Random(3)
+    words = [f"w{number}" for number in range(200)]
+    texts = [rng.choices(words, k=rng.randrange(6)) for _ in range(45_000)]
+    for n in (1, 2, 3):
+        assert distinct(texts, n) == defined(texts, n)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(texts=texts.filter(lambda texts: len(texts) > 1))
 def test_self_bleu_as_nltk(texts: Texts) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from selfinstruct.llm import tokens
@@ -45,7 +46,7 @@ def verbs_or_words(texts: Sequence[str], language: str, seed: int) -> dict[str, 
     if read.slow and whole > PARSED:
         texts = stream(seed, "verbs").sample(texts, PARSED)
         how += f" It was used on a random sample of {PARSED:,} of the {whole:,} texts."
-    drawn = sunburst(read.pairs(texts))
+    drawn = sunburst(read.each(texts))
     verbs = [
         {
             "verb": verb.name,
@@ -87,34 +88,35 @@ class Lengths:
 
     Attributes:
         language: the language of the texts, as a BCP 47 tag.
+        fields: the fields, in the order in which they are shown.
     """
 
     language: str
-    words: dict[str, list[int]] = field(default_factory=dict)
-    tokens: dict[str, list[int]] = field(default_factory=dict)
-    empty: dict[str, int] = field(default_factory=dict)
+    fields: Sequence[str]
 
     def __post_init__(self) -> None:
-        self._words = tokenizer(counting(self.language))
+        self._split = tokenizer(counting(self.language))
+        self._words, self._tokens = ({name: array("I") for name in self.fields} for _ in range(2))
+        self._empty = dict.fromkeys(self.fields, 0)
 
     def add(self, name: str, text: Any) -> None:
         """Measure a text of a field; an empty one is only counted."""
         if isinstance(text, str):
-            words, count = self.words.setdefault(name, []), self.tokens.setdefault(name, [])
             if text.strip():
-                words.append(len(self._words(text)))
-                count.append(tokens.count(text))
+                self._words[name].append(len(self._split(text)))
+                self._tokens[name].append(tokens.count(text))
             else:
-                self.empty[name] = self.empty.get(name, 0) + 1
+                self._empty[name] += 1
 
     def figures(self) -> dict[str, Any]:
-        """The histograms of each field, and how the tokens were counted."""
+        """The histograms of each field that has a text, and how the tokens were counted."""
         return {
             name: {
-                "words": histogram(words),
-                "tokens": histogram(self.tokens[name]),
-                "empty": self.empty.get(name, 0),
+                "words": histogram(self._words[name]),
+                "tokens": histogram(self._tokens[name]),
+                "empty": self._empty[name],
                 "tokenizer": tokens.method(),
             }
-            for name, words in self.words.items()
+            for name in self._words
+            if self._words[name] or self._empty[name]
         }

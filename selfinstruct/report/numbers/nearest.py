@@ -2,19 +2,23 @@
 
 Compared with the seeds is every text. The nearest machine text is in the details if the recipe keeps similar
 texts (`keep_similar`); otherwise it is computed, in a long run for a part of the texts, which are drawn at
-random; each of these is compared with every earlier text.
+random; each of these is compared with every earlier text. The texts are kept on the disk.
 """
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as kept
+from math import isnan, nan
 from typing import Any
 
 from selfinstruct.records import ACCEPTED, REJECTED, Record, stream
 from selfinstruct.report.numbers.histogram import SHARES, histogram
 from selfinstruct.text.diversity import nearest_of, nearest_seed
+from selfinstruct.text.on_disk import TextsOnDisk
 
 MOST = 4_000  # texts that are compared with every earlier one
 
@@ -32,17 +36,18 @@ class Similarity:
     field: str
     checks: Collection[str]
     seeds: Collection[str]
-    texts: list[str] = kept(default_factory=list)
-    requests: list[int] = kept(default_factory=list)
-    machine: list[float | None] = kept(default_factory=list)
-    rejected: list[float] = kept(default_factory=list)
+    texts: TextsOnDisk = kept(default_factory=TextsOnDisk)
+    requests: array[int] = kept(default_factory=lambda: array("q"))
+    machine: array[float] = kept(default_factory=lambda: array("d"))  # NaN if it was not kept
+    rejected: array[float] = kept(default_factory=lambda: array("d"))
 
     def see(self, record: Record) -> None:
         """Collect an accepted text, or the score of a rejected one."""
         if record.fate == ACCEPTED:
             self.texts.append(str(record.data.get(self.field, "")))
             self.requests.append(record.request)
-            self.machine.append(_nearest_made(record.detail.get("most_similar") or {}, self.seeds))
+            made = _nearest_made(record.detail.get("most_similar") or {}, self.seeds)
+            self.machine.append(nan if made is None else made)
         elif record.fate == REJECTED and record.check in self.checks:
             score = record.detail.get("score")
             if isinstance(score, int | float):
@@ -56,13 +61,13 @@ class Similarity:
             language: the language of all texts, as a BCP 47 tag.
             seed: the run's seed, for the draw.
         """
-        missing = [place for place, score in enumerate(self.machine) if score is None]
+        missing: Sequence[int] = array("q", (at for at, score in enumerate(self.machine) if isnan(score)))
         if len(missing) > MOST:
             missing = sorted(stream(seed, "nearest").sample(missing, MOST))
-        machine = list(self.machine)
+        machine = self.machine[:]
         for place, score in zip(missing, nearest_of(self.texts, missing, language, True), strict=True):
-            machine[place] = score
-        return Scores(self.requests, nearest_seed(self.texts, seeds, language), machine)
+            machine[place] = nan if score is None else score
+        return Scores(self.requests, array("d", nearest_seed(self.texts, seeds, language)), machine)
 
 
 @dataclass(frozen=True)
@@ -70,29 +75,28 @@ class Scores:
     """The scores of accepted texts, in order.
 
     Attributes:
-        requests: the request that each came from.
+        requests: the request that each came from, in ascending order.
         seed: how similar each is to its nearest seed; empty if there are no seeds.
-        machine: how similar each is to the nearest text made before it; None if that was not compared.
+        machine: how similar each is to the nearest text made before it; NaN if that was not compared.
     """
 
-    requests: list[int]
-    seed: list[float]
-    machine: list[float | None]
+    requests: Sequence[int]
+    seed: Sequence[float]
+    machine: Sequence[float]
 
-    def by_request(self) -> dict[int, list[float]]:
-        """How similar each text is to the nearest text before it, a seed or not, by request."""
-        found: dict[int, list[float]] = {}
-        for place, request in enumerate(self.requests):
+    def between(self, first: int, last: int) -> list[float]:
+        """How similar each text of some requests is to the nearest text before it, a seed or not."""
+        found = []
+        for place in range(bisect_left(self.requests, first), bisect_right(self.requests, last)):
             made = self.machine[place]
-            if made is not None or not place:  # before the first one there are only seeds
-                known = [score for score in (made, *self.seed[place : place + 1]) if score is not None]
-                if known:
-                    found.setdefault(request, []).append(max(known))
+            if not isnan(made) or not place:  # before the first one there are only seeds
+                known = [score for score in (made, *self.seed[place : place + 1]) if not isnan(score)]
+                found += [max(known)] if known else []
         return found
 
     def figures(self, rejected: Sequence[float], threshold: float | None) -> dict[str, Any]:
         """The histograms, as in the report."""
-        machine = [score for score in self.machine if score is not None]
+        machine = array("d", (score for score in self.machine if not isnan(score)))
         return {
             "to_seed": histogram(self.seed, SHARES),
             "to_machine": {**histogram(machine, SHARES), "texts": len(self.requests)},

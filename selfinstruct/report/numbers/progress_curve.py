@@ -7,8 +7,8 @@ than half of what the first two parts yield together.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, fsum
@@ -28,12 +28,13 @@ class Progress:
 
     Attributes:
         candidates, accepted: how many, by number of the request.
-        scores: of accepted records, how similar each is to the nearest text before it, by request.
+        scores: of accepted records of the requests from one to another, how similar each is to the nearest
+            text before it.
     """
 
     candidates: Counter[int] = field(default_factory=Counter)
     accepted: Counter[int] = field(default_factory=Counter)
-    scores: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    scores: Callable[[int, int], Sequence[float]] = lambda first, last: ()
 
     def see(self, record: Record) -> None:
         """Count a candidate, unless it is waiting."""
@@ -64,7 +65,7 @@ class Progress:
         for numbers in windows:
             came = sum(self.candidates[number] for number in numbers)
             passed = sum(self.accepted[number] for number in numbers)
-            scores = [score for number in numbers for score in self.scores.get(number, ())]
+            scores = self.scores(numbers[0], numbers[-1])
             candidates, accepted = candidates + came, accepted + passed
             points.append(
                 {

@@ -6,12 +6,11 @@ Whatever counts them has a method `see`; to add one, give it to the stages that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from selfinstruct.filters.novelty import SIMILAR
-from selfinstruct.records import ACCEPTED, WAITING, Record
+from selfinstruct.records import WAITING, Record
 from selfinstruct.report.numbers.fields import SIMILAR as COMPARING
 from selfinstruct.report.numbers.fields import Texts, compared_field
 from selfinstruct.report.numbers.nearest import Similarity
@@ -31,22 +30,13 @@ class Counts(Protocol):
 
 @dataclass
 class Scan:
-    """What one pass over the journal counts, by stage.
-
-    Attributes:
-        kept: the records that are needed again: accepted ones, and all labels.
-    """
+    """What one pass over the journal counts, by stage."""
 
     rejections: Rejections
     progress: dict[str, Progress] = field(default_factory=dict)
     similarity: dict[str, Similarity] = field(default_factory=dict)
     values: dict[str, Values] = field(default_factory=dict)
     waiting: Counter[str] = field(default_factory=Counter)
-    kept: dict[str, list[Record]] = field(default_factory=dict)
-
-    def records(self, stage: str, fate: str | None = None) -> Iterator[Record]:
-        """The records of a stage, as `labelled_records.rows` asks for them."""
-        return (record for record in self.kept.get(stage, []) if fate in (None, record.fate))
 
     def of(self, stage: StageOutline) -> list[Counts]:
         """What counts the rows of a stage."""
@@ -84,11 +74,8 @@ def scanned(run: OpenedRun, config: dict[str, Any], texts: Texts | None, most: i
         fields = [*stage.own, *stage.lines, *told]
         scan.values[stage.name] = judged(fields) if stage.labels else Values(fields)
         counting = scan.of(stage)
-        kept = scan.kept.setdefault(stage.name, [])
         for record in run.journal.records(stage.name):
             scan.waiting[stage.name] += record.fate == WAITING
             for one in counting:
                 one.see(record)
-            if stage.labels or record.fate == ACCEPTED:
-                kept.append(record)
     return scan

@@ -1,8 +1,9 @@
 """The numbers of a run's report, as plain data: what the page shows, and what stats.json has.
 
 All of them come from the journal, so they are the same for the same replies, except seconds and cost. The
-journal is read once from start to end (`scan.py`). To add a number, write a module that counts it, and add it
-to `gather`.
+journal is read once from start to end (`scan.py`), and the accepted records once more, with their labels
+(`made_records.py`). No record stays in memory; texts that are needed again are on the disk. To add a number,
+write a module that counts it, and add it to `gather`.
 """
 
 from __future__ import annotations
@@ -58,8 +59,7 @@ def gather(
     texts = texts_of(run, config)
     tell("reading the records")
     scan = scanned(run, config, texts, most)
-    made = made_of(run, scan, texts, most)
-    scan.kept.clear()
+    made = made_of(run, texts, most)
     facts = run_facts(run)
     tell("comparing texts")
     compared = _compared(run, scan, config)
@@ -76,7 +76,7 @@ def gather(
         "spending": rows,
         "total": total(rows),
         "review": review_summary(run, questions),
-        "records": made.records,
+        "records": made.table(),
         "rejected": scan.rejections.table(run),
     }
     stats |= {"merged": parts} if (parts := merged(run.journal)) else {}
@@ -114,7 +114,7 @@ def _compared(run: OpenedRun, scan: Scan, config: dict[str, Any]) -> Stats:
         scores = found.scores(seeds, language, run.outline.seed)
         similarity[name] = scores.figures(found.rejected, _threshold(run.outline.stage(name), config))
         if name in scan.progress:
-            scan.progress[name].scores.update(scores.by_request())
+            scan.progress[name].scores = scores.between
     curves = {name: curve.curve(run.journal.taken(name)) for name, curve in scan.progress.items()}
     return {
         "similarity": similarity,

@@ -16,14 +16,13 @@ LONGEST = 20_000  # characters of a text; `show` has the whole of a longer one
 REJECTED_COLUMNS = ("id", "stage", "check", "reason", "text", "nearest", "nearest_text", "score")
 
 
-def record_table(stage: str, records: Sequence[Record], most: int) -> dict[str, Any]:
+def record_table(stage: str, shown: Sequence[Record], total: int) -> dict[str, Any]:
     """The first records of a stage: a column for each field, and the id of the record each was made from."""
-    shown = records[:most]
     fields = dict.fromkeys(name for record in shown for name in record.data)
     rows = [
         [record.id, *(_cell(record.data.get(name)) for name in fields), record.parent] for record in shown
     ]
-    return {"stage": stage, "columns": ["id", *fields, "parent"], "rows": rows, "total": len(records)}
+    return {"stage": stage, "columns": ["id", *fields, "parent"], "rows": rows, "total": total}
 
 
 @dataclass

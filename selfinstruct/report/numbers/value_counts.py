@@ -6,6 +6,7 @@ of which a few occur again and again. Numbers are scores.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Values:
     fields: Sequence[str]
     fates: tuple[str, ...] = (ACCEPTED,)
     counts: dict[str, Counter[Any]] = field(default_factory=dict)
-    numbers: dict[str, list[float]] = field(default_factory=dict)
+    numbers: dict[str, array[float]] = field(default_factory=dict)
     texts: set[str] = field(default_factory=set)  # fields whose values are no classes
 
     def see(self, record: Record) -> None:
@@ -52,7 +53,7 @@ class Values:
             if isinstance(value, bool):
                 self.counts.setdefault(name, Counter())[TRUTH[value]] += 1
             elif isinstance(value, int | float):
-                self.numbers.setdefault(name, []).append(float(value))
+                self.numbers.setdefault(name, array("d")).append(float(value))
             elif isinstance(value, str) and value and name not in self.texts:
                 self._text(name, value)
 
