@@ -12,10 +12,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from selfinstruct.journal.outline import OfStage, Outline, Pipeline
+from selfinstruct.journal.outline import OfStage, Pipeline
 from selfinstruct.journal.places import Grouped, Reader, packed
 from selfinstruct.records import ACCEPTED, KEPT, MENDED, OTHERWISE, REJECTED, Record
 
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from selfinstruct.journal.store import Journal
 
 LAST = 500  # records in memory: those of requests that are composed, and whose replies soon come
-
-
-class Source(Protocol):
-    """Where the records are; a journal, or what has been read from one."""
-
-    def records(self, stage: str, fate: str | None = None) -> Iterable[Record]:
-        """The records of a stage, in order; if given, only those with this fate."""
 
 
 class LabelledRecords(Mapping[int, Record]):
@@ -195,30 +188,6 @@ def one_by_one(pipeline: Pipeline, journal: Journal, name: str) -> Iterator[Reco
     return map(found.read, found)
 
 
-def made(outline: Outline, journal: Source) -> dict[str, list[Record]]:
-    """The records of each stage that makes records, with their labels; the journal is read only once."""
-    known: dict[str, dict[int, Record]] = {}
-    for stage in outline.makers:
-        known[stage.name] = _made(outline, journal, stage, known)
-    return {name: list(records.values()) for name, records in known.items()}
-
-
-def _made(
-    pipeline: Pipeline, journal: Source, stage: OfStage, known: Mapping[str, dict[int, Record]]
-) -> dict[int, Record]:
-    """The records of a stage by their number; `known` has those of earlier stages."""
-    found = dict(enumerate(journal.records(stage.name, ACCEPTED), 1))
-    if stage.of:
-        found = _following(stage, found, known[stage.of])
-    numbers = {record.id: number for number, record in found.items()}
-    for label in pipeline.labels_of(stage.name):
-        for verdict in journal.records(label.name):
-            number = numbers.get(verdict.parent or "", 0)
-            if number in found and not _label(found[number], verdict):
-                del found[number]
-    return found
-
-
 def _label(record: Record, verdict: Record) -> bool:
     """Set a label on a record; False if the record is left out, since the label was rejected."""
     otherwise = verdict.detail.get(OTHERWISE)
@@ -256,14 +225,6 @@ def rejected_row(record: Record) -> dict[str, Any]:
 def _told(verdict: Record) -> dict[str, Any]:
     """What the checks of a label stage keep with a record, such as the share of the answers that agree."""
     return {name: value for name, value in verdict.detail.items() if name not in (MENDED, OTHERWISE, KEPT)}
-
-
-def _following(stage: OfStage, found: dict[int, Record], parents: dict[int, Record]) -> dict[int, Record]:
-    """The records with a parent that is not left out, with its later labels; their own fields win."""
-    inherited = {parent.id: _inherited(parent, stage) for parent in parents.values()}
-    for record in found.values():
-        record.data.update(inherited.get(record.parent or "", {}))
-    return {number: record for number, record in found.items() if record.parent in inherited}
 
 
 def _inherited(parent: Record, stage: OfStage) -> dict[str, Any]:
