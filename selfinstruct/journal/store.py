@@ -19,12 +19,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from sys import intern
 from typing import Any
 
 from selfinstruct.errors import DamagedJournal
 from selfinstruct.journal.checksums import COLUMNS, Rows, Value, Values, checksum
 from selfinstruct.journal.file import connect, open_file
+from selfinstruct.journal.row_values import (
+    json_of,
+    record_of_row,
+    row_of_record,
+    row_of_reply,
+    row_of_thinking,
+    storable_turns,
+    text_of,
+)
 from selfinstruct.journal.stage_stats import (
     PAID,
     Particulars,
@@ -44,7 +52,6 @@ from selfinstruct.records import (
     Request,
     Spent,
     StoredVector,
-    storable,
 )
 from selfinstruct.safety.blot import blotted
 
@@ -65,7 +72,6 @@ REVIEWS = "review/"  # with REVIEWER/RECORD: what a reviewer says of a record
 GIVEN = "reviewing/"  # with REVIEWER: the ids of the records that the reviewer was given, in order
 
 _REPLY, _CACHED = COLUMNS["reply"][2:], COLUMNS["prompt_cache"][2:]
-_decoded = json.JSONDecoder().raw_decode  # without a search for spaces around it, which no row has
 _HERE = "stage = ? AND number = ?"
 APART = 0.002  # seconds between two commits, in which other tasks' rows join the next
 LONGEST_HELD = 20_000  # characters of a reply whose row is held until it is taken in; others are read again
@@ -158,7 +164,7 @@ class Journal:
     def set_meta(self, key: str, value: Any) -> None:
         """Store a fact about the run."""
         self._rows.begin()
-        self._rows.put("meta", (key, _json(value)))
+        self._rows.put("meta", (key, json_of(value)))
         self.commit()
 
     def facts(self, prefix: str) -> dict[str, Any]:
@@ -191,25 +197,25 @@ class Journal:
         row = (
             request.stage,
             request.number,
-            pack(request, PROMPT, _text(request.prompt)),
-            pack(request, SYSTEM, _text(request.system)),
+            pack(request, PROMPT, text_of(request.prompt)),
+            pack(request, SYSTEM, text_of(request.system)),
             blotted(request.parameters),
-            _json(request.examples),
+            json_of(request.examples),
             request.parent,
             request.variant,
         )
-        return row, pack(request, TURNS, _json(_storable_turns(turns))) if turns else None
+        return row, pack(request, TURNS, json_of(storable_turns(turns))) if turns else None
 
     def arrived(self, request: Request, reply: Reply) -> None:
         """Store a reply the moment it arrives."""
         self._rows.begin()
-        row = _replied(request, reply)
+        row = row_of_reply(request, reply)
         self._rows.put("reply", row)
         if reply.attempts and (reply.cached_tokens or reply.cache_write_tokens):
             tokens = (reply.cached_tokens, reply.cache_write_tokens)
             self._rows.put("prompt_cache", (request.stage, request.number, *tokens))
         if reply.thought or reply.other_thoughts or reply.thinking_tokens:
-            self._rows.put("thinking", _thinking(request, reply))
+            self._rows.put("thinking", row_of_thinking(request, reply))
         if len(reply.text) <= LONGEST_HELD and not reply.others:
             self._arrived[request.stage, request.number] = row
 
@@ -288,7 +294,7 @@ class Journal:
     def sent_for_vectors(self, stage: str) -> None:
         """Count a request for vectors as it is sent; each attempt counts."""
         self._rows.begin()
-        self._rows.put("meta", (f"{ASKED}{stage}", _json(self.meta(f"{ASKED}{stage}", 0) + 1)))
+        self._rows.put("meta", (f"{ASKED}{stage}", json_of(self.meta(f"{ASKED}{stage}", 0) + 1)))
 
     def keep_vectors(self, stage: str, vectors: Iterable[StoredVector]) -> None:
         """Store vectors of texts as they arrive; a stored one is not replaced."""
@@ -315,7 +321,7 @@ class Journal:
         The reply counts as taken in when no candidate is waiting.
         """
         records = list(records)
-        rows = [_row(record) for record in records]
+        rows = [row_of_record(record) for record in records]
         with self._together():
             if not self._rows.add_all("record", rows):  # some had waited, and are stored already
                 self._db.execute("ROLLBACK TO together")
@@ -421,7 +427,8 @@ class Journal:
             query += f" AND ({' OR '.join(['data LIKE ? ESCAPE ?'] * len(alternatives))})"
             for part in alternatives:
                 values += [f"%{_LIKE.sub(_ESCAPED, part)}%", "!"]
-        yield from map(_record, self._rows.read("record", f"{query} ORDER BY request, position", values))
+        rows = self._rows.read("record", f"{query} ORDER BY request, position", values)
+        yield from map(record_of_row, rows)
 
     def texts(self, record: Record, field: str) -> Iterator[tuple[str, str]]:
         """Id and text of a field of each record of the stage that was accepted before this one, in order.
@@ -437,7 +444,7 @@ class Journal:
 
     def record(self, id: str) -> Record | None:
         """A record by its id, whatever its fate; None if there is none."""
-        return next(map(_record, self._rows.read("record", "id = ?", (id,))), None)
+        return next(map(record_of_row, self._rows.read("record", "id = ?", (id,))), None)
 
     def places(self, stage: str) -> Iterator[tuple[int, int, str | None]]:
         """Request, position and parent of each accepted record of a stage, in order.
@@ -473,8 +480,8 @@ class Journal:
         """
         only, values = ("", ()) if fate is None else (" AND fate = ?", (fate,))
         where = f"stage = ? AND (request, position) >= (?, ?){only} ORDER BY request, position LIMIT ?"
-        found = map(_record, self._rows.read("record", where, (stage, request, position, *values, most)))
-        records = list(found)
+        rows = self._rows.read("record", where, (stage, request, position, *values, most))
+        records = list(map(record_of_row, rows))
         if not records or (records[0].request, records[0].position) != (request, position):
             raise DamagedJournal(self.path, [f"record {position} of request {request} of {stage} is gone"])
         return records
@@ -482,7 +489,7 @@ class Journal:
     def children(self, *ids: str) -> list[Record]:
         """The records and labels made from these records, in order, whatever their fates."""
         those = f"parent IN ({', '.join('?' * len(ids))}) ORDER BY stage, request, position"
-        return list(map(_record, self._rows.read("record", those, ids)))
+        return list(map(record_of_row, self._rows.read("record", those, ids)))
 
     def digest(self) -> str:
         """A digest of all its records; it stays the same as long as none is added or changed."""
@@ -528,64 +535,3 @@ class Journal:
                 self._db.execute("ROLLBACK TO together")
             raise
         self._db.execute("RELEASE together")
-
-
-def _replied(request: Request, reply: Reply) -> Values:
-    return (
-        request.stage,
-        request.number,
-        _text(reply.text),
-        _text(reply.finish_reason),
-        _text(reply.model),
-        reply.prompt_tokens,
-        reply.completion_tokens,
-        reply.cost_usd,
-        reply.seconds,
-        reply.attempts,
-        _text(reply.error),
-        0,
-        _json(reply.others) if reply.others else None,
-        reply.counted,
-    )
-
-
-def _thinking(request: Request, reply: Reply) -> Values:
-    others = _json(reply.other_thoughts) if reply.other_thoughts else None
-    return (request.stage, request.number, _text(reply.thought), others, reply.thinking_tokens)
-
-
-def _row(record: Record) -> Values:
-    return (
-        record.id,
-        record.stage,
-        record.request,
-        record.position,
-        record.parent,
-        _json(record.data),
-        record.fate,
-        record.check,
-        _text(record.reason),
-        _json(record.detail),
-    )
-
-
-def _record(row: tuple[Any, ...]) -> Record:
-    id, stage, number, position, parent, data, fate, check, reason, detail = row
-    # A large run reads all its records at its end, and would hold a copy of each name for each of them.
-    fields = {intern(key): value for key, value in _decoded(data)[0].items()}
-    about = _decoded(detail)[0] if detail != "{}" else {}
-    fates = intern(fate), check and intern(check)
-    return Record(id, intern(stage), number, position, fields, parent, *fates, reason, about)
-
-
-def _json(value: Any) -> str:
-    return blotted(json.dumps(value))
-
-
-def _storable_turns(turns: list[list[str]]) -> list[list[str]]:
-    """The texts of messages in a form that UTF-8 can hold."""
-    return [[role, storable(text)] for role, text in turns]
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else blotted(storable(value))
