@@ -15,7 +15,7 @@ from server import Answer, failure
 from test_batches import COUNT, at, child, fate_of, many, until, whole
 
 __all__ = ["many"]
-LOOK, RESULTS = r"batches/[^/]+$", r"(content|results)$"
+LOOK, RESULTS = r"batches/[^/]+$", r"(content|results|:download)$"
 TOO_LONG = "This model's maximum context length is 4097 tokens. Please reduce the length of the messages."
 
 
@@ -38,6 +38,12 @@ class OddServer(BatchServer):
     def mend(self) -> None:
         """Answer as usual again."""
         self.odd = lambda method, path: None
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are fetched for a second only."""
+    monkeypatch.setattr("selfinstruct.llm.batch.wire.SILENCE", 1.0)
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -75,14 +81,71 @@ def test_results_that_the_provider_has_deleted(many: Path, typed: Typed, kind: s
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
-def test_results_that_lack_lines_are_asked_for_once_more(many: Path, typed: Typed, kind: str) -> None:
-    """A provider whose results have no line at all for a request does not make one batch after the other."""
+def test_results_that_lack_lines_are_asked_for_once_more(
+    many: Path, typed: Typed, kind: str, impatient: None
+) -> None:
+    """A provider that has no line for any request does not make one batch after the other."""
     server = OddServer(kind)
     with server:
         server.fail(RESULTS, Answer(b""))
-        said = done(typed, *at(server), status=1)
+        said = done(typed, *at(server, "model.batch_lost=ask_again"), status=1)
         assert server.counts == [COUNT, COUNT]
         assert "answers request 1 was given up after 2 attempts" in said
+
+
+class CutOff(OddServer):
+    """A provider that ends the results of the first batch early, as often as is said, without a sign in HTTP.
+
+    Attributes:
+        times: how often.
+        tail: what comes after the lines that are whole.
+    """
+
+    times, tail = 1000, b""
+
+    def _done(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        usual = super()._done(method, path, headers, body)
+        if method == "GET" and re.search(RESULTS, path.partition("?")[0]) and len(self.made) == 1:
+            self.times -= 1
+            if self.times >= 0:
+                assert isinstance(usual.body, bytes)
+                lines = usual.body.splitlines(keepends=True)
+                return Answer(b"".join(lines[: COUNT // 2]) + self.tail)
+        return usual
+
+
+TAILS = {"at a line's end": b"", "within a line": b'{"custom_id": "'}
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+@pytest.mark.parametrize("kind", NAMES)
+def test_results_that_end_early_are_fetched_again(many: Path, typed: Typed, kind: str, tail: bytes) -> None:
+    """As long as the provider counts more answers than there are; nothing is asked, or paid for, again."""
+    server = CutOff(kind)
+    server.times, server.tail = 1, tail
+    with server:
+        done(typed, *at(server))
+        assert server.counts == [COUNT]
+    assert data(many / "run") == whole(many, typed, kind)
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+@pytest.mark.parametrize("kind", NAMES)
+def test_results_that_stay_incomplete(
+    many: Path, typed: Typed, kind: str, tail: bytes, impatient: None
+) -> None:
+    """The run stops and keeps the batch; if told so, it takes what is whole and asks for the rest."""
+    server = CutOff(kind)
+    server.tail = tail
+    with server:
+        said = done(typed, *at(server), status=1)
+        what = f"broken off in line {COUNT // 2 + 1}" if tail else f"the provider counts {COUNT} answers"
+        assert f"the results of the batch {'are' if tail else f'have {COUNT // 2} lines, but'} {what}" in said
+        assert "run the same command again later" in said and "model.batch_lost=ask_again" in said
+        assert server.counts == [COUNT]
+        done(typed, *at(server, "model.batch_lost=ask_again"))
+        assert server.counts == [COUNT, COUNT // 2]
+    assert data(many / "run") == whole(many, typed, kind)
 
 
 def test_a_fallback_without_batches_while_others_are_open(many: Path, typed: Typed) -> None:

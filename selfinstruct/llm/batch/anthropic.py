@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from selfinstruct.llm import TransientError
@@ -74,7 +75,7 @@ class Anthropic:
             if not batch.over:
                 unsure = True
                 continue
-            async for line in self.results(batch):
+            async for line in self.results(replace(batch, answered=0)):  # one line is enough
                 if sent.number_of(line.id) is not None:
                     return batch
                 break
@@ -89,7 +90,8 @@ class Anthropic:
 
     async def results(self, batch: Batch) -> AsyncIterator[Line]:
         """See `Service`."""
-        async for row in self._wire.lines(self._wire.at(f"{self._root}/{batch.id}/results")):
+        url = self._wire.at(f"{self._root}/{batch.id}/results")
+        async for row in self._wire.lines(url, batch.answered):
             yield _line(row)
 
     async def _since(self, moment: float) -> AsyncIterator[dict[str, Any]]:
@@ -118,6 +120,7 @@ def _batch(found: dict[str, Any]) -> Batch:
         whole=bool(found.get("results_url")) or not any(counts.values()),
         done=sum(counts.values()) - counts.get("processing", 0),
         total=sum(counts.values()),
+        answered=counts.get("succeeded", 0),
         expires=seconds_of(found.get("expires_at")),
     )
 

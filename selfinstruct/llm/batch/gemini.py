@@ -95,11 +95,10 @@ class Gemini:
 
     async def results(self, batch: Batch) -> AsyncIterator[Line]:
         """See `Service`."""
-        urls = [
-            self._wire.at(f"/download{self._root}/{place}:download", alt="media") for place in batch.places
-        ]
-        async for row in self._wire.lines(*urls):
-            yield _line(row)
+        for place in batch.places:
+            url = self._wire.at(f"/download{self._root}/{place}:download", alt="media")
+            async for row in self._wire.lines(url, batch.answered):
+                yield _line(row)
 
 
 def _name_of(found: dict[str, Any]) -> str:
@@ -124,6 +123,7 @@ def _batch(found: dict[str, Any]) -> Batch:
         whole=bool(place) or state != "SUCCEEDED",
         done=stats.get("successfulRequestCount", 0) + stats.get("failedRequestCount", 0),
         total=stats.get("requestCount", 0),
+        answered=stats.get("successfulRequestCount", 0),
         expires=began and began + 3600 * LIMITS["gemini"].hours,
         error=str(error.get("message") or "no reason is given") if state == "FAILED" else "",
         full=state == "FAILED" and error.get("code") in (EXHAUSTED, STATUSES[EXHAUSTED]),

@@ -90,8 +90,9 @@ class OpenAI:
 
     async def results(self, batch: Batch) -> AsyncIterator[Line]:
         """See `Service`."""
-        async for row in self._wire.lines(*(self._at("files", place, "content") for place in batch.places)):
-            yield _line(row)
+        for place, least in zip(batch.places, (batch.answered, 0), strict=False):  # answers, then errors
+            async for row in self._wire.lines(self._at("files", place, "content"), least):
+                yield _line(row)
 
     def _at(self, *parts: str) -> Any:
         return self._wire.at("/".join((self._root, *parts)))
@@ -123,6 +124,7 @@ def _batch(found: dict[str, Any]) -> Batch:
         whole=bool(output or not done) and bool(errors or not failed),
         done=done + failed,
         total=counts.get("total") or 0,
+        answered=done if output else 0,
         expires=found.get("expires_at"),
         error=words if status == "failed" else "",
         full=any(said_in_json(one).is_like(QUEUE_FULL) for one in problems),

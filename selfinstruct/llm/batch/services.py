@@ -28,6 +28,7 @@ class Batch:
         whole: whether its results are there; a provider may say before that it is over.
         done: how many of its requests are done.
         total: how many it has, as the provider counts; 0 if it has not counted yet.
+        answered: how many have an answer in its results, as the provider counts; 0 if it does not.
         expires: when it ends at the latest, in seconds since 1970; None if that is unknown.
         error: why it was refused as a whole, in the provider's words.
         full: whether that is because the provider's queue is full.
@@ -41,6 +42,7 @@ class Batch:
     whole: bool = True
     done: int = 0
     total: int = 0
+    answered: int = 0
     expires: float | None = None
     error: str = ""
     full: bool = False

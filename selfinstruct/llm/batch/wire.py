@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -29,6 +29,10 @@ SILENCE = 600.0  # seconds of failures after which results are not fetched now
 PIECE = 1_000_000  # bytes read at a time
 LONGEST_LINE = 64_000_000  # bytes; a reply has a few kilobytes
 JSON = {"content-type": "application/json"}
+
+
+class IncompleteError(TransientError):
+    """Results that lack lines, or have a part of one, as after a connection that broke."""
 
 
 class Wire:
@@ -106,28 +110,47 @@ class Wire:
             except (ClientError, TimeoutError) as error:
                 raise TransientError(f"the results broke off: {error or type(error).__name__}") from error
 
-    async def lines(self, *urls: URL) -> AsyncIterator[dict[str, Any]]:
-        """The lines of JSON at some addresses; each file is downloaded whole first."""
-        for url in urls:
-            with tempfile.TemporaryFile() as file:
-                fetch = partial(self._whole, url, cast(BinaryIO, file))
-                await patiently(self._progress, fetch, "the results of a batch", SILENCE)
-                file.seek(0)
-                for line in iter(partial(file.readline, LONGEST_LINE), b""):
-                    if line.strip():
-                        yield json.loads(line)
+    async def lines(self, url: URL, least: int = 0) -> AsyncIterator[dict[str, Any]]:
+        """The lines of JSON at an address; the file is downloaded whole first.
 
-    async def _whole(self, url: URL, into: BinaryIO) -> None:
-        """Download lines; each must be JSON."""
-        await self.download(url, into)
-        into.seek(0)
-        for line in iter(partial(into.readline, LONGEST_LINE), b""):
+        Args:
+            url: the address.
+            least: so many lines it has at least, as the provider says.
+
+        Raises:
+            ModelError: if it stays incomplete; with `batch_lost: ask_again`, the lines that are whole come.
+        """
+        with tempfile.TemporaryFile() as file:
+            fetch = partial(self._whole, url, cast(BinaryIO, file), least)
             try:
-                found = json.loads(line) if line.strip() else {}
-            except ValueError as error:
-                raise TransientError(f"the results are not complete: {error}") from error
-            if not isinstance(found, dict):
-                raise TransientError("the results are not lines of JSON objects", misled=True)
+                await patiently(self._progress, fetch, "the results of a batch", SILENCE)
+            except ModelError as error:
+                if not isinstance(error.__cause__, IncompleteError):
+                    raise
+                if self._config.batch_lost == "stop":
+                    words = f"{self._config.name}: {error.__cause__}"
+                    raise ModelError(
+                        f"{words}\n  The provider keeps them, so run the same command again later. To take "
+                        "what is whole, and ask the other requests again, which costs again: "
+                        "model.batch_lost=ask_again"
+                    ) from error
+                self._progress.say(f"{error.__cause__}; the requests that are not there are asked again")
+            for line in _lines(cast(BinaryIO, file)):
+                if (found := _object(line)) is not None:
+                    yield found
+
+    async def _whole(self, url: URL, into: BinaryIO, least: int) -> None:
+        """Download lines; each must be JSON, and there must be enough."""
+        await self.download(url, into)
+        there = 0
+        for line in _lines(into):
+            if _object(line) is None:
+                raise IncompleteError(f"the results of the batch are broken off in line {there + 1:,}")
+            there += 1
+        if there < least:
+            raise IncompleteError(
+                f"the results of the batch have {there:,} lines, but the provider counts {least:,} answers"
+            )
 
     @asynccontextmanager
     async def _opened(
@@ -179,3 +202,24 @@ class Wire:
         except Exception as found:
             return found
         return ModelError(f"{self._config.name}: {refused.error}")
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file that are not empty."""
+    file.seek(0)
+    return filter(bytes.strip, iter(partial(file.readline, LONGEST_LINE), b""))
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line; None if it is only a part of one.
+
+    Raises:
+        TransientError: if it is JSON, but not an object.
+    """
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        raise TransientError("the results are not lines of JSON objects", misled=True)
+    return found
