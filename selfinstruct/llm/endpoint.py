@@ -100,7 +100,7 @@ class Endpoint:
         self._refusals = Refusals(config, context, self._sending)
         self._attempts = Attempts(config, context, self._limits, self._sending, self._refusals)
         self._reach = reach(context.journal, config.name) if config.batch else 0
-        self._left = Left(config, first, context.journal, context.budget)
+        self._left = Left(config, first, context)
         self._batches: Batches | None = None  # from the first request on, if it is asked in batches
 
     @property

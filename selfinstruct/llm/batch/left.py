@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from selfinstruct.config import ModelConfig
 from selfinstruct.errors import ModelError
-from selfinstruct.journal.store import Journal
 from selfinstruct.llm.batch.stored import LOST, Stored, open_batches
 from selfinstruct.llm.batch.words import requests
-from selfinstruct.llm.budget import Budget
 from selfinstruct.llm.calls import Call, Prompts
+
+if TYPE_CHECKING:
+    from selfinstruct.llm.endpoint import RunContext
 
 
 class Left:
@@ -17,14 +20,11 @@ class Left:
     Args:
         config: the model's keys.
         first: the model whose requests it takes over; None if it is the stage's own.
-        journal: the journal.
-        budget: the run's budget.
+        context: the objects of the run.
     """
 
-    def __init__(
-        self, config: ModelConfig, first: ModelConfig | None, journal: Journal, budget: Budget
-    ) -> None:
-        self._config, self._journal, self._budget = config, journal, budget
+    def __init__(self, config: ModelConfig, first: ModelConfig | None, context: RunContext) -> None:
+        self._config, self._context = config, context
         # What is in batches of the first model is for that one to wait for.
         self._followed = config.batch or (first is not None and first.batch and first.name == config.name)
         self._open: dict[str, list[Stored]] = {}  # by stage, as they were at its first request
@@ -37,10 +37,10 @@ class Left:
         """
         if self._followed or not isinstance(call, Prompts):
             return
-        stage = call.stage
+        stage, journal = call.stage, self._context.journal
         if stage not in self._open:
             own = (stage, self._config.name)
-            self._open[stage] = [one for one in open_batches(self._journal) if (one.stage, one.model) == own]
+            self._open[stage] = [one for one in open_batches(journal) if (one.stage, one.model) == own]
         numbers = [one.number for one in call.requests]
         for sent in [one for one in self._open[stage] if any(map(one.has, numbers))]:
             if self._config.batch_lost == "stop":
@@ -50,5 +50,5 @@ class Left:
                     "ask its requests again, which costs again: model.batch_lost=ask_again"
                 )
             self._open[stage].remove(sent)
-            sent.to(self._journal, LOST)
-            self._budget.release(sent.key)
+            sent.to(journal, LOST)
+            self._context.budget.release(sent.key)
