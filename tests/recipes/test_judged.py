@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import Typed, lines
 from killing import Ordeal, data
-from results import done, refused
+from results import done, refused, requests_of
 
 from selfinstruct.errors import Fault
 from selfinstruct.export import convert
@@ -146,17 +146,14 @@ def test_the_second_asking_is_the_same_question(typed: Typed, project: Path) -> 
     scripted["model"]["options"] = {"replies": "all.jsonl"}
     (project / "recipes/mine.yaml").write_text(yaml.safe_dump(scripted, sort_keys=False), encoding="utf-8")
     assert typed("recipe=mine", "target=3")[0] == 4
-    with closing(sqlite3.connect(project / "runs/mine/run.sqlite")) as journal:
-        asked = journal.execute(
-            "SELECT stage, parent, prompt, attempts FROM request JOIN reply USING (stage, number)"
-            " WHERE stage LIKE 'judge%'"
-        ).fetchall()
-    both = {
-        stage: {parent: prompt for one, parent, prompt, _ in asked if one == stage} for stage, *_ in asked
-    }
-    assert both["judge"] == both["judge_again"]
-    assert all("It is polite." in prompt and "as an expert would" not in prompt for _, _, prompt, _ in asked)
-    assert all(attempts for *_, attempts in asked)
+    run = project / "runs/mine"
+    both = {stage: requests_of(run, stage).values() for stage in ("judge", "judge_again")}
+    first, second = ({one.parent: one.prompt for one in asked} for asked in both.values())
+    assert first == second
+    assert all("It is polite." in one and "as an expert would" not in one for one in first.values())
+    with closing(sqlite3.connect(run / "run.sqlite")) as journal:
+        attempts = journal.execute("SELECT attempts FROM reply WHERE stage LIKE 'judge%'").fetchall()
+    assert len(attempts) == 2 * len(first) and all(many for (many,) in attempts)
     assert lines(project / "runs/mine/instances.jsonl") == []
 
 
