@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import Typed, lines
 from killing import start
+from results import requests_of
 
 PAPER = ("recipe=paper", "model=scripted")
 
@@ -107,17 +108,16 @@ def test_what_is_in_the_run_folder(typed: Typed, project: Path) -> None:
 def test_the_journal_holds_every_request_and_reply(typed: Typed, project: Path) -> None:
     """Each reply that was taken in stands beside its prompt, its examples and its sampling."""
     assert typed(*PAPER, "target=6", "run_dir=run")[0] == 0
-    journal = sqlite3.connect(project / "run/run.sqlite")
-    rows = journal.execute(
-        "SELECT request.prompt, request.sampling, request.examples, reply.text FROM request"
-        " JOIN reply USING (stage, number) WHERE stage = 'instructions'"
-    ).fetchall()
-    assert rows
-    for prompt, sampling, examples, text in rows:
-        assert prompt.endswith("\n9.")
-        assert json.loads(sampling)["max_tokens"] == 1024
-        assert len(json.loads(examples)) == 8
-        assert text.strip()
+    asked = requests_of(project / "run", "instructions")
+    with looked_into(project / "run/run.sqlite", busy=False) as journal:
+        replies = {number: journal.reply("instructions", number) for number in asked}
+    assert asked
+    for number, request in asked.items():
+        assert request.prompt.endswith("\n9.")
+        assert request.sampling["max_tokens"] == 1024
+        assert len(request.examples) == 8
+        reply = replies[number]
+        assert reply and reply.text.strip()
 
 
 def test_a_run_that_finds_nothing_new_ends_and_says_what_to_try(typed: Typed, project: Path) -> None:
