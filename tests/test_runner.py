@@ -16,6 +16,8 @@ from conftest import Typed, lines
 from killing import start
 from results import requests_of
 
+from selfinstruct.journal.repair import looked_into
+
 PAPER = ("recipe=paper", "model=scripted")
 
 
