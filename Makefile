@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types unit docs wheel clean
+.PHONY: demo test quick lint types unit docs wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/selfinstruct recipe=quickstart
@@ -21,6 +21,10 @@ types: $(VENV)/.test
 # Three files at a time, in order, so that the long ones do not come last: much of the tests' time is waiting.
 unit: $(VENV)/.test
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
+
+# The tests that are not slow, while you work: about four minutes.
+quick: lint
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 # The docs as a site, in site/; a dead link or a dead anchor is an error. Not --quiet: it hides the warnings from --strict
 docs: $(VENV)/.test

@@ -12,6 +12,7 @@ from typing import Any
 import children
 import pytest
 from nursery_client import ADDRESS
+from slow_modules import MODULES
 
 from selfinstruct.cli.main import command
 
@@ -29,6 +30,18 @@ def pytest_configure() -> None:
     os.environ["SELFINSTRUCT_REPORT"] = "off"
     if children.FORKS:
         os.environ[ADDRESS] = children.nursery()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses among them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow modules."""
+    tests = ROOT / "tests"
+    slow = {tests / folder / f"test_{name}.py" for folder, names in MODULES.items() for name in names.split()}
+    gone = [str(path) for path in slow if not path.is_file()]
+    assert not gone, f"slow_modules names {gone}, which is not there any more"
+    for item in items:
+        if item.path in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 def _hear() -> None:
