@@ -169,7 +169,8 @@ class Pool:
             try:
                 nodes = await asyncio.wait_for(self._link.ask(self._connection.nodes), LONGEST_LOOK)
             except Exception as error:  # Ray's errors have many types
-                self._cut_off(library.why_dead(error))
+                silent = isinstance(error, TimeoutError | asyncio.TimeoutError)
+                self._cut_off("it did not answer any more" if silent else str(error).partition("\n")[0])
                 return
             new = [node for node in room.usable(nodes, self._config) if node.id not in self._known]
             if new:
@@ -185,7 +186,7 @@ class Pool:
         where = f"Ray at {self._connection.address}"
         remedy = "when the cluster runs again, run the same command again; or go on here: executor=local"
         self._failed = ModelError(f"{where} is gone: {why}\n  {remedy}. What was received is kept.")
-        lost, self._members = self._members, []  # nobody ends them: that would wait for Ray
+        lost, self._members, self._link = self._members, [], None  # nobody waits for Ray any more
         moved = sum(member.lose(LostError(f"{where} is gone")) for member in lost)
         self._context.events.tell("cluster", state="gone", why=why, requests=moved)
         self._notify()
