@@ -30,11 +30,11 @@ runpy.run_module("selfinstruct", run_name="__main__")
 """
 FEW, MANY = 2_000, 42_000
 EXPORT = """\
-import resource, sys
+import sys
 from pathlib import Path
 from selfinstruct.dataset.command import main
 main(sys.argv[1:], Path.cwd())
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
 
 
@@ -78,12 +78,12 @@ def most_memory(run: Path, to: str, *words: str) -> int:
     """The most memory that a process of its own takes for an export, in bytes."""
     command = [sys.executable, "-c", EXPORT, str(run), f"to={to}", *words]
     done = subprocess.run(command, cwd=run.parent, capture_output=True, text=True, check=True)
-    return int(done.stdout.splitlines()[-1]) * (1 if sys.platform == "darwin" else 1024)
+    return int(done.stdout.splitlines()[-1]) * 1024  # not `ru_maxrss`, which begins with the parent's peak
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_memory_does_not_grow_with_the_records(run: Path) -> None:
-    """Of 40,000 records more, with 450 bytes each, it holds less than 300 bytes each; once it was 1,900."""
+    """Of 40,000 records more, with 450 bytes each, it holds less than 1,000 bytes each."""
     split = "export.chat.split={train: 0.5, b: 0.5}"
     words = ("export=[alpaca,chat]", "export.alpaca.provenance=true", split)
     grow(run, 0, FEW)
@@ -91,7 +91,8 @@ def test_memory_does_not_grow_with_the_records(run: Path) -> None:
     grow(run, FEW, MANY)
     many = most_memory(run, "many", *words)
     assert len((run.parent / "many/alpaca.jsonl").read_text().splitlines()) > MANY - FEW
-    assert (many - few) / (MANY - FEW) < 300
+    # With all rows in memory it is over 2,000; buffers that fill up, and arrays, take some 500.
+    assert (many - few) / (MANY - FEW) < 1_000
 
 
 def test_what_came_first_is_found_again() -> None:
