@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def on(cluster: Any, *keys: str) -> list[str]:
 def workers(run: Path, state: str) -> list[dict[str, Any]]:
     """The events of one kind about workers."""
     path = run / "events.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    ended = path.read_text().rpartition("\n")[0] if path.exists() else ""
+    rows = [json.loads(line) for line in ended.splitlines()]
     return [row for row in rows if row["event"] == "worker" and row["state"] == state]
 
 
@@ -66,3 +67,22 @@ def until(what: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError("it did not happen in time")
+
+
+def descendants(pid: int) -> list[Any]:
+    """All processes that descend from this one, as psutil has them (it knows when a pid is used again)."""
+    import psutil
+
+    return psutil.Process(pid).children(recursive=True)
+
+
+def at_work(processes: Iterable[Any]) -> list[Any]:
+    """Those of these processes that have not ended; one that nobody has waited for yet has."""
+    import psutil
+
+    left = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # it may end at any moment
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                left.append(process)
+    return left

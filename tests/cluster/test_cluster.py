@@ -28,7 +28,7 @@ import pytest
 from children import start
 from conftest import Typed
 from killing import data, stored
-from machines import LONGEST, PATIENT, STORE, on, until, workers
+from machines import LONGEST, PATIENT, STORE, at_work, descendants, on, until, workers
 from pages import HOSTED, script, shell
 from server import Answer, Asked, ModelServer, by_prompt
 
@@ -272,7 +272,8 @@ def test_workers_that_die_again_and_again_end_the_run(project: Path, cluster: An
     while process.poll() is None:
         for one in workers(run, "begins"):
             if one["pid"] not in killed:
-                os.kill(one["pid"], signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may be ending with its run
+                    os.kill(one["pid"], signal.SIGKILL)
                 killed.add(one["pid"])
         time.sleep(0.1)
     _, err = process.communicate()
@@ -289,21 +290,6 @@ def test_workers_that_die_again_and_again_end_the_run(project: Path, cluster: An
         assert process.wait() == 0, err
     assert kept.items() <= stored(run).items()
     assert data(run) == data(project / "calm")
-
-
-def children_of(pid: int) -> set[int]:
-    """All processes that descend from this one."""
-    import psutil
-
-    return {one.pid for one in psutil.Process(pid).children(recursive=True)}
-
-
-def gone(pids: set[int]) -> bool:
-    """Whether none of these processes is at work."""
-    import psutil
-
-    left = [pid for pid in pids if psutil.pid_exists(pid)]
-    return all(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in left)
 
 
 @pytest.mark.slow
@@ -323,7 +309,7 @@ def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, 
         begun.append(process)
         if not _begins(process, project / name):
             pytest.skip("Ray does not start on this machine now, which has much else to do")
-        theirs = children_of(process.pid)
+        theirs = descendants(process.pid)
         assert len(theirs) > 3
         (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
         out, err = process.communicate(timeout=LONGEST)
@@ -331,7 +317,7 @@ def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, 
         assert "ray.io" not in out + err, "Ray says nothing of its own"
         assert ("stopping after the requests in flight" in err) == (end == signal.SIGINT)
         assert not workers(project / name, "dies")
-        until(partial(gone, theirs))
+        until(lambda theirs=theirs: not at_work(theirs))
 
 
 def _begins(process: subprocess.Popen[str], run: Path) -> bool:
