@@ -73,16 +73,15 @@ def descendants(pid: int) -> list[Any]:
     """All processes that descend from this one, as psutil has them (it knows when a pid is used again)."""
     import psutil
 
-    return psutil.Process(pid).children(recursive=True)
+    return list(psutil.Process(pid).children(recursive=True))
 
 
-def at_work(processes: Iterable[Any]) -> list[Any]:
-    """Those of these processes that have not ended; one that nobody has waited for yet has."""
+def ended(processes: Iterable[Any]) -> bool:
+    """Whether all of these processes have ended; one that nobody has waited for yet has."""
     import psutil
 
-    left = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):  # it may end at any moment
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                left.append(process)
-    return left
+                return False
+    return True

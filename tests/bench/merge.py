@@ -84,7 +84,7 @@ def main() -> None:
     given = parser.parse_args()
     found: dict[int, list[Row]] = {}
     with place(given.into) as folder:
-        write_project(folder)
+        write_project(folder, "instant")
         for size in [given.only] if given.only else SIZES:
             found[size] = list(measured(size, folder))
     table(found)

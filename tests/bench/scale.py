@@ -3,10 +3,12 @@
     python tests/bench/scale.py                             # 10,000 and 100,000
     python tests/bench/scale.py --upto 1000000 --into runs-of-scale
     python tests/bench/scale.py --only 100000 --recipe completion      # the paper's three stages
+    python tests/bench/scale.py --only 100000 --model scripted
 
 Each size is a run of the real program in processes of its own. It asks `instant`, which is not a model: it
-answers at once with random words, so nearly all of its texts are accepted. The
-run is killed (SIGKILL) when 90% of its records are stored, and started again. Then the verbs read its folder.
+answers at once with random words, so nearly all of its texts are accepted. With `--model scripted`, it asks
+the scripted model for the same kind of texts, which takes half a millisecond a record. The run is killed
+(SIGKILL) when 90% of its records are stored, and started again. Then the verbs read its folder.
 
 Each part has its seconds, its CPU seconds, its CPU microseconds a record, and the most memory that the
 process held while it worked at it (on Linux; elsewhere, until then). CPU counts more than seconds where the
@@ -74,8 +76,8 @@ EXPORTS = ("alpaca", "chat", "csv")
 LONGEST = 75 * 60  # seconds of one run
 MODEL = """\
 # Answers at once with random words.
-kind: instant
-name: instant
+kind: KIND
+name: KIND
 mode: completion
 api_base: null
 api_key_env: null
@@ -83,8 +85,31 @@ concurrency: 8
 timeout: 10
 retries: 0
 sampling: {}
-options: {}
+options: OPTIONS
 """
+WORD = "{{ pick(words.noun) }}{{ number(2, 9999) }}"
+TASK = f"{{{{ pick(words.verb) }}}} the {WORD} {WORD} of {WORD} and {WORD} for {WORD} with a {WORD} {WORD}."
+FACT = f"There is a {WORD} {WORD}, and {WORD} has {WORD}."
+REST = f"\n{{{{ i }}}}. Input:\n{WORD} {WORD}\n{{{{ i }}}}. Output:\n{FACT}\n"
+# The same answers as those of FORMS, for the scripted model.
+RULES = {
+    "whole": {
+        "match": r"\n(\d+)\. Instruction:$",
+        "reply": "{% for i in range(match[0] | int, 21) %}"
+        f"{{{{ ' ' if loop.first else '###\n' ~ i ~ '. Instruction: ' }}}}{TASK}{REST}{{% endfor %}}",
+    },
+    "listed": {
+        "match": r"\n(\d+)\.$",
+        "reply": "{% for i in range(match[0] | int, 17) %}"
+        f"{{{{ ' ' if loop.first else i ~ '. ' }}}}{TASK}\n{{% endfor %}}",
+    },
+    "classification": {
+        "match": r"\n(Fixed set of labels|Is the answer one of a few given words)\?$",
+        "reply": " No",
+    },
+    "instance": {"match": r"\nTask: [^\n]*\n$", "reply": f"Example 1\nPlace: {WORD}\nOutput: {FACT}\n"},
+}
+OPTIONS = {"instant": {}, "scripted": {"rules": RULES, "words": {"noun": NOUNS, "verb": VERBS}}}
 RECIPE = """\
 # Whole records from random words, with Alpaca's checks.
 defaults: [alpaca, override /model: scale, override /filters: alpaca_en, _self_]
@@ -93,11 +118,12 @@ filters: {tasks: {rouge_l: {keep_similar: 0}}}
 """
 
 
-def write_project(folder: Path) -> None:
-    """The project of a user with the bench's model and recipe."""
+def write_project(folder: Path, kind: str) -> None:
+    """The project of a user with a model of this kind and the bench's recipe."""
     for group in ("conf/model", "recipes"):
         (folder / group).mkdir(parents=True, exist_ok=True)
-    (folder / "conf/model/scale.yaml").write_text(MODEL, encoding="utf-8")
+    model = MODEL.replace("KIND", kind).replace("OPTIONS", json.dumps(OPTIONS[kind]))
+    (folder / "conf/model/scale.yaml").write_text(model, encoding="utf-8")
     (folder / "recipes/scale.yaml").write_text(RECIPE, encoding="utf-8")
 
 
@@ -406,12 +432,13 @@ def main() -> None:
     parser.add_argument("--upto", type=int, default=100_000, help="the largest size")
     parser.add_argument("--only", type=int, help="one size alone, any number")
     parser.add_argument("--recipe", default="scale", help="scale: one stage, whole records; or completion")
+    parser.add_argument("--model", default="instant", choices=OPTIONS, help="what answers")
     parser.add_argument("--into", type=Path, help="keep the runs in this folder")
     given = parser.parse_args()
     sizes = [given.only] if given.only else [size for size in SIZES if size <= given.upto]
     found: dict[int, list[Row]] = {}
     with place(given.into) as folder:
-        write_project(folder)
+        write_project(folder, given.model)
         for size in sizes:
             found[size] = []
             for row in measured(size, given.recipe, folder):

@@ -28,7 +28,7 @@ import pytest
 from children import start
 from conftest import Typed
 from killing import data, stored
-from machines import LONGEST, PATIENT, STORE, at_work, descendants, on, until, workers
+from machines import LONGEST, PATIENT, STORE, descendants, ended, on, until, workers
 from pages import HOSTED, script, shell
 from server import Answer, Asked, ModelServer, by_prompt
 
@@ -317,7 +317,7 @@ def test_ctrl_c_and_a_kill_leave_nothing_of_a_cluster_of_its_own(project: Path, 
         assert "ray.io" not in out + err, "Ray says nothing of its own"
         assert ("stopping after the requests in flight" in err) == (end == signal.SIGINT)
         assert not workers(project / name, "dies")
-        until(lambda theirs=theirs: not at_work(theirs))
+        until(partial(ended, theirs))
 
 
 def _begins(process: subprocess.Popen[str], run: Path) -> bool:

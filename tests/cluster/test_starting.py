@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import LONGEST, PATIENT, at_work, until
+from machines import LONGEST, PATIENT, ended, until
 
 pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
@@ -114,7 +114,7 @@ def test_a_cluster_of_our_own_that_does_not_start(project: Path) -> None:
     assert "a Ray cluster cannot be started here: it takes longer than 5 s" in err
     assert "ray start --head, and then executor.address=HOST:6379" in err
     assert "Traceback" not in err
-    until(lambda: not at_work(theirs.values()))
+    until(lambda: ended(theirs.values()))
 
 
 def test_a_cluster_that_asks_for_a_token(project: Path) -> None:
