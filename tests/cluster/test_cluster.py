@@ -335,12 +335,27 @@ def _begins(process: subprocess.Popen[str], run: Path) -> bool:
 
 @pytest.mark.slow
 @shell
-def test_the_commands_of_the_page(project: Path, cluster: Any) -> None:
-    """As they are in docs/larger-than-one-machine.md, with the address of this cluster."""
-    commands = script("larger-than-one-machine.md", HOSTED, fresh=True)
+def test_the_commands_of_the_page(project: Path, cluster: Any, begun: list[Any]) -> None:
+    """As in docs/larger-than-one-machine.md, with the address of this cluster; one worker is killed."""
+    run, scripted = project / "runs/chat", HOSTED.split()
+    commands = script("larger-than-one-machine.md", f"model.options.delay=1 {HOSTED}", fresh=True)
     assert commands.count("executor=ray") == 3
     commands = commands.replace("10.0.0.1:6379", cluster.address)
-    done = subprocess.run(["bash", "-c", commands], cwd=project, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert f"the Ray cluster at {cluster.address}: workers: 2, on 2 of 2 machines" in done.stderr
+    with (project / "err").open("w") as err:
+        process = subprocess.Popen(
+            ["bash", "-c", commands], cwd=project, stdout=subprocess.DEVNULL, stderr=err, text=True
+        )
+    begun.append(process)
+    until(lambda: process.poll() is not None or len(workers(run, "begins")) == 2)
+    assert process.poll() is None, (project / "err").read_text()
+    killed, _ = workers(run, "begins")
+    os.kill(killed["pid"], signal.SIGKILL)
+    status, said = process.wait(LONGEST), (project / "err").read_text()
+    assert status == 0, said
+    assert f"the Ray cluster at {cluster.address}: workers: 2, on 2 of 2 machines" in said
+    assert f"worker {killed['worker']} on {killed['machine']} died: " in said
     assert data(project / "runs/quickstart")
+    alone = start(project, "recipe=chat", "target=1000", "cache=off", "run_dir=alone", *scripted)
+    alone.communicate()
+    assert alone.wait() == 4, "the script has fewer replies"
+    assert data(run) == data(project / "alone")
