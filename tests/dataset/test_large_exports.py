@@ -133,8 +133,9 @@ class TestRows:
         """They are those of lists in memory: splits one after the other, each in the order of the shuffle."""
         draw, made, rows = random.Random(-seed), Rows(["x", "y"]), self.rows(seed)
         pairs = [(row, draw.choice("xy")) for row in rows]
-        for row, split in pairs:
-            made.add(row, split)
+        half = len(pairs) // 2
+        for some in (pairs[:half], pairs[half:]):
+            made.extend([row for row, _ in some], [split for _, split in some])
         if seed % 2:
             made.shuffle(random.Random(seed))
             random.Random(seed).shuffle(pairs)
@@ -149,8 +150,7 @@ class TestRows:
     def test_scores(self, scores: list[dict[str, float]]) -> None:
         """All rows have the same names of scores, in the last column; without any there is no column."""
         made = Rows(["x"], scored=True)
-        for place, one in enumerate(scores):
-            made.add({"scores": one, "id": place}, "x")
+        made.extend([{"scores": one, "id": place} for place, one in enumerate(scores)], ["x"] * len(scores))
         names = sorted({name for one in scores for name in one})
         last = [{"scores": {name: one.get(name) for name in names}} if names else {} for one in scores]
         whole = [{"id": place, **one} for place, one in enumerate(last)]
