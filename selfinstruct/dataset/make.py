@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfinstruct.dataset import trainers
@@ -12,12 +12,13 @@ from selfinstruct.dataset.contents import Contents
 from selfinstruct.dataset.features import promised
 from selfinstruct.dataset.origins import Origins
 from selfinstruct.dataset.rejected import LeftOut
-from selfinstruct.dataset.rows import SCORES, Rows
+from selfinstruct.dataset.rows import SCORES, Row, Rows
 from selfinstruct.dataset.source import Source
 from selfinstruct.dataset.splits import TRAIN, Sides
 from selfinstruct.dataset.written import Written, written
 from selfinstruct.errors import UserError
 from selfinstruct.export import Converter, Export, order
+from selfinstruct.project.blocks import BLOCK, batched
 from selfinstruct.records import Record
 from selfinstruct.safety.blot import blotted
 
@@ -80,12 +81,12 @@ class Making:
     def passing(self, stage: str) -> Iterator[Record]:
         """The records of a stage, without edits of reviewers.
 
-        A record goes to the exports of the stage when the next one is asked for.
+        A block of records goes to the exports of the stage when the next record is asked for.
         """
         exports = [one for one in self._exports if one.export.of == stage]
-        for record in self._source.records[stage]:
-            yield record
-            reviewed = self._source.reviews.applied(record)
+        for some in batched(self._source.records[stage], BLOCK):
+            yield from some
+            reviewed = list(map(self._source.reviews.applied, some))
             for export in exports:
                 export.take(reviewed)
 
@@ -119,18 +120,22 @@ class _Rows:
         unfit = self._sides.unfit if self._sides else lambda record: None
         self._convert = Converter(name, export, self._seed, origins, unfit)
         self._rows = Rows(export.split or (TRAIN,), promised(export.schema), SCORES in export.origins)
-        for seed in source.seeds.rows if source.seeds and export.seed_tasks else ():
-            self.take(seed)
+        if source.seeds and export.seed_tasks:
+            self.take(source.seeds.rows)
         self._of_seeds = len(self._rows)
 
-    def take(self, record: Record) -> None:
-        """Make the row of one more record, or leave the record out."""
-        row, left = self._convert(record)
-        if left is None:
-            self._rows.add(row, self._sides.of(record) if self._sides else TRAIN)
-        else:
-            self.left_out.add(left)
-            self._counts[left.check or ""] += 1
+    def take(self, records: Sequence[Record]) -> None:
+        """Make the rows of more records, or leave records out."""
+        kept: list[Record] = []
+        rows: list[Row] = []
+        for record, (row, left) in zip(records, self._convert(records), strict=True):
+            if left is None:
+                kept.append(record)
+                rows.append(row)
+            else:
+                self.left_out.add(left)
+                self._counts[left.check or ""] += 1
+        self._rows.extend(rows, list(map(self._sides.of, kept)) if self._sides else [TRAIN] * len(kept))
 
     def written(self) -> Written:
         """The files."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.dataset.features import NULL, TEXT, Type
-from selfinstruct.dataset.rows import batched
+from selfinstruct.project.blocks import batched
 
 if TYPE_CHECKING:
     import pyarrow

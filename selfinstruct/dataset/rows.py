@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import random
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
-from itertools import islice
 from typing import Any
 
 from selfinstruct.dataset.features import Type, Types
+from selfinstruct.project.blocks import batched
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.temporary import Entries
 
@@ -50,19 +51,25 @@ class Rows:
         """How many there are."""
         return len(self._lines)
 
-    def add(self, row: Row, split: str) -> None:
-        """Add a row.
+    def extend(self, rows: Sequence[Row], splits: Sequence[str]) -> None:
+        """Add rows, each with its split.
 
         Raises:
             RunFolderError: if the temporary file cannot be written.
         """
-        self._lines.add(json_line(row).encode("utf-8", "surrogatepass"))
+        for row in rows:
+            self._lines.add(json_line(row).encode("utf-8", "surrogatepass"))
         if self._scores:
-            row = dict(row)
-            self._scores.add(row.pop(SCORES))
-        self._types.add(row)
-        self._kind_of.append(self._kinds.setdefault((split, tuple(row)), len(self._kinds)))
-        self.counts[split] += 1
+            for row in rows:
+                self._scores.add(row[SCORES])
+            rows = [{name: value for name, value in row.items() if name != SCORES} for row in rows]
+        for row in rows:
+            self._types.add(row)
+        kinds = self._kinds
+        for kind in zip(splits, map(tuple, rows), strict=True):
+            self._kind_of.append(kinds.setdefault(kind, len(kinds)))
+        for split, count in Counter(splits).items():
+            self.counts[split] += count
 
     def shuffle(self, stream: random.Random) -> None:
         """Shuffle the rows; the order follows from the stream and the number of rows."""
@@ -114,10 +121,3 @@ class Rows:
         kinds = sorted(self._scores.found.items()) if self._scores else []
         fields = [{"name": name, **kind} for name, kind in kinds if kind is not None]
         return {"struct": fields} if len(fields) == len(kinds) else None
-
-
-def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """The items, so many at a time."""
-    iterator = iter(items)
-    while some := list(islice(iterator, size)):
-        yield some

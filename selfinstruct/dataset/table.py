@@ -16,7 +16,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from selfinstruct.dataset.rows import AT_ONCE, batched
+from selfinstruct.dataset.rows import AT_ONCE
+from selfinstruct.project.blocks import batched
 
 # The first characters of a formula; also in full width, which Excel reads alike.
 FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")

@@ -100,4 +100,5 @@ def _read(rows: Rows, split: str) -> Iterator[Row]:
     """The rows of a split, without secrets."""
     for text in rows.texts(split):
         lines = text.split("\n")[:-1]
-        yield from map(json.loads, lines if blotted(text) == text else map(blotted, lines))
+        joined = ",".join(lines if blotted(text) == text else map(blotted, lines))
+        yield from json.loads(f"[{joined}]")  # row by row takes three times as long

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_encoded = json.JSONEncoder(ensure_ascii=False).encode  # one for all rows; json.dumps makes one for each
+# One for all rows; json.dumps makes one for each. Looking for a row within itself takes a fifth of the time.
+_encoded = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 LINE_ENDS = {mark: f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 
 

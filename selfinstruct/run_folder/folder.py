@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -25,6 +25,7 @@ from selfinstruct.journal.beside import in_use as in_use
 from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import MERGED, SETTINGS, Journal
 from selfinstruct.monitor.events import EVENTS
+from selfinstruct.project.blocks import BLOCK, batched
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
 from selfinstruct.run_folder.handover import at_hand, hand_over, left_here, place
@@ -70,7 +71,7 @@ class RunFolder:
 
     def write(self, name: str, pieces: Iterable[str]) -> Path:
         """Write a file without secrets; readers see the old file or the new one, never a part."""
-        return self.write_bytes(name, map(_encoded, pieces))
+        return self.write_bytes(name, map(_joined, batched(pieces, BLOCK)))
 
     def write_bytes(self, name: str, pieces: Iterable[bytes]) -> Path:
         """As `write`, with contents that have no secrets."""
@@ -97,6 +98,13 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """As `write_whole`, a value as JSON, without secrets."""
     write_whole(path, [_encoded(json.dumps(value, indent=2, ensure_ascii=False) + "\n")])
+
+
+def _joined(pieces: Sequence[str]) -> bytes:
+    """Pieces of a file together; each is searched for secrets by itself only if one is in them."""
+    whole = "".join(pieces)
+    clean = whole if blotted(whole) == whole else "".join(map(blotted, pieces))
+    return clean.encode("utf-8", "backslashreplace")
 
 
 def _encoded(text: str) -> bytes:

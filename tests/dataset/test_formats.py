@@ -335,8 +335,7 @@ class TestParquet:
         export = replace(export, file="a.parquet", format="parquet", split=dict.fromkeys(names, 0.5))
         rows = Rows(names)
         for name, values in zip(names, splits, strict=True):
-            for value in values:
-                rows.add({"x": value}, name)
+            rows.extend([{"x": value} for value in values], [name] * len(values))
         return [
             pyarrow.parquet.read_schema(io.BytesIO(b"".join(data.pieces()))).field("x").type
             for data in written("a", export, rows).contents.values()
@@ -366,8 +365,7 @@ class TestParquet:
         export = EXPORTS.build("alpaca", {}, "", [])
         assert export
         rows = Rows(["train"])
-        for _ in range(2):
-            rows.add({"x": empty}, "train")
+        rows.extend([{"x": empty}] * 2, ["train"] * 2)
         made = written("a", replace(export, file="a.parquet", format="parquet"), rows)
         (tmp_path / "a.parquet").write_bytes(b"".join(made.contents["a.parquet"].pieces()))
         keys = {

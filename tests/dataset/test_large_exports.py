@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import seed_file
+from conftest import Typed, lines, seed_file
 
 from selfinstruct.api import execute
 from selfinstruct.dataset.features import common
@@ -21,7 +22,7 @@ from selfinstruct.monitor.progress import Progress
 from selfinstruct.project.firsts import KEY, Firsts
 from selfinstruct.recipe.compose import compose
 from selfinstruct.records import ACCEPTED, Record
-from selfinstruct.run_folder.folder import JOURNAL
+from selfinstruct.run_folder.folder import JOURNAL, RunFolder
 
 LIMITED = """\
 import resource, runpy
@@ -95,6 +96,40 @@ def test_memory_does_not_grow_with_the_records(run: Path) -> None:
     assert (many - few) / (MANY - FEW) < 1_000
 
 
+class TestBlocks:
+    COUNT = 450  # records: two whole blocks, and a part of one
+
+    def test_all_records_are_written(self, run: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In order, in each format of file; a secret is blotted out in its row, and the others stay."""
+        import pyarrow.parquet
+
+        grow(run, 0, self.COUNT)
+        monkeypatch.setenv("MY_API_KEY", "alike. 300")  # the end of a record's output
+        words = ("export=[alpaca,chat,csv]", "export.chat.format=parquet", "to=out")
+        status, _, err = typed("export", "run", *words)
+        assert status == 0, err
+        out = run.parent / "out"
+        with (out / "csv.csv").open(encoding="utf-8-sig", newline="") as file:
+            tables = [row["output"] for row in csv.DictReader(file)]
+        rows = [row["output"] for row in lines(out / "alpaca.jsonl")]
+        chats = pyarrow.parquet.read_table(out / "chat.parquet").column("messages").to_pylist()
+        expected = [str(place) if place != 300 else "***" for place in range(self.COUNT)]
+        for outputs in (rows, tables, [turns[-1]["content"] for turns in chats]):
+            assert [output.rpartition(" ")[2] for output in outputs[-self.COUNT :]] == expected
+
+    def test_a_secret_in_one_of_many_lines(
+        self, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The lines of a run's file are searched in blocks; it is blotted out, and the other lines stay."""
+        monkeypatch.setenv("MY_API_KEY", "Do it 300 times.")
+        journal = Journal(run / JOURNAL)
+        folder = RunFolder(tmp_path, journal, resumed=False)
+        folder.write_lines("x.jsonl", ({"text": f"Do it {place} times."} for place in range(self.COUNT)))
+        journal.close()
+        expected = [f"Do it {place} times." if place != 300 else "***" for place in range(self.COUNT)]
+        assert [row["text"] for row in lines(tmp_path / "x.jsonl")] == expected
+
+
 def test_what_came_first_is_found_again() -> None:
     """As in a dictionary, through several growths of the table; a text may have half a character."""
     draw, first, expected = random.Random(0), Firsts(), dict[bytes, str]()
@@ -133,8 +168,9 @@ class TestRows:
         """They are those of lists in memory: splits one after the other, each in the order of the shuffle."""
         draw, made, rows = random.Random(-seed), Rows(["x", "y"]), self.rows(seed)
         pairs = [(row, draw.choice("xy")) for row in rows]
-        for row, split in pairs:
-            made.add(row, split)
+        half = len(pairs) // 2
+        for some in (pairs[:half], pairs[half:]):
+            made.extend([row for row, _ in some], [split for _, split in some])
         if seed % 2:
             made.shuffle(random.Random(seed))
             random.Random(seed).shuffle(pairs)
@@ -149,8 +185,7 @@ class TestRows:
     def test_scores(self, scores: list[dict[str, float]]) -> None:
         """All rows have the same names of scores, in the last column; without any there is no column."""
         made = Rows(["x"], scored=True)
-        for place, one in enumerate(scores):
-            made.add({"scores": one, "id": place}, "x")
+        made.extend([{"scores": one, "id": place} for place, one in enumerate(scores)], ["x"] * len(scores))
         names = sorted({name for one in scores for name in one})
         last = [{"scores": {name: one.get(name) for name in names}} if names else {} for one in scores]
         whole = [{"id": place, **one} for place, one in enumerate(last)]

@@ -330,6 +330,15 @@ class TestFieldNames:
 
 
 class TestConvert:
+    def test_duplicates_of_long_before(self) -> None:
+        """A duplicate is found, and names the first one, however many records are between them."""
+        records = [record(place, **{**SORT, "instruction": f"Sort {place % 400}."}) for place in range(450)]
+        rows, rejected = convert("alpaca", build("alpaca"), records, 0)
+        assert [row["instruction"] for row in rows] == [f"Sort {place}." for place in range(400)]
+        assert [(one.id, one.detail["nearest"]) for one in rejected] == [
+            (f"instances-{place}", f"instances-{place - 400}") for place in range(400, 450)
+        ]
+
     @pytest.mark.parametrize("name", FORMATS)
     def test_duplicates(self, name: str) -> None:
         """A row equal to an earlier one is rejected by `duplicate`, which names the record of that one."""
