@@ -68,8 +68,13 @@ def checksum(name: str, values: Sequence[Value]) -> int:
         name: the table's name, so that a row of one table is never valid in another.
         values: the values of its columns; as in SQLite, an integer and a float of the same value are equal.
     """
-    if name == "record" and (plain := _of_record(values)):
-        return _digest(plain.encode())
+    raw = _plain_record(values) if name == "record" else b""
+    digest = blake2b(raw or _written(name, values), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _written(name: str, values: Sequence[Value]) -> bytes:
+    """What a checksum is taken of."""
     done, text = b"", name
     for value in values:
         if isinstance(value, str) and value.isascii():
@@ -83,31 +88,28 @@ def checksum(name: str, values: Sequence[Value]) -> int:
         else:  # SQLite has no NaN, and no zero with a sign
             number = float(value) + 0.0
             text += "\nn" if number != number else f"\nd{number!r}"
-    return _digest(done + text.encode())
+    return done + text.encode()
 
 
-def _digest(raw: bytes) -> int:
-    return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big", signed=True)
-
-
-def _of_record(values: Sequence[Any]) -> str:
-    """What the checksum of a record is taken of, if it is ASCII and not rejected; empty for any other row.
+def _plain_record(values: Sequence[Any]) -> bytes:
+    """The same for a record, if it is ASCII and not rejected; empty for any other row.
 
     Nearly all rows of a large journal are such records, and a loop over the values takes twice as long.
     """
     id, stage, request, position, parent, data, fate, check, reason, detail = values
     if not (request.__class__ is position.__class__ is int and check is reason is None):
-        return ""
+        return b""
     try:
         if not "".join((id, stage, "" if parent is None else parent, data, fate, detail)).isascii():
-            return ""
+            return b""
     except TypeError:  # one of them is no text
-        return ""
+        return b""
     of = "n" if parent is None else f"s{len(parent)}:{parent}"
-    return (
+    plain = (
         f"record\ns{len(id)}:{id}\ns{len(stage)}:{stage}\nd{float(request)!r}\nd{float(position)!r}"
         f"\n{of}\ns{len(data)}:{data}\ns{len(fate)}:{fate}\nn\nn\ns{len(detail)}:{detail}"
     )
+    return plain.encode()
 
 
 def _raw(text: str) -> bytes:
