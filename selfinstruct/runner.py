@@ -141,9 +141,10 @@ async def _run_stage(
     with context.progress.busy(f"{stage.name}: reading what it works on"):
         work = stage.kind.open(stage, setting)
     taken = stage.kind.progress(stage, journal)
-    reasons = Reasons(recipe.config, stage, journal)
+    before = journal.stats(stage.name)
+    reasons = Reasons(recipe.config, stage, journal, before)
     remark = None if stage.kind.steps else reasons.remark  # no setting is at fault if runs are alike
-    with context.progress.stage(stage.name, work.goal, journal.stats(stage.name), taken, remark):
+    with context.progress.stage(stage.name, work.goal, before, taken, remark):
         if work.turn() is not None:
             if stop.done():  # start no model only to stop it again
                 await stop

@@ -37,7 +37,7 @@ def ending(recipe: Recipe, journal: Journal, stages: Figures, finished: bool) ->
     if short is None:
         return {"state": FINISHED}
     after = gave_up["after"] if gave_up else 0
-    reasons = Reasons(recipe.config, short, journal)
+    reasons = Reasons(recipe.config, short, journal, journal.stats(short.name))
     main = reasons.main(after) or {"check": None, "count": 0, "share": None}
     why = reasons.told(after) if main["check"] else "it had no candidate"
     return {"state": MISSED, "missed": {"stage": short.name, **main, "why": why}}

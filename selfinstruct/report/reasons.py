@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfinstruct.config import RecipeConfig
-from selfinstruct.journal.stage_stats import Particulars, main_reason
+from selfinstruct.journal.stage_stats import Particulars, StageStats, main_reason
 from selfinstruct.journal.store import Journal
 from selfinstruct.records import ACCEPTED, REJECTED, Record
 from selfinstruct.report.advice import COPIES, HELP, OTHER, Help, advice
@@ -28,12 +28,12 @@ class Reasons:
         config: the recipe.
         stage: the stage.
         journal: the run's journal.
+        before: the figures of the stage when it begins.
     """
 
-    def __init__(self, config: RecipeConfig, stage: Stage, journal: Journal) -> None:
+    def __init__(self, config: RecipeConfig, stage: Stage, journal: Journal, before: StageStats) -> None:
         self._config, self._stage, self._journal = config, stage, journal
-        accepted, rejected = journal.fates(stage.name)
-        self._candidates, self._rejected = accepted + sum(rejected.values()), Counter(rejected)
+        self._candidates, self._rejected = before.candidates, Counter(before.rejected)
         self._said: str | None = None
 
     def remark(self, records: Sequence[Record]) -> str | None:

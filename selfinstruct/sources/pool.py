@@ -1,7 +1,8 @@
 """The pool: seed tasks and accepted records, and the few-shot mix drawn from them.
 
 Seeds are never filtered and always stay (arXiv 2212.10560, section 2.2). The pool remembers its size after
-each reply, since a request is composed from the pool as it was after an earlier reply.
+each reply, since a request is composed from the pool as it was after an earlier reply. Of accepted records
+only the places are in memory: a prompt shows a few of them, which are read from the journal.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import json
 import random
 import re
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import Fault
+from selfinstruct.journal.places import packed
 from selfinstruct.records import ACCEPTED, Record, Rejection
 from selfinstruct.sources.past_runs import read_table
 from selfinstruct.sources.row_faults import RowFaults
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
 SEED_STAGE = "seeds"
 LONGEST = 200  # characters of a schema's message, which may quote a whole text
-_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes one each time
 
 
 @dataclass
@@ -43,16 +44,18 @@ class Pool:
 
     Attributes:
         seeds: the seed tasks.
-        made: the ids and fields of the accepted records as JSON, a quarter of their size as objects.
+        stored: reads the accepted record at a place; not needed in a pool of seeds alone.
+        made: the places of the accepted records; see `journal.places`.
     """
 
     seeds: Sequence[Record]
-    made: list[bytes] = field(default_factory=list)
+    stored: Callable[[int], Record] | None = None
+    made: array[int] = field(default_factory=lambda: array("Q"))
     _sizes: array[int] = field(default_factory=lambda: array("L", [0]))  # by reply
 
     def add(self, record: Record) -> None:
-        """Add an accepted record."""
-        self.made.append(_written([record.id, record.data]).encode("utf-8", "surrogatepass"))
+        """Add an accepted record, which is stored before a prompt may show it."""
+        self.made.append(packed(record.request, record.position))
 
     def close(self, number: int) -> None:
         """Remember the size of the pool after reply `number`."""
@@ -60,12 +63,15 @@ class Pool:
         self._sizes[number] = len(self.made)
 
     def draw(self, mix: MixConfig, after: int, rng: random.Random) -> list[Record]:
-        """Draw the few-shot examples of a prompt and shuffle them; of accepted ones, only ids and fields.
+        """Draw the few-shot examples of a prompt and shuffle them.
 
         Args:
             mix: how many examples, and how many of them machine-made.
             after: records of replies up to this number may be shown; 0 before the first reply.
             rng: the request's own random stream.
+
+        Raises:
+            DamagedJournal: if a drawn record is gone, or not as it was written.
         """
         size = self._sizes[after]
         machine = [self._record(place) for place in rng.sample(range(size), min(mix.generated, size))]
@@ -74,8 +80,8 @@ class Pool:
         return drawn
 
     def _record(self, place: int) -> Record:
-        id, data = json.loads(self.made[place].decode("utf-8", "surrogatepass"))
-        return Record(id, "", 0, 0, data, fate=ACCEPTED)
+        assert self.stored, "only a pool that can read them gets accepted records"
+        return self.stored(self.made[place])
 
 
 @dataclass(frozen=True)

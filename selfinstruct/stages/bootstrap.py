@@ -14,6 +14,7 @@ from pydantic import Field as Bound
 
 from selfinstruct.config import Machine, MixConfig, OnDisk
 from selfinstruct.errors import Fault
+from selfinstruct.journal.places import unpacked
 from selfinstruct.journal.store import Journal
 from selfinstruct.prompts.asked import FilledPrompt
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
@@ -217,7 +218,7 @@ class Bootstrap:
         self.gave_up: int | None = None
         self._unused = Patience(stage, run.journal, patience)
         self._window, self._batched, self._patience = window, batched, patience
-        self._pool = Pool(run.seeds)
+        self._pool = Pool(run.seeds, self._stored)
         self._composed: dict[int, list[Record]] = {}  # by request not yet taken in: the examples drawn for it
         self._idle = 0
         stage.judge.learn_all(run.seeds)
@@ -296,6 +297,10 @@ class Bootstrap:
         """The examples of a request, which are always the same."""
         rng = stream(self.run.seed, self.stage.name, number)
         return self._pool.draw(self.run.mix, self._visible(number), rng)
+
+    def _stored(self, place: int) -> Record:
+        """The accepted record at a place."""
+        return self.run.journal.following(self.stage.name, *unpacked(place), 1, ACCEPTED)[0]
 
     def _shown(self, number: int) -> dict[str, Any]:
         """The examples of a request that was sent.

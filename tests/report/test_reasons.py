@@ -70,7 +70,8 @@ def watched(project: Path) -> Iterator[tuple[Reasons, Callable[..., str | None]]
     near = "+filters.instructions.near={kind: rouge_l, field: instruction}"
     recipe = compose(["recipe=chat", "model=scripted", "model.mode=chat", near], project).recipe()
     journal = Journal(project / "run.sqlite")
-    reasons = Reasons(recipe.config, recipe.stage("instructions"), journal)
+    before = journal.stats("instructions")
+    reasons = Reasons(recipe.config, recipe.stage("instructions"), journal, before)
     count = 0
 
     def take(check: str | None, reason: str = "", shown: bool = False) -> str | None:
