@@ -131,7 +131,7 @@ def unnamed(error: BaseException | None) -> str:
 
     while error and not isinstance(error, GrammarParseError):
         error = error.__cause__
-    if error is None:
+    if not isinstance(error, GrammarParseError):
         return ""
     where = f"{error.full_key}: " if error.full_key else ""
     what = "between ${ and } there must be the name of a key, such as ${seeds.path}"

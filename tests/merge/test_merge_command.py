@@ -110,6 +110,12 @@ def test_filters_may_be_changed(typed: Typed, two: Path) -> None:
     refused(typed("merge", "runs/a", "runs/b", "target=9"), "target cannot be changed here")
 
 
+def test_advice_where_no_model_is_asked(typed: Typed, two: Path) -> None:
+    """If nearly all records are dropped, the filter's options may help, but no other model."""
+    out = done(typed, "merge", "runs/a", "runs/b", "--dry-run", "filters.tasks.rouge_l.threshold=0.01")
+    assert "What may help: change filters.tasks.rouge_l" in out and "another model" not in out
+
+
 def test_the_seed_tasks_of_all_runs_count(typed: Typed, two: Path) -> None:
     """A record that is like a seed task of another run is dropped, and the seed task is named."""
     seeds = [{"id": "seed_0", "instruction": KETTLE, "instances": [{"input": "", "output": "Cold."}]}]
@@ -323,6 +329,7 @@ def test_a_damaged_run(typed: Typed, two: Path, change: str, told: str) -> None:
         OWN,
     )
     assert not (two / "runs/all").exists()
+    refused(typed("export", "runs/hurt"), told, OWN)
     own = ("recipe=parts", "run_dir=runs/hurt", "model.options.replies=b.jsonl", "target=3", "seed=2")
     done(typed, *own, "repair=true")
     done(typed, "merge", "runs/a", "runs/hurt", "--to", "runs/all")
@@ -340,7 +347,8 @@ def test_damaged_runs_are_named_once(typed: Typed, two: Path) -> None:
     more = (
         PARTS.partition("\npipeline:\n")[0] + f"\npipeline:\n  tasks: {from_runs}\n  answers: {from_runs}\n"
     )
-    more += "prompts: {}\nfilters: {}\nschema: {tasks: {type: object}, answers: {type: object}}\nexport: {alpaca: {}}\n"
+    more += "prompts: {}\nfilters: {}\nexport: {alpaca: {}}\n"
+    more += "schema: {tasks: {type: object}, answers: {type: object}}\n"
     (two / "recipes/more.yaml").write_text(more, encoding="utf-8")
     result = typed("check", "recipe=more")
     refused(result, "pipeline.tasks.runs: ", OWN)
