@@ -112,7 +112,10 @@ def test_filters_may_be_changed(typed: Typed, two: Path) -> None:
 
 def test_advice_where_no_model_is_asked(typed: Typed, two: Path) -> None:
     """If nearly all records are dropped, the filter's options may help, but no other model."""
-    out = done(typed, "merge", "runs/a", "runs/b", "--dry-run", "filters.tasks.rouge_l.threshold=0.01")
+    seeds = [{"id": f"mine_{n}", "instruction": text, "instances": []} for n, text in enumerate(A)]
+    (two / "seeds/other.jsonl").write_text("".join(json.dumps(one) + "\n" for one in seeds), encoding="utf-8")
+    make(typed, two, "c", (KETTLE,), "seeds.path=seeds/other.jsonl", "~filters.tasks.rouge_l", target=1)
+    out = done(typed, "merge", "runs/a", "runs/c", "--dry-run")
     assert "What may help: change filters.tasks.rouge_l" in out and "another model" not in out
 
 
