@@ -26,13 +26,16 @@ CHECKED = "To repair it, run the recipe with repair=true; check changes nothing"
 OTHER = "To repair it, run that run's own command with repair=true"
 
 
-def open_journal(path: Path, repair: bool = False, replay: bool = False) -> tuple[Journal, list[str]]:
+def open_journal(
+    path: Path, repair: bool = False, replay: bool = False, how: str = SAME
+) -> tuple[Journal, list[str]]:
     """Open a journal; repair it first if it is damaged and `repair` is set.
 
     Args:
         path: the SQLite file.
         repair: whether the user wants a damaged journal repaired.
         replay: whether its replies come from another run, so that there is no need to keep them.
+        how: the sentence with the command that repairs it, for the message.
 
     Returns:
         The journal, and notes for the user about the repair; no notes if there was none.
@@ -48,7 +51,7 @@ def open_journal(path: Path, repair: bool = False, replay: bool = False) -> tupl
         return Journal(path), []
     except DamagedJournal as error:
         if not repair:
-            raise offer(error) from error
+            raise offer(error, how) from error
     try:
         return _mend(path, replay)
     except (sqlite3.Error, OSError) as error:
@@ -90,7 +93,10 @@ def looked_into(path: Path, busy: bool, how: str = CHECKED, whole: bool = True) 
         except DamagedJournal as error:
             raise offer(error, how, read_from(db)) from error
         stack.callback(journal.close)
-        yield journal
+        try:
+            yield journal
+        except DamagedJournal as error:  # a row that was read meanwhile
+            raise offer(error, how, read_from(db)) if error.path == path else error from error
 
 
 def offer(error: DamagedJournal, how: str = SAME, saved: Saved | None = None) -> DamagedJournal:

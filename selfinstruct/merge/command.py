@@ -44,8 +44,8 @@ selfinstruct merge: make one run out of several, with one dataset
   --to FOLDER     where to write (or run_dir=FOLDER); runs/merged by default
   --dry-run       only count what would be dropped, and write nothing
   --unfinished    take what unfinished runs have so far
-  filters.…       other options of those filters; also export, license, report, review, budget, cache, and
-                  fresh=true, which sets aside what is in the folder
+  filters.…       other options of those filters; also export, license, report, review, budget, cache,
+                  repair=true, and fresh=true, which sets aside what is in the folder
 
   selfinstruct merge runs/night1 runs/night2 runs/night3 --to runs/all
   selfinstruct merge runs/en runs/de filters.instructions.rouge_l.threshold=0.6 --dry-run

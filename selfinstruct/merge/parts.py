@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import RunFolderError, UserError
+from selfinstruct.errors import DamagedJournal, RunFolderError, UserError
 from selfinstruct.journal.store import FINISHED
 from selfinstruct.run_folder.folder import in_use
 from selfinstruct.run_folder.opened import OpenedRun, opened, run_of
 from selfinstruct.run_folder.outline import Outline
 from selfinstruct.sources.giving_runs import fields_of, names_of, origins_of
+from selfinstruct.sources.past_runs import refuse_damaged
 from selfinstruct.sources.pool import Seeds
 
 CLOSING = ("additionalProperties", "unevaluatedProperties")  # keywords that forbid other fields
@@ -66,6 +67,7 @@ def read_parts(runs: Sequence[str], project: Path, unfinished: bool) -> list[Par
     for words, path in zip(runs, resolved, strict=True):
         if resolved.count(path) > 1:
             raise UserError(f"merge: {words} is named twice; name each run once")
+    _refuse_damaged(paths)
     with ExitStack() as stack:
         those = [stack.enter_context(opened(path, project)) for path in paths]
         named = zip(runs, those, names_of([run.path.resolve() for run in those]), strict=True)
@@ -128,6 +130,18 @@ def schema_of(config: Mapping[str, Any], outline: Outline, stage: str) -> dict[s
     if labels:
         found["properties"] = {**labels, **(found.get("properties") or {})}
     return found or {"type": "object"}
+
+
+def _refuse_damaged(paths: Sequence[Path]) -> None:
+    """Refuse damaged runs, all of them at once."""
+    found: list[DamagedJournal] = []
+    for path in paths:
+        try:
+            refuse_damaged(path)
+        except DamagedJournal as error:
+            found.append(error)
+    if found:
+        raise RunFolderError("\n".join(map(str, found))) from found[0]
 
 
 def _part(words: str, run: OpenedRun, name: str) -> Part:

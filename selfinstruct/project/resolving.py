@@ -14,6 +14,9 @@ from selfinstruct.project.interpolation import closed, refusal
 from selfinstruct.project.layout import GGUF, listing, packaged, weights_named
 
 MISSING = re.compile(r"Interpolation key '([^'.][^']*)' not found")  # in the words of OmegaConf
+WITHIN = re.compile(r"trying to access (\S+): node `(.*)` is not a container and thus cannot contain `(.*)`")
+CIRCLES = ("Recursive interpolation detected", "Interpolation to parent node detected")
+LONGEST = 60  # characters of a value in a message
 ITSELF = "_self_"  # in a defaults list: the keys of the file itself
 ESCAPE = "${name} means another key of the recipe; to have it as text, write \\${name}"
 
@@ -119,8 +122,32 @@ def words_of(error: Exception) -> str:
     """The message of a yaml or omegaconf error, with a remedy if a text has ${ in it."""
     if isinstance(error, RecursionError) or "recursion depth" in str(error):
         return f"{TOO_DEEP}; {REMEDY}"
-    remedy = f"\n  {ESCAPE}" if "full_key" in str(error) else ""
-    return f"{str(error).strip()}{remedy}"
+    return unnamed(error) or str(error).strip()
+
+
+def unnamed(error: BaseException | None) -> str:
+    """The message about a `${` that is not followed by the name of a key and `}`; empty for other errors."""
+    from omegaconf.errors import GrammarParseError
+
+    while error and not isinstance(error, GrammarParseError):
+        error = error.__cause__
+    if not isinstance(error, GrammarParseError):
+        return ""
+    where = f"{error.full_key}: " if error.full_key else ""
+    what = "between ${ and } there must be the name of a key, such as ${seeds.path}"
+    return f"{where}{_quoted(str(error.value))}: {what}\n  {ESCAPE}"
+
+
+def unnamed_in(key: str, value: str) -> str:
+    """The message about such a `${` in the value of a key; empty if there is none."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import GrammarParseError
+
+    try:
+        OmegaConf.create({key: value})
+    except GrammarParseError as error:
+        return unnamed(error)
+    return ""
 
 
 def _with_defaults(name: str, files: dict[str, Path], above: tuple[str, ...] = ()) -> Any:
@@ -148,7 +175,30 @@ def _unresolved(config: Any, error: Exception, key: str = "") -> Fault:
         return Fault(where, what if TOO_MUCH in what else TOO_DEEP, REMEDY)
     if missing := MISSING.match(what):
         return Fault(where, *_missing(config, missing[1]))
-    return Fault(where, what, ESCAPE if "nterpolation" in what else "")
+    if within := WITHIN.search(what):
+        node, part = within[2], within[3]
+        return Fault(where, f"${{{within[1]}}}: {node} is not a section, so it has no key {part!r}", ESCAPE)
+    if what in CIRCLES:
+        return Fault(where, f"{_written(config, where)}: its value depends on {where} itself", ESCAPE)
+    if what.startswith("Missing mandatory value"):
+        return Fault(where, "has no value: ??? means that one must be given", f"set it: {where}=…")
+    if "nterpolation" in what:
+        return Fault(where, f"{_written(config, where)} does not name another key", ESCAPE)
+    return Fault(where, what)
+
+
+def _written(config: Any, key: str) -> str:
+    """The value of a key as it was written, in quotes."""
+    from omegaconf import OmegaConf
+
+    node: Any = config._get_root()
+    for part in re.findall(r"[^.\[\]]+", key):
+        node = node._get_node(int(part) if OmegaConf.is_list(node) else part)
+    return _quoted(str(node._value()))
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
 
 
 def _missing(config: Any, path: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from selfinstruct.llm.naming import full_names
 from selfinstruct.project.interpolation import refusal
 from selfinstruct.project.layout import FOLDERS, GROUPS, listing
 from selfinstruct.project.parts import PARTS
+from selfinstruct.project.resolving import unnamed, unnamed_in
 from selfinstruct.recipe.overrides import composed, meant
 
 DIGITS = re.compile(r"\d{1000}")
@@ -53,8 +54,13 @@ def explain(error: Exception, overrides: Sequence[str], project: Path) -> Except
     refused = refusal(text)
     if refused:
         return UserError(_refused(text, *refused))
+    if wrong := unnamed(error):
+        return UserError(wrong)
     if isinstance(error, OverrideParseException):
         word = str(error.override)
+        name, _, value = word.lstrip("+").partition("=")
+        if value.count("{") == value.count("}") and (wrong := unnamed_in(name, value)):
+            return UserError(wrong)
         remedy = f"did you mean recipe={word}?" if word in listing("recipes", project) else meant(word)
         return UserError(f"{word!r} is not an override\n  {remedy}")
     several = re.search(r"Ambiguous value for argument '(.*)'", text)

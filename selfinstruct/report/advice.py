@@ -194,11 +194,10 @@ def advice(help: Help, check: str, config: RecipeConfig, stage: Stage, variant: 
 
 def _names(check: str, config: RecipeConfig, stage: Stage, variant: str | None) -> dict[str, Any]:
     """The values of the placeholders; those that do not apply are left out."""
-    own = config.pipeline[stage.name].model is not None
-    names: dict[str, Any] = {
-        "stage": stage.name,
-        "model": f"pipeline.{stage.name}.model" if own else "model.name",
-    }
+    names: dict[str, Any] = {"stage": stage.name}
+    if stage.prompts:  # otherwise it asks no model
+        own = config.pipeline[stage.name].model is not None
+        names["model"] = f"pipeline.{stage.name}.model" if own else "model.name"
     if any(check == name for name, _ in stage.judge.checks):
         names["section"] = f"filters.{stage.name}.{check}"
     names |= stage.kind.levers(config.mix)

@@ -22,7 +22,7 @@ from selfinstruct.journal.beside import LOCK as LOCK
 from selfinstruct.journal.beside import NOTE
 from selfinstruct.journal.beside import REVIEWED as REVIEWED
 from selfinstruct.journal.beside import in_use as in_use
-from selfinstruct.journal.repair import SUMMARY, looked_into, offer, open_journal
+from selfinstruct.journal.repair import OTHER, SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import MERGED, SETTINGS, Journal
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.blocks import BLOCK, batched
@@ -142,7 +142,7 @@ def reopened(path: Path) -> Iterator[RunFolder]:
         DamagedJournal: if the journal is damaged.
     """
     with at_hand(path, None, LOCK) as here, _locked(here):
-        journal, _ = open_journal(here / JOURNAL)
+        journal, _ = open_journal(here / JOURNAL, how=OTHER)
         try:
             yield RunFolder(here, journal, resumed=True)
         finally:

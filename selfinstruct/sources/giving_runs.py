@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.errors import DamagedJournal, Fault, RunFolderError
-from selfinstruct.journal.beside import JOURNAL
 from selfinstruct.journal.outline import Outline, stored_outline
-from selfinstruct.journal.repair import OTHER
 from selfinstruct.journal.store import FINISHED, MERGED, Journal
 from selfinstruct.records import ACCEPTED, Record
-from selfinstruct.sources.past_runs import Asked, folder_of, opened_to_read, unfinished_fault
+from selfinstruct.sources.past_runs import (
+    Asked,
+    add_damage,
+    folder_of,
+    opened_to_read,
+    refuse_damaged,
+    unfinished_fault,
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ def origins_of(journal: Journal) -> list[str]:
 
 def _read(path: Path, name: str, asked: Asked, unfinished: bool, faults: list[Fault]) -> GivingRun | None:
     try:
+        refuse_damaged(path)
         with opened_to_read(path) as journal:
             outline = stored_outline(journal)
             if outline is None:
@@ -118,8 +124,7 @@ def _read(path: Path, name: str, asked: Asked, unfinished: bool, faults: list[Fa
                 path, name, outline, accepted, first, journal.digest(), _facts(journal, outline, name)
             )
     except DamagedJournal as error:
-        what = f"{path / JOURNAL} is damaged: {error.damage[0]}"
-        faults.append(Fault(asked.run, what, error.remedy or OTHER))
+        add_damage(error, asked, faults)
     except RunFolderError as error:
         faults.append(Fault(asked.run, str(error)))
     return None

@@ -12,12 +12,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from selfinstruct.errors import DamagedJournal, Fault, RunFolderError, unknown
+from selfinstruct.errors import MOST_ALIKE, DamagedJournal, Fault, RunFolderError, unknown
 from selfinstruct.journal import labelled_records
-from selfinstruct.journal.beside import JOURNAL, NOTE, in_use
+from selfinstruct.journal.beside import JOURNAL, NOTE, REVIEWED, in_use
 from selfinstruct.journal.outline import Outline, stored_outline
 from selfinstruct.journal.repair import OTHER, looked_into
 from selfinstruct.journal.store import FINISHED, Journal
@@ -95,11 +96,11 @@ def read_run(
         return None
     before = len(faults)
     try:
+        refuse_damaged(path)
         with opened_to_read(path) as journal:
             found = _records(path, journal, stage, asked, faults, unfinished)
     except DamagedJournal as error:
-        what = f"{path / JOURNAL} is damaged: {error.damage[0]}"  # which may have been found in a copy
-        faults.append(Fault(asked.run, what, error.remedy or OTHER))
+        add_damage(error, asked, faults)
     except RunFolderError as error:
         faults.append(Fault(asked.run, str(error)))
     if len(faults) > before:
@@ -160,6 +161,13 @@ def folder_of(words: str, project: Path, asked: Asked, faults: list[Fault]) -> P
     return None
 
 
+def add_damage(error: DamagedJournal, asked: Asked, faults: list[Fault]) -> None:
+    """Add the fault of a damaged run, unless another stage that takes its records has added it."""
+    what = f"{error.path} is damaged: {'; '.join(error.damage[:MOST_ALIKE])}"
+    if all(fault.what != what for fault in faults):
+        faults.append(Fault(asked.run, what, error.remedy or OTHER))
+
+
 @contextmanager
 def opened_to_read(path: Path) -> Iterator[Journal]:
     """The journal of a run, to read from; each row is checked when it is read.
@@ -168,11 +176,37 @@ def opened_to_read(path: Path) -> Iterator[Journal]:
         DamagedJournal: if it is damaged.
         RunFolderError: if it cannot be read, or is of a newer format.
     """
-    with looked_into(path / JOURNAL, in_use(path), OTHER, whole=False) as journal:
+    with looked_into(path / JOURNAL, _is_written(path), OTHER, whole=False) as journal:
         try:
             yield journal
         except sqlite3.DatabaseError as error:
             raise DamagedJournal(path / JOURNAL, [str(error)], OTHER) from error
+
+
+def refuse_damaged(path: Path) -> None:
+    """Refuse a run whose journal is not as it was written; rows that are gone are damage too.
+
+    All of it is read, but only once in a process, as long as its files stay as they are.
+
+    Raises:
+        DamagedJournal: if it is damaged.
+        RunFolderError: if it cannot be read, or is of a newer format.
+    """
+    files = [path / JOURNAL, path / f"{JOURNAL}-wal"]
+    found = [file.stat() for file in files if file.is_file()]
+    _whole(path, *((one.st_ino, one.st_mtime_ns, one.st_size) for one in found))
+
+
+@lru_cache(maxsize=256)
+def _whole(path: Path, *state: tuple[int, int, int]) -> None:
+    """See `refuse_damaged`; an error is not remembered."""
+    with looked_into(path / JOURNAL, _is_written(path), OTHER):
+        pass
+
+
+def _is_written(path: Path) -> bool:
+    """Whether another process may write to the journal."""
+    return in_use(path) or in_use(path, REVIEWED)
 
 
 def _records(

@@ -120,7 +120,11 @@ class Merge:
         record.detail = old.detail
         parent = self._parents.record(run.name, old.parent) if self._parents and old.parent else None
         record.parent = parent.detail.get(HANDED_ON, parent.id) if parent else None
-        if parent and parent.fate == REJECTED and HANDED_ON not in parent.detail:
+        if old.parent and not parent:  # an unfinished run, which goes on meanwhile
+            what = f"made from {old.parent} of {run.name}, which was not there yet"
+            why = f"{what} when {self.stage.of} were taken; this is {old.detail[FROM_ID]} of {run.name}"
+            record.reject(WITH_PARENT, Rejection(why))
+        elif parent and parent.fate == REJECTED and HANDED_ON not in parent.detail:
             what = f"made from {parent.id}, which is not taken: {parent.reason}"
             record.reject(WITH_PARENT, Rejection(what))
         elif KEPT in record.detail:  # it was compared in the stage before

@@ -9,10 +9,13 @@ and a run that goes on with a larger quota adds records after those that there a
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from selfinstruct.journal.places import Reader, packed
 from selfinstruct.records import ACCEPTED, WAITING, Record, Rejection, Reply, Request, stream
 from selfinstruct.stages import Stage, StageContext
 from selfinstruct.stages.patience import Patience
@@ -100,7 +103,7 @@ class Share:
         number: the record's number.
         id: its id.
         wanted: how many records to make from it.
-        made: the fields of those that are accepted.
+        made: the places of those that are accepted; see `journal.places`.
         tries: requests about it that were taken in.
         idle: replies in a row that added nothing.
         sent: requests about it that were composed.
@@ -109,7 +112,7 @@ class Share:
     number: int
     id: str
     wanted: int
-    made: list[dict[str, Any]]
+    made: array[int]
     tries: int = 0
     idle: int = 0
     sent: int = 0
@@ -126,7 +129,7 @@ class Share:
 
     def count(self, accepted: Sequence[Record]) -> None:
         """Count a reply that was taken in."""
-        self.made += [record.data for record in accepted]
+        self.made.extend(packed(record.request, record.position) for record in accepted)
         self.tries += 1
         self.idle = 0 if accepted else self.idle + 1
 
@@ -140,12 +143,13 @@ class Filled:
         self.gave_up: int | None = None
         rows = self._rows = stage.kind.fitting(run.rows())
         wanted = quota.of(rows, run.target, run.seed, stage.name)
-        shares = (Share(number, rows[number].id, wanted[number], []) for number in sorted(rows))
+        shares = (Share(number, rows[number].id, wanted[number], array("q")) for number in sorted(rows))
         self._shares = {share.id: share for share in shares}
         self.goal = sum(wanted.values())
         self.patience = Patience(stage, run.journal, patience)
         stage.judge.learn_all(run.seeds)
-        self._about: dict[int, str] = {}  # by number of a request: the id of its record
+        self._made = Reader(run.journal, stage.name, ACCEPTED)
+        self._about: dict[int, str] = {}  # by number of a request that is not taken in: the id of its record
         self._stored: dict[int, str] = {}  # those of replies that arrived before an interruption
         self._turn = self._next = 1
         self._continue()
@@ -173,7 +177,8 @@ class Filled:
         share.sent += 1
         row = self._rows[share.number]
         prompt = self.stage.variant(row.data, number, self.run.seed)
-        names = names_for(row.data, share.made, share.missing)
+        made = [self._made.at(place).data for place in share.made]
+        names = names_for(row.data, made, share.missing)
         return self.stage.request(prompt, number, names, self.run.seed, parent=row)
 
     async def prepare(self, number: int, reply: Reply, context: RunContext) -> None:
@@ -197,13 +202,14 @@ class Filled:
             elif self.stage.judge.admit(record):
                 accepted.append(record)
         share.count(accepted)
+        del self._about[number]
         self._turn = number + 1
         self.patience.see(number, records)
         return records
 
     def skip(self, number: int) -> None:
         """See `StageRun`."""
-        self._shares[self._about[number]].count([])
+        self._shares[self._about.pop(number)].count([])
         self._turn = number + 1
 
     def _read(self, number: int, reply: Reply) -> list[Record]:
@@ -235,15 +241,16 @@ class Filled:
         """Restore what was made before an interruption."""
         journal, name = self.run.journal, self.stage.name
         taken, arrived = journal.taken(name), journal.untaken(name)
-        made: dict[int, list[Record]] = {}
-        for record in journal.records(name, ACCEPTED):
-            made.setdefault(record.request, []).append(record)
+        made = groupby(journal.records(name, ACCEPTED), lambda record: record.request)  # both are in order
+        number, records = next(made, (0, iter(())))
         for request in journal.requests(name):
+            accepted = list(records) if number == request.number else []
+            if accepted:
+                number, records = next(made, (0, iter(())))
             share = self._shares.get(request.parent or "")
             if share and request.number in taken:
                 if not share.tries:
                     self.stage.judge.learn_all(self._rewritten(share))
-                accepted = made.get(request.number, [])
                 self.stage.judge.learn_all(accepted)
                 share.sent += 1
                 share.count(accepted)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -97,10 +98,11 @@ class Sample(StageKind):
             return Unasked(stage, run, self._groups(stage, run, rows))
         most = self.count or max(1, round((self.share or 0) * len(rows)))
         beyond = partial(self._stays, min(most, len(rows)), len(rows))
-        values = {number: self._value(row) for number, row in rows.items()} if self.best else {}
-        drawn = (_copy(stage, number, rows[number]) for number in self._order(stage, run.seed, rows, values))
+        values = list(map(self._value, rows.values())) if self.best else []
+        order = self._order(stage, run.seed, array("q", rows), values)
+        drawn = (_copy(stage, number, rows[number]) for number in order)
         work = Unasked(stage, run, drawn, most, beyond, anew=True)
-        lacking = sum(value is None for value in values.values())
+        lacking = sum(value is None for value in values)
         work.note = "; ".join(self._notes(stage, len(rows), work.accepted, lacking))
         return work
 
@@ -118,16 +120,22 @@ class Sample(StageKind):
             yield record
 
     def _order(
-        self, stage: Stage, seed: int, rows: Iterable[int], values: Mapping[int, float | None]
-    ) -> list[int]:
-        """The numbers of the records, the best first; equal ones keep their order when records are added."""
-        chance = {number: stream(seed, stage.name, number).random() for number in rows}
+        self, stage: Stage, seed: int, there: Sequence[int], values: Sequence[float | None]
+    ) -> Sequence[int]:
+        """The numbers of the records, the best first; equal ones keep their order when records are added.
 
-        def place(number: int) -> tuple[float, float]:
-            value = values.get(number, 0.0)
-            return -math.inf if value is None else value, chance[number]
-
-        return sorted(rows, key=place, reverse=True)
+        Args:
+            stage: the stage.
+            seed: the recipe's seed.
+            there: the numbers of the records.
+            values: the values of the records, in the same order; empty for a random draw.
+        """
+        chance = array("d", (stream(seed, stage.name, number).random() for number in there))
+        order = sorted(range(len(there)), key=chance.__getitem__, reverse=True)
+        if values:  # sorting keeps the order of equal ones
+            best = [-math.inf if value is None else value for value in values]
+            order.sort(key=best.__getitem__, reverse=True)
+        return array("q", (there[place] for place in order))
 
     def _value(self, record: Record) -> float | None:
         return numbers.number(record.data.get(self.best or ""))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from selfinstruct.errors import RunFolderError
+from selfinstruct.project.temporary import Entries
 from selfinstruct.records import ACCEPTED, WAITING, Record, Reply, Request, stream
 from selfinstruct.stages import Stage, StageContext
 from selfinstruct.stages.forecast import Known
@@ -92,12 +95,13 @@ class Unasked:
     ) -> None:
         stage.judge.learn_all(run.seeds)
         self.accepted, done = 0, set()
+        chosen = array("q")  # the numbers of those that are accepted anew
         for record in () if anew else run.journal.records(stage.name):
             done.add(record.request)
             if record.fate == ACCEPTED:
                 self.accepted += 1
                 stage.judge.learn(record)
-        made = []  # of a choice, which is stored as a whole or not at all
+        made = Entries()  # of a choice, which is stored as a whole or not at all
         for record in candidates:
             if record.request in done:
                 continue
@@ -106,14 +110,16 @@ class Unasked:
                     break
                 beyond(record)
             self._judge(stage, run, record)
-            if anew:
-                made.append(record)
-            else:
+            if not anew:
                 run.journal.take(stage.name, record.request, [record])
+                continue
+            made.add(pickle.dumps(record))
+            if record.fate == ACCEPTED:
+                chosen.append(record.request)
         if anew and run.journal.count("record", stage.name):
-            _refuse_another_choice(stage, run, made)
-        for record in made:
-            run.journal.take(stage.name, record.request, [record])
+            _refuse_another_choice(stage, run, chosen)
+        for one in map(pickle.loads, made):
+            run.journal.take(stage.name, one.request, [one])
         run.journal.commit()
 
     def turn(self) -> int | None:
@@ -141,11 +147,10 @@ class Unasked:
             self.accepted += 1
 
 
-def _refuse_another_choice(stage: Stage, run: StageContext, now: Iterable[Record]) -> None:
+def _refuse_another_choice(stage: Stage, run: StageContext, now: Iterable[int]) -> None:
     """Refuse to change a choice if a later stage has asked about it: its requests go by the order."""
-    chosen = {one.id for one in run.journal.records(stage.name, ACCEPTED)}
-    chosen_now = {one.id for one in now if one.fate == ACCEPTED}
-    asked = run.asked_about() if chosen != chosen_now else ()
+    before = array("q", (one.request for one in run.journal.records(stage.name, ACCEPTED)))  # in order
+    asked = run.asked_about() if before != array("q", sorted(now)) else ()
     if asked:
         raise RunFolderError(
             f"{stage.name}: a different choice would be made from the records that there are now, but "

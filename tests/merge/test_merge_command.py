@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from results import done, refused, summary
 
 from selfinstruct.journal.checksums import checksum
 from selfinstruct.journal.store import Journal
+from selfinstruct.records import Record
 
 NEWER = checksum("meta", ("format", "99"))
 
@@ -106,6 +108,15 @@ def test_filters_may_be_changed(typed: Typed, two: Path) -> None:
     refused(typed("merge", "runs/a", "runs/b", "filters.task.rouge_l.threshold=0.9"), "did you mean 'tasks'?")
     refused(typed("merge", "runs/a", "runs/b", "filters.tasks.rouge_l.treshold=0.9"), "'threshold'?")
     refused(typed("merge", "runs/a", "runs/b", "target=9"), "target cannot be changed here")
+
+
+def test_advice_where_no_model_is_asked(typed: Typed, two: Path) -> None:
+    """If nearly all records are dropped, the filter's options may help, but no other model."""
+    seeds = [{"id": f"mine_{n}", "instruction": text, "instances": []} for n, text in enumerate(A)]
+    (two / "seeds/other.jsonl").write_text("".join(json.dumps(one) + "\n" for one in seeds), encoding="utf-8")
+    make(typed, two, "c", (KETTLE,), "seeds.path=seeds/other.jsonl", "~filters.tasks.rouge_l", target=1)
+    out = done(typed, "merge", "runs/a", "runs/c", "--dry-run")
+    assert "What may help: change filters.tasks.rouge_l" in out and "another model" not in out
 
 
 def test_the_seed_tasks_of_all_runs_count(typed: Typed, two: Path) -> None:
@@ -284,11 +295,92 @@ def test_runs_that_cannot_be_merged(typed: Typed, two: Path) -> None:
     with closing(sqlite3.connect(two / "runs/newer/run.sqlite")) as db, db:
         db.execute("UPDATE meta SET value = '99', sum = ? WHERE key = 'format'", (NEWER,))
     refused(typed("merge", "runs/a", "runs/newer"), "newer")
-    shutil.copytree(two / "runs/b", two / "runs/damaged")
-    with closing(sqlite3.connect(two / "runs/damaged/run.sqlite")) as db, db:
-        db.execute("UPDATE record SET data = '{}' WHERE id = 'tasks-000002-0'")
-    refused(typed("merge", "runs/a", "runs/damaged", "--to", "runs/all"), "is damaged", "repair=true")
     assert not (two / "runs/merged").exists()
+
+
+def damaged(two: Path, name: str, change: str) -> Path:
+    """A copy of a run whose journal another program has changed."""
+    run = two / "runs" / name
+    shutil.copytree(two / "runs/b", run)
+    with closing(sqlite3.connect(run / "run.sqlite")) as db, db:
+        db.execute(change)
+    return run
+
+
+OWN = "To repair it, run that run's own command with repair=true"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE record SET data = '{}' WHERE id = 'tasks-000002-0'", "record tasks-000002-0 is not as"),
+        ("DELETE FROM record WHERE id = 'answers-000002-1'", "records of answers: 1 missing"),
+        (
+            "UPDATE meta SET value = 'null' WHERE key = 'finished'",
+            "the note finished is not as it was written",
+        ),
+        ("UPDATE reply SET model = 'other' WHERE stage = 'answers' AND number = 1", "reply 1 of answers"),
+    ],
+)
+def test_a_damaged_run(typed: Typed, two: Path, change: str, told: str) -> None:
+    """All of it is checked before anything is written; once its own command has repaired it, it is merged."""
+    damaged(two, "hurt", change)
+    refused(
+        typed("merge", "runs/a", "runs/hurt", "--to", "runs/all"),
+        "runs/hurt/run.sqlite is damaged",
+        told,
+        OWN,
+    )
+    assert not (two / "runs/all").exists()
+    refused(typed("export", "runs/hurt"), told, OWN)
+    own = ("recipe=parts", "run_dir=runs/hurt", "model.options.replies=b.jsonl", "target=3", "seed=2")
+    done(typed, *own, "repair=true")
+    done(typed, "merge", "runs/a", "runs/hurt", "--to", "runs/all")
+    assert texts(two / "runs/all") == [*A, VIOLINS] and len(lines(two / "runs/all/answers.jsonl")) == 8
+
+
+def test_damaged_runs_are_named_once(typed: Typed, two: Path) -> None:
+    """All of them in one message; in a recipe too, where several stages take their records."""
+    damaged(two, "one", "DELETE FROM record WHERE id = 'tasks-000001-0'")
+    damaged(two, "other", "UPDATE record SET data = '{}' WHERE id = 'answers-000001-0'")
+    result = typed("merge", "runs/one", "runs/a", "runs/other")
+    refused(result, "runs/one/run.sqlite is damaged", "runs/other/run.sqlite is damaged")
+    assert result[2].count("run.sqlite is damaged") == 2
+    from_runs = "{kind: merged, runs: [runs/one, runs/other, runs/a]}"
+    more = (
+        PARTS.partition("\npipeline:\n")[0] + f"\npipeline:\n  tasks: {from_runs}\n  answers: {from_runs}\n"
+    )
+    more += "prompts: {}\nfilters: {}\nexport: {alpaca: {}}\n"
+    more += "schema: {tasks: {type: object}, answers: {type: object}}\n"
+    (two / "recipes/more.yaml").write_text(more, encoding="utf-8")
+    result = typed("check", "recipe=more")
+    refused(result, "pipeline.tasks.runs: ", OWN)
+    assert result[2].count("run.sqlite is damaged") == 2
+
+
+def test_a_run_that_goes_on_during_the_merge(
+    typed: Typed, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it makes of records that came too late for the merge is left out, with both records named."""
+    own = ("recipe=parts", "run_dir=runs/going", "model.options.replies=b.jsonl", "target=3")
+    assert typed(*own, "budget.requests=2")[0] == 3
+    shutil.copytree(two / "runs/going", two / "runs/later")
+    done(typed, *own[:1], "run_dir=runs/later", *own[2:])
+    take = Journal.take
+
+    def moving(journal: Journal, stage: str, number: int, records: Iterable[Record]) -> None:
+        take(journal, stage, number, records)
+        if (stage, number) == ("tasks", 5):  # all that were there
+            shutil.copyfile(two / "runs/later/run.sqlite", two / "runs/going/run.sqlite")
+
+    monkeypatch.setattr(Journal, "take", moving)
+    done(typed, "merge", "runs/a", "runs/going", "--unfinished", "--to", "runs/all", "~filters.tasks.rouge_l")
+    assert texts(two / "runs/all") == [*A, *B[:2]]
+    answers = lines(two / "runs/all/answers.jsonl")
+    assert len(answers) == 10 and all(row["parent"] for row in answers)
+    reasons = {row["reason"] for row in lines(two / "runs/all/rejected.jsonl")}
+    late = "made from tasks-000003-0 of going, which was not there yet when tasks were taken"
+    assert f"{late}; this is answers-000003-0 of going" in reasons
 
 
 def test_an_unfinished_run(typed: Typed, two: Path) -> None:

@@ -17,6 +17,7 @@ from conftest import Typed, lines, seed_file
 from results import done, refused, requests_of, row, summary
 
 from selfinstruct.journal.checksums import checksum
+from selfinstruct.journal.store import Journal
 
 FIRST = """\
 defaults:
@@ -227,17 +228,22 @@ def test_an_unfinished_run_is_a_fault_until_allowed(typed: Typed, made: Path) ->
             ["run.sqlite is damaged", "repair=true"],
         ),
         (f"UPDATE meta SET value = '99', sum = {NEWER} WHERE key = 'format'", ["is a journal of format 99"]),
-        (
-            "DELETE FROM meta WHERE key = 'outline'",
-            ["of an earlier version", "run its own command once more"],
-        ),
+        ("DELETE FROM record WHERE id = 'tasks-000002-0'", ["records of tasks: 1 missing", "repair=true"]),
     ],
 )
 def test_a_journal_that_cannot_be_used(typed: Typed, made: Path, change: str, words: list[str]) -> None:
-    """A changed row, a newer format and an older one are faults of the key that names the run."""
+    """A changed row, a newer format and a missing row are faults of the key that names the run."""
     with closing(sqlite3.connect(made / "runs/first/run.sqlite")) as db:
         db.execute(change)
         db.commit()
+    refused(typed("check", "recipe=second"), f"{FROM}: ", *words)
+
+
+def test_a_run_of_an_earlier_version(typed: Typed, made: Path) -> None:
+    """It did not keep the outline of its stages; the message says how to bring it up to date."""
+    with closing(Journal(made / "runs/first/run.sqlite")) as journal:
+        journal.set_meta("outline", None)
+    words = ("of an earlier version", "run its own command once more")
     refused(typed("check", "recipe=second"), f"{FROM}: ", *words)
 
 

@@ -87,6 +87,52 @@ def test_a_stage_holds_places_of_records(tmp_path: Path, name: str) -> None:
     assert most < 0.75 * REPLIES * EACH * LONG
 
 
+def test_a_choice_holds_no_records(tmp_path: Path) -> None:
+    """Those chosen and those not chosen wait in a temporary file until all of them are stored."""
+    choice = f"+pipeline.some={{kind: sample, of: {TASKS}, count: 900}}"
+    keys = ["recipe=paper", "model=scripted", "target=10_000", "export=none", choice]
+    recipe = compose(keys, tmp_path).recipe()
+    journal = filled(tmp_path)
+    stage, context = recipe.stage("some"), opened(recipe, journal, "some")
+    tracemalloc.start()
+    try:
+        stage.kind.open(stage, context)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    kept = journal.count("record", "some")
+    journal.close()
+    assert kept == REPLIES * EACH * 9 // 10
+    assert most < 0.75 * REPLIES * EACH * LONG
+
+
+def test_a_quota_holds_no_records(tmp_path: Path) -> None:
+    """What was made about each is read again for the next request about it, also after an interruption."""
+    keys = [f"+pipeline.{INSTANCES}.quota=2", f"~filters.{INSTANCES}"]  # filters keep texts to compare
+    recipe = compose(["recipe=paper", "model=scripted", "target=10_000", *keys], tmp_path).recipe()
+    journal = filled(tmp_path)
+    stage, context = recipe.stage(INSTANCES), opened(recipe, journal, INSTANCES)
+    work = stage.kind.open(stage, context)
+    tracemalloc.start()
+    try:
+        for number in range(1, len(rows(recipe, journal, TASKS)) + 1):
+            request = work.compose()
+            assert request and request.number == number
+            journal.sent([request])
+            reply = Reply(f"Input: none\nOutput: {number} ".ljust(LONG, "y"))
+            journal.arrived(request, reply)
+            journal.take(INSTANCES, number, work.take(number, reply))
+        journal.commit()
+        held, _ = tracemalloc.get_traced_memory()
+        again = stage.kind.open(stage, context)
+        held_again, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert work.compose() == again.compose()
+    journal.close()
+    assert max(held, held_again - held) < 0.75 * REPLIES * EACH * LONG
+
+
 def test_records_read_in_any_order_are_those_read_one_by_one(tmp_path: Path) -> None:
     """Each has its label, those with a rejected label are left out, and the numbers count these too."""
     recipe, journal = paper(tmp_path), filled(tmp_path)
