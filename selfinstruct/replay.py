@@ -22,6 +22,7 @@ from selfinstruct.errors import RunFolderError
 from selfinstruct.journal.labelled_records import Picked
 from selfinstruct.journal.repair import OTHER, looked_into
 from selfinstruct.journal.store import FINISHED, GIVEN, REPLAYED, REVIEWS, Journal
+from selfinstruct.llm.batch.told import told
 from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
@@ -35,6 +36,7 @@ from selfinstruct.stages.tape import ReplayStats
 # choose among records without a model, such as `pair` and `sample`.
 FREE = re.compile(r"(filters|schema)(\.|$)|prompts\.[^.]+(\.variants\.[^.]+)?\.parse(\.|$)")
 COMMIT_EVERY = 200
+OWN = "the run's own command"
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Recording:
         changed: the settings that differ from its own, by key: before and now.
         unanswered: ids of the records about which a stage would have sent requests that were never sent.
         heard: the counts of its replies, by stage.
+        open: its batches that are open at a provider, in words, and what to do about them.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Recording:
     changed: dict[str, list[Any]]
     unanswered: set[str] = field(default_factory=set)
     heard: dict[str, ReplayStats] = field(default_factory=dict)
+    open: list[str] = field(default_factory=list)
 
     def claim(self, journal: Journal) -> None:
         """Refuse a journal with anything but a replay of this source.
@@ -120,6 +124,8 @@ class Recording:
         yield f"{used:,} of {recorded:,} recorded replies were read again, and no model was asked."
         if not self.finished:
             yield "The source run was not finished; this is the part that exists."
+        if self.open:
+            yield f"Not in it yet: {'; '.join(self.open)}."
         for name, heard in self.heard.items():
             if heard.first_differing:
                 yield (
@@ -156,7 +162,8 @@ def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
     busy = in_use(path)
     with looked_into(path / JOURNAL, busy or in_use(path, REVIEWED), OTHER) as journal:
         changed = _changed(recipe, journal, path)
-        yield Recording(path, journal, bool(journal.meta(FINISHED, False)) and not busy, changed)
+        finished = bool(journal.meta(FINISHED, False)) and not busy
+        yield Recording(path, journal, finished, changed, open=told(journal, "" if busy else OWN))
 
 
 def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any]]:
@@ -165,9 +172,10 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
     Raises:
         RunFolderError: for settings that change the requests.
     """
-    if not journal.has_replies():
+    if not any(journal.count("reply", stage.name) for stage in recipe.stages):
+        waiting = "".join(f"\n  {line}" for line in told(journal, OWN))
         raise RunFolderError(
-            f"replay: the run in {path} has received no reply yet; there is nothing to replay"
+            f"replay: the run in {path} has received no reply yet; there is nothing to replay{waiting}"
         )
     old, new = shapes(journal, recipe)
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]

@@ -96,7 +96,10 @@ class BatchServer:
         full: how often there was no room for a batch.
         held: by method and a part of the path, what must be set before the answer is sent.
         at_once: the prompts that were asked one by one.
+        clock: the seconds by which its clock is ahead of ours; negative if it is behind.
     """
+
+    clock = 0.0
 
     def __init__(
         self,
@@ -379,6 +382,7 @@ class BatchServer:
             made.error, made.states = self._wrong, ["validating", "failed"]
         elif self.kind in ("openai", "azure") and self._no_room(len(lines)):
             made.error, made.code, made.states = ENQUEUED, "token_limit_exceeded", ["validating", "failed"]
+        made.made += self.clock
         self.made.append(made)
         return made
 
@@ -524,6 +528,10 @@ def _handler(server: BatchServer) -> Callable[..., BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             """As `do_GET`."""
             self.do_GET()
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            """The time of an answer, by the provider's clock."""
+            return super().date_time_string(time.time() + server.clock)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""

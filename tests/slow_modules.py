@@ -15,8 +15,8 @@ MODULES = {  # by folder, without `test_`
     "evaluate": "evaluate_command judged_answers",
     "filters": "answers_agree semantic within",
     "journal": "damage kills shelf",
-    "llm": "batch_troubles batches client failing_servers failures faults first_request guard limits llm "
-    "local prefill prompt_cache quotas thinking",
+    "llm": "batch_open batch_results batch_texts batch_troubles batches client failing_servers failures "
+    "faults first_request guard limits llm local prefill prompt_cache quotas thinking",
     "merge": "merge_command merged_run",
     "monitor": "progress",
     "parse": "labels",

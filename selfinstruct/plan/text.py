@@ -15,7 +15,7 @@ from selfinstruct.plan import cached, seed_lint
 from selfinstruct.plan.estimate import Estimate, estimate
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.recipe.size import models_of, unpriced
-from selfinstruct.run_folder.folder import look
+from selfinstruct.run_folder.folder import look, open_at_provider
 from selfinstruct.sources.seed_table import JSON_LINES
 from selfinstruct.stages import Stage
 from selfinstruct.stages.ranges import Range
@@ -46,6 +46,7 @@ def plan(recipe: Recipe, path: Path) -> str:
         "  seeds    " + ", ".join([f"{taken} tasks from {seeds.path}", *read_as, *known]),
         *([f"  mix      {mix}"] if draws else []),
         f"  run      {path}: {look(recipe, path)}",
+        *_open(recipe, path),
         *_executor(recipe),
         "",
     ]
@@ -68,6 +69,14 @@ def plan(recipe: Recipe, path: Path) -> str:
     if noted:
         lines += ["", *(f"  note: {note}" for note in noted)]
     return "\n".join(lines)
+
+
+def _open(recipe: Recipe, path: Path) -> list[str]:
+    """The batches of the run that are open at a provider."""
+    batched = any(model.batch for model in models_of(recipe.stages))
+    how = "without check" if batched else "with model.batch=true"
+    said = open_at_provider(path, f"the same command {'without fresh=true' if recipe.config.fresh else how}")
+    return [f"  {'' if row else 'open':<8} {line}" for row, line in enumerate(said)]
 
 
 def _executor(recipe: Recipe) -> list[str]:

@@ -24,6 +24,7 @@ from selfinstruct.journal.beside import REVIEWED as REVIEWED
 from selfinstruct.journal.beside import in_use as in_use
 from selfinstruct.journal.repair import OTHER, SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import MERGED, SETTINGS, Journal
+from selfinstruct.llm.batch.told import told
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.blocks import BLOCK, batched
 from selfinstruct.project.jsonl import json_line
@@ -123,13 +124,14 @@ def open_folder(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
         RunFolderError: if it belongs to another run, is in use, or cannot be written.
     """
     _refuse_strangers(path, recipe.config.fresh)
+    notes: list[str] = []
     if recipe.config.fresh and ((path / JOURNAL).exists() or place(path) or _has_lost_its_journal(path)):
-        _set_aside(path)
+        notes = _set_aside(path)
     with _writable(path):
         path.mkdir(parents=True, exist_ok=True)
     scratch = recipe.config.scratch
     local = path_below(recipe.project, scratch) if scratch else None
-    with at_hand(path, local, LOCK) as here, _opened(recipe, here) as folder:
+    with at_hand(path, local, LOCK) as here, _opened(recipe, here, notes) as folder:
         yield folder
 
 
@@ -149,23 +151,26 @@ def reopened(path: Path) -> Iterator[RunFolder]:
             journal.close()
 
 
-def _set_aside(path: Path) -> None:
+def _set_aside(path: Path) -> list[str]:
+    """Set a run aside; return what the user should know about the batches that it has at a provider."""
     here = left_here(path)
     with _locked(here or path):
         pass
     if here:
         hand_over(path, here, LOCK)
-    path.rename(aside(path))
+    path.rename(free := aside(path))
+    command = f"the same command with run_dir={free}, without fresh=true,"
+    return [f"{free}: {line}" for line in open_at_provider(free, command)]
 
 
 @contextmanager
-def _opened(recipe: Recipe, path: Path) -> Iterator[RunFolder]:
+def _opened(recipe: Recipe, path: Path, before: Iterable[str]) -> Iterator[RunFolder]:
     with _locked(path):
         resumed = (path / JOURNAL).exists()
         journal, notes = open_journal(path / JOURNAL, recipe.config.repair, bool(recipe.config.replay))
         try:
             _claim(journal, recipe, path, mended=bool(notes))
-            yield RunFolder(path, journal, resumed, tuple(notes))
+            yield RunFolder(path, journal, resumed, (*before, *notes))
         finally:
             journal.close()
 
@@ -184,6 +189,22 @@ def look(recipe: Recipe, path: Path) -> str:
         _compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
         return f"continues the run in it: {', '.join(done)} accepted so far"
+
+
+def open_at_provider(path: Path, command: str) -> list[str]:
+    """The open batches of the run in a folder, and what to do about them; empty without one.
+
+    Args:
+        path: the folder.
+        command: the command that picks them up, in words.
+    """
+    if place(path) or not (path / JOURNAL).exists():
+        return []
+    try:
+        with looked_into(path / JOURNAL, in_use(path) or in_use(path, REVIEWED), whole=False) as journal:
+            return told(journal, command)
+    except (RunFolderError, sqlite3.Error):  # reported wherever the journal is needed
+        return []
 
 
 def broken(path: Path, error: sqlite3.Error | OSError) -> RunFolderError:
@@ -253,8 +274,10 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
     name = journal.meta("recipe")
     if not _is_kept(journal):
         return
+    waiting = "".join(f"\n  {line}" for line in told(journal, "the command with the settings of before"))
     if name not in (None, recipe.name):
-        raise RunFolderError(f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}")
+        what = f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}"
+        raise RunFolderError(f"{what}{waiting}")
     from selfinstruct.run_folder.shape import shapes
 
     old, new = shapes(journal, recipe)
@@ -273,7 +296,7 @@ def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
         lines += _chosen(journal, recipe, target)
     if lines and old:
         raise RunFolderError(
-            "\n".join(["the run folder holds a run with other settings:", *lines, f"  {out}"])
+            "\n".join(["the run folder holds a run with other settings:", *lines, f"  {out}"]) + waiting
         )
 
 

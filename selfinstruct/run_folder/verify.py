@@ -23,7 +23,8 @@ from selfinstruct.journal.checksums import shown
 from selfinstruct.journal.file import MOST_NAMED, readable, refuse_newer, untouched
 from selfinstruct.journal.repair import SUMMARY, costs
 from selfinstruct.journal.salvage import read_from
-from selfinstruct.journal.store import SETTINGS, SUMMED_UP
+from selfinstruct.journal.store import SETTINGS, SUMMED_UP, Journal
+from selfinstruct.llm.batch.told import told
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.overrides import quoted_value
@@ -212,6 +213,10 @@ def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> It
         yield from _some("{}", dangling, "{command} fresh=true")
         if not dangling:
             yield Finding("all rows that records refer to exist")
+    if counts and not old:
+        *lines, what_to_do = told(Journal(path, db)) or [""]
+        for place_, line in enumerate(lines, 1):
+            yield Finding(f"{shown(line)}; {what_to_do}" if place_ == len(lines) else shown(line))
 
 
 def _some(form: str, wrong: list[str], remedy: str) -> Iterator[Finding]:

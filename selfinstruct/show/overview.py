@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.dataset.merged import merged
-from selfinstruct.llm.batch.stored import open_batches
-from selfinstruct.llm.batch.words import requests
+from selfinstruct.llm.batch.told import STARTED, told
 from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record, stream
 from selfinstruct.run_folder.folder import JOB, JOURNAL
 from selfinstruct.run_folder.opened import RUNNING, UNFINISHED, OpenedRun
@@ -41,23 +40,17 @@ def overview(run: OpenedRun, count: int = SAMPLES) -> dict[str, Any]:
         samples: records of the last stage that makes records and has one, drawn at random.
         merged: of a merge: its runs and what was taken of each, as in `summary.json`.
     """
+    batches = told(run.journal, "" if run.running else STARTED)
     missed = run.summary.get("missed") or {}
     notes = {**_WORDS, "missed": f"in {missed.get('stage')} {missed.get('why')}" if missed else ""}
     return {
         "recipe": run.outline.recipe,
         "state": run.state,
-        "note": "; ".join(filter(None, [notes.get(run.state, ""), *open_at_provider(run)])),
+        "note": "; ".join(filter(None, [notes.get(run.state, ""), *batches])),
         "stages": figures(run),
         "samples": samples(run, count),
         **({"merged": facts} if (facts := merged(run.journal)) else {}),
     }
-
-
-def open_at_provider(run: OpenedRun) -> Iterator[str]:
-    """The batches whose replies are not here yet, in words."""
-    for sent in open_batches(run.journal):
-        name = f"batch {sent.id}" if sent.id else "a batch that may have been made"
-        yield f"{name}, with {requests(sent.count)} of {sent.stage}, is open at the provider"
 
 
 def figures(run: OpenedRun) -> dict[str, dict[str, Any]]:

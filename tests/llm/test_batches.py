@@ -508,15 +508,16 @@ def test_an_answer_that_gets_lost_makes_no_second_batch(many: Path, typed: Typed
             assert server.gone == []
 
 
-def test_a_batch_that_the_provider_does_not_know(many: Path, typed: Typed) -> None:
-    """The run stops, and says how to ask again, which costs again."""
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_batch_that_the_provider_does_not_know(many: Path, typed: Typed, hours: int) -> None:
+    """The run stops, and says how to ask again, which costs again; also if a clock was wrong then."""
     with BatchServer("openai", states=("in_progress",) * 500) as server:
         process = child(many, *at(server))
         until(lambda: server.made and server.made[0].looks, process)
         process.kill()
         process.wait()
         server.made[0].id = "deleted"
-        aged(many)
+        aged(many, hours)
         said = done(typed, *at(server), status=1)
         assert "does not have the batch batch_1 any more; it had 36 requests of answers" in said
         assert "model.batch_lost=ask_again" in said and len(server.made) == 1
@@ -526,11 +527,11 @@ def test_a_batch_that_the_provider_does_not_know(many: Path, typed: Typed) -> No
     assert len((many / "run/answers.jsonl").read_text().splitlines()) == COUNT
 
 
-def aged(many: Path) -> None:
-    """Make the batches in a journal an hour older."""
+def aged(many: Path, hours: int) -> None:
+    """Make the batches in a journal older."""
     with closing(Journal(many / "run/run.sqlite")) as journal:
         for batch in open_batches(journal):
-            batch.made -= 3600
+            batch.made -= 3600 * hours
             batch.to(journal)
 
 

@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.batch import follow
-from selfinstruct.llm.batch.services import EARLIER, PAGE, Batch, Line, seconds_of, whole, words_of
+from selfinstruct.llm.batch.services import (
+    EARLIER,
+    PAGE,
+    Batch,
+    Line,
+    mapping,
+    number,
+    seconds_of,
+    whole,
+    words_of,
+)
 from selfinstruct.llm.batch.wire import JSON
 from selfinstruct.llm.direct.sending import Answer
+from selfinstruct.llm.fine_tuning import UnknownError
 
 if TYPE_CHECKING:
     from selfinstruct.llm.batch.stored import Stored
@@ -70,7 +81,7 @@ class Anthropic:
         unsure = False
         async for row in self._since(sent.made - EARLIER):
             batch = _batch(row)
-            if batch.total != sent.count:
+            if batch.total != sent.count or row.get("archived_at"):
                 continue
             if not batch.over:
                 unsure = True
@@ -86,7 +97,10 @@ class Anthropic:
 
     async def look(self, id: str) -> Batch:
         """See `Service`."""
-        return _batch(await self._wire.ask("GET", self._wire.at(f"{self._root}/{id}")))
+        found = await self._wire.ask("GET", self._wire.at(f"{self._root}/{id}"))
+        if found.get("archived_at"):  # some weeks after it was made
+            raise UnknownError(f"the batch {id} is archived, so its results are deleted")
+        return _batch(found)
 
     async def results(self, batch: Batch) -> AsyncIterator[Line]:
         """See `Service`."""
@@ -98,9 +112,10 @@ class Anthropic:
         """The batches that were made since then, the newest first."""
         after: dict[str, str] = {}
         while True:
+            # The first page shows how far the provider's clock is behind ours.
             page = await self._wire.ask("GET", self._wire.at(self._root, limit=str(PAGE), **after))
             for row in page.get("data") or []:
-                if (seconds_of(row.get("created_at")) or moment) < moment:
+                if (seconds_of(row.get("created_at")) or moment) < moment - self._wire.behind:
                     return
                 yield row
             if not page.get("has_more") or not page.get("last_id"):
@@ -111,13 +126,15 @@ class Anthropic:
 def _batch(found: dict[str, Any]) -> Batch:
     if not isinstance(found.get("id"), str):
         raise TransientError("its answer has no id; is model.api_base right?", misled=True)
-    counts = {key: int(value or 0) for key, value in (found.get("request_counts") or {}).items()}
+    counts = {key: number(value) for key, value in mapping(found.get("request_counts")).items()}
     status = str(found.get("processing_status") or "")
+    whole = bool(found.get("results_url")) or not any(counts.values())
     return Batch(
         id=found["id"],
         state=words_of(status),
         over=status == ENDED,
-        whole=bool(found.get("results_url")) or not any(counts.values()),
+        whole=whole,
+        missing=not whole,
         done=sum(counts.values()) - counts.get("processing", 0),
         total=sum(counts.values()),
         answered=counts.get("succeeded", 0),
@@ -126,12 +143,12 @@ def _batch(found: dict[str, Any]) -> Batch:
 
 
 def _line(row: dict[str, Any]) -> Line:
-    id, result = str(row.get("custom_id")), row.get("result") or {}
+    id, result = str(row.get("custom_id")), mapping(row.get("result"))
     if result.get("type") == "succeeded":
         return Line(id, Answer(200, {}, json.dumps(result.get("message")).encode()))
     if result.get("type") != "errored":
         return Line(id, None, str(result.get("type") or "the provider gave no answer"))
-    body = result.get("error") or {}
-    inner: dict[str, Any] = body["error"] if isinstance(body.get("error"), dict) else body
+    body = mapping(result.get("error"))
+    inner = mapping(body.get("error")) or body
     status = STATUSES.get(str(inner.get("type")), 500)
     return Line(id, Answer(status, {}, json.dumps({"type": "error", "error": inner}).encode()))

@@ -55,6 +55,7 @@ class Batches:
         self._inbox = Inbox(model, context, self._waiters, self._outbox.add)
         self._watching = asyncio.create_task(self._watch())
         self._wrong: Exception | None = None
+        self._changed: set[Stored] = set()  # batches with requests that would be other ones now
 
     @classmethod
     async def open(cls, config: ModelConfig, context: RunContext, model: LiteLLM, first: Prompts) -> Batches:
@@ -90,15 +91,20 @@ class Batches:
             ModelError: if no batch can be made, or picked up.
             BudgetReached: if the budget allows no batch with it.
         """
-        number = call.number
+        number, context = call.number, self._context
         before = self._waiters.batch.get(number)
-        if before and (self._inbox.handed_over(before, number) or not self._same(call)):  # it is shorter now
+        over = before is not None and self._inbox.handed_over(before, number)  # then it is shorter now
+        if before and (over or not self._same(call)):
             del self._waiters.batch[number]
             self._inbox.forget(before, number)
+            if not over and before not in self._changed:
+                self._changed.add(before)
+                words = f"requests of batch {before.id} would be other ones now, from {number} on"
+                context.progress.say(f"{call.stage}: {words}; those are asked again, which costs again")
         early = self._inbox.has_early(number)
         if self._wrong and not early:
             raise self._wrong
-        if self._context.closing.is_set() and not early:
+        if context.closing.is_set() and not early:
             return None
         waiter = self._waiters.waiting[number] = Waiter(call, asyncio.get_running_loop().create_future())
         if early:
@@ -161,6 +167,8 @@ class Batches:
         try:
             batch = await follow(work)
             what = f"results of batch {work.sent.id}"
+            if batch is not None and batch.missing:
+                raise UnknownError(f"{what} are not there")
             if batch is not None:
                 await self._inbox.take_in(work, batch)
         except UnknownError as error:

@@ -188,7 +188,7 @@ async def follow(work: Work) -> Batch | None:
             look = min(LAST_LOOK, look * SLOWER)
             continue
         except UnknownError:
-            if time.time() - work.sent.made > YOUNG:
+            if abs(time.time() - work.sent.made) > YOUNG:  # another machine's clock may be ahead
                 raise
             await pause(look, work.context.closing)
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.batch.possible import LIMITS
-from selfinstruct.llm.batch.services import PAGE, Batch, Line, seconds_of, whole, words_of
+from selfinstruct.llm.batch.services import PAGE, Batch, Line, mapping, number, seconds_of, whole, words_of
 from selfinstruct.llm.direct.sending import Answer
 
 if TYPE_CHECKING:
@@ -108,19 +108,21 @@ def _name_of(found: dict[str, Any]) -> str:
 
 
 def _batch(found: dict[str, Any]) -> Batch:
-    about = found.get("metadata") or found
+    about = mapping(found.get("metadata")) or found
     state = str(about.get("state") or "").rpartition("STATE_")[2]
-    stats = {key: int(value or 0) for key, value in (about.get("batchStats") or {}).items()}
-    outputs = (found.get("response") or {}, about.get("output") or {}, found.get("output") or {})
+    stats = {key: number(value) for key, value in mapping(about.get("batchStats")).items()}
+    outputs = [mapping(one) for one in (found.get("response"), about.get("output"), found.get("output"))]
     place = next((str(one["responsesFile"]) for one in outputs if one.get("responsesFile")), "")
-    error = found.get("error") or {}
+    error = mapping(found.get("error"))
     began = seconds_of(about.get("createTime"))
     over = state in OVER or bool(found.get("done"))
+    whole = bool(place) or state in OVER[1:]
     return Batch(
         id=_name_of(found),
         state=words_of(state or "made"),
         over=over,
-        whole=bool(place) or state != "SUCCEEDED",
+        whole=whole,
+        missing=not whole,
         done=stats.get("successfulRequestCount", 0) + stats.get("failedRequestCount", 0),
         total=stats.get("requestCount", 0),
         answered=stats.get("successfulRequestCount", 0),
@@ -132,11 +134,11 @@ def _batch(found: dict[str, Any]) -> Batch:
 
 
 def _line(row: dict[str, Any]) -> Line:
-    id, response, error = str(row.get("key")), row.get("response"), row.get("error") or {}
+    id, response, error = str(row.get("key")), row.get("response"), mapping(row.get("error"))
     if response:
         return Line(id, Answer(200, {}, json.dumps(response).encode()))
     if not error:
-        return Line(id, None, "the provider gave no answer")
-    code = int(error.get("code") or 2)
+        return Line(id, None, str(row.get("error") or "the provider gave no answer"))
+    code = number(error.get("code")) or 2
     body = json.dumps({"error": {**error, "code": STATUSES.get(code, code)}}).encode()
     return Line(id, Answer(STATUSES.get(code, code), {}, body))

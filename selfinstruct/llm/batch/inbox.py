@@ -59,6 +59,7 @@ class Inbox:
         """Hand over the answer that is here already."""
         sent, line = self._early.pop(waiter.number)
         outcome = await self._outcome(waiter, sent, line)
+        waiter.tries += 1
         if not isinstance(outcome, Reply):
             self._read.get(sent, set()).discard(waiter.number)
             self._waiters.batch.pop(waiter.number, None)
@@ -98,43 +99,50 @@ class Inbox:
         sent, waiting = work.sent, self._waiters.waiting
         arrived = self._reading[sent]
         left = sent.unanswered(self._context.journal).intersection(self._waiters.numbers_in(sent))
-        failed: list[tuple[Waiter, Ended]] = []
-        async for line in work.service.results(batch):
+        failed: dict[int, Ended] = {}
+        lines = 0
+        # No provider has more answers than it got requests, whatever it counts.
+        async for line in work.service.results(replace(batch, answered=min(batch.answered, sent.count))):
+            lines += 1
+            if lines % BREATH == 0:
+                await asyncio.sleep(0)
             number = sent.number_of(line.id)
-            if number not in left:
+            if number is None or number not in left or self.handed_over(sent, number):
                 continue
-            left.discard(number)
             waiter = waiting.get(number)
             if waiter is None:
-                self._early[number] = (sent, line)
-                arrived.add(number)
+                if number not in self._early or _is_good(line):  # of two lines, the one with a reply
+                    self._early[number] = (sent, line)
+                    arrived.add(number)
                 continue
             outcome = await self._outcome(waiter, sent, line)
             if isinstance(outcome, Reply):
+                left.discard(number)
+                failed.pop(number, None)
                 arrived.add(number)
-                self._hand_over(waiter, outcome)
-            else:
-                failed.append((waiter, outcome))
-            if len(left) % BREATH == 0:
-                await asyncio.sleep(0)
-        self._read[sent] = arrived  # not before all is read, or the rest would be asked again
-        for number in left:
-            missing = TransientError(f"batch {batch.id} ({batch.state}) has no answer to this request")
-            if waiter := waiting.get(number):
                 waiter.tries += 1
-                failed.append((waiter, missing))
+                self._hand_over(waiter, outcome)
+            else:  # it may have another line, with a reply
+                failed[number] = outcome
+        self._read[sent] = arrived  # not before all is read, or the rest would be asked again
+        for number in left - arrived:
+            if number in waiting:
+                words = f"batch {batch.id} ({batch.state}) has no answer to this request"
+                failed.setdefault(number, TransientError(words))
             else:
                 del self._waiters.batch[number]
         if failed:
             many = f"{len(failed):,} of {requests(sent.count)}"
-            work.say(f"batch {batch.id}: no reply to {many}; the first reason: {_short(failed[0][1])}")
-        for waiter, error in failed:
-            self._waiters.batch.pop(waiter.number, None)
-            self._hand_over(waiter, error)
+            first = next(iter(failed.values()))
+            work.say(f"batch {batch.id}: no reply to {many}; the first reason: {_short(first)}")
+        for number, error in failed.items():
+            self._waiters.batch.pop(number, None)
+            if waiter := waiting.get(number):
+                waiter.tries += 1
+                self._hand_over(waiter, error)
 
     async def _outcome(self, waiter: Waiter, sent: Stored, line: Line) -> Reply | Ended:
         """What an answer means for its request."""
-        waiter.tries += 1
         if line.answer is None:
             return TransientError(f"the batch ended before this request was asked ({line.why})")
         adapted = waiter.call.adapted[0]
@@ -144,7 +152,7 @@ class Inbox:
         except (TransientError, ModelError) as error:
             return error
         seconds = round(max(0.0, time.time() - sent.made), 3)
-        reply = replace(reply, attempts=waiter.tries, seconds=seconds, cost_usd=None, doubtful=False)
+        reply = replace(reply, attempts=waiter.tries + 1, seconds=seconds, cost_usd=None, doubtful=False)
         return continued(waiter.call.requests[0], reply)
 
     def _hand_over(self, waiter: Waiter, outcome: Reply | Ended) -> None:
@@ -170,6 +178,11 @@ class Inbox:
         """Note which batches are stored."""
         for sent in list(self._read):
             self.stored(sent)
+
+
+def _is_good(line: Line) -> bool:
+    """Whether a line has the answer of a request that succeeded."""
+    return line.answer is not None and line.answer.status < 400
 
 
 def _short(error: Ended) -> str:

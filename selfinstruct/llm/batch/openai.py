@@ -15,7 +15,17 @@ from aiohttp import FormData
 from selfinstruct.errors import ModelError
 from selfinstruct.llm import TransientError
 from selfinstruct.llm.answers import said_in_json
-from selfinstruct.llm.batch.services import EARLIER, PAGE, Batch, Line, whole, words_of
+from selfinstruct.llm.batch.services import (
+    EARLIER,
+    PAGE,
+    Batch,
+    Line,
+    mapping,
+    number,
+    seconds_of,
+    whole,
+    words_of,
+)
 from selfinstruct.llm.direct.sending import Answer
 from selfinstruct.llm.direct.texts import CHAT, COMPLETION
 from selfinstruct.llm.fine_tuning import NOT_READY
@@ -25,7 +35,7 @@ if TYPE_CHECKING:
     from selfinstruct.llm.batch.stored import Stored
     from selfinstruct.llm.batch.wire import Wire
 
-OVER = ("completed", "failed", "expired", "cancelled")
+OVER = ("completed", "failed", "expired", "cancelled", "canceled")
 # The codes of requests that the provider did not get to.
 NOT_DONE = ("batch_expired", "batch_cancelled", "batch_canceled")
 
@@ -72,6 +82,7 @@ class OpenAI:
     async def find(self, sent: Stored) -> Batch | None:
         """See `Service`; no other batch has its file."""
         after: dict[str, str] = {}
+        earliest = sent.made - EARLIER
         while sent.file:
             url = self._at("batches").update_query({"limit": str(PAGE), **after})
             page = await self._wire.ask("GET", url)
@@ -79,7 +90,9 @@ class OpenAI:
             found = next((one for one in rows if one.get("input_file_id") == sent.file), None)
             if found:
                 return _batch(found)
-            if not rows or not page.get("has_more") or rows[-1].get("created_at", 0) < sent.made - EARLIER:
+            if not rows or not page.get("has_more"):
+                return None
+            if (seconds_of(rows[-1].get("created_at")) or earliest) < earliest - self._wire.behind:
                 return None
             after = {"after": str(rows[-1]["id"])}
         return None
@@ -111,21 +124,23 @@ def _id_of(found: dict[str, Any]) -> str:
 
 
 def _batch(found: dict[str, Any]) -> Batch:
-    status = str(found.get("status") or "")
-    counts = found.get("request_counts") or {}
-    done, failed = counts.get("completed") or 0, counts.get("failed") or 0
+    status = str(found.get("status") or "").lower()
+    counts = mapping(found.get("request_counts"))
+    done, failed = number(counts.get("completed")), number(counts.get("failed"))
     output, errors = found.get("output_file_id"), found.get("error_file_id")
-    problems = (found.get("errors") or {}).get("data") or []
+    missing = not output and (done > 0 or (status == "completed" and not errors))
+    problems = [mapping(one) for one in mapping(found.get("errors")).get("data") or []]
     words = "; ".join(_problem(one) for one in problems[:3]) or "no reason is given"
     return Batch(
         id=_id_of(found),
         state=words_of(status),
         over=status in OVER,
-        whole=bool(output or not done) and bool(errors or not failed),
+        whole=not missing and bool(errors or not failed),
+        missing=missing,
         done=done + failed,
-        total=counts.get("total") or 0,
+        total=number(counts.get("total")),
         answered=done if output else 0,
-        expires=found.get("expires_at"),
+        expires=seconds_of(found.get("expires_at")),
         error=words if status == "failed" else "",
         full=any(said_in_json(one).is_like(QUEUE_FULL) for one in problems),
         accepted=status != "validating",
@@ -139,11 +154,11 @@ def _problem(error: dict[str, Any]) -> str:
 
 
 def _line(row: dict[str, Any]) -> Line:
-    id, response, error = str(row.get("custom_id")), row.get("response"), row.get("error")
-    if response and response.get("body") is not None:
-        status = response.get("status_code") or 200
+    id, response, error = str(row.get("custom_id")), mapping(row.get("response")), mapping(row.get("error"))
+    if response.get("body") is not None:
+        status = number(response.get("status_code")) or 200
         return Line(id, Answer(status, {}, json.dumps(response["body"]).encode()))
-    words = str((error or {}).get("message") or (error or {}).get("code") or "the provider gave no answer")
+    words = error.get("message") or error.get("code") or row.get("error") or "the provider gave no answer"
     if not error or error.get("code") in NOT_DONE:
-        return Line(id, None, words)
-    return Line(id, Answer(400, {}, json.dumps({"error": error}).encode()), words)
+        return Line(id, None, str(words))
+    return Line(id, Answer(400, {}, json.dumps({"error": error}).encode()), str(words))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from selfinstruct.llm.direct.sending import Answer
 
 PAGE = 100  # batches on a page of a provider's list
-EARLIER = 3600.0  # seconds by which a provider's clock may be behind ours
+EARLIER = 3600.0  # seconds before a batch was written down, from which on it is looked for
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Batch:
         state: what the provider calls its state, in words.
         over: whether nothing changes any more.
         whole: whether its results are there; a provider may say before that it is over.
+        missing: whether answers that are paid for are not there, or no results at all although it is over.
         done: how many of its requests are done.
         total: how many it has, as the provider counts; 0 if it has not counted yet.
         answered: how many have an answer in its results, as the provider counts; 0 if it does not.
@@ -40,6 +41,7 @@ class Batch:
     state: str
     over: bool = False
     whole: bool = True
+    missing: bool = False
     done: int = 0
     total: int = 0
     answered: int = 0
@@ -125,11 +127,24 @@ def whole(file: BinaryIO) -> BinaryIO:
 
 
 def seconds_of(moment: Any) -> float | None:
-    """A moment in ISO 8601, in seconds since 1970; None if it is none."""
+    """A moment, as a number or in ISO 8601, in seconds since 1970; None if it is none that a clock shows."""
     try:
+        if isinstance(moment, int | float):
+            return datetime.fromtimestamp(moment).timestamp()
         return datetime.fromisoformat(str(moment).replace("Z", "+00:00")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return None
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A JSON object; an empty one if it is something else, as a server may send that is in trouble."""
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: Any) -> int:
+    """A count, which some send as text; 0 if it is none."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def words_of(state: str) -> str:

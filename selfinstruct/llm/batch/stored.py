@@ -77,7 +77,7 @@ class Stored:
     def number_of(self, id: str) -> int | None:
         """The number of the request with an id; None if it is not of this batch."""
         key, _, number = id.rpartition("-")
-        return int(number) if key == self.key and number.isdigit() else None
+        return int(number) if key == self.key and number.isascii() and number.isdecimal() else None
 
     def to(self, journal: Journal, state: str = "") -> None:
         """Store it, perhaps with a new state."""

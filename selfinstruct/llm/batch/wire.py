@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -45,11 +47,13 @@ class Wire:
 
     Attributes:
         url: the address of the model's requests.
+        behind: the seconds by which the provider's clock is behind ours, as its last answer says; or 0.
     """
 
     def __init__(self, form: Form, config: ModelConfig, progress: Progress) -> None:
         self._form, self._config, self._progress = form, config, progress
         self.url: URL = form.sender.url
+        self.behind = 0.0
 
     def at(self, path: str, **query: str) -> URL:
         """Another address of the same provider, with the same query."""
@@ -118,8 +122,10 @@ class Wire:
             least: so many lines it has at least, as the provider says.
 
         Raises:
-            ModelError: if it stays incomplete; with `batch_lost: ask_again`, the lines that are whole come.
+            ModelError: if it stays incomplete, after the lines that are whole; not with
+                `batch_lost: ask_again`.
         """
+        stays: ModelError | None = None
         with tempfile.TemporaryFile() as file:
             fetch = partial(self._whole, url, cast(BinaryIO, file), least)
             try:
@@ -127,26 +133,30 @@ class Wire:
             except ModelError as error:
                 if not isinstance(error.__cause__, IncompleteError):
                     raise
-                if self._config.batch_lost == "stop":
-                    words = f"{self._config.name}: {error.__cause__}"
-                    raise ModelError(
-                        f"{words}\n  The provider keeps them, so run the same command again later. To take "
-                        "what is whole, and ask the other requests again, which costs again: "
-                        "model.batch_lost=ask_again"
-                    ) from error
-                self._progress.say(f"{error.__cause__}; the requests that are not there are asked again")
+                stays = error
             for line in _lines(cast(BinaryIO, file)):
                 if (found := _object(line)) is not None:
                     yield found
+        if stays and self._config.batch_lost == "stop":
+            raise ModelError(
+                f"{self._config.name}: {stays.__cause__}\n  What is whole is taken in. The provider keeps "
+                "the results, so run the same command again later. To ask the requests that are not there "
+                "again, which costs again: model.batch_lost=ask_again"
+            ) from stays
+        if stays:
+            self._progress.say(f"{stays.__cause__}; the requests that are not there are asked again")
 
     async def _whole(self, url: URL, into: BinaryIO, least: int) -> None:
-        """Download lines; each must be JSON, and there must be enough."""
+        """Download lines; each must be a JSON object, and there must be enough."""
         await self.download(url, into)
-        there = 0
+        there, end = 0, into.tell()
         for line in _lines(into):
-            if _object(line) is None:
-                raise IncompleteError(f"the results of the batch are broken off in line {there + 1:,}")
             there += 1
+            if _object(line) is None:
+                what = "the results of the batch"
+                if into.tell() == end:
+                    raise IncompleteError(f"{what} are broken off in line {there:,}")
+                raise IncompleteError(f"line {there:,} of {what} is no JSON object")
         if there < least:
             raise IncompleteError(
                 f"the results of the batch have {there:,} lines, but the provider counts {least:,} answers"
@@ -163,6 +173,9 @@ class Wire:
             response = await sender.sent(method, url, body, given, LONGEST)
         except Exception as error:
             raise self._sorted(error) from error
+        with suppress(ValueError, TypeError):  # without a date, or with one that is none
+            theirs = parsedate_to_datetime(response.headers.get("date"))  # type: ignore[arg-type]
+            self.behind = max(0.0, time.time() - theirs.timestamp())
         try:
             yield response
         except (TransientError, ModelError):
@@ -177,7 +190,7 @@ class Wire:
         if 200 <= answer.status < 300:
             try:
                 found = json.loads(answer.content or b"{}")
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise TransientError(f"its answer is not JSON ({error})", misled=True) from error
             if isinstance(found, dict):
                 return found
@@ -211,15 +224,9 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
-    """The JSON object of a line; None if it is only a part of one.
-
-    Raises:
-        TransientError: if it is JSON, but not an object.
-    """
+    """The JSON object of a line; None if it is none, or only a part of one."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
-        raise TransientError("the results are not lines of JSON objects", misled=True)
-    return found
+    return found if isinstance(found, dict) else None
