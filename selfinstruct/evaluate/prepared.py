@@ -20,7 +20,8 @@ from selfinstruct.evaluate.results import RESULTS
 from selfinstruct.evaluate.tasks import checked, tasks_of
 from selfinstruct.project.layout import path_below
 from selfinstruct.report.writing import NUMBERS, PAGE
-from selfinstruct.run_folder.folder import ELSEWHERE, JOURNAL, look
+from selfinstruct.run_folder.claim import ELSEWHERE
+from selfinstruct.run_folder.folder import JOURNAL, look
 
 if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe

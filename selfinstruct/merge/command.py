@@ -21,7 +21,7 @@ from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
 from selfinstruct.report.ending import MISSED, last_line
 from selfinstruct.report.writing import short
-from selfinstruct.run_folder.folder import ELSEWHERE
+from selfinstruct.run_folder.claim import ELSEWHERE
 from selfinstruct.show.merged_table import merged_table, paid_line
 
 TO, UNFINISHED, DRY = "--to", "--unfinished", "--dry-run"

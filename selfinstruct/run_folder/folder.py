@@ -23,12 +23,13 @@ from selfinstruct.journal.beside import NOTE
 from selfinstruct.journal.beside import REVIEWED as REVIEWED
 from selfinstruct.journal.beside import in_use as in_use
 from selfinstruct.journal.repair import OTHER, SUMMARY, looked_into, offer, open_journal
-from selfinstruct.journal.store import MERGED, SETTINGS, Journal
+from selfinstruct.journal.store import SETTINGS, Journal
 from selfinstruct.llm.batch.told import told
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.blocks import BLOCK, batched
 from selfinstruct.project.jsonl import json_line
 from selfinstruct.project.layout import path_below
+from selfinstruct.run_folder.claim import claim, compare
 from selfinstruct.run_folder.handover import at_hand, hand_over, left_here, place
 from selfinstruct.safety.blot import blotted
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe
 
 JOB = "job.json"  # the outcome of a job of a sweep
-ELSEWHERE = "another run_dir (of a sweep: sweep_dir)"  # in messages; verbs put their own option in its place
 TRACES = (LOCK, SUMMARY, EVENTS, ".hydra/overrides.yaml")  # files that a run writes beside its journal
 
 
@@ -169,7 +169,7 @@ def _opened(recipe: Recipe, path: Path, before: Iterable[str]) -> Iterator[RunFo
         resumed = (path / JOURNAL).exists()
         journal, notes = open_journal(path / JOURNAL, recipe.config.repair, bool(recipe.config.replay))
         try:
-            _claim(journal, recipe, path, mended=bool(notes))
+            claim(journal, recipe, path, mended=bool(notes))
             yield RunFolder(path, journal, resumed, (*before, *notes))
         finally:
             journal.close()
@@ -186,7 +186,7 @@ def look(recipe: Recipe, path: Path) -> str:
     if recipe.config.fresh:
         return f"the run in it will be set aside as {aside(path)}"
     with looked_into(path / JOURNAL, in_use(path) or in_use(path, REVIEWED)) as journal:
-        _compare(journal, recipe, path)
+        compare(journal, recipe, path)
         done = [f"{journal.stats(stage.name).accepted} {stage.name}" for stage in recipe.stages]
         return f"continues the run in it: {', '.join(done)} accepted so far"
 
@@ -248,72 +248,6 @@ def _refuse_strangers(path: Path, fresh: bool) -> None:
         raise RunFolderError(
             f"run_dir: {path} has other files in it ({strangers[0]}, …); choose another run_dir"
         )
-
-
-def _claim(journal: Journal, recipe: Recipe, path: Path, mended: bool) -> None:
-    from selfinstruct.run_folder.shape import NAMES, SHAPE, WHOLE, store_shape
-
-    if not _is_kept(journal):  # nothing was paid for yet, so nothing needs protection
-        journal.forget()
-    if not _is_kept(journal) or (mended and journal.meta("shape") is None):
-        journal.set_meta("recipe", recipe.name)
-        store_shape(journal, recipe)
-    _compare(journal, recipe, path)
-    if journal.meta(SHAPE) and journal.meta(NAMES) != WHOLE:
-        store_shape(journal, recipe)  # with the keys that a run of before did not name
-
-
-def _is_kept(journal: Journal) -> bool:
-    """Whether a journal may not be begun anew: it has replies, or the records of a merge."""
-    return journal.has_replies() or journal.meta(MERGED) is not None
-
-
-def _compare(journal: Journal, recipe: Recipe, path: Path) -> None:
-    """Refuse to continue a run of another recipe, or one with other settings that shape the data."""
-    out = f"Choose {ELSEWHERE}, or set fresh=true to set the old run aside (nothing is deleted). It is {path}"
-    name = journal.meta("recipe")
-    if not _is_kept(journal):
-        return
-    waiting = "".join(f"\n  {line}" for line in told(journal, "the command with the settings of before"))
-    if name not in (None, recipe.name):
-        what = f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}"
-        raise RunFolderError(f"{what}{waiting}")
-    from selfinstruct.run_folder.shape import shapes
-
-    old, new = shapes(journal, recipe)
-    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    if {"model.kind", "model.name"} & set(changed):  # another model: no need to list its other keys
-        changed = [
-            key for key in changed if not key.startswith("model.") or key in ("model.kind", "model.name")
-        ]
-    target = journal.meta("target", 0)
-    lines = [f"  {key}: {_short(old, key)} → {_short(new, key)}" for key in changed[:10]]
-    if len(changed) > 10:
-        lines.append(f"  and {len(changed) - 10} more")
-    if target > recipe.config.target:
-        lines.append(f"  target: {target} → {recipe.config.target} (it may only grow)")
-    elif target < recipe.config.target:
-        lines += _chosen(journal, recipe, target)
-    if lines and old:
-        raise RunFolderError(
-            "\n".join(["the run folder holds a run with other settings:", *lines, f"  {out}"]) + waiting
-        )
-
-
-def _chosen(journal: Journal, recipe: Recipe, target: int) -> list[str]:
-    """The stages that would choose other records for a larger target, and were asked about already."""
-    lines = []
-    for stage in recipe.stages:
-        asked = [one.name for one in recipe.descending(stage.name) if journal.replied(one.name)]
-        if asked and not stage.kind.grows:
-            why = f"{stage.name} would choose other records than {' and '.join(asked)} asked about"
-            lines.append(f"  target: {target} → {recipe.config.target} ({why})")
-    return lines
-
-
-def _short(shape: dict[str, Any], key: str) -> str:
-    text = json.dumps(shape[key], ensure_ascii=False) if key in shape else "not set"
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def aside(path: Path) -> Path:

@@ -123,7 +123,7 @@ def test_lines_that_are_whole_are_taken_in_before_the_run_stops(
     server.bend = bend
     with server:
         said = done(typed, *at(server), status=1)
-        assert "line 6 of the results of the batch is no JSON object" in said
+        assert "line 6 of the results of the batch is not a JSON object" in said
         assert "What is whole is taken in" in said and "model.batch_lost=ask_again" in said
         verified = done(typed, "verify", "run")
         assert f"{COUNT - len(NO_ROWS)} replies" in verified and "is open at the provider of" in verified

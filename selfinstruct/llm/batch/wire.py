@@ -156,7 +156,7 @@ class Wire:
                 what = "the results of the batch"
                 if into.tell() == end:
                     raise IncompleteError(f"{what} are broken off in line {there:,}")
-                raise IncompleteError(f"line {there:,} of {what} is no JSON object")
+                raise IncompleteError(f"line {there:,} of {what} is not a JSON object")
         if there < least:
             raise IncompleteError(
                 f"the results of the batch have {there:,} lines, but the provider counts {least:,} answers"
