@@ -22,7 +22,7 @@ from selfinstruct.errors import RunFolderError
 from selfinstruct.journal.labelled_records import Picked
 from selfinstruct.journal.repair import OTHER, looked_into
 from selfinstruct.journal.store import FINISHED, GIVEN, REPLAYED, REVIEWS, Journal
-from selfinstruct.llm.batch.told import told
+from selfinstruct.llm.batch.still_open import still_open
 from selfinstruct.llm.endpoint import RunContext
 from selfinstruct.project.layout import path_below
 from selfinstruct.recipe.build import Recipe
@@ -163,7 +163,7 @@ def recording(recipe: Recipe, into: Path) -> Iterator[Recording | None]:
     with looked_into(path / JOURNAL, busy or in_use(path, REVIEWED), OTHER) as journal:
         changed = _changed(recipe, journal, path)
         finished = bool(journal.meta(FINISHED, False)) and not busy
-        yield Recording(path, journal, finished, changed, open=told(journal, "" if busy else OWN))
+        yield Recording(path, journal, finished, changed, open=still_open(journal, "" if busy else OWN))
 
 
 def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any]]:
@@ -173,7 +173,7 @@ def _changed(recipe: Recipe, journal: Journal, path: Path) -> dict[str, list[Any
         RunFolderError: for settings that change the requests.
     """
     if not any(journal.count("reply", stage.name) for stage in recipe.stages):
-        waiting = "".join(f"\n  {line}" for line in told(journal, OWN))
+        waiting = "".join(f"\n  {line}" for line in still_open(journal, OWN))
         raise RunFolderError(
             f"replay: the run in {path} has received no reply yet; there is nothing to replay{waiting}"
         )

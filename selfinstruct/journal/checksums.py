@@ -102,7 +102,7 @@ def _plain_record(values: Sequence[Any]) -> bytes:
     try:
         if not "".join((id, stage, "" if parent is None else parent, data, fate, detail)).isascii():
             return b""
-    except TypeError:  # one of them is no text
+    except TypeError:  # one of them is not a text
         return b""
     of = "n" if parent is None else f"s{len(parent)}:{parent}"
     plain = (

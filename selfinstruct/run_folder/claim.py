@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfinstruct.errors import RunFolderError
 from selfinstruct.journal.store import MERGED, Journal
-from selfinstruct.llm.batch.told import told
+from selfinstruct.llm.batch.still_open import still_open
 
 if TYPE_CHECKING:
     from selfinstruct.recipe.build import Recipe
@@ -55,7 +55,9 @@ def compare(journal: Journal, recipe: Recipe, path: Path) -> None:
     name = journal.meta("recipe")
     if not _is_kept(journal):
         return
-    waiting = "".join(f"\n  {line}" for line in told(journal, "the command with the settings of before"))
+    waiting = "".join(
+        f"\n  {line}" for line in still_open(journal, "the command with the settings of before")
+    )
     if name not in (None, recipe.name):
         what = f"the run folder holds a run of recipe {name}, not {recipe.name}. {out}"
         raise RunFolderError(f"{what}{waiting}")

@@ -24,7 +24,7 @@ from selfinstruct.journal.beside import REVIEWED as REVIEWED
 from selfinstruct.journal.beside import in_use as in_use
 from selfinstruct.journal.repair import OTHER, SUMMARY, looked_into, offer, open_journal
 from selfinstruct.journal.store import SETTINGS, Journal
-from selfinstruct.llm.batch.told import told
+from selfinstruct.llm.batch.still_open import still_open
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.project.blocks import BLOCK, batched
 from selfinstruct.project.jsonl import json_line
@@ -202,7 +202,7 @@ def open_at_provider(path: Path, command: str) -> list[str]:
         return []
     try:
         with looked_into(path / JOURNAL, in_use(path) or in_use(path, REVIEWED), whole=False) as journal:
-            return told(journal, command)
+            return still_open(journal, command)
     except (RunFolderError, sqlite3.Error):  # reported wherever the journal is needed
         return []
 

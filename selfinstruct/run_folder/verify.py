@@ -24,7 +24,7 @@ from selfinstruct.journal.file import MOST_NAMED, readable, refuse_newer, untouc
 from selfinstruct.journal.repair import SUMMARY, costs
 from selfinstruct.journal.salvage import read_from
 from selfinstruct.journal.store import SETTINGS, SUMMED_UP, Journal
-from selfinstruct.llm.batch.told import told
+from selfinstruct.llm.batch.still_open import still_open
 from selfinstruct.monitor.events import EVENTS
 from selfinstruct.monitor.progress import Progress
 from selfinstruct.recipe.overrides import quoted_value
@@ -214,7 +214,7 @@ def _of_journal(path: Path, db: sqlite3.Connection, facts: dict[str, Any]) -> It
         if not dangling:
             yield Finding("all rows that records refer to exist")
     if counts and not old:
-        *lines, what_to_do = told(Journal(path, db)) or [""]
+        *lines, what_to_do = still_open(Journal(path, db)) or [""]
         for place_, line in enumerate(lines, 1):
             yield Finding(f"{shown(line)}; {what_to_do}" if place_ == len(lines) else shown(line))
 

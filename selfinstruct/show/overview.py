@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfinstruct.dataset.merged import merged
-from selfinstruct.llm.batch.told import STARTED, told
+from selfinstruct.llm.batch.still_open import STARTED, still_open
 from selfinstruct.records import ACCEPTED, OTHERWISE, REJECTED, Record, stream
 from selfinstruct.run_folder.folder import JOB, JOURNAL
 from selfinstruct.run_folder.opened import RUNNING, UNFINISHED, OpenedRun
@@ -40,7 +40,7 @@ def overview(run: OpenedRun, count: int = SAMPLES) -> dict[str, Any]:
         samples: records of the last stage that makes records and has one, drawn at random.
         merged: of a merge: its runs and what was taken of each, as in `summary.json`.
     """
-    batches = told(run.journal, "" if run.running else STARTED)
+    batches = still_open(run.journal, "" if run.running else STARTED)
     missed = run.summary.get("missed") or {}
     notes = {**_WORDS, "missed": f"in {missed.get('stage')} {missed.get('why')}" if missed else ""}
     return {

@@ -6,8 +6,8 @@ results. `openai` (with Azure), `anthropic` and `gemini` have the ways of the pr
 way's connections (`wire`). `batches` has the open batches of a stage: the `outbox` gathers requests, which
 `parcels` divides, and waits while the provider's queue is `full`; `follow` brings one batch to its end, and
 the `inbox` gives each request its reply. `stored` has what the journal keeps of a batch, so that a later
-start picks it up, and `told` says it to whoever looks at the run. `possible` knows, without LiteLLM, which
-models can be asked so.
+start picks it up, and `still_open` says so wherever a user looks at the run. `possible` knows, without
+LiteLLM, which models can be asked so.
 
 To add a provider, write a `Service` for it, and name it in `possible.LIMITS` and in `services.service_of`.
 """

@@ -10,7 +10,7 @@ PAGE = "docs/batches.md"
 STARTED = "the command that started the run"
 
 
-def told(journal: Journal, command: str = STARTED) -> list[str]:
+def still_open(journal: Journal, command: str = STARTED) -> list[str]:
     """A line for each batch whose replies are not here yet, and one that says what to do; empty without one.
 
     Args:
